@@ -1,0 +1,138 @@
+"""What an environment is: pure functions on arrays with one row for each agent, and what it says of itself."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from mastac.errors import UserError
+from mastac.structure import Couplings
+
+State = Float[Array, "agents state"]
+Obs = Float[Array, "agents obs"]
+Actions = Float[Array, "agents act"]
+Rewards = Float[Array, " agents"]
+Time = Int[Array, ""] | int
+
+ACTION_HEADS = ("tanh", "softmax", "linear")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The exact figures that a result is held against; returns are in the unit of `Environment.report`.
+
+    `simple` has score 0 and `best_known` score 1; `bound` is a proven upper bound on every policy's
+    return, or `None`; `policies` holds further named policies' returns.
+    """
+
+    simple: float
+    best_known: float
+    bound: float | None = None
+    policies: Mapping[str, float] = field(default_factory=dict)
+    notes: str = ""
+
+    def score(self, value: float) -> float:
+        """0 for the simple policy, 1 for the best known one."""
+        return (value - self.simple) / (self.best_known - self.simple)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A simulator as pure functions, its couplings, and the sizes and scales of its spaces.
+
+    Rows are agents. Where agents differ in size, rows are padded with zeros on the right and the
+    `…_sizes` say how many entries are real.
+
+    **Arguments:**
+
+    - `id`, `options`: the name and keywords that [`mastac.make`][] built it from (stored with a run).
+    - `couplings`: who affects whom; [`mastac.Couplings`][] with named agents.
+    - `horizon`: number of steps of an episode. Its end is a time limit, not a terminal state.
+    - `reset`: `key -> state`, the first state of an episode.
+    - `step`: `(state, actions, time, key) -> state` at `time + 1`.
+    - `reward`: `(state, actions, time) -> rewards`, each agent's own reward at `time`.
+    - `observe`: `state -> obs`; every agent's observation, a function of the states it observes.
+    - `state_sizes`, `obs_sizes`, `action_sizes`: real entries of each agent's rows.
+    - `action_head`: "tanh" (each entry within ± `action_limit`), "softmax" (shares that sum to one)
+        or "linear" (unbounded; `action_limit` is then its natural scale).
+    - `state_center`, `state_scale`, `obs_center`, `obs_scale`: typical value and spread, used to bring
+        what networks read to order one; rows like the arrays they belong to.
+    - `report`: "sum" or "mean": whether returns are reported summed or averaged over agents.
+    - `simple_actions`: `(state, time) -> actions` of the policy whose score is 0.
+    - `reference`: `() -> Reference | None`, the exact figures; computed when first called.
+    - `units`: unit of each quantity, for labels and documentation.
+    """
+
+    id: str
+    couplings: Couplings
+    horizon: int
+    reset: Callable[[PRNGKeyArray], State]
+    step: Callable[[State, Actions, Time, PRNGKeyArray], State]
+    reward: Callable[[State, Actions, Time], Rewards]
+    observe: Callable[[State], Obs]
+    state_sizes: np.ndarray
+    obs_sizes: np.ndarray
+    action_sizes: np.ndarray
+    action_head: str
+    action_limit: np.ndarray | float = 1.0
+    state_center: np.ndarray | float = 0.0
+    state_scale: np.ndarray | float = 1.0
+    obs_center: np.ndarray | float = 0.0
+    obs_scale: np.ndarray | float = 1.0
+    report: str = "sum"
+    simple_actions: Callable[[State, Time], Actions] | None = None
+    reference: Callable[[], Reference | None] = lambda: None
+    units: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("state_sizes", "obs_sizes", "action_sizes"):
+            sizes = np.asarray(getattr(self, name))
+            if sizes.shape != (self.num_agents,) or (sizes < (0 if name == "obs_sizes" else 1)).any():
+                raise UserError(
+                    f"{name} of environment '{self.id}' must give one positive number for each of its "
+                    f"{self.num_agents} agents"
+                )
+            object.__setattr__(self, name, sizes.astype(np.int64))
+        if self.action_head not in ACTION_HEADS:
+            raise UserError(
+                f"action_head of environment '{self.id}' is '{self.action_head}'; use one of {', '.join(ACTION_HEADS)}"
+            )
+        if self.report not in ("sum", "mean"):
+            raise UserError(f"report of environment '{self.id}' is '{self.report}'; use 'sum' or 'mean'")
+        if self.horizon < 1:
+            raise UserError(f"horizon of environment '{self.id}' is {self.horizon}; an episode needs at least one step")
+
+    @property
+    def num_agents(self) -> int:
+        return self.couplings.num_agents
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        return self.couplings.agents
+
+    def reported(self, returns: Float[Array, "... agents"]) -> Float[Array, "..."]:
+        """Per-agent returns as the one number that is reported."""
+        return returns.sum(-1) if self.report == "sum" else returns.mean(-1)
+
+
+def rollout_return(
+    env: Environment,
+    policy: Callable[[Obs, State, Time], Actions],
+    key: PRNGKeyArray,
+) -> Float[Array, " agents"]:
+    """Undiscounted return of each agent over one episode under `policy`, a function of (obs, state, time)."""
+    reset_key, step_key = jax.random.split(key)
+
+    def one_step(state: State, at: tuple[Time, PRNGKeyArray]) -> tuple[State, Rewards]:
+        time, noise_key = at
+        actions = policy(env.observe(state), state, time)
+        return env.step(state, actions, time, noise_key), env.reward(state, actions, time)
+
+    times = jnp.arange(env.horizon)
+    _, rewards = jax.lax.scan(one_step, env.reset(reset_key), (times, jax.random.split(step_key, env.horizon)))
+    return rewards.sum(0)

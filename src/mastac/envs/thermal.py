@@ -1,0 +1,128 @@
+"""Temperature control of a building's zones (paper, Appendix I)."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mastac.envs.base import Environment
+from mastac.errors import UserError
+from mastac.structure import Couplings
+
+Parameter = float | Sequence[float]
+
+
+def thermal(
+    couplings: Couplings,
+    limit_kw: Parameter = 10.0,
+    start_variance: float = 2.5,
+    capacitance: Parameter = 200.0,
+    outside_resistance: Parameter = 1.0,
+    wall_resistance: float | dict[tuple[str, str], float] = 1.0,
+    heat_kw: Parameter = 1.0,
+    target: Parameter = 22.0,
+    outside: float = 30.0,
+    start_mean: float = 30.0,
+    control_cost: Parameter = 0.01,
+    noise_variance: float = 6.25,
+    step_seconds: float = 60.0,
+    horizon: int = 40,
+    id: str = "thermal",
+    options: dict | None = None,
+) -> Environment:
+    r"""Zones that exchange heat through walls, with the outside and with a heater or cooler of their own (eq. 84).
+
+    State: the zone's temperature in °C. Action: heating power in kW within ± `limit_kw` (scalar or one per zone).
+    Observation: the temperatures of the observed zones, the own first. Reward: $-(x_i - x^*_i)^2 - \beta_i u_i^2$ at
+    the time of the action. `capacitance` in kJ/°C, resistances in °C/kW (one number, or one for each pair of names),
+    `noise_variance` in kJ²/s, `start_variance` in °C². Zones that share no wall (no edge) exchange nothing.
+    """
+    num_agents = couplings.num_agents
+
+    def per_zone(value: Parameter, name: str) -> np.ndarray:
+        values = np.asarray(value, float)
+        if values.ndim and values.shape != (num_agents,):
+            raise UserError(f"{name} has {values.size} entries for {num_agents} zones; give one number or one per zone")
+        return np.broadcast_to(values, num_agents).copy()
+
+    limit = per_zone(limit_kw, "limit_kw")
+    nu = per_zone(capacitance, "capacitance")
+    zeta = per_zone(outside_resistance, "outside_resistance")
+    heat, goal, beta = per_zone(heat_kw, "heat_kw"), per_zone(target, "target"), per_zone(control_cost, "control_cost")
+    for name, values in (("limit_kw", limit), ("capacitance", nu), ("outside_resistance", zeta)):
+        if (values <= 0).any():
+            bad = couplings.agents[int(np.argmax(values <= 0))]
+            raise UserError(f"{name} of zone '{bad}' must be positive")
+    if start_variance < 0 or noise_variance < 0:
+        raise UserError("start_variance and noise_variance are variances; they cannot be negative")
+    graph = couplings.state.tocoo()
+    off = graph.row != graph.col
+    row, col = graph.row[off], graph.col[off]
+    if isinstance(wall_resistance, dict):
+        names = couplings.agents
+        try:
+            walls = np.array(
+                [
+                    wall_resistance.get((names[i], names[j]), wall_resistance.get((names[j], names[i])))
+                    for i, j in zip(row, col, strict=True)
+                ],
+                float,
+            )
+        except TypeError:
+            raise UserError("wall_resistance must give a number for every wall of the state graph") from None
+        if np.isnan(walls).any():
+            at = int(np.argmax(np.isnan(walls)))
+            raise UserError(f"wall_resistance gives no number for the wall '{names[row[at]]}'-'{names[col[at]]}'")
+    else:
+        walls = np.full(len(row), float(wall_resistance))
+    if (walls <= 0).any():
+        raise UserError("wall_resistance must be positive; zones without a wall are zones without an edge")
+    conduct = step_seconds / (nu[row] * walls)
+    leak, gain = step_seconds / (nu * zeta), step_seconds / nu
+    noise_sd = np.sqrt(noise_variance * step_seconds) / nu
+
+    observed = [[i, *sorted(set(couplings.observation[[i]].indices.tolist()) - {i})] for i in range(num_agents)]
+    obs_sizes = np.array([len(seen) for seen in observed])
+    picks = np.full((num_agents, int(obs_sizes.max())), num_agents, dtype=np.int32)
+    for i, seen in enumerate(observed):
+        picks[i, : len(seen)] = seen
+
+    def reset(key):
+        return start_mean + np.sqrt(start_variance) * jax.random.normal(key, (num_agents, 1))
+
+    def step(state, actions, time, key):
+        x, u = state[:, 0], actions[:, 0]
+        through_walls = jax.ops.segment_sum(conduct * (x[col] - x[row]), row, num_agents, indices_are_sorted=True)
+        noise = noise_sd * jax.random.normal(key, (num_agents,))
+        return (x + leak * (outside - x) + through_walls + gain * (u + heat) + noise)[:, None]
+
+    def reward(state, actions, time):
+        return -((state[:, 0] - goal) ** 2) - beta * actions[:, 0] ** 2
+
+    def observe(state):
+        return jnp.append(state[:, 0], 0.0)[picks]
+
+    spread = np.maximum(np.abs(start_mean - goal), 1.0) / 2
+    pad = picks == num_agents
+    return Environment(
+        id=id,
+        couplings=couplings,
+        horizon=horizon,
+        reset=reset,
+        step=step,
+        reward=reward,
+        observe=observe,
+        state_sizes=np.ones(num_agents, int),
+        obs_sizes=obs_sizes,
+        action_sizes=np.ones(num_agents, int),
+        action_head="tanh",
+        action_limit=limit[:, None],
+        state_center=goal[:, None],
+        state_scale=spread[:, None],
+        obs_center=np.where(pad, 0.0, np.append(goal, 0.0)[picks]),
+        obs_scale=np.where(pad, 1.0, np.append(spread, 1.0)[picks]),
+        report="mean",
+        units={"state": "°C", "action": "kW", "reward": "°C²"},
+        options=options or {},
+    )
