@@ -1,0 +1,151 @@
+"""Environments by name: the table of ids and options, readable without JAX, and `make`."""
+
+import importlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mastac.envs.options import Option, choice, count, edges, number, numbers_of_agents, resolved, supply, walls
+from mastac.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from mastac.envs.base import Environment
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A family of environments: its id (`N` stands for the number of agents), one line on it, its options.
+
+    `example` is an id that `make` accepts; `builder` names a function of `mastac.envs.builders`.
+    """
+
+    id: str
+    summary: str
+    options: Mapping[str, Option]
+    example: str
+    builder: str
+
+
+def _warehouse_options(graph: str, amplitudes: str) -> dict[str, Option]:
+    return {
+        "supply": Option(amplitudes, "sign and size of each net supply: halves, primes, runs-K or a list", supply),
+        "share": Option("keep", "keep: a share may stay; send: all stock is sent on", choice("keep", "send")),
+        "frequency": Option(1.0, "of the supply, in rad per step; one number or one each", numbers_of_agents()),
+        "phase": Option(0.0, "of the supply, in rad; one number or one each", numbers_of_agents()),
+        "noise": Option(0.0, "standard deviation of the supply's noise, in units of stock", number(0)),
+        "initial_stock": Option(
+            1.0, "stock at the start, in units of stock; one number or one each", numbers_of_agents()
+        ),
+        "graph": Option(graph, "who sends to whom: a name or [source, target] pairs", edges(graph)),
+        "observation": Option("graph", "who is seen by whom: graph (as stock flows), none, or pairs", _OBSERVATION),
+        "reward": Option("local", "who pays into whose reward: local, neighbours, or pairs", _REWARD),
+        "horizon": Option(8, "steps of an episode", count()),
+    }
+
+
+_OBSERVATION = edges("graph", "none")
+_REWARD = edges("local", "neighbours")
+_POSITIVE = numbers_of_agents(0, above=True)
+
+_THERMAL_OPTIONS = {
+    "limit_kw": Option(10.0, "largest heating or cooling power, in kW", _POSITIVE),
+    "start_variance": Option(2.5, "variance of the first temperatures, in °C²", number(0)),
+    "start_mean": Option(30.0, "mean of the first temperatures, in °C", number()),
+    "target": Option(22.0, "temperature asked for, in °C", numbers_of_agents()),
+    "outside": Option(30.0, "outside temperature, in °C", number()),
+    "capacitance": Option(200.0, "thermal capacitance, in kJ/°C", _POSITIVE),
+    "outside_resistance": Option(1.0, "resistance to the outside, in °C/kW", _POSITIVE),
+    "wall_resistance": Option(1.0, "resistance of walls, in °C/kW: one number or [zone, zone, number] each", walls),
+    "heat_kw": Option(1.0, "constant heat from external sources, in kW", numbers_of_agents()),
+    "control_cost": Option(0.01, "cost of the squared power, in °C²/kW²", numbers_of_agents(0)),
+    "noise_variance": Option(6.25, "of the process noise, in kJ²/s", number(0)),
+    "step_seconds": Option(60.0, "length of a step, in s", number(0, above=True)),
+    "graph": Option("two-chains", "walls: two-chains (zones i and i+2) or pairs", edges("two-chains")),
+    "observation": Option(
+        "graph", "who is seen by whom: graph (both sides of each wall), none, or pairs", _OBSERVATION
+    ),
+    "horizon": Option(40, "steps of an episode", count()),
+}
+
+_LQ_OPTIONS = {
+    "seed": Option(0, "of the matrices' entries", count(0)),
+    "state_size": Option(1, "entries of each agent's state; one number or one each", numbers_of_agents(1)),
+    "decay": Option(0.8, "how much of its own state an agent keeps from step to step", number(0)),
+    "coupling": Option(0.3, "how much of the neighbours' states (together) enters a step", number(0)),
+    "control_cost": Option(0.1, "weight of the squared action in the reward", number(0, above=True)),
+    "noise": Option(0.1, "standard deviation of the disturbance", number(0)),
+    "start": Option(1.0, "standard deviation of the first state", number(0)),
+    "limit": Option(2.0, "natural scale of the actions (they are unbounded)", number(0, above=True)),
+    "graph": Option("ring", "who affects whom: ring or [source, target] pairs", edges("ring")),
+    "observation": Option("graph", "who is seen by whom: graph (as states are coupled), none, or pairs", _OBSERVATION),
+    "reward": Option("local", "who pays into whose reward: local, neighbours, or pairs", _REWARD),
+    "horizon": Option(25, "steps of an episode", count()),
+}
+
+ENVIRONMENTS: dict[str, Entry] = {
+    entry.id: entry
+    for entry in (
+        Entry(
+            "warehouse-9",
+            "nine warehouses on a directed graph share stock so that none runs short",
+            _warehouse_options("jing", "primes"),
+            "warehouse-9",
+            "warehouse_9",
+        ),
+        Entry(
+            "warehouse-N",
+            "a ring of N warehouses that share stock so that none runs short",
+            _warehouse_options("ring", "halves"),
+            "warehouse-40",
+            "warehouse_n",
+        ),
+        Entry(
+            "thermal-N",
+            "a building of N zones, each heated or cooled to its target temperature",
+            _THERMAL_OPTIONS,
+            "thermal-40",
+            "thermal_n",
+        ),
+        Entry(
+            "lq-N",
+            "a linear-quadratic network of N agents whose exact values and optimum are known",
+            _LQ_OPTIONS,
+            "lq-8",
+            "lq_n",
+        ),
+    )
+}
+"""Every family of environments by its id; `N` in an id stands for a number of agents, at least 2."""
+
+
+def entry_of(id: str) -> tuple[Entry, int]:
+    """The family that `id` belongs to and its number of agents; `UserError` with the nearest id if there is none."""
+    known = [entry.example for entry in ENVIRONMENTS.values()]
+    match = re.fullmatch(r"([a-z]+)-([0-9]+)", id) if isinstance(id, str) else None
+    if match is None or f"{match[1]}-N" not in ENVIRONMENTS:
+        raise unknown("environment", id, known)
+    num_agents = int(match[2])
+    if num_agents < 2:
+        raise UserError(f"environment '{id}' needs at least 2 agents; write for example {match[1]}-8")
+    return ENVIRONMENTS.get(f"{match[1]}-{num_agents}", ENVIRONMENTS[f"{match[1]}-N"]), num_agents
+
+
+def checked_options(id: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of environment `id` with `options` filled in, checked and JSON-ready; imports no JAX."""
+    entry, num_agents = entry_of(id)
+    return resolved(id, entry.options, options, num_agents)
+
+
+def make(id: str, **options: Any) -> "Environment":
+    """The environment named `id`, for example `make("thermal-40", limit_kw=20.0)`.
+
+    `mastac envs` and `ENVIRONMENTS` list the ids and their options. The result's `options` holds every option,
+    so `make(env.id, **env.options)` builds the same environment again.
+
+    **Raises:** `UserError` for an unknown id or option (offering the nearest one) and for a value of the wrong kind.
+    """
+    entry, num_agents = entry_of(id)
+    values = resolved(id, entry.options, options, num_agents)
+    builders = importlib.import_module("mastac.envs.builders")
+    return getattr(builders, entry.builder)(id, num_agents, values)
