@@ -1,0 +1,72 @@
+"""Multilayer perceptrons stacked over agents: one batch of matrix products for all of them."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+Result = TypeVar("Result")
+
+
+class MLP(eqx.Module):
+    """Weights of ReLU perceptrons; every array has a leading axis of members when stacked.
+
+    Inputs and outputs are feature-major, `[features, batch]`: gathering the features that a critic reads then copies
+    contiguous rows, and the weight gradient is the fastest of the layouts measured on a CPU.
+    """
+
+    weights: tuple[Float[Array, "*members inputs outputs"], ...]
+    biases: tuple[Float[Array, "*members outputs"], ...]
+
+    def __call__(self, x: Float[Array, "inputs batch"]) -> Float[Array, "outputs batch"]:
+        last = len(self.weights) - 1
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = jnp.einsum("io,ib->ob", weight, x) + bias[:, None]
+            if layer < last:
+                x = jax.nn.relu(x)
+        return x
+
+
+def glorot(
+    key: PRNGKeyArray,
+    fan_in: np.ndarray,
+    width: int,
+    hidden: Sequence[int],
+    outputs: int,
+    output_scale: float = 1.0,
+) -> MLP:
+    """A stack of perceptrons with Glorot-uniform weights and zero biases.
+
+    `fan_in` `[members]` is each member's true number of inputs and `width` the padded one: padding changes neither
+    the spread of the weights nor the output. `output_scale` multiplies the last layer's weights.
+    """
+    members = len(fan_in)
+    sizes = [width, *hidden, outputs]
+    weights = []
+    for layer, layer_key in enumerate(jax.random.split(key, len(sizes) - 1)):
+        inputs = np.maximum(fan_in, 1) if layer == 0 else np.full(members, sizes[layer])
+        limit = np.sqrt(6.0 / (inputs + sizes[layer + 1])).astype(np.float32)
+        if layer == len(sizes) - 2:
+            limit = limit * np.float32(output_scale)
+        draw = jax.random.uniform(layer_key, (members, sizes[layer], sizes[layer + 1]), minval=-1.0, maxval=1.0)
+        weights.append(draw * limit[:, None, None])
+    biases = tuple(jnp.zeros((members, size), jnp.float32) for size in sizes[1:])
+    return MLP(weights=tuple(weights), biases=biases)
+
+
+def each_member(function: Callable[..., Result], *stacks: object, chunk: int) -> Result:
+    """Apply `function` to every member of the stacks, `chunk` members at a time.
+
+    A chunk's activations stay in the cache of a CPU from forward to backward pass; on two cores that is more than
+    twice as fast as one product over all agents and seeds. `chunk = 0` takes all at once.
+    """
+    members = jax.tree.leaves(stacks)[0].shape[0]
+    if chunk <= 0 or chunk >= members:
+        return jax.vmap(function)(*stacks)
+    while members % chunk:
+        chunk -= 1
+    return jax.lax.map(lambda member: function(*member), stacks, batch_size=chunk)

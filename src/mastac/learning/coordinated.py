@@ -1,0 +1,143 @@
+"""The coordinated update: agents step in sequence, each seeing the updates of those before it (Section 4.1)."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+
+from mastac.agents.networks import MLP
+from mastac.learning.memory import Batch
+from mastac.learning.off_policy import (
+    LearnerState,
+    Metrics,
+    Parts,
+    Rows,
+    action_rows,
+    batch_rows,
+    observations,
+    rewards_of_terms,
+    update_term,
+)
+
+
+class Advised(NamedTuple):
+    """For each agent, the critics in its gradient dependency set and where they read its action.
+
+    `terms` and `weight` `[agents, most]`, filled with critic 0 at weight 0; `columns` `[agents, most, act]`: places in
+    the critic's action rows, filled with their width.
+    """
+
+    terms: np.ndarray
+    weight: np.ndarray
+    columns: np.ndarray
+
+
+def advised(parts: Parts) -> Advised:
+    """The rows of `useful_credit`, padded to the largest set, beside the columns of the one bucket of critics."""
+    (bucket,) = parts.buckets
+    credit = parts.layout.useful_credit()
+    most, width = int(np.diff(credit.indptr).max()), bucket.action_rows.shape[1]
+    agents, act = parts.layout.num_agents, bucket.slot_columns.shape[2]
+    terms, weight = np.zeros((agents, most), np.int32), np.zeros((agents, most), np.float32)
+    columns = np.full((agents, most, act), width, np.int32)
+    for agent in range(agents):
+        row = slice(credit.indptr[agent], credit.indptr[agent + 1])
+        for place, (term, value) in enumerate(zip(credit.indices[row], credit.data[row], strict=True)):
+            slot = int(np.flatnonzero(bucket.slot_agents[term] == agent)[0])
+            terms[agent, place], weight[agent, place] = term, value
+            columns[agent, place] = bucket.slot_columns[term, slot]
+    return Advised(terms, weight, columns)
+
+
+def member(stack: Any, index: Array) -> Any:
+    return jax.tree.map(lambda leaf: leaf[index], stack)
+
+
+def with_member(stack: Any, index: Array, new: Any) -> Any:
+    return jax.tree.map(lambda leaf, value: leaf.at[index].set(value), stack, new)
+
+
+class Turn(NamedTuple):
+    """What one agent hands to the next: all weights, and the actions that the policies so far choose."""
+
+    state: LearnerState
+    policy_rows: Float[Array, "rows batch"]
+    next_rows: Float[Array, "rows batch"]
+
+
+def coordinated_update(parts: Parts, state: LearnerState, batch: Batch) -> tuple[LearnerState, Metrics]:
+    """Algorithm 1 with the agents in sequence; cost linear in the sum of the sets, as in the simultaneous update."""
+    (bucket,) = parts.buckets
+    reads_states, reads_actions = jnp.asarray(bucket.state_rows), jnp.asarray(bucket.action_rows)
+    advice = Advised(*map(jnp.asarray, advised(parts)))
+    now, after, discount = batch_rows(parts, batch, state.target_actors)
+    rewards = rewards_of_terms(parts, batch)
+    obs, next_obs = observations(parts.env, batch.state), observations(parts.env, batch.next_state)
+    limit = np.broadcast_to(parts.env.action_limit, (parts.env.num_agents, action_width(parts))).astype(np.float32)
+    limit = jnp.asarray(limit)
+    act = limit.shape[1]
+    tau = parts.settings.tau
+
+    def chosen(weights: MLP, agent: Array, seen: Array) -> Float[Array, "act batch"]:
+        constants = (constant[agent] for constant in parts.actors.constants)
+        return parts.actors.one(weights, seen[agent], *constants) / limit[agent][:, None]
+
+    def advice_of(weights: MLP, agent: Array, turn: Turn) -> Array:
+        action = chosen(weights, agent, obs)
+        base = turn.policy_rows if parts.settings.policy_actions else now.actions
+
+        def value(critic: MLP, term: Array, columns: Array) -> Array:
+            read = base[reads_actions[term]].at[columns].set(action, mode="drop")
+            return critic(jnp.concatenate([now.states[reads_states[term]], read, now.time])).mean()
+
+        terms = advice.terms[agent]
+        values = jax.vmap(value)(member(turn.state.critics[0], terms), terms, advice.columns[agent])
+        return advice.weight[agent] @ values
+
+    def one_agent(turn: Turn, agent: Array) -> tuple[Turn, tuple[Array, Array, Array]]:
+        weights, optimiser = member((turn.state.actors, turn.state.actor_optimiser), agent)
+        gradient = jax.grad(advice_of)(weights, agent, turn)
+        step, optimiser = parts.actor_optimiser.update(jax.tree.map(jnp.negative, gradient), optimiser, weights)
+        weights = optax.apply_updates(weights, step)
+        target_actor = jax.tree.map(
+            lambda old, new: old + tau * (new - old), member(turn.state.target_actors, agent), weights
+        )
+
+        one_term = update_term(parts, now, after_with(after, turn), discount, rewards)
+        critic, target, critic_optimiser, loss, value = one_term(
+            *member((turn.state.critics[0], turn.state.target_critics[0], turn.state.critic_optimisers[0]), agent),
+            agent,
+            reads_states[agent],
+            reads_actions[agent],
+        )
+        old = turn.state
+        new_state = LearnerState(
+            actors=with_member(old.actors, agent, weights),
+            critics=(with_member(old.critics[0], agent, critic),),
+            target_actors=with_member(old.target_actors, agent, target_actor),
+            target_critics=(with_member(old.target_critics[0], agent, target),),
+            actor_optimiser=with_member(old.actor_optimiser, agent, optimiser),
+            critic_optimisers=(with_member(old.critic_optimisers[0], agent, critic_optimiser),),
+        )
+        place = agent * act
+        replaced = Turn(
+            state=new_state,
+            policy_rows=jax.lax.dynamic_update_slice_in_dim(turn.policy_rows, chosen(weights, agent, obs), place, 0),
+            next_rows=jax.lax.dynamic_update_slice_in_dim(turn.next_rows, chosen(target_actor, agent, next_obs), place, 0),
+        )
+        return replaced, (loss, value, optax.global_norm(gradient))
+
+    first = Turn(state, action_rows(parts.env, parts.actors.apply(state.actors, obs)), after.actions)
+    last, metrics = jax.lax.scan(one_agent, first, jnp.arange(parts.env.num_agents))
+    return last.state, Metrics(*metrics)
+
+
+def after_with(after: Rows, turn: Turn) -> Rows:
+    return after._replace(actions=turn.next_rows)
+
+
+def action_width(parts: Parts) -> int:
+    return int(parts.env.action_sizes.max())

@@ -1,0 +1,37 @@
+"""Every knob of the learner, with its meaning; presets and `--set` fill it in."""
+
+from dataclasses import dataclass, field
+
+
+def knob(default, help: str):
+    """A dataclass field that carries its own documentation."""
+    if isinstance(default, list):
+        return field(default_factory=lambda: tuple(default), metadata={"help": help})
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Knobs of an off-policy learner. Units: rates are per update, noise is in units of the action's limit."""
+
+    actor_lr: float = knob(1e-3, "Adam step size of the actors")
+    critic_lr: float = knob(1e-3, "Adam step size of the critics")
+    lr_final: float = knob(0.02, "both step sizes fall linearly to this fraction of their start over the run")
+    discount: float = knob(0.95, "discount factor of the action values")
+    tau: float = knob(0.02, "share of the online weights that enters the target weights at each update")
+    batch_size: int = knob(256, "transitions in one update, the same for all agents")
+    buffer_size: int = knob(100_000, "environment steps that the replay holds")
+    updates_per_epoch: int = knob(4, "updates of all agents after each episode")
+    warmup_epochs: int = knob(0, "episodes before the first update (at least until the replay could fill a batch)")
+    noise: float = knob(0.1, "standard deviation of the Gaussian exploration at the start")
+    noise_final: float = knob(0.05, "and at the end; it falls linearly")
+    random_fraction: float = knob(0.1, "probability that an agent's action is uniformly random, at the start")
+    random_final: float = knob(0.0, "and at the end; it falls linearly")
+    policy_actions: bool = knob(True, "the other agents' actions in the actor's gradient: current policy, or replay")
+    coordinated: bool = knob(False, "agents update in sequence, each seeing the updates before it")
+    minimal: bool = knob(True, "the minimal (d-separation) sets; false: the paper's, which are larger")
+    finite_horizon: bool = knob(True, "critics are told the time and end with the episode; false: bootstrap through")
+    reward_scale: float = knob(1.0, "what rewards are multiplied with before they reach the critics")
+    actor_hidden: tuple[int, ...] = knob([64, 64, 64], "hidden layers of an actor")
+    critic_hidden: tuple[int, ...] = knob([64, 64, 64], "hidden layers of a critic")
+    max_grad_norm: float = knob(0.0, "largest norm of one network's gradient; 0: no limit")

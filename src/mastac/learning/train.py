@@ -1,0 +1,170 @@
+"""The one training loop: a compiled program runs a chunk of epochs for all seeds."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from mastac.envs.base import Environment, rollout_return
+from mastac.learning.memory import Episode, Memory
+from mastac.learning.off_policy import Learner, Metrics
+from mastac.learning.settings import Settings
+
+# Where a number first stopped being finite; the agent's index is added to the kind times the number of agents.
+FAILURES = ("the environment's state or reward of", "the critic of", "the actor of")
+
+
+class RunState(NamedTuple):
+    """Everything of one seed that evolves; what a checkpoint holds, with a leading axis of seeds.
+
+    `failed_epoch` is -1 while all numbers are finite. From the epoch of the first one that is not, the learner stays
+    as it was before that epoch, and `failure` says where it was (see `FAILURES`).
+    """
+
+    learner: Any
+    store: Episode
+    failed_epoch: Int[Array, ""]
+    failure: Int[Array, ""]
+
+
+class EpochMetrics(NamedTuple):
+    """One row of `metrics.csv`."""
+
+    episode_return: Float[Array, ""]
+    critic_loss: Float[Array, ""]
+    value: Float[Array, ""]
+    gradient_norm: Float[Array, ""]
+
+
+class Program(NamedTuple):
+    """Compiled for all seeds at once; the leading axis of states, keys and results is the seed.
+
+    `init`: `keys -> state`. `advance`: `(state, keys, epoch, length) -> (state, metrics)`, metrics `[seeds, length]`.
+    `evaluate`: `(state, keys, episodes) -> returns`, `[seeds, episodes, agents]`, of the greedy policy.
+    """
+
+    init: Callable[[PRNGKeyArray], RunState]
+    advance: Callable[[RunState, PRNGKeyArray, int, int], tuple[RunState, EpochMetrics]]
+    evaluate: Callable[[RunState, PRNGKeyArray, int], Float[Array, "seeds episodes agents"]]
+
+
+def first_update(env: Environment, settings: Settings) -> int:
+    """Episodes before the first update: as many as it takes to fill a batch, or the warm-up."""
+    return max(settings.warmup_epochs, -(-settings.batch_size // env.horizon))
+
+
+def exploring_episode(
+    env: Environment, learner: Learner, state: Any, noise: Array, random_fraction: Array, key: PRNGKeyArray
+) -> Episode:
+    """One episode of the exploring policy."""
+    reset_key, steps_key = jax.random.split(key)
+
+    def one_step(at: Array, time_and_key: tuple[Array, PRNGKeyArray]):
+        time, step_key = time_and_key
+        action_key, noise_key = jax.random.split(step_key)
+        actions = learner.explore(state, env.observe(at), noise, random_fraction, action_key)
+        return env.step(at, actions, time, noise_key), (at, actions, env.reward(at, actions, time))
+
+    times = jnp.arange(env.horizon)
+    first = env.reset(reset_key).astype(jnp.float32)
+    last, (states, actions, rewards) = jax.lax.scan(one_step, first, (times, jax.random.split(steps_key, env.horizon)))
+    return Episode(jnp.concatenate([states, last[None]]), actions, rewards)
+
+
+def failure_of(env: Environment, episode: Episode, metrics: Metrics, learner_state: Any) -> Int[Array, ""]:
+    """-1 if every number is finite, else kind and agent of the first that is not."""
+    by_agent = [
+        jnp.isfinite(episode.states).all((0, 2)) & jnp.isfinite(episode.rewards).all(0),
+        jnp.isfinite(metrics.critic_loss),
+        jnp.isfinite(metrics.gradient_norm),
+    ]
+    if len(metrics.critic_loss) != env.num_agents:
+        by_agent[1] = jnp.broadcast_to(by_agent[1].all(), (env.num_agents,))
+    bad = ~jnp.concatenate(by_agent)
+    weights = (learner_state.critics, learner_state.actors)
+    weights_finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(weights)]).all()
+    # Weights can overflow in the very last update of an epoch, before any loss shows it.
+    late = jnp.where(weights_finite, -1, env.num_agents)
+    return jnp.where(bad.any(), jnp.argmax(bad), late)
+
+
+def training_program(env: Environment, learner: Learner, memory: Memory, settings: Settings, epochs: int) -> Program:
+    """The loop over epochs: an episode, its storage, `updates_per_epoch` updates; nothing but the three parts it gets."""
+    warmup = first_update(env, settings)
+
+    def one_epoch(state: RunState, key: PRNGKeyArray, epoch: Int[Array, ""]) -> tuple[RunState, EpochMetrics]:
+        episode_key, update_key = jax.random.split(jax.random.fold_in(key, epoch))
+        progress = epoch / epochs
+        noise = settings.noise + progress * (settings.noise_final - settings.noise)
+        fraction = settings.random_fraction + progress * (settings.random_final - settings.random_fraction)
+        episode = exploring_episode(env, learner, state.learner, noise, fraction, episode_key)
+        store = memory.add(state.store, episode, epoch)
+
+        def one_update(learner_state: Any, key: PRNGKeyArray) -> tuple[Any, Metrics]:
+            draw_key, learner_key = jax.random.split(key)
+            return learner.update(learner_state, memory.draw(store, epoch + 1, draw_key), learner_key)
+
+        def updates(learner_state: Any) -> tuple[Any, Metrics]:
+            keys = jax.random.split(update_key, settings.updates_per_epoch)
+            learner_state, metrics = jax.lax.scan(one_update, learner_state, keys)
+            return learner_state, jax.tree.map(lambda leaf: leaf.mean(0), metrics)
+
+        shapes = jax.eval_shape(updates, state.learner)[1]
+        nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+        updated, metrics = jax.lax.cond(epoch + 1 >= warmup, updates, lambda kept: (kept, nothing), state.learner)
+
+        failure = failure_of(env, episode, metrics, updated)
+        good = (failure < 0) & (state.failed_epoch < 0)
+        kept = jax.tree.map(lambda new, old: jnp.where(good, new, old), updated, state.learner)
+        first_failure = (failure >= 0) & (state.failed_epoch < 0)
+        row = EpochMetrics(
+            episode_return=env.reported(episode.rewards.sum(0)),
+            critic_loss=metrics.critic_loss.mean(),
+            value=metrics.value.mean(),
+            gradient_norm=metrics.gradient_norm.mean(),
+        )
+        new_state = RunState(
+            learner=kept,
+            store=store,
+            failed_epoch=jnp.where(first_failure, epoch, state.failed_epoch),
+            failure=jnp.where(first_failure, failure, state.failure),
+        )
+        return new_state, row
+
+    def init(key: PRNGKeyArray) -> RunState:
+        init_key, episode_key = jax.random.split(jax.random.fold_in(key, 2**31 - 1))
+        learner_state = learner.init(init_key)
+        shape = jax.eval_shape(
+            lambda key: exploring_episode(env, learner, learner_state, jnp.zeros(()), jnp.zeros(()), key), episode_key
+        )
+        return RunState(learner_state, memory.init(shape), jnp.full((), -1), jnp.full((), -1))
+
+    def advance(state: RunState, keys: PRNGKeyArray, epoch: Int[Array, ""], length: int):
+        # The epoch stays outside the vectorisation over seeds: storing stays a copy and the branch a branch.
+        state, rows = jax.lax.scan(
+            lambda state, epoch: jax.vmap(one_epoch, in_axes=(0, 0, None))(state, keys, epoch),
+            state,
+            epoch + jnp.arange(length),
+        )
+        return state, jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), rows)
+
+    def evaluate(state: RunState, keys: PRNGKeyArray, episodes: int) -> Float[Array, "seeds episodes agents"]:
+        def one_seed(learner_state: Any, key: PRNGKeyArray):
+            episode_keys = jax.random.split(jax.random.fold_in(key, 2**31 - 2), episodes)
+            policy = lambda obs, state, time: learner.act(learner_state, obs)  # noqa: E731
+            return jax.vmap(lambda key: rollout_return(env, policy, key))(episode_keys)
+
+        return jax.vmap(one_seed)(state.learner, keys)
+
+    return Program(
+        init=jax.jit(jax.vmap(init)),
+        advance=jax.jit(advance, static_argnums=3, donate_argnums=0),
+        evaluate=jax.jit(evaluate, static_argnums=2),
+    )
+
+
+def alive(state: RunState) -> Bool[Array, " seeds"]:
+    """Seeds whose numbers are all finite so far."""
+    return state.failed_epoch < 0
