@@ -1,0 +1,154 @@
+"""What a user types, turned into values: seeds, κ, `name=value` pairs, run folders. Imports no JAX."""
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from mastac.errors import UserError
+
+MOST_SEEDS = 10_000
+LARGEST_SEED = 2**32 - 1
+WORDS = {"True": True, "False": False, "None": None}
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Seeds from a range, a list, or both; their order is kept.
+
+    >>> parse_seeds("0-3"), parse_seeds("3"), parse_seeds("7,0-2")
+    ([0, 1, 2, 3], [3], [7, 0, 1, 2])
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*([0-9]+)\s*(?:-\s*([0-9]+)\s*)?", part)
+        if found is None:
+            raise UserError(f"seeds '{text}' are not understood; write a range 0-14, a list 0,1,2 or one number")
+        first = int(found[1])
+        last = first if found[2] is None else int(found[2])
+        if last < first:
+            raise UserError(f"seeds '{part.strip()}' run backwards; write {last}-{first}")
+        if last > LARGEST_SEED:
+            raise UserError(f"seed {last} is too large; the largest is {LARGEST_SEED}")
+        if last - first + len(seeds) >= MOST_SEEDS:
+            raise UserError(f"seeds '{text}' are more than {MOST_SEEDS:,}; train fewer at once")
+        seeds += range(first, last + 1)
+    twice = (
+        next((seed for k, seed in enumerate(seeds) if seed in seeds[:k]), None)
+        if len(set(seeds)) < len(seeds)
+        else None
+    )
+    if twice is not None:
+        raise UserError(f"seed {twice} stands twice in '{text}'; name every seed once")
+    return seeds
+
+
+def parse_kappa(text: str) -> int | None:
+    """A whole number from 0 on, or `exact` for the untruncated sets (`None`)."""
+    if text == "exact":
+        return None
+    try:
+        kappa = int(text)
+    except ValueError:
+        raise UserError(f"kappa '{text}' is no whole number; write 0, 1, 2, … or exact") from None
+    if kappa < 0:
+        raise UserError(f"kappa is {kappa}; it counts steps ahead and cannot be negative")
+    return kappa
+
+
+def parse_count(name: str, text: str) -> int:
+    """A whole number from 1 on."""
+    try:
+        value = int(text)
+    except ValueError:
+        raise UserError(f"{name} '{text}' is no whole number") from None
+    if value < 1:
+        raise UserError(f"{name} is {value}; it must be at least 1")
+    return value
+
+
+def parse_assignments(option: str, pairs: Sequence[str], own_options: Collection[str] = ()) -> dict[str, Any]:
+    """`name=value` pairs; a value is read as JSON, and as the text itself where it is none.
+
+    `own_options` are names that are set by an option of their own and not here.
+
+    >>> parse_assignments("--set", ["batch_size=64", "tau=0.01", "supply=halves", "hidden=[32, 32]"])
+    {'batch_size': 64, 'tau': 0.01, 'supply': 'halves', 'hidden': [32, 32]}
+    """
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        name = name.strip()
+        if not equals or not name:
+            raise UserError(f"{option} '{pair}' is not understood; write {option} name=value")
+        if name in own_options:
+            raise UserError(f"{name} has an option of its own; write --{name} {text}")
+        if name in values:
+            raise UserError(f"{option} sets '{name}' twice; say it once")
+        values[name] = _value(text.strip())
+    return values
+
+
+def _value(text: str) -> Any:
+    if text in WORDS:
+        return WORDS[text]
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def new_run_folder(text: str) -> Path:
+    """`text` as a folder that a new run can be written to: it holds nothing yet and can be created."""
+    folder = Path(text)
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"--out '{folder}' is a file; name a folder")
+        if folder.is_dir() and any(folder.iterdir()):
+            if (folder / "config.json").exists():
+                raise UserError(
+                    f"--out '{folder}' holds another run; name another folder, or go on with 'mastac resume {folder}'"
+                )
+            raise UserError(f"--out '{folder}' holds other files; name an empty or a new folder")
+        _try_writing(folder)
+    except OSError as error:
+        raise UserError(f"--out '{folder}' cannot be written: {error.strerror or error}") from None
+    return folder
+
+
+def _try_writing(folder: Path) -> None:
+    """Create `folder` and a file in it, then remove what was not there before; permissions alone do not tell."""
+    created = [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(13, "Permission denied")
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    finally:
+        for each in created:
+            if each.is_dir() and not any(each.iterdir()):
+                each.rmdir()
+
+
+def default_run_folder(env: str, algorithm: str) -> Path:
+    """`runs/<env>-<algorithm>`, with a number behind it if that one is taken."""
+    base = Path("runs") / f"{env}-{algorithm}"
+    count = 1
+    folder = base
+    while folder.exists():
+        count += 1
+        folder = base.with_name(f"{base.name}-{count}")
+    return folder
+
+
+def existing_run_folder(text: str) -> Path:
+    """`text` as the folder of a run that exists."""
+    folder = Path(text)
+    if not folder.is_dir():
+        raise UserError(f"there is no run folder '{folder}'")
+    if not (folder / "config.json").is_file():
+        raise UserError(f"'{folder}' is not a run folder: it has no config.json")
+    return folder

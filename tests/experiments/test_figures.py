@@ -1,0 +1,100 @@
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from run_folders import REFERENCE, rising, write_run
+
+from mastac.errors import UserError
+from mastac.experiments.figures import _spread, learning_curves, save
+from mastac.experiments.results import Results, read_run
+from mastac.experiments.statistics import t_interval
+
+
+def run(folder: Path, returns: np.ndarray, **about) -> Results:
+    return read_run(write_run(folder, returns, **about))
+
+
+def test_one_run_shows_training_greedy_and_references(tmp_path: Path) -> None:
+    returns = rising()
+    (axes,) = learning_curves([run(tmp_path / "a", returns, reference=REFERENCE)]).axes
+    lines = {str(line.get_label()): line for line in axes.get_lines()}
+    training = lines["training episodes"]
+    np.testing.assert_allclose(training.get_ydata(), returns.mean(0))
+    np.testing.assert_allclose(lines["greedy policy"].get_xdata(), [5, 10, 15, 20, 25, 30, 35, 40])
+    band = axes.collections[0].get_paths()[0].vertices
+    mean, half = t_interval(returns)
+    assert band[:, 1].min() == pytest.approx((mean - half).min())
+    texts = " ".join(text.get_text() for text in axes.texts)
+    for words in ("simple policy  −9.00", "best known  −1.00", "bound  −0.50", "nothing  −7.00", "95 % interval"):
+        assert words in texts
+
+
+def test_horrible_early_returns_do_not_press_the_rest_into_a_line(tmp_path: Path) -> None:
+    (axes,) = learning_curves([run(tmp_path / "a", rising(start=-3000, rate=2), reference=REFERENCE)]).axes
+    low, high = axes.get_ylim()
+    assert -20 < low < -9
+    assert -0.5 < high < 5
+    assert any("starts at −3,000" in text.get_text() for text in axes.texts)
+
+
+def test_a_curve_without_references_is_shown_where_it_goes(tmp_path: Path) -> None:
+    returns = rising(seeds=1, epochs=6, rate=50)
+    (axes,) = learning_curves([run(tmp_path / "a", returns)]).axes
+    low, high = axes.get_ylim()
+    assert low < returns[0, 3:].min()
+    assert high > returns.max()
+
+
+def test_long_runs_are_drawn_with_windows_that_keep_the_mean(tmp_path: Path) -> None:
+    returns = rising(epochs=1500, rate=300)
+    (axes,) = learning_curves([run(tmp_path / "a", returns, reference=REFERENCE)]).axes
+    drawn = axes.get_lines()[0].get_ydata()
+    assert len(drawn) == 150
+    assert np.mean(drawn) == pytest.approx(returns.mean())
+    assert any("mean of 10 epochs" in text.get_text() for text in axes.texts)
+
+
+def test_several_runs_share_one_figure(tmp_path: Path) -> None:
+    runs = [run(tmp_path / "a", rising()), run(tmp_path / "b", rising(seeds=1, end=-5), algorithm="maddpg")]
+    for greedy in (False, True):
+        (axes,) = learning_curves(runs, greedy=greedy, axis="env_steps").axes
+        assert [line.get_label() for line in axes.get_lines()] == ["mastac", "maddpg"]
+        assert axes.get_xlabel() == "environment steps of each seed"
+
+
+def test_a_seed_that_stopped_does_not_stop_the_figure(tmp_path: Path) -> None:
+    returns = rising(seeds=3)
+    returns[2, 7:] = np.nan
+    (axes,) = learning_curves([run(tmp_path / "a", returns)]).axes
+    np.testing.assert_allclose(axes.get_lines()[0].get_ydata()[10:], returns[:2, 10:].mean(0))
+
+
+def test_runs_of_two_environments_are_not_drawn_together(tmp_path: Path) -> None:
+    runs = [run(tmp_path / "a", rising()), run(tmp_path / "b", rising(), env="lq-8")]
+    with pytest.raises(UserError, match="draw runs of one environment"):
+        learning_curves(runs)
+
+
+def test_files(tmp_path: Path) -> None:
+    figure = learning_curves([run(tmp_path / "a", rising(), reference=REFERENCE)])
+    paths = save(figure, tmp_path / "new" / "x.png")
+    assert [path.name for path in paths] == ["x.png", "x.svg"]
+    assert paths[0].read_bytes().startswith(b"\x89PNG")
+    first = paths[1].read_text()
+    assert "<svg" in first
+    assert "date>" not in first, "the same results give the same file"
+    assert save(figure, tmp_path / "z") == [tmp_path / "z.png", tmp_path / "z.svg"]
+    assert save(figure, tmp_path / "y.pdf")[0].read_bytes().startswith(b"%PDF")
+    with pytest.raises(UserError, match=r"cannot be written as '\.doc'"):
+        save(figure, tmp_path / "x.doc")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        save(figure, tmp_path / "file" / "x.png")
+
+
+def test_labels_are_pushed_apart_but_stay_in_the_frame() -> None:
+    places = _spread([0.0, 0.1, 0.2, 9.0, 10.0], room=1.0, high=9.5)
+    assert all(after - before >= 1.0 - 1e-9 for before, after in pairwise(places))
+    assert places[-1] <= 9.5
+    assert _spread([0.0, 5.0], room=1.0, high=9.5) == [0.0, 5.0]
