@@ -2,9 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
+from mastac.structure.bayesian_network import Explanation, bayesian_network, explain, explanations, folded_network
 from mastac.structure.couplings import Couplings, CouplingSequence
 from mastac.structure.dependency import Dependency, aggregate_dependency, gradient_dependency, value_dependency
 from mastac.structure.makers import chain, complete, grid, ring, star, uncoupled
+from mastac.structure.readers import read_couplings
+from mastac.structure.report import format_report, graph_report
 
 if TYPE_CHECKING:
     from mastac.structure.layout import CriticLayout as CriticLayout
@@ -14,11 +17,19 @@ __all__ = [
     "Couplings",
     "CriticLayout",
     "Dependency",
+    "Explanation",
     "aggregate_dependency",
+    "bayesian_network",
     "chain",
     "complete",
+    "explain",
+    "explanations",
+    "folded_network",
+    "format_report",
     "gradient_dependency",
+    "graph_report",
     "grid",
+    "read_couplings",
     "ring",
     "star",
     "uncoupled",

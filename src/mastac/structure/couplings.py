@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-import networkx as nx
-import numpy as np
-import scipy.sparse as sp
 from scipy.sparse import csr_array
 
 from mastac.errors import UserError, unknown
+from mastac.structure.edges import Edges, edge_matrix, named, same_matrix
 
 GRAPHS = ("state", "observation", "reward", "action", "reward_action")
 REQUIRED = GRAPHS[:3]
-
-Edges = Any
-"""Pairs (source, target) of names or indices, a networkx graph, or a matrix [source, target] of 0 and 1."""
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
@@ -74,15 +68,15 @@ class Couplings:
         action: Edges | None = None,
         reward_action: Edges | None = None,
     ) -> None:
-        names, places = _named(agents)
+        names, places = named(agents)
         object.__setattr__(self, "agents", names)
         graphs = {"state": state, "observation": observation, "reward": reward}
         for graph, edges in graphs.items():
-            object.__setattr__(self, graph, _matrix(edges, graph, names, places))
+            object.__setattr__(self, graph, edge_matrix(edges, graph, names, places))
         for graph, edges, default in (("action", action, self.state), ("reward_action", reward_action, self.reward)):
-            matrix = default if edges is None else _matrix(edges, graph, names, places)
+            matrix = default if edges is None else edge_matrix(edges, graph, names, places)
             # One object where the graphs agree, so that "the same?" costs nothing later.
-            object.__setattr__(self, graph, default if _same(matrix, default) else matrix)
+            object.__setattr__(self, graph, default if same_matrix(matrix, default) else matrix)
         object.__setattr__(self, "_places", {name: place for place, name in enumerate(names)})
 
     @property
@@ -92,8 +86,8 @@ class Couplings:
 
     def index(self, name: str | int) -> int:
         """The row of an agent, by name (or by row, which is only checked)."""
-        if isinstance(name, Integral) and not isinstance(name, bool):
-            if 0 <= name < self.num_agents:
+        if not isinstance(name, str):
+            if isinstance(name, Integral) and not isinstance(name, bool) and 0 <= int(name) < self.num_agents:
                 return int(name)
             raise UserError(f"there is no agent number {name}: agents are numbered 0 to {self.num_agents - 1}")
         places: dict[str, int] = self.__dict__["_places"]
@@ -109,12 +103,17 @@ class Couplings:
         pairs = sorted((int(s), int(t)) for t, s in zip(*matrix.coords, strict=True) if s != t)
         return [(self.agents[source], self.agents[target]) for source, target in pairs]
 
+    def graphs(self) -> Iterator[str]:
+        """The names of the graphs that say something of their own: the paper's, and the finer ones that differ."""
+        yield from REQUIRED
+        if self.action is not self.state:
+            yield "action"
+        if self.reward_action is not self.reward:
+            yield "reward_action"
+
     def to_dict(self) -> dict[str, Any]:
         """The form of `couplings.json`; a graph that equals its default is left out."""
-        graphs = list(REQUIRED)
-        graphs += ["action"] if self.action is not self.state else []
-        graphs += ["reward_action"] if self.reward_action is not self.reward else []
-        edges = {graph: [list(pair) for pair in self.edges(graph)] for graph in graphs}
+        edges = {graph: [list(pair) for pair in self.edges(graph)] for graph in self.graphs()}
         return {"agents": list(self.agents), **edges}
 
     def to_json(self, path: str | Path | None = None) -> str:
@@ -138,31 +137,23 @@ class Couplings:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Couplings):
             return NotImplemented
-        return self.agents == other.agents and all(_same(getattr(self, g), getattr(other, g)) for g in GRAPHS)
+        return self.agents == other.agents and all(same_matrix(getattr(self, g), getattr(other, g)) for g in GRAPHS)
 
     def __hash__(self) -> int:
         return hash((self.agents, *(getattr(self, graph).indices.tobytes() for graph in GRAPHS)))
 
     def __repr__(self) -> str:
         shown = ", ".join(self.agents[:3]) + (", …" if self.num_agents > 3 else "")
-        graphs = list(self.to_dict_keys())
-        counts = ", ".join(f"{graph}={getattr(self, graph).nnz - self.num_agents} edges" for graph in graphs)
+        counts = ", ".join(f"{graph}={getattr(self, graph).nnz - self.num_agents} edges" for graph in self.graphs())
         return f"Couplings({self.num_agents} agents: {shown}; {counts})"
-
-    def to_dict_keys(self) -> Iterator[str]:
-        """The graphs that are stored: the three of the paper, and the finer ones that differ from them."""
-        yield from REQUIRED
-        if self.action is not self.state:
-            yield "action"
-        if self.reward_action is not self.reward:
-            yield "reward_action"
 
 
 @dataclass(frozen=True, init=False, repr=False)
 class CouplingSequence(Sequence[Couplings]):
     """Time-varying couplings of the same agents.
 
-    Entry `t` governs observations and rewards at time `t` and the step from `t` to `t + 1`. The last entry belongs to the last reward; its state and action graphs are never used.
+    Entry `t` governs observations and rewards at time `t` and the step from `t` to `t + 1`. The last entry
+    belongs to the last reward; its state and action graphs are never used.
 
     **Raises:**
 
@@ -199,7 +190,7 @@ class CouplingSequence(Sequence[Couplings]):
         """$T$: the time of the last reward."""
         return len(self.entries) - 1
 
-    def index(self, name: str | int, *_: Any) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def index(self, name: str | int, *_: Any) -> int:
         """The row of an agent, by name."""
         return self.entries[0].index(name)
 
@@ -219,114 +210,6 @@ def _difference(agents: tuple[str, ...], expected: tuple[str, ...]) -> str:
     if extra:
         return f"'{extra[0]}' is new"
     return f"'{missing[0]}' is missing" if missing else "in another order"
-
-
-def _named(agents: int | Iterable[Hashable]) -> tuple[tuple[str, ...], Callable[[Any], int | None]]:
-    """The names of the agents, and a function from an edge's end to the agent's row (`None`: unknown)."""
-    if agents is None or isinstance(agents, bool | str | float):
-        raise UserError(f"agents must be a number of agents or a list of names, got {agents!r}")
-    if isinstance(agents, Integral):
-        if agents < 1:
-            raise UserError(f"there must be at least one agent, got agents={agents}")
-        labels: list[Hashable] = [f"agent-{number}" for number in range(int(agents))]
-    else:
-        labels = [label.item() if isinstance(label, np.generic) else label for label in agents]
-    if not labels:
-        raise UserError("there must be at least one agent, got an empty list")
-    for number, label in enumerate(labels):
-        if isinstance(label, bool) or not isinstance(label, str | int) or not str(label).strip():
-            raise UserError(f"agent number {number} is named {label!r}; a name must be text that is not empty")
-    names = tuple(str(label) for label in labels)
-    places = {name: place for place, name in enumerate(names)}
-    if len(places) < len(names):
-        repeated = next(name for place, name in enumerate(names) if places[name] != place)
-        raise UserError(f"two agents are named '{repeated}'; names must differ")
-    # Numbers in edges are rows, unless the agents themselves were named by numbers.
-    by_number = {label: place for place, label in enumerate(labels) if isinstance(label, int)}
-    numbered = by_number or {place: place for place in range(len(names))}
-
-    def place(end: Any) -> int | None:
-        if isinstance(end, str):
-            return places.get(end)
-        return numbered.get(int(end)) if isinstance(end, Integral) and not isinstance(end, bool) else None
-
-    return names, place
-
-
-def _matrix(edges: Edges, graph: str, names: tuple[str, ...], place: Callable[[Any], int | None]) -> csr_array:
-    """Edges of any form as a matrix of bool, row depends on column, diagonal set, indices sorted."""
-    if isinstance(edges, np.ndarray) or sp.issparse(edges):
-        sources, targets = _from_matrix(edges, graph, len(names))
-    else:
-        sources, targets = _from_pairs(edges, graph, names, place)
-    own = np.arange(len(names))
-    rows, columns = np.concatenate([targets, own]), np.concatenate([sources, own])
-    matrix = csr_array((np.ones(len(rows), bool), (rows, columns)), shape=(len(names), len(names)))
-    matrix.sum_duplicates()
-    matrix.sort_indices()
-    return matrix
-
-
-def _from_matrix(matrix: Any, graph: str, num_agents: int) -> tuple[np.ndarray, np.ndarray]:
-    if matrix.shape != (num_agents, num_agents):
-        raise UserError(
-            f"the matrix of the {graph} graph has shape {tuple(matrix.shape)}, expected ({num_agents}, {num_agents}) "
-            "for [source, target]; pairs are given as a list of tuples"
-        )
-    coo = sp.coo_array(matrix)
-    values = coo.data
-    if values.dtype.kind not in "biuf" or not np.isin(values, (0, 1)).all():
-        wrong = values.flat[0] if values.dtype.kind not in "biuf" else values[~np.isin(values, (0, 1))][0]
-        raise UserError(
-            f"the matrix of the {graph} graph holds {wrong}; entries must be 0 or 1 "
-            "(`matrix != 0` takes every non-zero weight as an edge)"
-        )
-    sources, targets = coo.coords
-    return sources[values != 0].astype(np.int64), targets[values != 0].astype(np.int64)
-
-
-def _from_pairs(
-    edges: Edges, graph: str, names: tuple[str, ...], place: Callable[[Any], int | None]
-) -> tuple[np.ndarray, np.ndarray]:
-    if isinstance(edges, nx.Graph):
-        for node in edges.nodes:
-            if place(node) is None:
-                raise UserError(f"the {graph} graph has a node for an unknown agent {_near(node, names)}")
-        both = [] if edges.is_directed() else [(target, source) for source, target, *_ in edges.edges]
-        edges = [(source, target) for source, target, *_ in edges.edges] + both
-    if isinstance(edges, str | Mapping) or not isinstance(edges, Iterable):
-        raise UserError(
-            f"the {graph} graph must be a list of pairs (source, target), a networkx graph or a matrix, "
-            f"got {type(edges).__name__}"
-        )
-    found: list[tuple[int, int]] = []
-    for pair in edges:
-        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
-            raise UserError(f"the {graph} graph holds {pair!r}, which is not a pair (source, target)")
-        source, target = place(pair[0]), place(pair[1])
-        if source is None or target is None:
-            end = pair[0] if source is None else pair[1]
-            raise UserError(
-                f"the edge {pair[0]} -> {pair[1]} of the {graph} graph names an unknown agent {_near(end, names)}"
-            )
-        found.append((source, target))
-    sources, targets = np.array(found, np.int64).reshape(-1, 2).T
-    return sources, targets
-
-
-def _near(end: Any, names: tuple[str, ...]) -> str:
-    """The unknown end of an edge with the nearest known name, for a message."""
-    if isinstance(end, Integral) and not isinstance(end, bool):
-        return f"{end}; agents are numbered 0 to {len(names) - 1} ('{names[0]}' to '{names[-1]}')"
-    near = difflib.get_close_matches(str(end), names, n=1, cutoff=0.5)
-    known = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
-    return f"'{end}'" + (f"; did you mean '{near[0]}'?" if near else f" (known: {known})")
-
-
-def _same(one: csr_array, other: csr_array) -> bool:
-    if one is other:
-        return True
-    return bool(np.array_equal(one.indptr, other.indptr) and np.array_equal(one.indices, other.indices))
 
 
 def _checked(data: Any) -> dict[str, Any]:

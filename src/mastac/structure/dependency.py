@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from graphlib import TopologicalSorter
 from numbers import Integral
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from mastac.errors import UserError
+from mastac.structure.boolean import product, product_with_closure, sorted_rows, union
 from mastac.structure.couplings import Couplings, CouplingSequence
-
-BLOCK_CELLS = 2**22
-"""Rows are searched in blocks of at most so many (row, agent) marks: 4 MiB however many agents there are."""
+from mastac.structure.windows import first_windows, reward_needs, same_sets, step_needs
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +96,7 @@ def value_dependency(
         states, actions = _without_end(couplings, minimal)
     else:
         states, actions = (_pattern(each) for each in first_windows(couplings, minimal, kappa))
-        actions = states if _shared(couplings, minimal) else actions
+        actions = states if same_sets(couplings, minimal) else actions
     return Dependency(states, actions, couplings, kappa, at, minimal)
 
 
@@ -108,7 +105,7 @@ def gradient_dependency(dependency: Dependency) -> csr_array:
 
     The transpose of `dependency.actions`: the policy of `i` enters $Q_j(s(t), a(t))$ through $a_i(t)$.
     """
-    return _sorted(csr_array(dependency.actions.T))
+    return sorted_rows(csr_array(dependency.actions.T))
 
 
 def aggregate_dependency(dependency: Dependency) -> csr_array:
@@ -125,38 +122,8 @@ def checked_count(name: str, value: object) -> int:
     return int(value)
 
 
-def product(one: csr_array, other: csr_array) -> csr_array:
-    """Boolean matrix product, indices sorted."""
-    return _sorted(csr_array(one @ other))
-
-
-def union(one: csr_array, other: csr_array) -> csr_array:
-    """Entrywise or, indices sorted."""
-    return one if one is other else _sorted(csr_array(one + other))
-
-
-def _sorted(matrix: csr_array) -> csr_array:
-    matrix.sort_indices()
-    return matrix
-
-
 def _pattern(levels: csr_array) -> csr_array:
     return csr_array((np.ones(levels.nnz, bool), levels.indices, levels.indptr), shape=levels.shape)
-
-
-def _shared(couplings: Couplings, minimal: bool) -> bool:
-    """Whether the sets of states and actions are the same by construction."""
-    return not minimal or (couplings.action is couplings.state and couplings.reward_action is couplings.reward)
-
-
-def reward_needs(couplings: Couplings) -> csr_array:
-    r"""The states that the reward of the row agent needs when policies act: $R \cup R^a O$."""
-    return union(couplings.reward, product(couplings.reward_action, couplings.observation))
-
-
-def step_needs(couplings: Couplings) -> csr_array:
-    r"""The states that the next state of the row agent needs when policies act: $S \cup A O$."""
-    return union(couplings.state, product(couplings.action, couplings.observation))
 
 
 def _over_sequence(
@@ -177,112 +144,14 @@ def _over_sequence(
     now = sequence[at]
     states, actions = now.reward, now.reward_action
     if later is not None:
-        states, actions = union(states, product(later, now.state)), union(actions, product(later, now.action))
-    return (states, states) if _shared(now, minimal) else (states, actions)
+        states, actions = union(now.reward, product(later, now.state)), union(actions, product(later, now.action))
+    return (states, states) if same_sets(now, minimal) else (states, actions)
 
 
 def _without_end(couplings: Couplings, minimal: bool) -> tuple[csr_array, csr_array]:
     """The fixed point of the recursion: what the rewards need, closed under one step back."""
-    reached = _reached(reward_needs(couplings), step_needs(couplings))
+    reached = product_with_closure(reward_needs(couplings), step_needs(couplings))
     # The minimal set of states, R | U S, is U itself: every agent keeps its own state, and U is closed under S.
-    if _shared(couplings, minimal):
+    if same_sets(couplings, minimal):
         return reached, reached
     return reached, union(couplings.reward_action, product(reached, couplings.action))
-
-
-def _reached(start: csr_array, step: csr_array) -> csr_array:
-    """`start` times the transitive closure of `step`, by strongly connected components.
-
-    Agents that reach each other reach the same, so the closure is taken on the graph of components, which
-    has no cycles. The work is that of writing the answer.
-    """
-    number, labels = connected_components(step.astype(np.int8), directed=True, connection="strong")
-    size = start.shape[0]
-    belongs = csr_array((np.ones(size, bool), labels, np.arange(size + 1)), shape=(size, number))
-    folded = product(product(csr_array(belongs.T), step), belongs)
-    below = [folded.indices[folded.indptr[c] : folded.indptr[c + 1]] for c in range(number)]
-    closure: list[np.ndarray] = [np.empty(0, folded.indices.dtype)] * number
-    for c in TopologicalSorter({c: [int(d) for d in below[c] if d != c] for c in range(number)}).static_order():
-        closure[c] = np.unique(np.concatenate([[c], *(closure[d] for d in below[c] if d != c)]))
-    indptr = np.concatenate([[0], np.cumsum([len(each) for each in closure])])
-    closed = csr_array((np.ones(indptr[-1], bool), np.concatenate(closure), indptr), shape=(number, number))
-    return product(product(product(start, belongs), closed), csr_array(belongs.T))
-
-
-def first_windows(couplings: Couplings, minimal: bool = True, limit: int | None = None) -> tuple[csr_array, csr_array]:
-    """The smallest kappa at which each agent is in each set: (for states, for actions).
-
-    Both are csr matrices of int32, row depends on column, whose stored entries (0 among them) are the sets of
-    `kappa = limit`, or the exact ones for `None`. The sets of a smaller kappa are the entries up to it.
-    """
-    size = couplings.num_agents
-    rows = max(1, BLOCK_CELLS // size)
-    start, step = reward_needs(couplings), step_needs(couplings)
-    states, actions = [], []
-    for first in range(0, size, rows):
-        block = slice(first, min(first + rows, size))
-        in_states, in_actions = _first_windows_of(couplings, start, step, block, minimal, limit)
-        states.append(in_states)
-        actions.append(in_actions)
-    found = _stacked(states, size)
-    return found, found if _shared(couplings, minimal) else _stacked(actions, size)
-
-
-def _first_windows_of(
-    couplings: Couplings, start: csr_array, step: csr_array, block: slice, minimal: bool, limit: int | None
-) -> tuple[_FirstSeen, _FirstSeen]:
-    """Breadth-first search back in time from the rewards of a block of agents."""
-    size, rows = couplings.num_agents, block.stop - block.start
-    shared = _shared(couplings, minimal)
-    walked, states = _FirstSeen(rows, size), _FirstSeen(rows, size)
-    actions = states if shared else _FirstSeen(rows, size)
-    if minimal:
-        states.add(csr_array(couplings.reward[block]), 0)
-        if not shared:
-            actions.add(csr_array(couplings.reward_action[block]), 0)
-    level, frontier = 0, walked.add(csr_array(start[block]), 0)
-    while frontier.nnz and (limit is None or level + minimal <= limit):
-        if minimal:
-            states.add(csr_array(frontier @ couplings.state), level + 1)
-            if not shared:
-                actions.add(csr_array(frontier @ couplings.action), level + 1)
-        level += 1
-        if not minimal and limit is not None and level > limit:
-            break
-        frontier = walked.add(csr_array(frontier @ step), level)
-    return (states, actions) if minimal else (walked, walked)
-
-
-class _FirstSeen:
-    """Marks of a block of rows: which (row, agent) was seen, and at which level first."""
-
-    def __init__(self, rows: int, size: int) -> None:
-        self.rows, self.size = rows, size
-        self.seen = np.zeros(rows * size, bool)
-        self.keys: list[np.ndarray] = []
-        self.levels: list[np.ndarray] = []
-
-    def add(self, entries: csr_array, level: int) -> csr_array:
-        """Marks the entries and returns those that are new."""
-        row = np.repeat(np.arange(self.rows, dtype=np.int64), np.diff(entries.indptr))
-        keys = row * self.size + entries.indices
-        new = ~self.seen[keys]
-        keys, row = keys[new], row[new]
-        self.seen[keys] = True
-        self.keys.append(keys)
-        self.levels.append(np.full(len(keys), level, np.int32))
-        indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=self.rows))])
-        return csr_array((np.ones(len(keys), bool), entries.indices[new], indptr), shape=(self.rows, self.size))
-
-
-def _stacked(blocks: list[_FirstSeen], size: int) -> csr_array:
-    """Levels of all blocks as one matrix, indices sorted."""
-    counts, columns, levels = [], [], []
-    for block in blocks:
-        keys, level = np.concatenate(block.keys), np.concatenate(block.levels)
-        order = np.argsort(keys)
-        counts.append(np.bincount(keys // block.size, minlength=block.rows))
-        columns.append((keys % block.size)[order].astype(np.int32))
-        levels.append(level[order])
-    indptr = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
-    return csr_array((np.concatenate(levels), np.concatenate(columns), indptr), shape=(size, size))

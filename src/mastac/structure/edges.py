@@ -1,0 +1,130 @@
+"""Edges in any form that users have them, as sparse matrices; the checks and messages of a graph's construction."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from numbers import Integral
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import scipy.sparse as sp
+from scipy.sparse import csr_array
+
+from mastac.errors import UserError
+
+Edges = Any
+"""Pairs (source, target) of names or indices, a networkx graph, or a matrix [source, target] of 0 and 1."""
+
+Place = Callable[[Any], int | None]
+"""From the end of an edge, as the user wrote it, to the agent's row; `None` if there is no such agent."""
+
+
+def named(agents: Any) -> tuple[tuple[str, ...], Place]:
+    """The names of the agents, and a function from an edge's end to the agent's row (`None`: unknown)."""
+    if agents is None or isinstance(agents, bool | str | float):
+        raise UserError(f"agents must be a number of agents or a list of names, got {agents!r}")
+    if isinstance(agents, Integral):
+        if agents < 1:
+            raise UserError(f"there must be at least one agent, got agents={agents}")
+        labels: list[Hashable] = [f"agent-{number}" for number in range(int(agents))]
+    else:
+        if not isinstance(agents, Iterable):
+            raise UserError(f"agents must be a number of agents or a list of names, got {agents!r}")
+        labels = [label.item() if isinstance(label, np.generic) else label for label in agents]
+    if not labels:
+        raise UserError("there must be at least one agent, got an empty list")
+    for number, label in enumerate(labels):
+        if isinstance(label, bool) or not isinstance(label, str | int) or not str(label).strip():
+            raise UserError(f"agent number {number} is named {label!r}; a name must be text that is not empty")
+    names = tuple(str(label) for label in labels)
+    places = {name: place for place, name in enumerate(names)}
+    if len(places) < len(names):
+        repeated = next(name for place, name in enumerate(names) if places[name] != place)
+        raise UserError(f"two agents are named '{repeated}'; names must differ")
+    # Numbers in edges are rows, unless the agents themselves were named by numbers.
+    by_number = {label: place for place, label in enumerate(labels) if isinstance(label, int)}
+    numbered = by_number or {place: place for place in range(len(names))}
+
+    def place(end: Any) -> int | None:
+        if isinstance(end, str):
+            return places.get(end)
+        return numbered.get(int(end)) if isinstance(end, Integral) and not isinstance(end, bool) else None
+
+    return names, place
+
+
+def edge_matrix(edges: Edges, graph: str, names: tuple[str, ...], place: Place) -> csr_array:
+    """Edges of any form as a matrix of bool, row depends on column, diagonal set, indices sorted."""
+    if isinstance(edges, np.ndarray) or sp.issparse(edges):
+        sources, targets = _fromedge_matrix(edges, graph, len(names))
+    else:
+        sources, targets = _from_pairs(edges, graph, names, place)
+    own = np.arange(len(names))
+    rows, columns = np.concatenate([targets, own]), np.concatenate([sources, own])
+    matrix = csr_array((np.ones(len(rows), bool), (rows, columns)), shape=(len(names), len(names)))
+    matrix.sum_duplicates()
+    matrix.sort_indices()
+    return matrix
+
+
+def _fromedge_matrix(matrix: Any, graph: str, num_agents: int) -> tuple[np.ndarray, np.ndarray]:
+    if matrix.shape != (num_agents, num_agents):
+        raise UserError(
+            f"the matrix of the {graph} graph has shape {tuple(matrix.shape)}, expected ({num_agents}, {num_agents}) "
+            "for [source, target]; pairs are given as a list of tuples"
+        )
+    coo = sp.coo_array(matrix)
+    values = coo.data
+    if values.dtype.kind not in "biuf" or not np.isin(values, (0, 1)).all():
+        wrong = values.flat[0] if values.dtype.kind not in "biuf" else values[~np.isin(values, (0, 1))][0]
+        raise UserError(
+            f"the matrix of the {graph} graph holds {wrong}; entries must be 0 or 1 "
+            "(`matrix != 0` takes every non-zero weight as an edge)"
+        )
+    sources, targets = coo.coords
+    return sources[values != 0].astype(np.int64), targets[values != 0].astype(np.int64)
+
+
+def _from_pairs(edges: Edges, graph: str, names: tuple[str, ...], place: Place) -> tuple[np.ndarray, np.ndarray]:
+    if isinstance(edges, nx.Graph):
+        for node in edges.nodes:
+            if place(node) is None:
+                raise UserError(f"the {graph} graph has a node for an unknown agent {_near(node, names)}")
+        both = [] if edges.is_directed() else [(target, source) for source, target, *_ in edges.edges]
+        edges = [(source, target) for source, target, *_ in edges.edges] + both
+    if isinstance(edges, str | Mapping) or not isinstance(edges, Iterable):
+        raise UserError(
+            f"the {graph} graph must be a list of pairs (source, target), a networkx graph or a matrix, "
+            f"got {type(edges).__name__}"
+        )
+    found: list[tuple[int, int]] = []
+    for pair in edges:
+        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
+            raise UserError(f"the {graph} graph holds {pair!r}, which is not a pair (source, target)")
+        source, target = place(pair[0]), place(pair[1])
+        if source is None or target is None:
+            end = pair[0] if source is None else pair[1]
+            raise UserError(
+                f"the edge {pair[0]} -> {pair[1]} of the {graph} graph names an unknown agent {_near(end, names)}"
+            )
+        found.append((source, target))
+    sources, targets = np.array(found, np.int64).reshape(-1, 2).T
+    return sources, targets
+
+
+def _near(end: Any, names: tuple[str, ...]) -> str:
+    """The unknown end of an edge with the nearest known name, for a message."""
+    if isinstance(end, Integral) and not isinstance(end, bool):
+        return f"{end}; agents are numbered 0 to {len(names) - 1} ('{names[0]}' to '{names[-1]}')"
+    near = difflib.get_close_matches(str(end), names, n=1, cutoff=0.5)
+    known = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+    return f"'{end}'" + (f"; did you mean '{near[0]}'?" if near else f" (known: {known})")
+
+
+def same_matrix(one: csr_array, other: csr_array) -> bool:
+    """Whether two boolean matrices with sorted indices are equal."""
+    if one is other:
+        return True
+    return bool(np.array_equal(one.indptr, other.indptr) and np.array_equal(one.indices, other.indices))

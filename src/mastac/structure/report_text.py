@@ -1,0 +1,136 @@
+"""The figures of a graph report as text."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+
+def report_text(report: Mapping[str, Any], width: int, members: int) -> str:
+    """The text; see [`mastac.structure.report.format_report`][]."""
+    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False, emoji=False)
+    names = report["agents"]
+    shown = ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
+    console.print(f"{_count(len(names), 'agent')}: {escape(shown)}\n")
+    for table in (_graphs(report), _sets(report)):
+        console.print(table)
+    console.print(_critics(report) + "\n")
+    console.print(_windows(report))
+    if report["agent"] is not None:
+        console.print(_members(report["agent"], members, width))
+    lines = console.file.getvalue().splitlines()  # pyright: ignore[reportAttributeAccessIssue]
+    return "\n".join(line.rstrip() for line in lines).strip() + "\n"
+
+
+def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> Table:
+    table = Table(title=title, title_justify="left", title_style="", box=box.SIMPLE, pad_edge=False)
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="left" if place < left else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    return table
+
+
+def _graphs(report: Mapping[str, Any]) -> Table:
+    rows = []
+    for name, graph in report["graphs"].items():
+        label = name.replace("_", " ")
+        if graph["same_as"]:
+            rows.append((label, f"as {graph['same_as']}", "", ""))
+        else:
+            rows.append((label, f"{graph['edges']:,}", _percent(graph["density"]), _range(graph["sources"])))
+    columns = ("graph", "edges", "density", "sources of an agent")
+    return _table("Couplings (an agent always affects itself; not counted)", columns, rows)
+
+
+def _sets(report: Mapping[str, Any]) -> Table:
+    sets = report["sets"]
+    labels = {
+        "agents": "agents that a value depends on",
+        "states": "  by their states",
+        "actions": "  by their actions",
+        "paper": "the paper's larger set",
+        "gradient": "values that an agent's policy moves",
+    }
+    if sets["states"] == sets["actions"] == sets["agents"]:
+        labels = {key: label for key, label in labels.items() if key not in ("states", "actions")}
+    kappa, exact_from = report["kappa"], report["exact_from"]
+    title = "Sets, exact" if kappa is None else f"Sets, kappa = {kappa}" + (" (exact)" if report["exact"] else "")
+    if exact_from is not None:
+        title += f"; every kappa from {exact_from} on is exact"
+    rows = [(label, *_three(sets[key])) for key, label in labels.items()]
+    return _table(title, ("set", "smallest", "median", "largest"), rows)
+
+
+def _critics(report: Mapping[str, Any]) -> str:
+    critics, central, number = report["critics"], report["critics"]["central"], report["num_agents"]
+    layers = " x ".join(map(str, critics["hidden"])) or "none"
+    unit = "" if critics["sizes_given"] else "; each state and action counted as one number"
+    return (
+        f"Critics (hidden layers {layers}{unit})\n"
+        f"  one for each agent: {_range(critics['inputs'])} inputs, {critics['parameters']:,} parameters in all\n"
+        f"  central instead:    {central['inputs']:,} inputs, {central['parameters_each']:,} parameters, "
+        f"{central['parameters']:,} for {_count(number, 'agent')}\n"
+        f"  saving:             {_percent(critics['saving'])} of the parameters, "
+        f"{_percent(1 - critics['inputs']['total'] / max(1, central['inputs'] * number))} of the inputs"
+    )
+
+
+def _windows(report: Mapping[str, Any]) -> Table:
+    rows = [
+        (
+            f"{row['kappa']}"
+            + (" = exact" if row["exact"] else "")
+            + (" <" if row["kappa"] == report["kappa"] else ""),
+            *_three(row["agents"]),
+            f"{row['inputs']['largest']:,}",
+            f"{row['parameters']:,}",
+            _percent(row["saving"]),
+        )
+        for row in report["windows"]
+    ]
+    columns = ("kappa", "smallest", "median", "largest set", "inputs up to", "parameters", "saving")
+    return _table("What each kappa costs", columns, rows)
+
+
+def _members(agent: Mapping[str, Any], most: int, width: int) -> Table:
+    listed = agent["members"][:most]
+    rows = [(one["agent"], _reads(one), str(one["from_kappa"]), one["why"]) for one in listed]
+    if len(agent["members"]) > most:
+        rows.append((f"… and {len(agent['members']) - most} more", "", "", "(--json lists all)"))
+    moves = ", ".join(agent["moves"][:8]) + (", …" if len(agent["moves"]) > 8 else "")
+    title = (
+        f"The value of {agent['name']} depends on {_count(agent['size'], 'agent')}; "
+        f"its policy moves the values of {len(agent['moves'])}: {moves}"
+    )
+    table = _table(escape(title), ("agent", "reads", "from kappa", "because"), rows, left=4)
+    table.width = width
+    table.columns[3].ratio = 1
+    return table
+
+
+def _reads(member: Mapping[str, Any]) -> str:
+    return " and ".join(kind for kind in ("state", "action") if member[kind])
+
+
+def _three(spread: Mapping[str, Any]) -> tuple[str, str, str]:
+    return tuple(f"{spread[key]:,}" for key in ("smallest", "median", "largest"))  # pyright: ignore[reportReturnType]
+
+
+def _range(spread: Mapping[str, Any]) -> str:
+    low, high = spread["smallest"], spread["largest"]
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}, median {spread['median']:,}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %" if abs(share) >= 0.01 or share == 0 else f"{100 * share:.2g} %"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
