@@ -1,0 +1,90 @@
+"""The graphs of the named environments and the sizes of their agents' states and actions, without JAX."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mastac.envs.registry import checked_options, entry_of
+from mastac.structure import Couplings
+
+Edges = list[tuple[Any, Any]]
+
+# Source -> target, numbered from 1. From the public code of Jing et al., "Distributed multiagent reinforcement
+# learning based on graph-induced local value functions" (IEEE TAC, 2024), the ancestor of the paper's example. The
+# paper's own Figure 10 is not available to us, so that it shows this graph is unverified; the graph agrees with
+# everything that the text says of it.
+JING_GRAPH = ((1, 2), (2, 1), (2, 3), (3, 4), (4, 3), (5, 3), (5, 6), (5, 7), (6, 5), (7, 8), (8, 9), (9, 7))
+
+
+def _ring(num_agents: int) -> Edges:
+    ahead = [(i, (i + 1) % num_agents) for i in range(num_agents)]
+    return ahead + [(j, i) for i, j in ahead]
+
+
+def _two_chains(num_agents: int) -> Edges:
+    ahead = [(i, i + 2) for i in range(num_agents - 2)]
+    return ahead + [(j, i) for i, j in ahead]
+
+
+NAMED_GRAPHS = {
+    "ring": _ring,
+    "two-chains": _two_chains,
+    "jing": lambda num_agents: [(i - 1, j - 1) for i, j in JING_GRAPH],
+}
+
+
+class Structure(NamedTuple):
+    """What is known of an environment before it is built: who affects whom, and how large states and actions are."""
+
+    couplings: Couplings
+    state_sizes: np.ndarray
+    action_sizes: np.ndarray
+
+
+def structure_of(id: str, options: Mapping[str, Any] | None = None) -> Structure:
+    """Couplings and sizes of `make(id, **options)`, found without building it.
+
+    **Raises:** `UserError` as [`mastac.make`][].
+    """
+    _, num_agents = entry_of(id)
+    values = checked_options(id, options or {})
+    ones = np.ones(num_agents, int)
+    if id.startswith("warehouse-"):
+        couplings = warehouse_couplings(num_agents, values)
+        receivers = np.bincount(couplings.state.indices, minlength=num_agents)  # the warehouse itself among them
+        return Structure(couplings, 2 * ones, receivers - (values["share"] == "send"))
+    if id.startswith("thermal-"):
+        return Structure(thermal_couplings(num_agents, values), ones, ones)
+    from mastac.envs.registry import make  # needs JAX
+
+    env = make(id, **values)
+    return Structure(env.couplings, env.state_sizes, env.action_sizes)
+
+
+def warehouse_couplings(num_agents: int, values: Mapping[str, Any]) -> Couplings:
+    """Stock flows along the graph. Nobody's action enters a reward: shortage was settled by the actions before it."""
+    return couplings_from("warehouse", num_agents, values, reward_action=[])
+
+
+def thermal_couplings(num_agents: int, values: Mapping[str, Any]) -> Couplings:
+    """Walls conduct both ways; a zone's heater acts on its own temperature only."""
+    return couplings_from("zone", num_agents, values, both_ways=True, action=[])
+
+
+def couplings_from(
+    kind: str, num_agents: int, values: Mapping[str, Any], both_ways: bool = False, **more: Any
+) -> Couplings:
+    """Couplings of agents `kind-1`, `kind-2`, … from the options `graph`, `observation` and `reward`."""
+    graph = values["graph"]
+    state = NAMED_GRAPHS[graph](num_agents) if isinstance(graph, str) else [tuple(pair) for pair in graph]
+    if both_ways:
+        state = list(dict.fromkeys(state + [(j, i) for i, j in state]))
+    named = {"graph": state, "neighbours": state, "none": [], "local": []}
+
+    def edges(name: str) -> Edges:
+        value = values.get(name, "local")
+        return named[value] if isinstance(value, str) else [tuple(pair) for pair in value]
+
+    agents = [f"{kind}-{i + 1}" for i in range(num_agents)]
+    return Couplings(agents, state=state, observation=edges("observation"), reward=edges("reward"), **more)
