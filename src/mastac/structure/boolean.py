@@ -28,7 +28,7 @@ def _grouped_rows(matrix: csr_array) -> tuple[csr_array, csr_array]:
     """`matrix` as (which kind each row is) times (the distinct rows): dense couplings have few kinds of rows."""
     kinds: dict[bytes, int] = {}
     ends = matrix.indptr
-    rows = [matrix.indices[ends[row] : ends[row + 1]].tobytes() for row in range(matrix.shape[0])]
+    rows = [matrix.indices[ends[row] : ends[row + 1]].tobytes() for row in range(len(ends) - 1)]
     kind = np.array([kinds.setdefault(row, len(kinds)) for row in rows])
     _, first = np.unique(kind, return_index=True)
     groups = csr_array((np.ones(len(kind), bool), kind, np.arange(len(kind) + 1)), shape=(len(kind), len(kinds)))
@@ -53,7 +53,7 @@ def product_with_closure(start: csr_array, step: csr_array) -> csr_array:
     has no cycles. The work is that of writing the answer.
     """
     number, labels = connected_components(step.astype(np.int8), directed=True, connection="strong")
-    size = start.shape[0]
+    size = len(start.indptr) - 1
     belongs = csr_array((np.ones(size, bool), labels, np.arange(size + 1)), shape=(size, number))
     folded = product(product(csr_array(belongs.T), step), belongs)
     below = [folded.indices[folded.indptr[c] : folded.indptr[c + 1]] for c in range(number)]

@@ -1,8 +1,9 @@
-"""What the couplings say before anything is trained: sizes of the sets, cost of the critics, and who depends on whom."""
+"""What the couplings say before anything is trained: sizes of the sets, cost of the critics, who depends on whom."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ class _Sizes:
     def parameters(self, inputs: Any) -> Any:
         """Weights and biases of a critic with so many inputs and one output."""
         widths = [*self.hidden, 1]
-        inner = sum(one * other for one, other in zip(widths[:-1], widths[1:], strict=True))
+        inner = sum(one * other for one, other in pairwise(widths))
         return inputs * widths[0] + inner + sum(widths)
 
     def central(self) -> dict[str, int]:
@@ -170,25 +171,25 @@ def _schedule(last: int, kappa: int | None) -> list[int]:
 def _tally(levels: csr_array, weights: np.ndarray, kappas: list[int]) -> np.ndarray:
     """For each row and kappa: the weights of the entries whose level is at most that kappa, summed."""
     place = np.searchsorted(kappas, levels.data)
-    row = np.repeat(np.arange(levels.shape[0], dtype=np.int64), np.diff(levels.indptr))
-    sums = np.bincount(row * len(kappas) + place, weights[levels.indices], levels.shape[0] * len(kappas))
+    sums = np.bincount(_rows(levels) * len(kappas) + place, weights[levels.indices], len(weights) * len(kappas))
     return sums.reshape(-1, len(kappas)).cumsum(axis=1).astype(np.int64)
+
+
+def _rows(matrix: csr_array) -> np.ndarray:
+    """The row of each stored entry."""
+    return np.repeat(np.arange(len(matrix.indptr) - 1, dtype=np.int64), np.diff(matrix.indptr))
 
 
 def _either(one: csr_array, other: csr_array) -> csr_array:
     """The smaller level of two, where an entry may stand in one matrix only."""
-    keys = np.concatenate(
-        [
-            np.repeat(np.arange(m.shape[0], dtype=np.int64), np.diff(m.indptr)) * m.shape[1] + m.indices
-            for m in (one, other)
-        ]
-    )
+    size = len(one.indptr) - 1
+    keys = np.concatenate([_rows(each) * size + each.indices for each in (one, other)])
     levels = np.concatenate([one.data, other.data])
     order = np.lexsort((levels, keys))
     first = order[np.concatenate([[True], np.diff(keys[order]) > 0])]
-    rows, columns = np.divmod(keys[first], one.shape[1])
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=one.shape[0]))])
-    return csr_array((levels[first], columns, indptr), shape=one.shape)
+    rows, columns = np.divmod(keys[first], size)
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=size))])
+    return csr_array((levels[first], columns, indptr), shape=(size, size))
 
 
 def _members(couplings: Couplings, row: int, kappa: int | None) -> dict[str, Any]:

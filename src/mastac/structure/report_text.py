@@ -14,7 +14,8 @@ from rich.table import Table
 
 def report_text(report: Mapping[str, Any], width: int, members: int) -> str:
     """The text; see [`mastac.structure.report.format_report`][]."""
-    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False, emoji=False)
+    text = io.StringIO()
+    console = Console(file=text, width=width, color_system=None, highlight=False, emoji=False)
     names = report["agents"]
     shown = ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
     console.print(f"{_count(len(names), 'agent')}: {escape(shown)}\n")
@@ -24,7 +25,7 @@ def report_text(report: Mapping[str, Any], width: int, members: int) -> str:
     console.print(_windows(report))
     if report["agent"] is not None:
         console.print(_members(report["agent"], members, width))
-    lines = console.file.getvalue().splitlines()  # pyright: ignore[reportAttributeAccessIssue]
+    lines = text.getvalue().splitlines()
     return "\n".join(line.rstrip() for line in lines).strip() + "\n"
 
 
@@ -85,9 +86,7 @@ def _critics(report: Mapping[str, Any]) -> str:
 def _windows(report: Mapping[str, Any]) -> Table:
     rows = [
         (
-            f"{row['kappa']}"
-            + (" = exact" if row["exact"] else "")
-            + (" <" if row["kappa"] == report["kappa"] else ""),
+            _mark(row, report["kappa"]),
             *_three(row["agents"]),
             f"{row['inputs']['largest']:,}",
             f"{row['parameters']:,}",
@@ -99,15 +98,20 @@ def _windows(report: Mapping[str, Any]) -> Table:
     return _table("What each kappa costs", columns, rows)
 
 
+def _mark(row: Mapping[str, Any], kappa: int | None) -> str:
+    chosen = row["kappa"] == kappa or (kappa is None and row["exact"])
+    return f"{row['kappa']}" + (" = exact" if row["exact"] else "") + (" <-" if chosen else "")
+
+
 def _members(agent: Mapping[str, Any], most: int, width: int) -> Table:
     listed = agent["members"][:most]
     rows = [(one["agent"], _reads(one), str(one["from_kappa"]), one["why"]) for one in listed]
     if len(agent["members"]) > most:
-        rows.append((f"… and {len(agent['members']) - most} more", "", "", "(--json lists all)"))
+        rows.append((f"… and {len(agent['members']) - most:,} more", "", "", "(--json lists all)"))
     moves = ", ".join(agent["moves"][:8]) + (", …" if len(agent["moves"]) > 8 else "")
     title = (
         f"The value of {agent['name']} depends on {_count(agent['size'], 'agent')}; "
-        f"its policy moves the values of {len(agent['moves'])}: {moves}"
+        f"its policy moves the values of {len(agent['moves']):,}: {moves}"
     )
     table = _table(escape(title), ("agent", "reads", "from kappa", "because"), rows, left=4)
     table.width = width
