@@ -1,9 +1,7 @@
 """What a user types, turned into values: seeds, κ, `name=value` pairs, run folders. Imports no JAX."""
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,14 +56,14 @@ def parse_kappa(text: str) -> int | None:
     return kappa
 
 
-def parse_count(name: str, text: str) -> int:
-    """A whole number from 1 on."""
+def parse_count(name: str, text: str, least: int = 1) -> int:
+    """A whole number, at least `least`."""
     try:
         value = int(text)
     except ValueError:
         raise UserError(f"{name} '{text}' is no whole number") from None
-    if value < 1:
-        raise UserError(f"{name} is {value}; it must be at least 1")
+    if value < least:
+        raise UserError(f"{name} is {value}; it must be at least {least}")
     return value
 
 
@@ -98,50 +96,6 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def new_run_folder(text: str) -> Path:
-    """`text` as a folder that a new run can be written to: it holds nothing yet and can be created."""
-    folder = Path(text)
-    try:
-        if folder.exists() and not folder.is_dir():
-            raise UserError(f"--out '{folder}' is a file; name a folder")
-        if folder.is_dir() and any(folder.iterdir()):
-            if (folder / "config.json").exists():
-                raise UserError(
-                    f"--out '{folder}' holds another run; name another folder, or go on with 'mastac resume {folder}'"
-                )
-            raise UserError(f"--out '{folder}' holds other files; name an empty or a new folder")
-        _try_writing(folder)
-    except OSError as error:
-        raise UserError(f"--out '{folder}' cannot be written: {error.strerror or error}") from None
-    return folder
-
-
-def _try_writing(folder: Path) -> None:
-    """Create `folder` and a file in it, then remove what was not there before; permissions alone do not tell."""
-    created = [each for each in (folder, *folder.parents) if not each.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(13, "Permission denied")
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    finally:
-        for each in created:
-            if each.is_dir() and not any(each.iterdir()):
-                each.rmdir()
-
-
-def default_run_folder(env: str, algorithm: str) -> Path:
-    """`runs/<env>-<algorithm>`, with a number behind it if that one is taken."""
-    base = Path("runs") / f"{env}-{algorithm}"
-    count = 1
-    folder = base
-    while folder.exists():
-        count += 1
-        folder = base.with_name(f"{base.name}-{count}")
-    return folder
 
 
 def existing_run_folder(text: str) -> Path:

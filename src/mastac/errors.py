@@ -16,6 +16,6 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     """
     names = [str(each) for each in known]
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
-    hint = f"; did you mean '{near[0]}'?" if near else ";"
+    hint = f"; did you mean '{near[0]}'?" if near else ""
     listed = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
     return UserError(f"unknown {kind} '{name}'{hint} (known: {listed})")

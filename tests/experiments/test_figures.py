@@ -7,12 +7,12 @@ from run_folders import REFERENCE, rising, write_run
 
 from mastac.errors import UserError
 from mastac.experiments.figures import _spread, learning_curves, save
-from mastac.experiments.results import Results, read_run
+from mastac.experiments.results import Results, read_results
 from mastac.experiments.statistics import t_interval
 
 
 def run(folder: Path, returns: np.ndarray, **about) -> Results:
-    return read_run(write_run(folder, returns, **about))
+    return read_results(write_run(folder, returns, **about))
 
 
 def test_one_run_shows_training_greedy_and_references(tmp_path: Path) -> None:

@@ -6,12 +6,12 @@ import pytest
 from run_folders import REFERENCE, rising, write_run
 
 from mastac.errors import UserError
-from mastac.experiments.results import labels, read_run
+from mastac.experiments.results import labels, read_results
 
 
 def test_curves_come_back_as_they_were_written(tmp_path: Path) -> None:
     returns = rising(seeds=3, epochs=20)
-    run = read_run(write_run(tmp_path / "a", returns))
+    run = read_results(write_run(tmp_path / "a", returns))
     at, values = run.curve()
     np.testing.assert_array_equal(at, np.arange(1, 21))
     np.testing.assert_allclose(values, returns)
@@ -27,19 +27,19 @@ def test_rows_may_stand_in_any_order(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "a", returns)
     head, *rows = (folder / "metrics.csv").read_text().splitlines()
     (folder / "metrics.csv").write_text("\n".join([head, *sorted(rows, key=lambda row: row[::-1])]))
-    np.testing.assert_allclose(read_run(folder).curve()[1], returns)
+    np.testing.assert_allclose(read_results(folder).curve()[1], returns)
 
 
 def test_final_measure_is_the_mean_over_the_last_fifth_of_the_epochs(tmp_path: Path) -> None:
     returns = np.arange(20.0).reshape(1, 20)
-    run = read_run(write_run(tmp_path / "a", returns, finished=False))
+    run = read_results(write_run(tmp_path / "a", returns, finished=False))
     np.testing.assert_allclose(run.final20_by_seed(), [(16 + 17 + 18 + 19) / 4])
 
 
 def test_a_seed_that_stopped_early_has_no_final_figures(tmp_path: Path) -> None:
     returns = rising(seeds=2, epochs=20)
     returns[1, 8:] = np.nan
-    run = read_run(write_run(tmp_path / "a", returns))
+    run = read_results(write_run(tmp_path / "a", returns))
     final, greedy = run.final20_by_seed(), run.greedy_by_seed()
     assert np.isfinite(final[0])
     assert np.isnan(final[1])
@@ -49,7 +49,7 @@ def test_a_seed_that_stopped_early_has_no_final_figures(tmp_path: Path) -> None:
 
 def test_an_unfinished_run_is_readable(tmp_path: Path) -> None:
     returns = rising(seeds=2, epochs=12)
-    run = read_run(write_run(tmp_path / "a", returns, finished=False, env="lq-8"))
+    run = read_results(write_run(tmp_path / "a", returns, finished=False, env="lq-8"))
     assert not run.is_finished
     assert run.env == "lq-8"
     assert run.reference == {}
@@ -62,10 +62,10 @@ def test_labels_tell_runs_apart(tmp_path: Path) -> None:
 
     a, b = write("a", kappa=2), write("b", algorithm="maddpg")
     c, d = write("c", kappa=2), write("d", algorithm="matd3", env="lq-8")
-    assert labels([read_run(a), read_run(b)]) == ["mastac κ=2", "maddpg"]
-    assert labels([read_run(a), read_run(c)]) == ["a", "c"]
-    assert labels([read_run(a), read_run(d)]) == ["a", "d"]
-    assert len(set(labels([read_run(a), read_run(write("x/a", kappa=2))]))) == 2
+    assert labels([read_results(a), read_results(b)]) == ["mastac κ=2", "maddpg"]
+    assert labels([read_results(a), read_results(c)]) == ["a", "c"]
+    assert labels([read_results(a), read_results(d)]) == ["a", "d"]
+    assert len(set(labels([read_results(a), read_results(write("x/a", kappa=2))]))) == 2
 
 
 @pytest.mark.parametrize(
@@ -85,14 +85,14 @@ def test_malformed_files_are_named(tmp_path: Path, file: str, content: str, says
     folder = write_run(tmp_path / "a", rising(epochs=5), reference=REFERENCE)
     (folder / file).write_text(content)
     with pytest.raises(UserError, match=says):
-        read_run(folder)
+        read_results(folder)
 
 
 def test_what_is_no_run_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there is no run folder"):
-        read_run(tmp_path / "none")
+        read_results(tmp_path / "none")
     with pytest.raises(UserError, match=r"no config\.json"):
-        read_run(tmp_path)
+        read_results(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({}))
     with pytest.raises(UserError, match="not finished an epoch"):
-        read_run(tmp_path)
+        read_results(tmp_path)

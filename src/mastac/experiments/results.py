@@ -59,8 +59,8 @@ class Results:
 
     @property
     def epochs(self) -> int:
-        """Number of the last epoch that any seed reached."""
-        return int(self.metrics["epoch"].max())
+        """Epochs that the seed which went farthest has done."""
+        return len(np.unique(self.metrics["epoch"]))
 
     @property
     def reference(self) -> Mapping[str, Any]:
@@ -93,9 +93,8 @@ class Results:
 
     def final20_by_seed(self) -> Float[np.ndarray, " seeds"]:
         """Mean training return of each seed over the last 20 % of the epochs: the paper's measure (its Table 1)."""
-        at, values = self.curve()
-        last = at > at[-1] - max(1, round(FINAL_SHARE * at[-1])) if len(at) else at.astype(bool)
-        return _mean_of_known(values[:, last])
+        _, values = self.curve()
+        return _mean_of_known(values[:, -max(1, round(FINAL_SHARE * values.shape[1])) :])
 
     def greedy_by_seed(self) -> Float[np.ndarray, " seeds"]:
         """Mean return of each seed's greedy policy after training.
@@ -110,7 +109,7 @@ class Results:
         return values[:, -1] if values.size else np.full(len(self.seeds), np.nan)
 
 
-def read_run(folder: str | Path) -> Results:
+def read_results(folder: str | Path) -> Results:
     """Everything that `mastac.train` wrote into `folder`, apart from the checkpoints.
 
     **Raises:** [`mastac.errors.UserError`][] if it is no run folder, has no epoch yet, or a file of it is malformed.

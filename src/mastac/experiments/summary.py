@@ -32,6 +32,16 @@ def run_table(run: Results) -> str:
     return f"{headline(run)}\n\n{table(('', 'return', 'score'), rows)}"
 
 
+def evaluation_table(found: Mapping[str, Any], episodes: int) -> str:
+    """What `Run.evaluate` found: each seed's mean return, their mean and the score."""
+    rows = [(f"seed {seed}", number(value) or "stopped") for seed, value in found["greedy_by_seed"].items()]
+    rows.append(("all seeds", plus_minus(found["greedy_mean"], found["greedy_std"])))
+    if found.get("score") is not None:
+        rows.append(("score", number(found["score"])))
+    text = table(("greedy policy", "return"), rows)
+    return f"{text}\n\nmeans over {episodes:,} fresh episode{'s' if episodes > 1 else ''} of each seed"
+
+
 def headline(run: Results) -> str:
     """Environment, algorithm, κ, length and seeds of a run in one line."""
     algorithm = run.algorithm if run.kappa is None else f"{run.algorithm} κ={run.kappa}"
