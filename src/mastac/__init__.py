@@ -1,0 +1,89 @@
+"""Cooperative multi-agent reinforcement learning where the coupling between agents is known.
+
+Importing this package imports neither JAX nor anything else that is slow; names are loaded when first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from mastac.version import __version__
+
+if TYPE_CHECKING:
+    from mastac.algorithms import ALGORITHMS
+    from mastac.envs import make
+    from mastac.envs.base import Environment, Reference
+    from mastac.errors import UserError
+    from mastac.experiments.run import Run, Stopped, load, resume, train
+    from mastac.structure import (
+        Couplings,
+        CouplingSequence,
+        CriticLayout,
+        Dependency,
+        aggregate_dependency,
+        bayesian_network,
+        chain,
+        complete,
+        folded_network,
+        gradient_dependency,
+        grid,
+        read_couplings,
+        ring,
+        star,
+        uncoupled,
+        value_dependency,
+    )
+
+_HOMES = {
+    "mastac.structure": (
+        "Couplings CouplingSequence CriticLayout Dependency aggregate_dependency bayesian_network chain complete "
+        "folded_network gradient_dependency grid read_couplings ring star uncoupled value_dependency"
+    ),
+    "mastac.envs": "make",
+    "mastac.envs.base": "Environment Reference",
+    "mastac.errors": "UserError",
+    "mastac.algorithms": "ALGORITHMS",
+    "mastac.experiments.run": "Run Stopped load resume train",
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+__all__ = [
+    "ALGORITHMS",
+    "CouplingSequence",
+    "Couplings",
+    "CriticLayout",
+    "Dependency",
+    "Environment",
+    "Reference",
+    "Run",
+    "Stopped",
+    "UserError",
+    "__version__",
+    "aggregate_dependency",
+    "bayesian_network",
+    "chain",
+    "complete",
+    "folded_network",
+    "gradient_dependency",
+    "grid",
+    "load",
+    "make",
+    "read_couplings",
+    "resume",
+    "ring",
+    "star",
+    "train",
+    "uncoupled",
+    "value_dependency",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'mastac' has no attribute '{name}'")
+    value = getattr(importlib.import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

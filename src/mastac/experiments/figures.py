@@ -81,7 +81,8 @@ def learning_curves(runs: Sequence[Results], axis: Axis = "epoch", greedy: bool 
         for curve in _curves_of(run, name, color, axis, greedy, alone=len(runs) == 1)
     ]
     if not curves:
-        raise UserError("there is nothing to draw: no evaluation of a greedy policy is stored yet")
+        which = "evaluation of a greedy policy" if greedy and len(runs) > 1 else "epoch"
+        raise UserError(f"there is nothing to draw: no {which} is stored yet")
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 4.2), dpi=150, layout="constrained")
         FigureCanvasAgg(figure)

@@ -21,7 +21,7 @@ FINAL_SHARE = 0.2  # the paper's measure averages over the last fifth of the epo
 class Results:
     """What a run folder holds.
 
-    - `metrics`, `evaluation`: column name -> values, one entry for each row of the file. `evaluation` may be empty.
+    - `metrics`, `evaluation`: column name -> values, one entry for each row of the file; empty where there is no row.
     - `config`, `summary`: the JSON files; `summary` is empty while the run has not ended.
     """
 
@@ -54,13 +54,22 @@ class Results:
 
     @cached_property
     def seeds(self) -> tuple[int, ...]:
-        """Seeds that have rows in `metrics.csv`, in increasing order."""
-        return tuple(int(seed) for seed in np.unique(self.metrics["seed"]))
+        """The run's seeds in the order of its configuration; every row of a result belongs to one of them."""
+        found = np.unique(self.metrics["seed"]).astype(int).tolist() if self.metrics else []
+        stored = self.config.get("seeds")
+        if isinstance(stored, list) and all(isinstance(seed, int) for seed in stored) and set(found) <= set(stored):
+            return tuple(stored)
+        return tuple(found)
 
     @property
     def epochs(self) -> int:
         """Epochs that the seed which went farthest has done."""
-        return len(np.unique(self.metrics["epoch"]))
+        return len(np.unique(self.metrics["epoch"])) if self.metrics else 0
+
+    @property
+    def failed(self) -> Mapping[str, Mapping[str, Any]]:
+        """Seeds that stopped because a number was no longer finite: `{"3": {"epoch": …, "where": …}}`."""
+        return self.summary.get("failed") or {}
 
     @property
     def reference(self) -> Mapping[str, Any]:
@@ -80,7 +89,8 @@ class Results:
         if not table:
             return np.zeros(0), np.zeros((len(self.seeds), 0))
         at, column = np.unique(table["epoch"], return_inverse=True)
-        row = np.searchsorted(self.seeds, table["seed"])
+        rows = {seed: row for row, seed in enumerate(self.seeds)}
+        row = [rows[seed] for seed in table["seed"].astype(int).tolist()]
         values = np.full((len(self.seeds), len(at)), np.nan)
         values[row, column] = table["episode_return"]
         return (at if axis == "epoch" else self._steps_at(at)), values
@@ -94,6 +104,8 @@ class Results:
     def final20_by_seed(self) -> Float[np.ndarray, " seeds"]:
         """Mean training return of each seed over the last 20 % of the epochs: the paper's measure (its Table 1)."""
         _, values = self.curve()
+        if not values.size:
+            return np.full(len(self.seeds), np.nan)
         return _mean_of_known(values[:, -max(1, round(FINAL_SHARE * values.shape[1])) :])
 
     def greedy_by_seed(self) -> Float[np.ndarray, " seeds"]:
@@ -112,7 +124,7 @@ class Results:
 def read_results(folder: str | Path) -> Results:
     """Everything that `mastac.train` wrote into `folder`, apart from the checkpoints.
 
-    **Raises:** [`mastac.errors.UserError`][] if it is no run folder, has no epoch yet, or a file of it is malformed.
+    **Raises:** [`mastac.errors.UserError`][] if it is no run folder or a file of it is malformed.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -120,8 +132,6 @@ def read_results(folder: str | Path) -> Results:
     if not (folder / "config.json").is_file():
         raise UserError(f"'{folder}' is not a run folder: it has no config.json")
     metrics = _read_table(folder / "metrics.csv", required=("seed", "epoch", "episode_return"))
-    if not metrics:
-        raise UserError(f"run '{folder}' has not finished an epoch yet: its metrics.csv holds no row")
     return Results(
         folder=folder,
         config=_read_json(folder / "config.json"),

@@ -29,7 +29,11 @@ def run_table(run: Results) -> str:
             (f"  seed {seed}", number(value) or "stopped", number(score_of(value, reference)))
             for seed, value in zip(run.seeds, greedy, strict=True)
         ]
-    return f"{headline(run)}\n\n{table(('', 'return', 'score'), rows)}"
+    stopped = [
+        f"seed {seed} stopped in epoch {what.get('epoch')}: {what.get('where')} is no longer finite"
+        for seed, what in run.failed.items()
+    ]
+    return "\n".join([headline(run), "", table(("", "return", "score"), rows), *stopped])
 
 
 def evaluation_table(found: Mapping[str, Any], episodes: int) -> str:
@@ -46,7 +50,7 @@ def headline(run: Results) -> str:
     """Environment, algorithm, κ, length and seeds of a run in one line."""
     algorithm = run.algorithm if run.kappa is None else f"{run.algorithm} κ={run.kappa}"
     parts = [f"{run.env}: {algorithm}", f"{run.epochs:,} epochs"]
-    if "env_steps" in run.metrics:
+    if run.metrics.get("env_steps") is not None:
         parts.append(f"{int(run.metrics['env_steps'].max()):,} environment steps a seed")
     parts.append(f"seed{'s' if len(run.seeds) > 1 else ''} {seeds_text(run.seeds)}")
     return ", ".join(parts) + ("" if run.is_finished else " (not finished)")

@@ -9,8 +9,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from mastac.agents.actors import Actors, actors
-from mastac.agents.networks import MLP, each_member, glorot
+from mastac.agents.actors import Actors
+from mastac.agents.networks import MLP, each_member
 from mastac.envs.base import Environment
 from mastac.learning.memory import Batch
 from mastac.learning.settings import Settings
@@ -269,58 +269,3 @@ def simultaneous_update(parts: Parts, state: LearnerState, batch: Batch) -> tupl
         LearnerState(new_actors, critics, target_actors, target_critics, actor_optimiser, critic_optimisers),
         metrics,
     )
-
-
-def off_policy_learner(
-    env: Environment, layout: CriticLayout, settings: Settings, total_updates: int, chunk: int = 0
-) -> Learner:
-    """A learner for any layout of critics; `total_updates` sets the pace at which the step sizes fall.
-
-    `chunk`: how many critics go through their forward and backward pass together (0: all; see `each_member`).
-    """
-    # One agent after the other means picking one critic by number, which needs them all in one stack.
-    buckets = layout.buckets(env.state_sizes, env.action_sizes, max_waste=1.0 if settings.coordinated else 0.25)
-    parts = Parts(
-        env=env,
-        layout=layout,
-        settings=settings,
-        buckets=buckets,
-        actors=actors(env, settings.actor_hidden, output_scale=1.0, chunk=chunk),
-        actor_optimiser=optimiser(settings.actor_lr, settings, total_updates),
-        critic_optimiser=optimiser(settings.critic_lr, settings, total_updates),
-        chunk=chunk,
-    )
-    times = 1 if settings.finite_horizon else 0
-
-    def init(key: PRNGKeyArray) -> LearnerState:
-        actor_key, critic_key = jax.random.split(key)
-        weights = parts.actors.init(actor_key)
-        critics = tuple(
-            glorot(
-                jax.random.fold_in(critic_key, b),
-                bucket.fan_in + times,
-                bucket.state_rows.shape[1] + bucket.action_rows.shape[1] + times,
-                settings.critic_hidden,
-                1,
-            )
-            for b, bucket in enumerate(buckets)
-        )
-        return LearnerState(
-            actors=weights,
-            critics=critics,
-            target_actors=weights,
-            target_critics=critics,
-            actor_optimiser=jax.vmap(parts.actor_optimiser.init)(weights),
-            critic_optimisers=tuple(jax.vmap(parts.critic_optimiser.init)(stack) for stack in critics),
-        )
-
-    def act(state: LearnerState, obs: Float[Array, "agents obs"]) -> Float[Array, "agents act"]:
-        return jax.vmap(parts.actors.one)(state.actors, obs[:, :, None], *parts.actors.constants)[:, :, 0]
-
-    def explore(state: LearnerState, obs: Float[Array, "agents obs"], noise, random_fraction, key: PRNGKeyArray):
-        return parts.actors.explore(state.actors, obs[:, :, None], noise, random_fraction, key)[:, :, 0]
-
-    def update(state: LearnerState, batch: Batch, key: PRNGKeyArray) -> tuple[LearnerState, Metrics]:
-        return simultaneous_update(parts, state, batch)
-
-    return Learner(init=init, act=act, explore=explore, update=update)

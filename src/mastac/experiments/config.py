@@ -1,0 +1,208 @@
+"""What a run is: every choice resolved and checked before anything is compiled. Imports no JAX."""
+
+import json
+import math
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal, get_origin, get_type_hints
+
+from mastac.algorithms import ALGORITHMS
+from mastac.errors import UserError, unknown
+from mastac.experiments.presets import PRESETS, preset_for
+from mastac.learning.settings import Settings
+from mastac.version import __version__
+
+Kappa = int | None | Literal["preset"]
+
+# Names that other libraries give to our knobs: never accepted silently, always explained.
+ELSEWHERE = {
+    "gamma": "discount",
+    "lr_actor": "actor_lr",
+    "policy_lr": "actor_lr",
+    "lr_critic": "critic_lr",
+    "q_lr": "critic_lr",
+    "polyak_tau": "tau",
+    "exploration_noise": "noise",
+    "hidden_sizes": "actor_hidden and critic_hidden",
+    "learning_starts": "warmup_epochs",
+    "lr": "actor_lr and critic_lr",
+}
+
+
+@dataclass(frozen=True)
+class ExperimentConfig:
+    """A run's complete description, stored as `config.json`; two runs are the same when these are equal.
+
+    `kappa` is `None` for the exact sets. `evaluation_interval` is in epochs and is also the length of the compiled
+    chunk between which metrics are written; `custom` marks an environment that a user built and must bring again.
+    """
+
+    env: str
+    env_options: Mapping[str, Any]
+    custom: bool
+    algorithm: str
+    kappa: int | None
+    epochs: int
+    seeds: tuple[int, ...]
+    preset: str
+    evaluation_interval: int
+    evaluation_episodes: int
+    settings: Settings
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, knobs under `knobs`, with the versions that matter."""
+        data = asdict(self)
+        data["seeds"] = list(self.seeds)
+        data["knobs"] = data.pop("settings")
+        data["versions"] = {"mastac": __version__} | {
+            name: metadata.version(name) for name in ("jax", "jaxlib", "optax", "equinox", "numpy")
+        }
+        data["git_revision"] = git_revision()
+        return data
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> "ExperimentConfig":
+        """Inverse of `to_dict`; `UserError` names what is missing."""
+        names = [each.name for each in fields(ExperimentConfig) if each.name != "settings"]
+        missing = [name for name in [*names, "knobs"] if name not in data]
+        if missing:
+            raise UserError(f"config.json lacks '{missing[0]}'; it was not written by this version of mastac")
+        values = {name: data[name] for name in names}
+        values["seeds"] = tuple(values["seeds"])
+        return ExperimentConfig(settings=checked_settings(data["knobs"]), **values)
+
+
+def checked_settings(knobs: Mapping[str, Any], base: Settings | None = None) -> Settings:
+    """`Settings` with `knobs` set; `UserError` for an unknown name, a wrong type or an impossible value."""
+    types = get_type_hints(Settings)
+    values = asdict(base or Settings())
+    for name, value in knobs.items():
+        if name not in types:
+            if name in ELSEWHERE:
+                raise UserError(f"unknown knob '{name}'; here it is called {ELSEWHERE[name]}")
+            raise unknown("knob", name, types)
+        values[name] = _typed(name, value, types[name])
+    settings = Settings(**values)
+    _check_ranges(settings)
+    return settings
+
+
+def _typed(name: str, value: Any, kind: Any) -> Any:
+    if get_origin(kind) is tuple:
+        if not isinstance(value, list | tuple) or not all(type(v) is int and v > 0 for v in value):
+            raise UserError(f"knob '{name}' must be a list of positive whole numbers like [64,64], got {value!r}")
+        return tuple(value)
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise UserError(f"knob '{name}' must be true or false, got {value!r}")
+        return value
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not is_number or (kind is int and int(value) != value):
+        raise UserError(f"knob '{name}' must be a {'whole ' if kind is int else ''}number, got {value!r}")
+    return kind(value)
+
+
+def _check_ranges(settings: Settings) -> None:
+    positive = ("actor_lr", "critic_lr", "batch_size", "buffer_size", "updates_per_epoch", "reward_scale")
+    shares = ("discount", "tau", "lr_final", "random_fraction", "random_final")
+    for name in positive:
+        if getattr(settings, name) <= 0:
+            raise UserError(f"knob '{name}' must be positive, got {getattr(settings, name)}")
+    for name in shares:
+        if not 0 <= getattr(settings, name) <= 1:
+            raise UserError(f"knob '{name}' must lie between 0 and 1, got {getattr(settings, name)}")
+    for name in ("noise", "noise_final", "warmup_epochs", "max_grad_norm"):
+        if getattr(settings, name) < 0:
+            raise UserError(f"knob '{name}' cannot be negative, got {getattr(settings, name)}")
+
+
+def checked_kappa(kappa: Any) -> int | None:
+    """A whole number from 0, or `None` for the exact sets."""
+    if kappa is None or kappa == "exact":
+        return None
+    if isinstance(kappa, bool) or not isinstance(kappa, int) or kappa < 0:
+        raise UserError(f"kappa must be a whole number from 0 on, or exact; got {kappa!r}")
+    return kappa
+
+
+def checked_seeds(seeds: Sequence[int] | int) -> tuple[int, ...]:
+    """Seeds as given; `UserError` if there is none, one is negative, or one stands twice."""
+    listed = (seeds,) if isinstance(seeds, int) and not isinstance(seeds, bool) else tuple(seeds)
+    if not listed:
+        raise UserError("seeds is empty; give at least one, for example --seeds 0-4")
+    for seed in listed:
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
+            raise UserError(f"seed {seed!r} is not a whole number from 0 to 2147483647")
+        if listed.count(seed) > 1:
+            raise UserError(f"seed {seed} stands twice in the list of seeds; give each once")
+    return listed
+
+
+def resolve(
+    env_id: str,
+    env_options: Mapping[str, Any],
+    custom: bool = False,
+    algorithm: str = "mastac",
+    kappa: Kappa = "preset",
+    epochs: int | None = None,
+    seeds: Sequence[int] | int = (0,),
+    preset: str = "default",
+    evaluation_interval: int | None = None,
+    evaluation_episodes: int = 20,
+    **knobs: Any,
+) -> ExperimentConfig:
+    """Fill in the preset, check everything, and say which knob is wrong if one is. Fast: nothing is built."""
+    if algorithm not in ALGORITHMS:
+        raise unknown("algorithm", algorithm, ALGORITHMS)
+    if preset not in PRESETS:
+        raise unknown("preset", preset, PRESETS)
+    chosen = dict(preset_for(preset, env_id))
+    preset_kappa, preset_epochs = chosen.pop("kappa"), chosen.pop("epochs")
+    fixed = ALGORITHMS[algorithm].fixed
+    settings = checked_settings(knobs, checked_settings(chosen))
+    for name, value in fixed.items():
+        if name in knobs and getattr(settings, name) != value:
+            raise UserError(f"knob '{name}' is fixed to {value!r} by algorithm '{algorithm}'; choose another algorithm")
+    settings = checked_settings(fixed, settings)
+    epochs = preset_epochs if epochs is None else epochs
+    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
+        raise UserError(f"epochs must be a whole number from 1 on, got {epochs!r}")
+    interval = max(1, -(-epochs // 50)) if evaluation_interval is None else evaluation_interval
+    if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
+        raise UserError(f"evaluation_interval must be a whole number of epochs from 1 on, got {interval!r}")
+    return ExperimentConfig(
+        env=env_id,
+        env_options=dict(env_options),
+        custom=custom,
+        algorithm=algorithm,
+        kappa=preset_kappa if kappa == "preset" else checked_kappa(kappa),
+        epochs=epochs,
+        seeds=checked_seeds(seeds),
+        preset=preset,
+        evaluation_interval=min(interval, epochs),
+        evaluation_episodes=evaluation_episodes,
+        settings=settings,
+    )
+
+
+def git_revision() -> str | None:
+    """Revision of the package's own checkout, or `None` when installed otherwise."""
+    here = Path(__file__).resolve().parent
+    try:
+        top = subprocess.run(
+            ["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return top.stdout.strip()
+
+
+def same_run(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str | None:
+    """The first entry in which two stored configurations differ, versions and revision aside; `None` if none does."""
+    for name in sorted((set(ours) | set(theirs)) - {"versions", "git_revision"}):
+        if json.dumps(ours.get(name), sort_keys=True) != json.dumps(theirs.get(name), sort_keys=True):
+            return name
+    return None

@@ -1,0 +1,61 @@
+"""What a run tells while it works: one line that moves on a terminal, one line a chunk elsewhere."""
+
+import sys
+import time
+from dataclasses import dataclass
+
+from rich.console import Console
+
+
+@dataclass(frozen=True)
+class Report:
+    """State of a run after a chunk. Returns are means over the seeds that are still alive; times in seconds."""
+
+    epoch: int
+    epochs: int
+    env_steps: int
+    train_return: float
+    greedy_return: float
+    score: float | None
+    env_steps_per_second: float
+    remaining: float
+
+    def line(self) -> str:
+        score = "" if self.score is None else f"  score {self.score:.3f}"
+        return (
+            f"epoch {self.epoch:>6}/{self.epochs}  steps {self.env_steps:>8,}  return {self.train_return:>10.3f}"
+            f"  greedy {self.greedy_return:>10.3f}{score}  {self.env_steps_per_second:>8,.0f} steps/s"
+            f"  left {clock(self.remaining)}"
+        )
+
+
+def clock(seconds: float) -> str:
+    """Seconds as `1:02:03` or `2:03`."""
+    whole = max(0, round(seconds))
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+
+
+class Progress:
+    """Prints reports to standard error, so that standard output stays free for results."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True)
+        self.live = self.console.is_terminal
+        self.last_line = -float("inf")
+
+    def __call__(self, report: Report) -> None:
+        done = report.epoch == report.epochs
+        if self.live:
+            filled = round(20 * report.epoch / report.epochs)
+            bar = "━" * filled + "╌" * (20 - filled)
+            sys.stderr.write(f"\r\x1b[2K{bar} {report.line()}"[: self.console.width + 5] + ("\n" if done else ""))
+            sys.stderr.flush()
+        elif done or time.monotonic() - self.last_line > 5:
+            self.last_line = time.monotonic()
+            print(report.line(), file=sys.stderr, flush=True)
+
+    def say(self, text: str) -> None:
+        """A remark on a line of its own."""
+        prefix = "\r\x1b[2K" if self.live else ""
+        print(f"{prefix}{text}", file=sys.stderr, flush=True)
