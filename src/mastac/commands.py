@@ -57,8 +57,10 @@ def _finish(work: Callable[[], "Run"]) -> int:
     from mastac.experiments.summary import run_table
 
     results = read_results(folder)
-    figure = save(learning_curves([results]), folder / "curves.png")[0]
-    print(f"\n{run_table(results)}\n\nfigure      {figure}\nrun folder  {folder}")
+    print(f"\n{run_table(results)}\n")
+    if results.metrics:  # there are none where every seed failed in its first epoch
+        print(f"figure      {save(learning_curves([results]), folder / 'curves.png')[0]}")
+    print(f"run folder  {folder}")
     return 0
 
 

@@ -6,6 +6,7 @@ import pytest
 from run_folders import REFERENCE, rising, write_run
 
 from mastac.errors import UserError
+from mastac.experiments.figures import learning_curves
 from mastac.experiments.results import labels, read_results
 
 
@@ -72,7 +73,6 @@ def test_labels_tell_runs_apart(tmp_path: Path) -> None:
     ("file", "content", "says"),
     [
         ("metrics.csv", "seed,epoch\n0,1\n", "no column 'episode_return'"),
-        ("metrics.csv", "seed,epoch,episode_return\n", "not finished an epoch"),
         ("metrics.csv", "seed,epoch,episode_return\n0,1,2\n0,2\n", "malformed"),
         ("metrics.csv", "seed,epoch,episode_return\nx,1,2\n", "malformed"),
         ("metrics.csv", "seed,epoch,episode_return\n0,1,2,9\n", "malformed"),
@@ -93,6 +93,23 @@ def test_what_is_no_run_folder_is_refused(tmp_path: Path) -> None:
         read_results(tmp_path / "none")
     with pytest.raises(UserError, match=r"no config\.json"):
         read_results(tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps({}))
-    with pytest.raises(UserError, match="not finished an epoch"):
-        read_results(tmp_path)
+
+
+def test_a_run_without_an_epoch_has_no_curve(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"seeds": [4, 2]}))
+    run = read_results(tmp_path)
+    assert run.seeds == (4, 2)
+    assert run.epochs == 0
+    assert np.isnan(run.final20_by_seed()).all()
+    with pytest.raises(UserError, match="no epoch is stored yet"):
+        learning_curves([run])
+
+
+def test_rows_follow_the_seeds_of_the_configuration(tmp_path: Path) -> None:
+    returns = rising(seeds=3, epochs=5)
+    returns[1] = np.nan
+    folder = write_run(tmp_path / "a", returns)
+    (folder / "config.json").write_text(json.dumps({"seeds": [2, 1, 0]}))
+    run = read_results(folder)
+    assert run.seeds == (2, 1, 0)
+    np.testing.assert_allclose(run.curve()[1], returns[::-1])
