@@ -1,5 +1,6 @@
 """What an environment is: pure functions on arrays with one row for each agent, and what it says of itself."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,7 +37,9 @@ class Reference:
     notes: str = ""
 
     def score(self, value: float) -> float:
-        """0 for the simple policy, 1 for the best known one."""
+        """0 for the simple policy, 1 for the best known one; NaN where the simple policy is the best known."""
+        if self.best_known == self.simple:
+            return math.nan
         return (value - self.simple) / (self.best_known - self.simple)
 
 

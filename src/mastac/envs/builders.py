@@ -3,34 +3,55 @@
 import dataclasses
 from typing import Any
 
+import jax.numpy as jnp
+import numpy as np
+
 from mastac.envs.base import Environment
-from mastac.envs.graphs import thermal_couplings, warehouse_couplings
+from mastac.envs.graphs import couplings_of
+from mastac.envs.linear_quadratic import linear_quadratic, lq_problem
+from mastac.envs.references import reference
 from mastac.envs.thermal import thermal
+from mastac.envs.thermal_references import best_constants, thermal_problem
 from mastac.envs.warehouse import warehouse
+from mastac.errors import UserError
 
 
 def _with_reference(env: Environment) -> Environment:
-    return env
+    return dataclasses.replace(env, reference=lambda: reference(env.id, env.couplings, env.options))
 
 
-def _warehouse(id: str, num_agents: int, values: dict[str, Any]) -> Environment:
-    couplings = warehouse_couplings(num_agents, values)
+def warehouse_n(id: str, options: dict[str, Any]) -> Environment:
+    """Warehouses on a ring, on the graph of nine, or on any graph."""
     names = ("supply", "share", "frequency", "phase", "noise", "initial_stock", "horizon")
-    return _with_reference(warehouse(couplings, **{name: values[name] for name in names}, id=id, options=values))
+    chosen = {name: options[name] for name in names}
+    return _with_reference(warehouse(couplings_of(id, options), **chosen, id=id, options=options))
 
 
-warehouse_9 = warehouse_n = _warehouse
+def thermal_n(id: str, options: dict[str, Any]) -> Environment:
+    """Two chains of zones (zone `i` shares walls with zones `i - 2` and `i + 2`), or any walls."""
+    couplings = couplings_of(id, options)
+    walls = options["wall_resistance"]
+    rest = {name: value for name, value in options.items() if name not in ("graph", "observation", "wall_resistance")}
+    resistance = walls
+    if isinstance(walls, list):
+        resistance = {(one, other): value for one, other, value in walls}
+        for one, other in resistance:
+            if one == other or not couplings.state[couplings.index(one), couplings.index(other)]:
+                raise UserError(f"wall_resistance names the wall '{one}'-'{other}', which is not in the graph")
+    env = thermal(couplings, wall_resistance=resistance, **rest, id=id, options=options)
+    limit = np.broadcast_to(np.asarray(options["limit_kw"], float), couplings.num_agents)
+    constants: list[np.ndarray] = []  # computed when first asked for
+
+    def best_constant(state, time):
+        if not constants:
+            constants.append(best_constants(thermal_problem(couplings, options), limit)[:, None])
+        return jnp.asarray(constants[0], state.dtype)
+
+    return _with_reference(dataclasses.replace(env, simple_actions=best_constant))
 
 
-def thermal_n(id: str, num_agents: int, values: dict[str, Any]) -> Environment:
-    """Two chains of zones: zone `i` shares walls with zones `i - 2` and `i + 2`."""
-    couplings = thermal_couplings(num_agents, values)
-    walls = values["wall_resistance"]
-    rest = {name: value for name, value in values.items() if name not in ("graph", "observation", "wall_resistance")}
-    resistance = walls if isinstance(walls, float) else {(one, other): value for one, other, value in walls}
-    return _with_reference(thermal(couplings, wall_resistance=resistance, **rest, id=id, options=values))
-
-
-def lq_n(id: str, num_agents: int, values: dict[str, Any]) -> Environment:
-    """A linear-quadratic network on a ring."""
-    raise NotImplementedError
+def lq_n(id: str, options: dict[str, Any]) -> Environment:
+    """A linear-quadratic network on a ring or on any graph."""
+    couplings = couplings_of(id, options)
+    problem = lq_problem(couplings, options)
+    return _with_reference(linear_quadratic(couplings, problem, options["limit"], id=id, options=options))

@@ -49,36 +49,25 @@ def structure_of(id: str, options: Mapping[str, Any] | None = None) -> Structure
     """
     _, num_agents = entry_of(id)
     values = checked_options(id, options or {})
+    couplings = couplings_of(id, values)
     ones = np.ones(num_agents, int)
     if id.startswith("warehouse-"):
-        couplings = warehouse_couplings(num_agents, values)
         receivers = np.bincount(couplings.state.indices, minlength=num_agents)  # the warehouse itself among them
         return Structure(couplings, 2 * ones, receivers - (values["share"] == "send"))
-    if id.startswith("thermal-"):
-        return Structure(thermal_couplings(num_agents, values), ones, ones)
-    from mastac.envs.registry import make  # needs JAX
-
-    env = make(id, **values)
-    return Structure(env.couplings, env.state_sizes, env.action_sizes)
+    return Structure(couplings, ones * np.asarray(values.get("state_size", 1)), ones)
 
 
-def warehouse_couplings(num_agents: int, values: Mapping[str, Any]) -> Couplings:
-    """Stock flows along the graph. Nobody's action enters a reward: shortage was settled by the actions before it."""
-    return couplings_from("warehouse", num_agents, values, reward_action=[])
+def couplings_of(id: str, values: Mapping[str, Any]) -> Couplings:
+    """The couplings of environment `id` with all its options, agents named after what they are.
 
-
-def thermal_couplings(num_agents: int, values: Mapping[str, Any]) -> Couplings:
-    """Walls conduct both ways; a zone's heater acts on its own temperature only."""
-    return couplings_from("zone", num_agents, values, both_ways=True, action=[])
-
-
-def couplings_from(
-    kind: str, num_agents: int, values: Mapping[str, Any], both_ways: bool = False, **more: Any
-) -> Couplings:
-    """Couplings of agents `kind-1`, `kind-2`, … from the options `graph`, `observation` and `reward`."""
-    graph = values["graph"]
+    Stock flows along the graph of warehouses, and what is sent is an action. Walls of a building conduct both ways,
+    but a zone's power heats that zone alone; in the linear network, too, an agent's action drives its own state. In
+    none of them does an agent's action enter another one's reward: shortage was settled by the actions before it.
+    """
+    family, number = id.rsplit("-", 1)
+    num_agents, graph = int(number), values["graph"]
     state = NAMED_GRAPHS[graph](num_agents) if isinstance(graph, str) else [tuple(pair) for pair in graph]
-    if both_ways:
+    if family == "thermal":
         state = list(dict.fromkeys(state + [(j, i) for i, j in state]))
     named = {"graph": state, "neighbours": state, "none": [], "local": []}
 
@@ -86,5 +75,14 @@ def couplings_from(
         value = values.get(name, "local")
         return named[value] if isinstance(value, str) else [tuple(pair) for pair in value]
 
-    agents = [f"{kind}-{i + 1}" for i in range(num_agents)]
-    return Couplings(agents, state=state, observation=edges("observation"), reward=edges("reward"), **more)
+    return Couplings(
+        [f"{AGENT_NAMES[family]}-{i + 1}" for i in range(num_agents)],
+        state=state,
+        observation=edges("observation"),
+        reward=edges("reward"),
+        action=None if family == "warehouse" else [],
+        reward_action=[],
+    )
+
+
+AGENT_NAMES = {"warehouse": "warehouse", "thermal": "zone", "lq": "agent"}

@@ -2,7 +2,7 @@
 
 import math
 import numbers
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +73,19 @@ def count(least: int = 1) -> Check:
     return check
 
 
+def counts_of_agents() -> Check:
+    """One whole number of at least 1 for all agents or a list with one for each."""
+
+    def check(name: str, value: Any, num_agents: int) -> int | list[int]:
+        value = plain(value)
+        if not isinstance(value, list):
+            return count()(name, value, num_agents)
+        numbers_of_agents(1)(name, value, num_agents)
+        return [count()(f"{name}[{i}]", each, num_agents) for i, each in enumerate(value)]
+
+    return check
+
+
 def choice(*known: str) -> Check:
     """One of the names `known`."""
 
@@ -137,8 +150,3 @@ def resolved(kind: str, known: Mapping[str, Option], given: Mapping[str, Any], n
         if name not in known:
             raise unknown(f"option of environment {kind}", name, known)
     return {name: option.check(name, given.get(name, option.default), num_agents) for name, option in known.items()}
-
-
-def describe(options: Mapping[str, Option]) -> Sequence[tuple[str, Any, str]]:
-    """(name, default, meaning) of each option."""
-    return [(name, option.default, option.summary) for name, option in options.items()]

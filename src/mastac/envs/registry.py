@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mastac.envs.options import Option, choice, count, edges, number, numbers_of_agents, resolved, supply, walls
+from mastac.envs.options import (
+    Option,
+    choice,
+    count,
+    counts_of_agents,
+    edges,
+    number,
+    numbers_of_agents,
+    resolved,
+    supply,
+    walls,
+)
 from mastac.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -70,8 +81,8 @@ _THERMAL_OPTIONS = {
 
 _LQ_OPTIONS = {
     "seed": Option(0, "of the matrices' entries", count(0)),
-    "state_size": Option(1, "entries of each agent's state; one number or one each", numbers_of_agents(1)),
-    "decay": Option(0.8, "how much of its own state an agent keeps from step to step", number(0)),
+    "state_size": Option(1, "entries of each agent's state; one number or one each", counts_of_agents()),
+    "decay": Option(0.7, "how much of its own state an agent keeps from step to step", number(0)),
     "coupling": Option(0.3, "how much of the neighbours' states (together) enters a step", number(0)),
     "control_cost": Option(0.1, "weight of the squared action in the reward", number(0, above=True)),
     "noise": Option(0.1, "standard deviation of the disturbance", number(0)),
@@ -91,7 +102,7 @@ ENVIRONMENTS: dict[str, Entry] = {
             "nine warehouses on a directed graph share stock so that none runs short",
             _warehouse_options("jing", "primes"),
             "warehouse-9",
-            "warehouse_9",
+            "warehouse_n",
         ),
         Entry(
             "warehouse-N",
@@ -148,4 +159,4 @@ def make(id: str, **options: Any) -> "Environment":
     entry, num_agents = entry_of(id)
     values = resolved(id, entry.options, options, num_agents)
     builders = importlib.import_module("mastac.envs.builders")
-    return getattr(builders, entry.builder)(id, num_agents, values)
+    return getattr(builders, entry.builder)(id, values)

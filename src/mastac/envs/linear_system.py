@@ -1,0 +1,188 @@
+r"""Linear-quadratic problems over one episode: returns, their gradients and optima (numpy, float64, no learning).
+
+Everything is written in homogeneous coordinates $\bar x = (x, 1)$, so that offsets, targets away from zero and
+affine policies $u = K \bar x$ need no case of their own: the last column of a gain is the constant part. Values of
+endless discounted episodes are in [`mastac.theory.linear_quadratic`][].
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.linalg
+import scipy.optimize
+from jaxtyping import Bool, Float, Int
+
+Gain = Float[np.ndarray, "actions states+1"]
+
+
+@dataclass(frozen=True)
+class LinearQuadraticProblem:
+    r"""$x' = A x + B u + c + w$, $r_i = -\sum_k W_{ik} (x_k - x^*_k)^2 - \sum_k R_{ik} u_k^2$, agents owning entries.
+
+    **Arguments:**
+
+    - `state_matrix` $A$, `input_matrix` $B$, `offset` $c$: one step; entries of all agents in one vector.
+    - `state_weights` $W$, `action_weights` $R$: [agents, entries], what each agent pays for.
+    - `target` $x^*$; `noise_variance`: of $w$, independent entries.
+    - `start_mean`, `start_variance`: of the first state, independent entries.
+    - `state_owner`, `action_owner`: the agent that each entry belongs to.
+    - `gain_mask`: the entries of $K$ that the agents' observations allow, without the constant column.
+    - `horizon`: steps of an episode; the reward of a step is that of its state and action.
+    """
+
+    state_matrix: Float[np.ndarray, "states states"]
+    input_matrix: Float[np.ndarray, "states actions"]
+    offset: Float[np.ndarray, " states"]
+    state_weights: Float[np.ndarray, "agents states"]
+    action_weights: Float[np.ndarray, "agents actions"]
+    target: Float[np.ndarray, " states"]
+    noise_variance: Float[np.ndarray, " states"]
+    start_mean: Float[np.ndarray, " states"]
+    start_variance: Float[np.ndarray, " states"]
+    state_owner: Int[np.ndarray, " states"]
+    action_owner: Int[np.ndarray, " actions"]
+    gain_mask: Bool[np.ndarray, "actions states"]
+    horizon: int
+
+    @property
+    def num_agents(self) -> int:
+        return len(self.state_weights)
+
+    @property
+    def num_states(self) -> int:
+        return len(self.state_matrix)
+
+    @property
+    def num_actions(self) -> int:
+        return self.input_matrix.shape[1]
+
+    @cached_property
+    def transition(self) -> Float[np.ndarray, "states+1 states+1"]:
+        """$A$ and $c$ in homogeneous coordinates."""
+        n = self.num_states
+        return np.block([[self.state_matrix, self.offset[:, None]], [np.zeros((1, n)), np.ones((1, 1))]])
+
+    @cached_property
+    def inputs(self) -> Float[np.ndarray, "states+1 actions"]:
+        """$B$ in homogeneous coordinates."""
+        return np.vstack([self.input_matrix, np.zeros((1, self.num_actions))])
+
+    @cached_property
+    def noise(self) -> Float[np.ndarray, "states+1 states+1"]:
+        """Covariance of the disturbance in homogeneous coordinates."""
+        return np.diag(np.append(self.noise_variance, 0.0))
+
+    @cached_property
+    def start(self) -> Float[np.ndarray, "states+1 states+1"]:
+        r"""Second moment $E[\bar x \bar x^\top]$ of the first state."""
+        mean = np.append(self.start_mean, 1.0)
+        return np.outer(mean, mean) + np.diag(np.append(self.start_variance, 0.0))
+
+    def state_cost(self, weights: Float[np.ndarray, " states"]) -> Float[np.ndarray, "states+1 states+1"]:
+        r"""The quadratic form in $\bar x$ of $\sum_k w_k (x_k - x^*_k)^2$."""
+        cross = -weights * self.target
+        return np.block([[np.diag(weights), cross[:, None]], [cross, np.array([[weights @ self.target**2]])]])
+
+    @cached_property
+    def free(self) -> Bool[np.ndarray, "actions states+1"]:
+        """The entries of a gain that a structured affine policy may set."""
+        return np.hstack([self.gain_mask, np.ones((self.num_actions, 1), bool)])
+
+    def affine(self, gain: Float[np.ndarray, "actions _"]) -> Gain:
+        """`gain` with a zero constant column if it has none."""
+        gain = np.asarray(gain, float)
+        return np.hstack([gain, np.zeros((len(gain), 1))]) if gain.shape[1] == self.num_states else gain
+
+
+def episode_return(problem: LinearQuadraticProblem, gain: Float[np.ndarray, "actions _"]) -> tuple[float, Gain]:
+    r"""Expected undiscounted return of one episode under the static $u = K \bar x$, summed over agents; its gradient.
+
+    Second moments run forwards, values backwards; the gradient sums the same expression as in
+    [`mastac.theory.linear_quadratic.discounted_return`][] over the steps and is zero where the observations do not allow an entry.
+    """
+    gain = problem.affine(gain)
+    loop = problem.transition + problem.inputs @ gain
+    paid = problem.action_weights.sum(0)
+    cost = problem.state_cost(problem.state_weights.sum(0)) + gain.T @ (paid[:, None] * gain)
+    moments = [problem.start]
+    for _ in range(problem.horizon - 1):
+        moments.append(loop @ moments[-1] @ loop.T + problem.noise)
+    gradient, value = np.zeros_like(gain), np.zeros_like(cost)
+    for moment in reversed(moments):
+        gradient -= 2 * (paid[:, None] * gain + problem.inputs.T @ value @ loop) @ moment
+        value = cost + loop.T @ value @ loop
+    return -float(np.sum(cost * sum(moments))), np.where(problem.free, gradient, 0.0)
+
+
+def agent_returns(
+    problem: LinearQuadraticProblem, gain: Float[np.ndarray, "actions _"]
+) -> Float[np.ndarray, " agents"]:
+    """Expected undiscounted return of one episode of every agent under the static `gain`."""
+    gain = problem.affine(gain)
+    loop = problem.transition + problem.inputs @ gain
+    moment, total = problem.start, np.zeros_like(problem.start)
+    for _ in range(problem.horizon):
+        total = total + moment
+        moment = loop @ moment @ loop.T + problem.noise
+    n = problem.num_states
+    squares = np.diag(total)[:n] - 2 * problem.target * total[:n, n] + problem.target**2 * total[n, n]
+    return -problem.state_weights @ squares - problem.action_weights @ np.diag(gain @ total @ gain.T)
+
+
+def best_structured_gain(
+    problem: LinearQuadraticProblem,
+    objective: Callable[[Gain], tuple[float, Gain]] | None = None,
+    start: Float[np.ndarray, "actions _"] | None = None,
+    constant: bool = True,
+) -> tuple[Gain, float]:
+    """The static gain with the highest `objective` that the observations allow, and its value.
+
+    `objective` returns value and gradient; default [`episode_return`][]. L-BFGS with exact gradients from `start`
+    (default zero); a stationary point, which for structured gains need not be the global optimum. `constant=False`
+    leaves the constant part at zero.
+    """
+    score = objective or (lambda gain: episode_return(problem, gain))
+    free = problem.free.copy()
+    free[:, -1] &= constant
+    gain = np.zeros(free.shape) if start is None else problem.affine(start).copy()
+
+    def loss(entries: np.ndarray) -> tuple[float, np.ndarray]:
+        gain[free] = entries
+        try:
+            value, gradient = score(gain)
+        except ValueError:  # infinite under this gain: the line search steps back
+            return np.inf, np.zeros(len(entries))
+        return -value, -gradient[free]
+
+    options = {"maxiter": 5000, "maxfun": 20000, "maxcor": 30, "ftol": 1e-15, "gtol": 1e-10}
+    found = scipy.optimize.minimize(loss, gain[free], jac=True, method="L-BFGS-B", options=options)
+    gain[free] = found.x
+    return gain, -float(found.fun)
+
+
+def riccati(
+    problem: LinearQuadraticProblem, action_cost: Float[np.ndarray, "horizon actions"] | None = None
+) -> tuple[list[Gain], list[Float[np.ndarray, "states+1 states+1"]], float]:
+    r"""The optimum with full information and unbounded actions: gains, values and expected episode return.
+
+    `gains[t]` is the optimal $K_t$; $V_t(x) = -\bar x^\top P_t \bar x - v_t$ with `values[t]` $P_t$, and $P_T = 0$.
+    Every policy, whatever it observes, returns at most this. `action_cost` replaces the weights of $u_k^2$, one row
+    for each step.
+    """
+    paid = np.broadcast_to(problem.action_weights.sum(0), (problem.horizon, problem.num_actions))
+    paid = paid if action_cost is None else action_cost
+    cost = problem.state_cost(problem.state_weights.sum(0))
+    value, spent = np.zeros_like(cost), 0.0
+    gains, values = [], [value]
+    for t in reversed(range(problem.horizon)):
+        spent += float(np.sum(value * problem.noise))
+        ahead = value @ problem.transition
+        curvature = np.diag(paid[t]) + problem.inputs.T @ value @ problem.inputs
+        gain = -scipy.linalg.solve(curvature, problem.inputs.T @ ahead, assume_a="pos")
+        value = cost + problem.transition.T @ ahead + (problem.transition.T @ value @ problem.inputs) @ gain
+        value = (value + value.T) / 2
+        gains.append(gain)
+        values.append(value)
+    return gains[::-1], values[::-1], -float(np.sum(value * problem.start)) - spent

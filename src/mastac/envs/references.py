@@ -1,0 +1,104 @@
+"""The exact figures that results are held against: stored where they take long, computed when asked otherwise.
+
+`python -m mastac.envs.references` computes the stored ones again and rewrites the file. Each stored record carries
+the policy that attains its best known return, so that anyone can simulate it and see.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mastac.envs.base import Reference
+from mastac.envs.graphs import couplings_of
+from mastac.envs.registry import checked_options
+from mastac.structure import Couplings
+
+FILE = Path(__file__).with_name("data") / "references.json"
+
+STORED: list[tuple[str, dict[str, Any]]] = [
+    *(("warehouse-9", {"share": share}) for share in ("keep", "send")),
+    *(
+        ("warehouse-40", {"supply": supply, "share": share})
+        for supply in ("halves", "primes", "runs-5")
+        for share in ("keep", "send")
+    ),
+    *(("thermal-40", {"limit_kw": limit}) for limit in (10.0, 20.0, 30.0)),
+]
+"""What the file holds: id and the options that differ from the defaults."""
+
+MOST_AGENTS = 400
+"""Above this number of agents the figures would take minutes; there are none."""
+
+
+def reference(id: str, couplings: Couplings, options: Mapping[str, Any]) -> Reference | None:
+    """The reference figures of environment `id` with all its `options`, in the unit of its reported return.
+
+    Stored figures are read; others are computed once in a process, within some seconds. `None` above
+    `MOST_AGENTS` agents.
+    """
+    if couplings.num_agents > MOST_AGENTS:
+        return None
+    key = json.dumps([id, dict(options)], sort_keys=True)
+    if key not in _COMPUTED:
+        record = stored().get(key)
+        _COMPUTED[key] = Reference(**(record["figures"] if record else figures(id, couplings, options, seconds=5.0)[0]))
+    return _COMPUTED[key]
+
+
+_COMPUTED: dict[str, Reference] = {}
+
+
+@cache
+def stored() -> dict[str, dict[str, Any]]:
+    """The stored records (id, options, figures, witness) by id and options."""
+    records = json.loads(FILE.read_text()) if FILE.exists() else []
+    return {json.dumps([record["id"], record["options"]], sort_keys=True): record for record in records}
+
+
+def figures(
+    id: str, couplings: Couplings, options: Mapping[str, Any], seconds: float
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Compute the figures of [`Reference`][] and the policy that attains the best known one.
+
+    `seconds` limits the search for the best plan of warehouses. The policy: shares of the stock at every step and edge
+    (warehouses), entries of the gain and constants (building), the gain (linear-quadratic network).
+    """
+    if id.startswith("warehouse"):
+        from mastac.envs.warehouse_references import warehouse_figures
+
+        return warehouse_figures(couplings, dict(options), seconds)
+    if id.startswith("thermal"):
+        from mastac.envs.thermal_references import thermal_figures
+
+        return thermal_figures(couplings, dict(options))
+    from mastac.envs.linear_quadratic import lq_figures
+
+    return lq_figures(couplings, dict(options))
+
+
+def main() -> None:
+    """Compute the stored figures again and rewrite the file."""
+    records = []
+    for id, given in STORED:
+        options = checked_options(id, given)
+        started = time.monotonic()
+        found, witness = figures(id, couplings_of(id, options), options, seconds=60.0)
+        seconds = time.monotonic() - started
+        sys.stdout.write(
+            f"{id} {given}: simple {found['simple']:.4f}, best known {found['best_known']:.4f}, "
+            f"bound {found['bound']:.4f} ({seconds:.1f} s)\n"
+        )
+        sys.stdout.flush()
+        records.append({"id": id, "options": options, "figures": found, "witness": witness.tolist()})
+    FILE.parent.mkdir(exist_ok=True)
+    FILE.write_text("[\n" + ",\n".join(json.dumps(record) for record in records) + "\n]\n")
+
+
+if __name__ == "__main__":
+    main()
