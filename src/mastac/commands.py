@@ -1,6 +1,7 @@
 """What each command does. Checks what can be checked before it imports JAX or matplotlib."""
 
 import argparse
+import dataclasses
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -8,22 +9,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mastac import arguments
-from mastac.errors import UserError
+from mastac.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from mastac.envs.graphs import Structure
     from mastac.experiments.run import Run
 
 OWN_OPTIONS = ("algorithm", "kappa", "epochs", "seeds", "out", "preset")
+NO_KNOBS = ("env", "env_id", "env_options", "custom", "progress")  # arguments of `train` that --set does not reach
 
 
 def train(args: argparse.Namespace) -> int:
     """Train, then print the table, the figure's path and the run folder."""
     from mastac.envs.graphs import structure_of
     from mastac.experiments import run as experiments
+    from mastac.learning.settings import Settings
 
     env_options = arguments.parse_assignments("--env-set", args.env_set)
     given = arguments.parse_assignments("--set", args.set, own_options=OWN_OPTIONS)
+    for name in given:
+        if name in NO_KNOBS:
+            raise unknown("knob", name, [each.name for each in dataclasses.fields(Settings)])
     given |= {"algorithm": args.algorithm, "preset": args.preset, "out": args.out}
     if args.kappa is not None:
         given["kappa"] = arguments.parse_kappa(args.kappa)
@@ -155,8 +161,6 @@ def envs(args: argparse.Namespace) -> int:
 
 def algorithms(args: argparse.Namespace) -> int:
     """Print the algorithms and the knobs."""
-    import dataclasses
-
     from mastac.algorithms import ALGORITHMS
     from mastac.learning.settings import Settings
 

@@ -7,8 +7,6 @@ import zlib
 from pathlib import Path
 from typing import Any, TypeVar
 
-import jax
-
 from mastac.errors import UserError
 
 Tree = TypeVar("Tree")
@@ -73,11 +71,12 @@ def load_checkpoint(folder: Path, epoch: int, like: Tree) -> Tree:
         if found[name] != expected:
             raise _damaged(folder, epoch, f"{name} has been altered")
     import orbax.checkpoint as ocp
+    from jax.tree_util import tree_leaves_with_path
 
     with ocp.StandardCheckpointer() as checkpointer:
-        stored = jax.tree_util.tree_leaves_with_path(checkpointer.metadata(target).item_metadata.tree)
+        stored = tree_leaves_with_path(checkpointer.metadata(target).item_metadata.tree)
         held = {_plain(path): tuple(leaf.shape) for path, leaf in stored}
-        wanted = {_plain(path): tuple(leaf.shape) for path, leaf in jax.tree_util.tree_leaves_with_path(like)}
+        wanted = {_plain(path): tuple(leaf.shape) for path, leaf in tree_leaves_with_path(like)}
         if held != wanted:
             raise UserError(
                 f"checkpoint {epoch} in '{folder}' belongs to another configuration than its config.json; "

@@ -1,0 +1,8 @@
+"""`python -m mastac` is the command `mastac`."""
+
+import sys
+
+from mastac.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
