@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -23,7 +23,7 @@ Place = Callable[[Any], int | None]
 
 def named(agents: Any) -> tuple[tuple[str, ...], Place]:
     """The names of the agents, and a function from an edge's end to the agent's row (`None`: unknown)."""
-    if agents is None or isinstance(agents, bool | str | float):
+    if agents is None or isinstance(agents, bool | str | float | dict):
         raise UserError(f"agents must be a number of agents or a list of names, got {agents!r}")
     if isinstance(agents, Integral):
         if agents < 1:
@@ -94,7 +94,7 @@ def _from_pairs(edges: Edges, graph: str, names: tuple[str, ...], place: Place) 
                 raise UserError(f"the {graph} graph has a node for an unknown agent {_near(node, names)}")
         both = [] if edges.is_directed() else [(target, source) for source, target, *_ in edges.edges]
         edges = [(source, target) for source, target, *_ in edges.edges] + both
-    if isinstance(edges, str | Mapping) or not isinstance(edges, Iterable):
+    if isinstance(edges, str | dict) or not isinstance(edges, Iterable):
         raise UserError(
             f"the {graph} graph must be a list of pairs (source, target), a networkx graph or a matrix, "
             f"got {type(edges).__name__}"
