@@ -44,7 +44,7 @@ def linear_quadratic(
     picks, obs_sizes = states.picks(seen)
 
     def reset(key):
-        return start_mean + start_sd * jax.random.normal(key, states.shape)
+        return jnp.asarray(start_mean) + start_sd * jax.random.normal(key, states.shape)
 
     def step(state, actions, time, key):
         noise = noise_sd * jax.random.normal(key, states.shape)
@@ -110,7 +110,7 @@ class _Gathered:
     """A block-sparse matrix times rows: every agent gathers the rows it is coupled to and multiplies its block."""
 
     def __init__(self, matrix: np.ndarray, out: _Rows, into: _Rows, graph: sp.csr_array) -> None:
-        groups = [graph[[i]].indices.tolist() for i in range(graph.shape[0])]
+        groups = [graph[[i]].indices.tolist() for i in range(out.shape[0])]
         self.picks, _ = into.picks(groups)
         slots = np.zeros((out.shape[0] * out.shape[1], into.shape[0] * into.shape[1] + 1))
         slots[np.ix_(out.slot, into.slot)] = matrix

@@ -99,8 +99,7 @@ class LinearQuadraticProblem:
 def episode_return(problem: LinearQuadraticProblem, gain: Float[np.ndarray, "actions _"]) -> tuple[float, Gain]:
     r"""Expected undiscounted return of one episode under the static $u = K \bar x$, summed over agents; its gradient.
 
-    Second moments run forwards, values backwards; the gradient sums the same expression as in
-    [`mastac.theory.linear_quadratic.discounted_return`][] over the steps and is zero where the observations do not allow an entry.
+    Second moments run forwards, values backwards. The gradient is zero where the observations do not allow an entry.
     """
     gain = problem.affine(gain)
     loop = problem.transition + problem.inputs @ gain

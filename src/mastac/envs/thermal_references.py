@@ -78,7 +78,7 @@ def best_constants(
             ahead = 2 * error + transposed @ ahead
         return total + steps * float(paid @ u**2), gradient
 
-    bounds = scipy.optimize.Bounds(-limit, limit)
+    bounds = list(zip(-limit, limit, strict=True))
     options = {"maxiter": 1000, "ftol": 1e-15, "gtol": 1e-9}
     start = np.zeros(problem.num_actions)
     return scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
@@ -111,7 +111,7 @@ class SampledBuilding:
         n = self.problem.num_states
         weights, paid = self.problem.state_weights.sum(0), self.problem.action_weights.sum(0)
         gains = sp.csr_array((entries[:-n], self.entries), shape=(n, n))
-        x, total, path, actions = self.start, 0.0, [], []
+        x, total, path, actions = self.start, np.zeros_like(self.start), [], []
         for noise in self.noise:
             u = self.limit * np.tanh((gains @ (x - self.problem.target).T).T + entries[-n:])
             total = total - weights * (x - self.problem.target) ** 2 - paid * u**2

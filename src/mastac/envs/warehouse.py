@@ -12,6 +12,7 @@ from mastac.structure import Couplings
 
 
 def primes_below(limit: int) -> list[int]:
+    """All primes less than `limit`."""
     return [n for n in range(2, limit) if all(n % k for k in range(2, int(n**0.5) + 1))]
 
 
@@ -44,7 +45,7 @@ def warehouse(
     id: str = "warehouse",
     options: dict | None = None,
 ) -> Environment:
-    r"""Stocks $m_i$ that grow by $z_i(t) = A_i \sin(\omega_i t + \phi_i) + w_i(t)$ and are shared along the state graph.
+    r"""Stocks $m_i$ that grow by $z_i(t) = A_i \sin(\omega_i t + \phi_i) + w_i(t)$ and flow along the state graph.
 
     State $(m_i, z_i)$, observation: the stocks of the observed warehouses and the own $z_i$, action: the share of
     the stock that goes to each out-neighbour (and, with `share="keep"`, the share that stays). Nothing is sent from

@@ -177,11 +177,10 @@ class PlanProgram:
         price[self.cost] = self.problem.weight
         kinds = np.zeros(self.size)
         kinds[self.sign] = whole and signs is None
-        constraint = scipy.optimize.LinearConstraint(
-            sp.vstack(self.rows, format="csr"), np.concatenate(self.low), np.concatenate(self.high)
-        )
+        rows, least, most = sp.vstack(self.rows, format="csr"), np.concatenate(self.low), np.concatenate(self.high)
+        constraint = scipy.optimize.LinearConstraint(rows, least, most)  # pyright: ignore[reportArgumentType]
         options = {"time_limit": seconds, "mip_rel_gap": 1e-5}
-        bounds = scipy.optimize.Bounds(low, high)
+        bounds = scipy.optimize.Bounds(low, high)  # pyright: ignore[reportArgumentType]
         found = scipy.optimize.milp(price, constraints=constraint, bounds=bounds, integrality=kinds, options=options)
         proven = found.mip_dual_bound if kinds.any() else (found.fun if found.status == 0 else None)
         return found.x, -np.inf if proven is None else float(proven)
