@@ -79,6 +79,7 @@ def _anything(value: Any) -> Any:
 
 MISTAKES: dict[str, Any] = {
     "no agents": (lambda: Couplings(0), "there must be at least one agent, got agents=0"),
+    "a slip": (lambda: Couplings(10**9), "there can be at most 10000000 agents, got agents=1000000000"),
     "empty list": (lambda: Couplings([]), "there must be at least one agent, got an empty list"),
     "not a list": (lambda: Couplings("ab"), "agents must be a number of agents or a list of names, got 'ab'"),
     "bool": (lambda: Couplings(True), "agents must be a number of agents or a list of names, got True"),

@@ -17,6 +17,9 @@ from mastac.errors import UserError
 Edges = Any
 """Pairs (source, target) of names or indices, a networkx graph, or a matrix [source, target] of 0 and 1."""
 
+MOST_AGENTS = 10**7
+"""More than this is a slip of the pen, answered before it fills the memory."""
+
 Place = Callable[[Any], int | None]
 """From the end of an edge, as the user wrote it, to the agent's row; `None` if there is no such agent."""
 
@@ -28,6 +31,8 @@ def named(agents: Any) -> tuple[tuple[str, ...], Place]:
     if isinstance(agents, Integral):
         if agents < 1:
             raise UserError(f"there must be at least one agent, got agents={agents}")
+        if agents > MOST_AGENTS:
+            raise UserError(f"there can be at most {MOST_AGENTS} agents, got agents={agents}")
         labels: list[Hashable] = [f"agent-{number}" for number in range(int(agents))]
     else:
         if not isinstance(agents, Iterable):

@@ -45,6 +45,8 @@ def graph_report(
     smallest kappa whose sets are exact; `None` if it is past the end of the table); `sets`; `critics` (against one
     central critic for each agent); `windows` (the same figures for each kappa); `agent` (or `None`).
     """
+    if not isinstance(couplings, Couplings):
+        raise UserError(f"a graph report needs Couplings, the same at all times, got {type(couplings).__name__}")
     kappa = None if kappa is None else checked_count("kappa", kappa)
     row = None if agent is None else couplings.index(agent)
     sizes = _Sizes(couplings, state_sizes, action_sizes, hidden)
