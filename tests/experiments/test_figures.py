@@ -70,6 +70,14 @@ def test_a_seed_that_stopped_does_not_stop_the_figure(tmp_path: Path) -> None:
     np.testing.assert_allclose(axes.get_lines()[0].get_ydata()[10:], returns[:2, 10:].mean(0))
 
 
+def test_two_seeds_are_drawn_each(tmp_path: Path) -> None:
+    returns = rising(seeds=2)
+    (axes,) = learning_curves([run(tmp_path / "a", returns)]).axes
+    np.testing.assert_allclose([line.get_ydata() for line in axes.get_lines()[:3]], [returns.mean(0), *returns])
+    assert len(axes.collections) == 0
+    assert not any("interval" in text.get_text() for text in axes.texts)
+
+
 def test_runs_of_two_environments_are_not_drawn_together(tmp_path: Path) -> None:
     runs = [run(tmp_path / "a", rising()), run(tmp_path / "b", rising(), env="lq-8")]
     with pytest.raises(UserError, match="draw runs of one environment"):

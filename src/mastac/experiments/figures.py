@@ -50,18 +50,20 @@ STYLE = {
     "svg.fonttype": "none",
 }
 AXIS_LABELS = {"epoch": "epoch", "env_steps": "environment steps of each seed"}
+FEWEST_FOR_BAND = 3  # the interval of two seeds is 13 standard errors wide and would fill the frame
 POINTS = 150  # a curve is drawn with about so many points, each the mean of a window of epochs
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One line with its band: `mean` ± `half` over seeds at `at`; `window` epochs went into each point."""
+    """One line: `mean` ± `half` over the seeds' `values` at `at`; `window` epochs went into each point."""
 
     label: str
     color: str
     at: Float[np.ndarray, " points"]
     mean: Float[np.ndarray, " points"]
     half: Float[np.ndarray, " points"]
+    values: Float[np.ndarray, "seeds points"]
     window: int = 1
     is_greedy: bool = False
 
@@ -70,8 +72,8 @@ def learning_curves(runs: Sequence[Results], axis: Axis = "epoch", greedy: bool 
     """Returns over training: mean over seeds with its 95 % interval (Student's t), and the exact reference figures.
 
     One run is drawn with its training episodes and its greedy policy; several runs with one of the two, as `greedy`
-    says, all in one frame. Reference figures are those of the first run; runs of different environments in one
-    figure are refused, since their returns have nothing in common.
+    says, all in one frame. Two seeds are drawn one by one, without an interval. Reference figures are those of the
+    first run; runs of different environments in one figure are refused, since their returns have nothing in common.
     """
     check_comparable(runs)
     names = labels(list(runs))
@@ -146,7 +148,7 @@ def _curves_of(run: Results, name: str, color: str, axis: Axis, greedy: bool, al
         label = name if not alone else ("greedy policy" if kind else "training episodes")
         shade = COLORS[1] if alone and kind else color
         mean, half = t_interval(values)
-        found.append(Curve(label, shade, at, mean, half, window, kind))
+        found.append(Curve(label, shade, at, mean, half, values, window, kind))
     return found
 
 
@@ -165,9 +167,12 @@ def _draw(axes: Axes, curve: Curve) -> None:
     few = len(curve.at) < 40
     marker = {"marker": "o", "markersize": 3.5} if curve.is_greedy and few else {}
     axes.plot(curve.at, curve.mean, color=curve.color, linewidth=1.8, label=curve.label, zorder=3, **marker)
-    axes.fill_between(
-        curve.at, curve.mean - curve.half, curve.mean + curve.half, color=curve.color, alpha=0.16, linewidth=0, zorder=2
-    )
+    if len(curve.values) < FEWEST_FOR_BAND:
+        for row in curve.values if len(curve.values) > 1 else ():
+            axes.plot(curve.at, row, color=curve.color, linewidth=0.7, alpha=0.5, zorder=2)
+        return
+    low, high = curve.mean - curve.half, curve.mean + curve.half
+    axes.fill_between(curve.at, low, high, color=curve.color, alpha=0.16, linewidth=0, zorder=2)
 
 
 def _limits(curves: Sequence[Curve], reference: Mapping[str, Any]) -> tuple[float, float]:
@@ -245,8 +250,10 @@ def _label(axes: Axes, runs: Sequence[Results], curves: Sequence[Curve], axis: A
     axes.set_title(title, loc="left", fontsize=11.5, fontweight="bold", pad=22)
     window = max((curve.window for curve in curves if not curve.is_greedy), default=1)
     parts = [f"mean over {seeds}" if counts[-1] > 1 else seeds]
-    if counts[-1] > 1:
+    if counts[-1] >= FEWEST_FOR_BAND:
         parts.append("95 % interval (Student's t)")
+    elif counts[-1] > 1:
+        parts.append("thin lines: each seed")
     if window > 1:
         parts.append(f"training: mean of {window} epochs for each point")
     axes.text(0, 1.03, ", ".join(parts), transform=axes.transAxes, fontsize=8.5, color="#666666")

@@ -147,11 +147,11 @@ def number(value: float | None) -> str:
     """Two digits behind the point, three below 0.1 and none from 10,000 on; empty for what is not known.
 
     >>> number(-146.53), number(0.0123), number(-0.0001), number(None)
-    ('-146.53', '0.012', '0.000', '')
+    ('-146.53', '0.012', '0.00', '')
     """
     if value is None or not math.isfinite(value):
         return ""
-    digits = 3 if 0 < abs(value) < 0.1 else 2 if abs(value) < 10_000 else 0
+    digits = 3 if 0.0005 <= abs(value) < 0.1 else 2 if abs(value) < 10_000 else 0
     text = f"{value:,.{digits}f}"
     return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
 
