@@ -29,9 +29,9 @@ def named(agents: Any) -> tuple[tuple[str, ...], Place]:
     if agents is None or isinstance(agents, bool | str | float | dict):
         raise UserError(f"agents must be a number of agents or a list of names, got {agents!r}")
     if isinstance(agents, Integral):
-        if agents < 1:
+        if int(agents) < 1:
             raise UserError(f"there must be at least one agent, got agents={agents}")
-        if agents > MOST_AGENTS:
+        if int(agents) > MOST_AGENTS:
             raise UserError(f"there can be at most {MOST_AGENTS} agents, got agents={agents}")
         labels: list[Hashable] = [f"agent-{number}" for number in range(int(agents))]
     else:
