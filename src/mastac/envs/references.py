@@ -69,17 +69,22 @@ def figures(
     `seconds` limits the search for the best plan of warehouses. The policy: shares of the stock at every step and edge
     (warehouses), entries of the gain and constants (building), the gain (linear-quadratic network).
     """
+    values = dict(options)
     if id.startswith("warehouse"):
         from mastac.envs.warehouse_references import warehouse_figures
 
-        return warehouse_figures(couplings, dict(options), seconds)
-    if id.startswith("thermal"):
+        found, witness = warehouse_figures(couplings, values, seconds)
+    elif id.startswith("thermal"):
         from mastac.envs.thermal_references import thermal_figures
 
-        return thermal_figures(couplings, dict(options))
-    from mastac.envs.linear_quadratic import lq_figures
+        found, witness = thermal_figures(couplings, values)
+    else:
+        from mastac.envs.linear_quadratic import lq_figures
 
-    return lq_figures(couplings, dict(options))
+        found, witness = lq_figures(couplings, values)
+    for name in ("simple", "best_known", "bound"):
+        found[name] = None if found[name] is None else found[name] + 0.0  # no -0.0
+    return found, witness
 
 
 def main() -> None:

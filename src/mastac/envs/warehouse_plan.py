@@ -5,6 +5,10 @@ shortages are replaced by tangents from below, more of them where the solution n
 minimum bounds the return of every plan.
 """
 
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +79,23 @@ def uniform_shares(problem: WarehouseProblem) -> Float[np.ndarray, "steps edges"
     """Equal shares for all receivers, the sender itself among them where stock may stay."""
     choices = np.bincount(problem.source, minlength=problem.num_agents) + problem.keep
     return np.broadcast_to(1.0 / choices[problem.source], (problem.horizon - 1, len(problem.source)))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The solver writes remarks past Python to file descriptor 1, where a command's own output goes; drop them."""
+    sys.stdout.flush()
+    with contextlib.ExitStack() as stack:
+        try:
+            kept = os.dup(1)
+        except OSError:  # no standard output to protect
+            yield
+            return
+        stack.callback(os.close, kept)
+        stack.callback(os.dup2, kept, 1)
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
+        yield
 
 
 class PlanProgram:
@@ -181,7 +202,10 @@ class PlanProgram:
         constraint = scipy.optimize.LinearConstraint(rows, least, most)  # pyright: ignore[reportArgumentType]
         options = {"time_limit": seconds, "mip_rel_gap": 1e-5}
         bounds = scipy.optimize.Bounds(low, high)  # pyright: ignore[reportArgumentType]
-        found = scipy.optimize.milp(price, constraints=constraint, bounds=bounds, integrality=kinds, options=options)
+        with _quiet():
+            found = scipy.optimize.milp(
+                price, constraints=constraint, bounds=bounds, integrality=kinds, options=options
+            )
         proven = found.mip_dual_bound if kinds.any() else (found.fun if found.status == 0 else None)
         return found.x, -np.inf if proven is None else float(proven)
 

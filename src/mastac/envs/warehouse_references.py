@@ -23,10 +23,12 @@ def best_plan(
     cost lies below the square, until bound and plan agree to `gap` or `seconds` are over. Between the exact programs
     the signs of the best plan are held and the plan improved, which is a convex problem.
     """
-    program, until = PlanProgram(problem), time.monotonic() + seconds
     best = uniform_shares(problem)
     best_return, _ = simulate(problem, best)
-    bound = 0.0
+    if best.size == 0:  # nothing to decide: one plan, which is its own bound
+        return best, best_return, best_return
+    settled = float(problem.weight @ np.minimum(problem.start, 0.0) ** 2)  # short before anything is sent
+    program, until, bound = PlanProgram(problem), time.monotonic() + seconds, -settled
 
     def consider(solution: np.ndarray | None) -> bool:
         """Keep a solution's plan if it is better; tangents where its cost was too low. False when none was needed."""
@@ -48,7 +50,7 @@ def best_plan(
             if left <= 0 or best_return >= bound - gap * max(1.0, -bound):
                 return best, best_return, bound
             solution, cost = program.solve(whole, left)
-            bound = min(bound, -cost)
+            bound = min(bound, -settled - cost)
             more = consider(solution)
             for _ in range(6):
                 _, stocks = simulate(problem, best)

@@ -1,0 +1,137 @@
+"""What holds for every environment: declared couplings, sizes, purity, rebuilding from id and options."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from envs.examples import EXAMPLES, IDS, random_actions, random_state
+from mastac.envs import make, rollout_return
+from mastac.envs.graphs import structure_of
+
+
+@pytest.fixture(scope="module", params=EXAMPLES, ids=IDS)
+def env(request):
+    id, options = request.param
+    made = make(id, **options)
+    compiled = {name: jax.jit(getattr(made, name)) for name in ("reset", "step", "reward", "observe")}
+    return dataclasses.replace(made, **compiled)
+
+
+@pytest.fixture(scope="module")
+def jacobians(env, points=6):
+    """Which agent's rows move which, over random points: {graph: bool [agents, agents]}, row depends on column."""
+    random = np.random.default_rng(0)
+    key = jax.random.key(1)
+    moved = {}
+
+    @jax.jit
+    def derivatives(state, actions):
+        by_state, by_action = jax.jacobian(lambda s, a: env.step(s, a, 2, key), (0, 1))(state, actions)
+        paid_state, paid_action = jax.jacobian(lambda s, a: env.reward(s, a, 2), (0, 1))(state, actions)
+        seen = jax.jacobian(env.observe)(state)
+        return {
+            "state": jnp.abs(by_state).sum((1, 3)),
+            "action": jnp.abs(by_action).sum((1, 3)),
+            "observation": jnp.abs(seen).sum((1, 3)),
+            "reward": jnp.abs(paid_state).sum(2),
+            "reward_action": jnp.abs(paid_action).sum(2),
+        }
+
+    for _ in range(points):
+        found = derivatives(random_state(env, random), random_actions(env, random))
+        for name, matrix in found.items():
+            moved[name] = moved.get(name, False) | (np.asarray(matrix) > 0)
+    return moved
+
+
+def test_declared_couplings_cover_the_jacobian(env, jacobians):
+    for name, moved in jacobians.items():
+        declared = getattr(env.couplings, name).toarray()
+        assert not (moved & ~declared).any(), f"{name} couples agents that are not declared"
+
+
+def test_declared_couplings_are_no_larger_than_needed(env, jacobians):
+    itself = np.eye(env.num_agents, dtype=bool)
+    for name, moved in jacobians.items():
+        declared = getattr(env.couplings, name).toarray()
+        # With `send` and all neighbours' stock negative an edge may rest at every point drawn; six suffice here.
+        assert np.array_equal(declared, moved | itself), f"{name} declares couplings that do nothing"
+
+
+def test_a_missing_edge_would_be_noticed(env, jacobians):
+    """The check above can fail: without one declared edge the Jacobian is no longer covered."""
+    moved = jacobians["state"]
+    declared = env.couplings.state.toarray()
+    off = np.argwhere(declared & ~np.eye(env.num_agents, dtype=bool))
+    if len(off):
+        declared[tuple(off[0])] = False
+        assert (moved & ~declared).any()
+
+
+def test_sizes_say_which_entries_are_real(env):
+    random = np.random.default_rng(2)
+    state, actions = random_state(env, random), random_actions(env, random)
+    after, obs = env.step(state, actions, 0, jax.random.key(0)), env.observe(state)
+    first = env.reset(jax.random.key(3))
+    assert first.shape == state.shape == after.shape and obs.shape == (env.num_agents, env.obs_sizes.max())
+    assert env.reward(state, actions, 0).shape == (env.num_agents,)
+    for rows, sizes in ((after, env.state_sizes), (first, env.state_sizes), (obs, env.obs_sizes)):
+        padding = np.arange(rows.shape[1]) >= sizes[:, None]
+        assert not np.asarray(rows)[padding].any()
+    for scale, rows in ((env.state_scale, state), (env.obs_scale, obs)):
+        assert np.broadcast_shapes(np.shape(scale), rows.shape) == rows.shape
+        assert (np.asarray(scale) > 0).all()
+
+
+def test_padding_of_actions_is_not_read(env):
+    random = np.random.default_rng(4)
+    state, actions = random_state(env, random), np.asarray(random_actions(env, random))
+    padding = np.arange(actions.shape[1]) >= env.action_sizes[:, None]
+    noisy = jnp.asarray(np.where(padding, 7.0, actions))
+    key = jax.random.key(0)
+    assert np.array_equal(env.step(state, jnp.asarray(actions), 0, key), env.step(state, noisy, 0, key))
+    assert np.array_equal(env.reward(state, jnp.asarray(actions), 0), env.reward(state, noisy, 0))
+
+
+def test_observations_start_with_the_own_state(env):
+    state = random_state(env, np.random.default_rng(5))
+    obs = env.observe(state)
+    for i in range(env.num_agents):
+        own = set(np.asarray(state[i, : env.state_sizes[i]]).tolist())
+        assert own <= set(np.asarray(obs[i, : env.state_sizes[i]]).tolist())
+
+
+def test_same_key_same_episode_and_another_key_another(env):
+    @jax.jit
+    def rewarded(key):
+        return rollout_return(env, lambda obs, s, t: env.simple_actions(s, t), key)
+
+    def episode(seed):
+        return np.asarray(rewarded(jax.random.key(seed)))
+
+    assert np.array_equal(episode(0), episode(0))
+    chance = not env.id.startswith("warehouse") or env.options["noise"] > 0
+    assert np.array_equal(episode(0), episode(1)) != chance
+
+
+def test_id_and_options_rebuild_it(env):
+    options = json.loads(json.dumps(dict(env.options)))
+    again = make(env.id, **options)
+    assert again.options == env.options and again.couplings.agents == env.couplings.agents
+    for name in ("state", "observation", "reward", "action", "reward_action"):
+        assert (getattr(again.couplings, name) != getattr(env.couplings, name)).nnz == 0
+    random = np.random.default_rng(6)
+    state, actions, key = random_state(env, random), random_actions(env, random), jax.random.key(0)
+    assert np.array_equal(env.step(state, actions, 1, key), again.step(state, actions, 1, key))
+    assert np.array_equal(env.reward(state, actions, 1), again.reward(state, actions, 1))
+
+
+def test_structure_is_known_without_building(env):
+    found = structure_of(env.id, env.options)
+    assert found.couplings.to_dict() == env.couplings.to_dict()
+    assert np.array_equal(found.state_sizes, env.state_sizes)
+    assert np.array_equal(found.action_sizes, env.action_sizes)

@@ -1,0 +1,96 @@
+"""Ids and options: what is known, and how a mistake is answered."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mastac.envs import ENVIRONMENTS, make
+from mastac.envs.registry import checked_options, entry_of
+from mastac.errors import UserError
+
+MISTAKES = [
+    ("warehouse-4o", {}, "did you mean 'warehouse-40'"),
+    ("wharehouse-9", {}, "did you mean 'warehouse-9'"),
+    ("thermal", {}, "did you mean 'thermal-40'"),
+    ("lq-1", {}, "at least 2 agents"),
+    (7, {}, "unknown environment '7'"),
+    ("thermal-40", {"limit_kv": 3}, "did you mean 'limit_kw'"),
+    ("thermal-40", {"limit_kw": "ten"}, "limit_kw must be a number, not 'ten'"),
+    ("thermal-40", {"limit_kw": 0}, "limit_kw must be greater than 0"),
+    ("thermal-4", {"limit_kw": [1, 2, 3]}, "limit_kw has 3 entries for 4 agents"),
+    ("thermal-4", {"limit_kw": [1, 2, 3, -1]}, r"limit_kw\[3\] must be greater than 0"),
+    ("thermal-4", {"start_variance": -1}, "start_variance must be at least 0"),
+    ("thermal-4", {"noise_variance": float("nan")}, "noise_variance must be a number"),
+    ("thermal-4", {"horizon": 2.5}, "horizon must be a whole number"),
+    ("thermal-4", {"graph": "chains"}, "did you mean 'two-chains'"),
+    ("thermal-4", {"graph": [["zone-1", "zone-9"]]}, "zone-9"),
+    ("thermal-4", {"graph": [[0, 1, 2]]}, "pairs"),
+    ("thermal-4", {"wall_resistance": [["zone-1", "zone-3"]]}, "wall_resistance"),
+    ("thermal-4", {"wall_resistance": [["zone-1", "zone-3", 1.0]]}, "zone-2"),
+    ("thermal-3", {"wall_resistance": [["zone-1", "zone-3", 1.0], ["zone-1", "zone-2", 1.0]]}, "not in the graph"),
+    ("warehouse-9", {"share": "sent"}, "did you mean 'send'"),
+    ("warehouse-9", {"supply": "prime"}, "did you mean 'primes'"),
+    ("warehouse-9", {"supply": "runs-0"}, "runs-5"),
+    ("warehouse-9", {"supply": [1, 2]}, "supply has 2 entries for 9 agents"),
+    ("warehouse-9", {"noise": True}, "noise must be a number, not True"),
+    ("warehouse-9", {"reward": "global"}, "known: local, neighbours"),
+    ("warehouse-3", {"graph": [[0, 1]], "share": "send"}, "warehouse-2.*nobody to send to"),
+    ("lq-4", {"state_size": 0}, "state_size must be a whole number"),
+    ("lq-4", {"state_size": [1, 1, 2.5, 1]}, "state_size"),
+    ("lq-4", {"seed": -1}, "seed must be a whole number of at least 0"),
+]
+
+
+@pytest.mark.parametrize(("id", "options", "said"), MISTAKES, ids=[f"{m[0]}-{m[2]}" for m in MISTAKES])
+def test_a_mistake_is_named_in_one_sentence(id, options, said):
+    with pytest.raises(UserError, match=said) as mistake:
+        make(id, **options)
+    assert "\n" not in str(mistake.value)
+
+
+@pytest.mark.parametrize("entry", ENVIRONMENTS.values(), ids=ENVIRONMENTS)
+def test_every_entry_can_be_shown_and_made(entry):
+    assert entry_of(entry.example)[0] is entry
+    assert entry.summary and "\n" not in entry.summary
+    shown = {name: option.default for name, option in entry.options.items()}
+    assert json.loads(json.dumps(shown)) == shown
+    assert all(option.summary for option in entry.options.values())
+    env = make(entry.example)
+    assert env.options == checked_options(entry.example, {})
+    assert env.num_agents == int(entry.example.rsplit("-", 1)[1])
+
+
+def test_arrays_and_numbers_become_json():
+    options = checked_options("warehouse-4", {"supply": np.ones(4), "noise": np.float32(0.5), "horizon": 8.0})
+    assert json.loads(json.dumps(options)) == options
+    assert options["supply"] == [1.0, 1.0, 1.0, 1.0] and options["horizon"] == 8
+
+
+def test_the_nine_warehouses():
+    env = make("warehouse-9")
+    assert env.obs_sizes.tolist() == [3, 3, 5, 3, 3, 3, 4, 3, 3]
+    assert env.agents[0] == "warehouse-1"
+    fed = env.couplings.state.toarray()
+    assert fed[env.couplings.index("warehouse-2"), env.couplings.index("warehouse-1")]
+    assert not fed[env.couplings.index("warehouse-2"), env.couplings.index("warehouse-3")]
+    supplied = np.asarray(env.step(env.reset(None), env.simple_actions(env.reset(None), 0), 0, None))[:, 1]
+    assert (np.flatnonzero(supplied > 0) + 1).tolist() == [2, 3, 5, 7]
+
+
+def test_supplies_by_name():
+    def signs(**options):
+        env = make("warehouse-12", **options)
+        after = env.step(env.reset(None), env.simple_actions(env.reset(None), 0), 0, None)
+        return np.sign(np.asarray(after)[:, 1]).astype(int).tolist()
+
+    assert signs() == [1] * 6 + [-1] * 6
+    assert signs(supply="primes") == [-1, 1, 1, -1, 1, -1, 1, -1, -1, -1, 1, -1]
+    assert signs(supply="runs-5") == [1] * 5 + [-1] * 5 + [1] * 2
+
+
+def test_a_building_is_two_chains():
+    walls = make("thermal-40").couplings
+    expected = {(i, j) for i in range(40) for j in range(40) if abs(i - j) in (0, 2)}
+    assert set(map(tuple, np.argwhere(walls.state.toarray()).tolist())) == expected
+    assert walls.action.nnz == 40 and walls.agents[:2] == ("zone-1", "zone-2")
