@@ -4,7 +4,8 @@ import os
 
 # Set before anything imports JAX; tests of the structure and of the command line never do.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
+# Compilation dominates test time, and small programs gain nothing from being optimised.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
 
 from hypothesis import HealthCheck, settings

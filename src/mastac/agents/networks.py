@@ -1,5 +1,6 @@
 """Multilayer perceptrons stacked over agents: one batch of matrix products for all of them."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -46,14 +47,16 @@ def glorot(
     """
     members = len(fan_in)
     sizes = [width, *hidden, outputs]
+    shapes = [(members, a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+    # One draw for all layers: every draw is a program of its own that takes longer to compile than to run.
+    draw = jax.random.uniform(key, (sum(map(math.prod, shapes)),), minval=-1.0, maxval=1.0)
+    pieces = jnp.split(draw, np.cumsum([math.prod(shape) for shape in shapes])[:-1])
     weights = []
-    for layer, layer_key in enumerate(jax.random.split(key, len(sizes) - 1)):
+    for layer, (piece, shape) in enumerate(zip(pieces, shapes, strict=True)):
         inputs = np.maximum(fan_in, 1) if layer == 0 else np.full(members, sizes[layer])
         limit = np.sqrt(6.0 / (inputs + sizes[layer + 1])).astype(np.float32)
-        if layer == len(sizes) - 2:
-            limit = limit * np.float32(output_scale)
-        draw = jax.random.uniform(layer_key, (members, sizes[layer], sizes[layer + 1]), minval=-1.0, maxval=1.0)
-        weights.append(draw * limit[:, None, None])
+        scale = output_scale if layer == len(shapes) - 1 else 1.0
+        weights.append(piece.reshape(shape) * (scale * limit).astype(np.float32)[:, None, None])
     biases = tuple(jnp.zeros((members, size), jnp.float32) for size in sizes[1:])
     return MLP(weights=tuple(weights), biases=biases)
 

@@ -70,9 +70,9 @@ class Execution:
         began = time.perf_counter()
         length = min(self.config.evaluation_interval, self.config.epochs - self.epoch)
         self.state, metrics = self.program.advance(self.state, self.keys, jnp.asarray(self.epoch), length)
-        returns = self.env.reported(
-            self.program.evaluate(self.state, self.keys, self.config.evaluation_episodes)
-        ).mean(-1)
+        returns = self.env.reported(self.program.evaluate(self.state, self.keys, self.config.evaluation_episodes)).mean(
+            -1
+        )
         rows = jax.device_get(metrics)
         greedy = np.asarray(returns)
         seconds = time.perf_counter() - began
@@ -127,7 +127,13 @@ class Execution:
         # The first updates come when the replay can fill a batch.
         idle = first_update(self.env, self.config.settings) - 1
         table = [
-            [s, e, (e + 1) * horizon, max(0, e + 1 - idle) * per_epoch, *(float(column[k, e - first]) for column in rows)]
+            [
+                s,
+                e,
+                (e + 1) * horizon,
+                max(0, e + 1 - idle) * per_epoch,
+                *(float(column[k, e - first]) for column in rows),
+            ]
             for e in range(first, self.epoch)
             for k, s in enumerate(self.config.seeds)
             if e < alive_at[k]

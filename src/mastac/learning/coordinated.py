@@ -126,9 +126,11 @@ def coordinated_update(parts: Parts, state: LearnerState, batch: Batch) -> tuple
         replaced = Turn(
             state=new_state,
             policy_rows=jax.lax.dynamic_update_slice_in_dim(turn.policy_rows, chosen(weights, agent, obs), place, 0),
-            next_rows=jax.lax.dynamic_update_slice_in_dim(turn.next_rows, chosen(target_actor, agent, next_obs), place, 0),
+            next_rows=jax.lax.dynamic_update_slice_in_dim(
+                turn.next_rows, chosen(target_actor, agent, next_obs), place, 0
+            ),
         )
-        return replaced, (loss, value, optax.global_norm(gradient))
+        return replaced, (loss, value, optax.tree.norm(gradient))
 
     first = Turn(state, action_rows(parts.env, parts.actors.apply(state.actors, obs)), after.actions)
     last, metrics = jax.lax.scan(one_agent, first, jnp.arange(parts.env.num_agents))

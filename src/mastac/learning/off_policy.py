@@ -263,7 +263,7 @@ def simultaneous_update(parts: Parts, state: LearnerState, batch: Batch) -> tupl
     ]
     critics, target_critics, critic_optimisers, losses, values = zip(*results, strict=True)
     back = np.argsort(np.concatenate([bucket.terms for bucket in parts.buckets]))
-    norms = jax.vmap(optax.global_norm)(gradient)
+    norms = jax.vmap(optax.tree.norm)(gradient)
     metrics = Metrics(jnp.concatenate(losses)[back], jnp.concatenate(values)[back], norms)
     return (
         LearnerState(new_actors, critics, target_actors, target_critics, actor_optimiser, critic_optimisers),

@@ -75,19 +75,23 @@ def exploring_episode(
 
 def failure_of(env: Environment, episode: Episode, metrics: Metrics, learner_state: Any) -> Int[Array, ""]:
     """-1 if every number is finite, else kind and agent of the first that is not."""
-    by_agent = [
-        jnp.isfinite(episode.states).all((0, 2)) & jnp.isfinite(episode.rewards).all(0),
-        jnp.isfinite(metrics.critic_loss),
-        jnp.isfinite(metrics.gradient_norm),
-    ]
-    if len(metrics.critic_loss) != env.num_agents:
-        by_agent[1] = jnp.broadcast_to(by_agent[1].all(), (env.num_agents,))
-    bad = ~jnp.concatenate(by_agent)
+    agents = env.num_agents
+    # In order of time, states before rewards: what breaks in one agent soon spreads to those it is coupled to.
+    states = ~jnp.isfinite(episode.states).all(2)
+    rewards = jnp.concatenate([~jnp.isfinite(episode.rewards), jnp.zeros((1, agents), bool)])
+    in_env = jnp.stack([states, rewards], axis=1).ravel()
+    critics = ~jnp.isfinite(metrics.critic_loss)
+    in_critic = critics if len(critics) == agents else jnp.broadcast_to(critics.any(), (agents,))
+    in_actor = ~jnp.isfinite(metrics.gradient_norm)
     weights = (learner_state.critics, learner_state.actors)
-    weights_finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(weights)]).all()
     # Weights can overflow in the very last update of an epoch, before any loss shows it.
-    late = jnp.where(weights_finite, -1, env.num_agents)
-    return jnp.where(bad.any(), jnp.argmax(bad), late)
+    finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(weights)]).all()
+    learner_failure = jnp.where(
+        in_critic.any(),
+        agents + jnp.argmax(in_critic),
+        jnp.where(in_actor.any(), 2 * agents + jnp.argmax(in_actor), jnp.where(finite, -1, agents)),
+    )
+    return jnp.where(in_env.any(), jnp.argmax(in_env) % agents, learner_failure)
 
 
 def training_program(env: Environment, learner: Learner, memory: Memory, settings: Settings, epochs: int) -> Program:
@@ -139,7 +143,7 @@ def training_program(env: Environment, learner: Learner, memory: Memory, setting
         shape = jax.eval_shape(
             lambda key: exploring_episode(env, learner, learner_state, jnp.zeros(()), jnp.zeros(()), key), episode_key
         )
-        return RunState(learner_state, memory.init(shape), jnp.full((), -1), jnp.full((), -1))
+        return RunState(learner_state, memory.init(shape), jnp.full((), -1, jnp.int32), jnp.full((), -1, jnp.int32))
 
     def advance(state: RunState, keys: PRNGKeyArray, epoch: Int[Array, ""], length: int):
         # The epoch stays outside the vectorisation over seeds: storing stays a copy and the branch a branch.

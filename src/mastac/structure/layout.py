@@ -81,9 +81,7 @@ class CriticLayout:
         """`credit` where the critic reads the actor's action; elsewhere its gradient is exactly zero."""
         return csr_array(self.credit.multiply(self.actions.T.tocsr()))
 
-    def buckets(
-        self, state_sizes: np.ndarray, action_sizes: np.ndarray, max_waste: float = 0.25
-    ) -> tuple[Bucket, ...]:
+    def buckets(self, state_sizes: np.ndarray, action_sizes: np.ndarray, max_waste: float = 0.25) -> tuple[Bucket, ...]:
         """Critics sorted into stacks whose padding wastes at most `max_waste` of the first layer's width."""
         widths = self.states @ np.asarray(state_sizes) + self.actions @ np.asarray(action_sizes)
         order = np.argsort(-widths, kind="stable")
@@ -112,7 +110,9 @@ class CriticLayout:
             slot_agents.append(chosen.tolist())
             slot_columns.append([list(range(a, b)) for a, b in zip(starts[:-1], starts[1:], strict=True)])
         filled_actions = _filled(action_rows, self.num_agents * action_width)
-        columns = [[slot + [filled_actions.shape[1]] * (action_width - len(slot)) for slot in row] for row in slot_columns]
+        columns = [
+            [slot + [filled_actions.shape[1]] * (action_width - len(slot)) for slot in row] for row in slot_columns
+        ]
         slots = max(map(len, columns), default=0)
         empty = [filled_actions.shape[1]] * action_width
         return Bucket(
