@@ -154,8 +154,9 @@ def _check_covered(couplings: Couplings, problem: LinearQuadraticProblem) -> Non
 def lq_problem(couplings: Couplings, values: Mapping[str, Any]) -> LinearQuadraticProblem:
     """The matrices of `lq-N`, drawn from the option `seed`: heterogeneous, as sparse as the couplings.
 
-    An agent keeps `decay` (times 0.75 to 1.25, turned by a random rotation) of its own state; its neighbours'
+    An agent keeps `decay` (times 0.85 to 1.15, turned by a random rotation) of its own state; its neighbours'
     states enter with random signs and weights that add up to `coupling`; its action drives its own state.
+    With states of one entry the defaults decay without control.
     """
     random = np.random.default_rng(values["seed"])
     n = couplings.num_agents
@@ -166,7 +167,7 @@ def lq_problem(couplings: Couplings, values: Mapping[str, Any]) -> LinearQuadrat
     for i in range(n):
         own = slice(first[i], first[i] + sizes[i])
         turn, _ = np.linalg.qr(random.standard_normal((sizes[i], sizes[i])))
-        a[own, own] = values["decay"] * random.uniform(0.75, 1.25) * (turn if sizes[i] > 1 else 1.0)
+        a[own, own] = values["decay"] * random.uniform(0.85, 1.15) * (turn if sizes[i] > 1 else 1.0)
         neighbours = [j for j in couplings.state[[i]].indices.tolist() if j != i]
         shares = random.uniform(0.5, 1.5, len(neighbours))
         for j, share in zip(neighbours, shares / max(shares.sum(), 1e-9), strict=True):

@@ -82,8 +82,8 @@ _THERMAL_OPTIONS = {
 _LQ_OPTIONS = {
     "seed": Option(0, "of the matrices' entries", count(0)),
     "state_size": Option(1, "entries of each agent's state; one number or one each", counts_of_agents()),
-    "decay": Option(0.7, "how much of its own state an agent keeps from step to step", number(0)),
-    "coupling": Option(0.3, "how much of the neighbours' states (together) enters a step", number(0)),
+    "decay": Option(0.65, "how much of its own state an agent keeps from step to step", number(0)),
+    "coupling": Option(0.25, "how much of the neighbours' states (together) enters a step", number(0)),
     "control_cost": Option(0.1, "weight of the squared action in the reward", number(0, above=True)),
     "noise": Option(0.1, "standard deviation of the disturbance", number(0)),
     "start": Option(1.0, "standard deviation of the first state", number(0)),
