@@ -4,12 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mastac.envs.base import Environment
+from mastac.envs.base import Environment, Reference, Time
 
 EXAMPLES = [
     ("warehouse-9", {}),
-    ("warehouse-9", {"share": "send", "reward": "neighbours", "noise": 0.3}),
-    ("warehouse-6", {"share": "send", "frequency": [1, 2, 3, 1, 2, 3], "phase": 0.5, "initial_stock": -0.5}),
+    ("warehouse-6", {"share": "send", "reward": "neighbours", "noise": 0.3, "frequency": [1, 2, 3, 1, 2, 3]}),
     ("warehouse-5", {"graph": [[0, 1], ["warehouse-3", "warehouse-1"], [3, 4]], "observation": [[4, 0], [1, 2]]}),
     ("warehouse-4", {"reward": [[0, 3], [1, 3]], "observation": "none", "supply": [1.0, -2.0, 0.5, 0.0]}),
     ("thermal-7", {}),
@@ -24,7 +23,6 @@ EXAMPLES = [
     ),
     ("lq-6", {}),
     ("lq-5", {"state_size": [1, 2, 3, 1, 2], "reward": "neighbours", "graph": [[0, 1], [1, 2], [4, 2], [3, 0]]}),
-    ("lq-4", {"observation": "none", "reward": [[0, 3]], "noise": 0.0}),
 ]
 IDS = [f"{id}-{','.join(options) or 'default'}" for id, options in EXAMPLES]
 
@@ -47,3 +45,16 @@ def random_actions(env: Environment, random: np.random.Generator) -> jax.Array:
         return jnp.asarray(shares / shares.sum(1, keepdims=True), jnp.float32)
     within = random.uniform(-1, 1, real.shape) * np.asarray(env.action_limit)
     return jnp.asarray(np.where(real, within, 0.0), jnp.float32)
+
+
+def figures_of(env: Environment) -> Reference:
+    """The reference figures of an environment that has some."""
+    found = env.reference()
+    assert found is not None
+    return found
+
+
+def simple_actions(env: Environment, state: jax.Array, time: Time = 0) -> jax.Array:
+    """The actions of the environment's simple policy."""
+    assert env.simple_actions is not None
+    return env.simple_actions(state, time)

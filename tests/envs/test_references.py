@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from envs.examples import figures_of, simple_actions
 from mastac.envs import Reference, make, references, rollout_return
 from mastac.envs.graphs import couplings_of
 from mastac.envs.registry import checked_options
@@ -51,13 +52,13 @@ def test_the_file_holds_what_it_should():
 def test_a_stored_witness_attains_the_stored_figure(id, options):
     """The stored policy, run in the environment itself, earns what is stored; so does the simple policy."""
     env = make(id, **options)
-    figures = env.reference()
+    figures = figures_of(env)
     record = next(each for each in references.stored().values() if each["id"] == id and each["options"] == options)
     witness = np.asarray(record["witness"])
     if id.startswith("warehouse"):
-        last = np.asarray(env.simple_actions(env.reset(jax.random.key(0)), 0))[None]  # its effect is never rewarded
+        last = np.asarray(simple_actions(env, env.reset(jax.random.key(0)), 0))[None]  # its effect is never rewarded
         plan = jnp.asarray(np.concatenate([shares_as_actions(env, witness), last]))
-        policies = {"best_known": lambda obs, s, t: plan[t], "simple": lambda obs, s, t: env.simple_actions(s, t)}
+        policies = {"best_known": lambda obs, s, t: plan[t], "simple": lambda obs, s, t: simple_actions(env, s, t)}
         episodes = 1
     else:
         rows, columns = np.nonzero(env.couplings.observation.toarray())
@@ -68,7 +69,7 @@ def test_a_stored_witness_attains_the_stored_figure(id, options):
         def saturated(obs, state, time):
             return options["limit_kw"] * jnp.tanh(gain @ (state[:, 0] - target) + constant)[:, None]
 
-        policies = {"best_known": saturated, "simple": lambda obs, s, t: env.simple_actions(s, t)}
+        policies = {"best_known": saturated, "simple": lambda obs, s, t: simple_actions(env, s, t)}
         episodes = 400
     for name, policy in policies.items():
         earned = jax.jit(jax.vmap(lambda key, policy=policy: env.reported(rollout_return(env, policy, key))))
@@ -79,7 +80,8 @@ def test_a_stored_witness_attains_the_stored_figure(id, options):
 
 @pytest.mark.parametrize(("id", "options"), STORED, ids=NAMES)
 def test_stored_figures_are_in_order(id, options):
-    figures = make(id, **options).reference()
+    figures = figures_of(make(id, **options))
+    assert figures.bound is not None
     assert figures.simple < figures.best_known <= figures.bound + 1e-9
     assert figures.score(figures.simple) == 0 and figures.score(figures.best_known) == 1
     # The best plans are optimal to a thousandth, the saturated feedback to a fiftieth of what it gains.
@@ -88,7 +90,7 @@ def test_stored_figures_are_in_order(id, options):
 
 
 def test_the_simple_policy_and_score_where_nothing_can_be_gained():
-    figures = make("warehouse-6", supply=[1.0] * 6).reference()
+    figures = figures_of(make("warehouse-6", supply=[1.0] * 6))
     assert (figures.simple, figures.best_known, figures.bound) == (0, 0, 0)
     assert math.isnan(figures.score(0.0))
     assert Reference(-2.0, -1.0).score(-1.5) == 0.5
@@ -140,9 +142,9 @@ def test_no_plan_passes_the_bound():
 
 def test_noisy_warehouses():
     env = make("warehouse-9", noise=0.2)
-    figures = env.reference()
+    figures = figures_of(env)
     uniform = jax.jit(
-        jax.vmap(lambda key: env.reported(rollout_return(env, lambda o, s, t: env.simple_actions(s, t), key)))
+        jax.vmap(lambda key: env.reported(rollout_return(env, lambda o, s, t: simple_actions(env, s, t), key)))
     )
     returns = np.asarray(uniform(jax.random.split(jax.random.key(1), 4000)))
     assert figures.simple == pytest.approx(returns.mean(), abs=0.4) and figures.bound is None

@@ -2,9 +2,11 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 
+from envs.examples import simple_actions
 from mastac.envs import ENVIRONMENTS, make
 from mastac.envs.registry import checked_options, entry_of
 from mastac.errors import UserError
@@ -67,6 +69,12 @@ def test_arrays_and_numbers_become_json():
     assert options["supply"] == [1.0, 1.0, 1.0, 1.0] and options["horizon"] == 8
 
 
+def supply_at_one(env):
+    key = jax.random.key(0)
+    state = env.reset(key)
+    return np.asarray(env.step(state, simple_actions(env, state), 0, key))[:, 1]
+
+
 def test_the_nine_warehouses():
     env = make("warehouse-9")
     assert env.obs_sizes.tolist() == [3, 3, 5, 3, 3, 3, 4, 3, 3]
@@ -74,15 +82,12 @@ def test_the_nine_warehouses():
     fed = env.couplings.state.toarray()
     assert fed[env.couplings.index("warehouse-2"), env.couplings.index("warehouse-1")]
     assert not fed[env.couplings.index("warehouse-2"), env.couplings.index("warehouse-3")]
-    supplied = np.asarray(env.step(env.reset(None), env.simple_actions(env.reset(None), 0), 0, None))[:, 1]
-    assert (np.flatnonzero(supplied > 0) + 1).tolist() == [2, 3, 5, 7]
+    assert (np.flatnonzero(supply_at_one(env) > 0) + 1).tolist() == [2, 3, 5, 7]
 
 
 def test_supplies_by_name():
     def signs(**options):
-        env = make("warehouse-12", **options)
-        after = env.step(env.reset(None), env.simple_actions(env.reset(None), 0), 0, None)
-        return np.sign(np.asarray(after)[:, 1]).astype(int).tolist()
+        return np.sign(supply_at_one(make("warehouse-12", **options))).astype(int).tolist()
 
     assert signs() == [1] * 6 + [-1] * 6
     assert signs(supply="primes") == [-1, 1, 1, -1, 1, -1, 1, -1, -1, -1, 1, -1]

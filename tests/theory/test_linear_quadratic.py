@@ -71,7 +71,7 @@ def test_values_against_sampled_episodes():
     values = action_values(problem, gain, DISCOUNT)
     random = np.random.default_rng(2)
     x0, u0 = random.normal(size=3), random.normal(size=3)
-    x, u, total = np.tile(x0, (20000, 1)), np.tile(u0, (20000, 1)), 0.0
+    x, u, total = np.tile(x0, (20000, 1)), np.tile(u0, (20000, 1)), np.zeros((20000, 3))
     for t in range(120):
         total = total + DISCOUNT**t * rewards(problem, x, u)
         noise = random.normal(size=x.shape) * np.sqrt(problem.noise_variance)

@@ -1,7 +1,8 @@
 """Reference figures of the warehouses: the best plan of flows and a proven bound.
 
-Without noise an episode is one fixed sequence, and an agent that sees its own net supply knows the time, so the best
-decentralised policy is the best plan of flows.
+Without noise an episode is one fixed sequence, and where an agent's own net supply differs from step to step (it does
+with the default frequency over eight steps) the agent knows the time, so the best decentralised policy is the best plan
+of flows. Where supplies repeat, a plan may need to know more than an agent sees; the bound holds for it all the same.
 """
 
 import time
