@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
-	$(BIN)/mastac train warehouse-9 --seeds 0-4
+	$(BIN)/mastac train warehouse-9 --epochs 600 --seeds 0-4
 
 test: lint
 	$(BIN)/python -m pytest
