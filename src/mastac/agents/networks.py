@@ -13,8 +13,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 Result = TypeVar("Result")
 
 
+ACTIVATIONS = {"relu": jax.nn.relu, "silu": jax.nn.silu, "tanh": jnp.tanh}
+
+
 class MLP(eqx.Module):
-    """Weights of ReLU perceptrons; every array has a leading axis of members when stacked.
+    """Weights of perceptrons; every array has a leading axis of members when stacked.
 
     Inputs and outputs are feature-major, `[features, batch]`: gathering the features that a critic reads then copies
     contiguous rows, and the weight gradient is the fastest of the layouts measured on a CPU.
@@ -22,13 +25,14 @@ class MLP(eqx.Module):
 
     weights: tuple[Float[Array, "*members inputs outputs"], ...]
     biases: tuple[Float[Array, "*members outputs"], ...]
+    activation: str = eqx.field(static=True, default="relu")
 
     def __call__(self, x: Float[Array, "inputs batch"]) -> Float[Array, "outputs batch"]:
         last = len(self.weights) - 1
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = jnp.einsum("io,ib->ob", weight, x) + bias[:, None]
             if layer < last:
-                x = jax.nn.relu(x)
+                x = ACTIVATIONS[self.activation](x)
         return x
 
 
@@ -39,6 +43,7 @@ def glorot(
     hidden: Sequence[int],
     outputs: int,
     output_scale: float = 1.0,
+    activation: str = "relu",
 ) -> MLP:
     """A stack of perceptrons with Glorot-uniform weights and zero biases.
 
@@ -58,7 +63,7 @@ def glorot(
         scale = output_scale if layer == len(shapes) - 1 else 1.0
         weights.append(piece.reshape(shape) * (scale * limit).astype(np.float32)[:, None, None])
     biases = tuple(jnp.zeros((members, size), jnp.float32) for size in sizes[1:])
-    return MLP(weights=tuple(weights), biases=biases)
+    return MLP(weights=tuple(weights), biases=biases, activation=activation)
 
 
 def each_member(function: Callable[..., Result], *stacks: object, chunk: int) -> Result:

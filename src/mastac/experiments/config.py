@@ -95,6 +95,10 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
         if not isinstance(value, list | tuple) or not all(type(v) is int and v > 0 for v in value):
             raise UserError(f"knob '{name}' must be a list of positive whole numbers like [64,64], got {value!r}")
         return tuple(value)
+    if kind is str:
+        if value not in ("relu", "silu", "tanh"):
+            raise UserError(f"knob '{name}' must be relu, silu or tanh, got {value!r}")
+        return value
     if kind is bool:
         if not isinstance(value, bool):
             raise UserError(f"knob '{name}' must be true or false, got {value!r}")
@@ -107,6 +111,7 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
 
 def _check_ranges(settings: Settings) -> None:
     positive = ("actor_lr", "critic_lr", "batch_size", "buffer_size", "updates_per_epoch", "reward_scale")
+    positive += ("actor_output_scale",)
     shares = ("discount", "tau", "lr_final", "random_fraction", "random_final")
     for name in positive:
         if getattr(settings, name) <= 0:

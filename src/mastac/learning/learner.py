@@ -28,7 +28,7 @@ def learner_parts(
         layout=layout,
         settings=settings,
         buckets=layout.buckets(env.state_sizes, env.action_sizes, max_waste),
-        actors=actors(env, settings.actor_hidden, chunk=chunk),
+        actors=actors(env, settings.actor_hidden, settings.actor_output_scale, chunk),
         actor_optimiser=optimiser(settings.actor_lr, settings, total_updates),
         critic_optimiser=optimiser(settings.critic_lr, settings, total_updates),
         chunk=chunk,
@@ -51,6 +51,7 @@ def off_policy_learner(parts: Parts) -> Learner:
                 bucket.state_rows.shape[1] + bucket.action_rows.shape[1] + times,
                 settings.critic_hidden,
                 1,
+                activation=settings.critic_activation,
             )
             for b, bucket in enumerate(parts.buckets)
         )

@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mastac.agents.actors import Actors
-from mastac.agents.networks import MLP, each_member
+from mastac.agents.networks import ACTIVATIONS, MLP, each_member
 from mastac.envs.base import Environment
 from mastac.learning.memory import Batch
 from mastac.learning.settings import Settings
@@ -155,12 +155,12 @@ def replay_gradient_term(rows: Rows, policy_rows: Float[Array, "rows batch"]) ->
         first = critic.weights[0]
         x = jnp.concatenate([rows.states[reads_states], replayed, rows.time])
         before = jnp.einsum("io,ib->ob", first, x) + critic.biases[0][:, None]
-        rest = MLP(weights=critic.weights[1:], biases=critic.biases[1:])
+        rest = MLP(weights=critic.weights[1:], biases=critic.biases[1:], activation=critic.activation)
         of_actions = jnp.concatenate([first[num_states : num_states + len(reads_actions)], jnp.zeros_like(first[:1])])
         changes = append_zeros(chosen - replayed)
 
         def slot_value(change: Float[Array, "act batch"], columns: Int[Array, " act"]) -> Array:
-            return rest(jax.nn.relu(before + jnp.einsum("io,ib->ob", of_actions[columns], change))).sum()
+            return rest(ACTIVATIONS[critic.activation](before + jnp.einsum("io,ib->ob", of_actions[columns], change))).sum()
 
         by_slot = jax.vmap(lambda columns: jax.grad(slot_value)(changes[columns], columns))(slot_columns)
         gradient = jnp.zeros_like(changes).at[slot_columns].add(by_slot)

@@ -34,4 +34,6 @@ class Settings:
     reward_scale: float = knob(1.0, "what rewards are multiplied with before they reach the critics")
     actor_hidden: tuple[int, ...] = knob([64, 64, 64], "hidden layers of an actor")
     critic_hidden: tuple[int, ...] = knob([64, 64, 64], "hidden layers of a critic")
+    actor_output_scale: float = knob(1.0, "factor on the actors' initial last-layer weights; 1: Glorot throughout")
+    critic_activation: str = knob("relu", "between a critic's layers: relu, silu or tanh")
     max_grad_norm: float = knob(0.0, "largest norm of one network's gradient; 0: no limit")

@@ -1,0 +1,53 @@
+"""Shared by the benchmarks: timing, the machine's name, a CSV."""
+
+import csv
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def median_seconds(call: Callable[[], Any], repeats: int) -> float:
+    """Median over `repeats` calls after one that compiles."""
+    import jax
+
+    jax.block_until_ready(call())
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        jax.block_until_ready(call())
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def machine() -> str:
+    """Processor, cores and versions, for the record beside the figures."""
+    import jax
+
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        models = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        name = models[0] if models else name
+    device = jax.devices()[0].device_kind
+    return f"{name}, {os.cpu_count()} cores, device {device}, jax {metadata.version('jax')}, Python {platform.python_version()}"
+
+
+def write(name: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Write `results/<name>.csv` and print it."""
+    RESULTS.mkdir(exist_ok=True)
+    with open(RESULTS / f"{name}.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*header, "machine"])
+        where = machine()
+        for row in rows:
+            writer.writerow([*(f"{value:.4g}" if isinstance(value, float) else value for value in row), where])
+    print(",".join(header))
+    for row in rows:
+        print(",".join(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row))

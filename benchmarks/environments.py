@@ -1,0 +1,33 @@
+"""Environment steps per second with the simple policy: `python benchmarks/environments.py`.
+
+One step moves all agents of one environment. `copies` environments run side by side.
+"""
+
+import jax
+from common import median_seconds, write
+
+import mastac
+from mastac.envs.base import rollout_return
+
+COPIES = (1, 64, 1024)
+
+
+def main() -> None:
+    rows = []
+    for env_id in ("warehouse-9", "warehouse-40", "thermal-40", "lq-8"):
+        env = mastac.make(env_id)
+        simple = env.simple_actions
+        if simple is None:
+            continue
+        returns = jax.jit(
+            jax.vmap(lambda key, env=env, act=simple: rollout_return(env, lambda obs, s, t: act(s, t), key))
+        )
+        for copies in COPIES:
+            keys = jax.random.split(jax.random.key(0), copies)
+            seconds = median_seconds(lambda keys=keys, returns=returns: returns(keys), 15)
+            rows.append([env_id, env.num_agents, copies, env.horizon * copies / seconds])
+    write("environments", ["env", "agents", "copies", "steps_per_second"], rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Learning against exact linear-quadratic values: the policy gradient and the critics."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import mastac
+from mastac.envs.linear_quadratic import problem_of
+from mastac.learning.learner import learner_parts, off_policy_learner
+from mastac.learning.memory import Batch
+from mastac.learning.off_policy import (
+    Rows,
+    action_rows,
+    actor_gradient,
+    critic_input,
+    observations,
+    state_rows,
+    time_rows,
+)
+from mastac.learning.settings import Settings
+from mastac.structure.layout import structured
+from mastac.theory.linear_quadratic import action_values, discounted_moments, discounted_return
+
+DISCOUNT = 0.9
+
+
+def parts_for(env, settings, kappa=None):
+    return learner_parts(env, structured(mastac.value_dependency(env.couplings, kappa=kappa)), settings, 1)
+
+
+def gain_of(parts, weights) -> np.ndarray:
+    """The gain [actions, states+1] of linear actors, found by probing them with unit states."""
+    env = parts.env
+    probes = np.concatenate([np.zeros((1, env.num_agents)), np.eye(env.num_agents)])[:, :, None]
+    obs = observations(env, jnp.asarray(probes, jnp.float32))
+    actions = np.asarray(parts.actors.apply(weights, obs), np.float64)[:, 0]  # one entry for each agent
+    return np.concatenate([actions[:, 1:] - actions[:, :1], actions[:, :1]], axis=1)
+
+
+@pytest.mark.parametrize("options", [{}, {"observation": "none"}])
+def test_with_exact_critics_the_actors_gradient_is_the_exact_policy_gradient(options):
+    env = mastac.make("lq-5", **options)
+    problem = problem_of(env)
+    parts = parts_for(env, Settings(actor_hidden=(), discount=DISCOUNT))
+    weights = jax.tree.map(lambda leaf: 0.03 * leaf, parts.actors.init(jax.random.key(3)))
+    gain = gain_of(parts, weights)
+    exact_value, by_gain = discounted_return(problem, gain, DISCOUNT)
+    values = action_values(problem, gain, DISCOUNT)
+
+    # Points whose mean and covariance are those of the discounted states: quadratic integrands come out exactly.
+    moments = discounted_moments(problem, gain, DISCOUNT)
+    total, n = moments[-1, -1], problem.num_states
+    mean = moments[:n, -1] / total
+    spread = np.linalg.cholesky(moments[:n, :n] / total - np.outer(mean, mean)) * np.sqrt(n)
+    points = np.concatenate([mean + spread.T, mean - spread.T])
+    credit = parts.layout.useful_credit().toarray()
+    limit = np.broadcast_to(env.action_limit, (env.num_agents, 1)).ravel()
+
+    def exact_gradient(rows):
+        u = np.asarray(rows)[: env.num_agents].T * limit
+        slopes = values.action_gradients(points, u)  # [points, values, actions]
+        climbed = np.einsum("iv,pvi->ip", credit, slopes) * limit[:, None]
+        return jnp.concatenate([jnp.asarray(climbed, jnp.float32), jnp.zeros((1, len(points)), jnp.float32)])
+
+    obs = observations(env, jnp.asarray(points, jnp.float32)[:, :, None])
+    found = actor_gradient(parts, weights, obs, exact_gradient)
+
+    # The exact gradient in the same coordinates: the gain is linear in the actors' weights.
+    leaves, tree = jax.tree.flatten(weights)
+    for place, leaf in enumerate(leaves):
+        for at in np.ndindex(*leaf.shape):
+            moved = [x.at[at].add(1.0) if k == place else x for k, x in enumerate(leaves)]
+            direction = gain_of(parts, jax.tree.unflatten(tree, moved)) - gain
+            expected = (by_gain * direction).sum() / total
+            np.testing.assert_allclose(jax.tree.leaves(found)[place][at], expected, rtol=2e-4, atol=2e-6)
+    assert exact_value < 0
+    assert np.abs(by_gain).max() > 0.01
+
+
+def test_learnt_critics_approach_the_exact_values():
+    env = mastac.make("lq-3")
+    problem = problem_of(env)
+    settings = Settings(
+        actor_hidden=(), critic_hidden=(32, 32), discount=0.7, finite_horizon=False, actor_lr=0.0, critic_lr=3e-3,
+        lr_final=0.02, tau=0.05, critic_activation="silu",
+    )
+    parts = learner_parts(env, structured(mastac.value_dependency(env.couplings)), settings, 2500)
+    learner = off_policy_learner(parts)
+    state = learner.init(jax.random.key(0))
+    calm = jax.tree.map(lambda leaf: 0.1 * leaf, state.actors)  # a policy under which values are finite
+    state = state._replace(actors=calm, target_actors=calm)
+    scale = float(np.asarray(env.state_scale).max())
+    limit = float(np.asarray(env.action_limit).max())
+
+    def batch(key) -> Batch:
+        state_key, action_key, step_key = jax.random.split(key, 3)
+        states = scale * jax.random.normal(state_key, (128, 3, 1))
+        actions = limit * jax.random.normal(action_key, (128, 3, 1))
+        after = jax.vmap(lambda s, a, k: env.step(s, a, 0, k))(states, actions, jax.random.split(step_key, 128))
+        rewards = jax.vmap(lambda s, a: env.reward(s, a, 0))(states, actions)
+        return Batch(states, actions, rewards, after.astype(jnp.float32), jnp.zeros(128, jnp.int32))
+
+    @jax.jit
+    def learn(state):
+        return jax.lax.scan(
+            lambda state, key: (learner.update(state, batch(key), key)[0], None),
+            state,
+            jax.random.split(jax.random.key(1), 2500),
+        )[0]
+
+    values = action_values(problem, gain_of(parts, state.actors), 0.7)
+    test = batch(jax.random.key(2))
+    exact = values(np.asarray(test.state[:, :, 0], np.float64), np.asarray(test.actions[:, :, 0], np.float64)).T
+
+    def error(state) -> float:
+        rows = Rows(
+            state_rows(env, test.state), action_rows(env, jnp.moveaxis(test.actions, 0, -1)), time_rows(parts, test.time)
+        )
+        learnt = np.zeros_like(exact)
+        for bucket, stack in zip(parts.buckets, state.critics, strict=True):
+            for place, term in enumerate(bucket.terms):
+                critic = jax.tree.map(lambda leaf, place=place: leaf[place], stack)
+                learnt[term] = critic(critic_input(rows, bucket.state_rows[place], bucket.action_rows[place]))[0]
+        return float(((learnt - exact) ** 2).mean() / exact.var())
+
+    before, after = error(state), error(learn(state))
+    assert before > 0.5, "untrained critics must be far from the truth for the test to mean anything"
+    assert after < 0.02
