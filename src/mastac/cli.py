@@ -6,6 +6,7 @@ import JAX, and importing them only to print help or to refuse a mistyped seed w
 
 import argparse
 import functools
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -30,7 +31,7 @@ class Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0, 2 for a user's mistake, 130 after Ctrl-C, 1 for anything else."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Greek letters gets a question mark
     try:
         return run_command(sys.argv[1:] if argv is None else list(argv))

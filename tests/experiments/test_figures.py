@@ -20,9 +20,9 @@ def test_one_run_shows_training_greedy_and_references(tmp_path: Path) -> None:
     (axes,) = learning_curves([run(tmp_path / "a", returns, reference=REFERENCE)]).axes
     lines = {str(line.get_label()): line for line in axes.get_lines()}
     training = lines["training episodes"]
-    np.testing.assert_allclose(training.get_ydata(), returns.mean(0))
-    np.testing.assert_allclose(lines["greedy policy"].get_xdata(), [5, 10, 15, 20, 25, 30, 35, 40])
-    band = axes.collections[0].get_paths()[0].vertices
+    np.testing.assert_allclose(np.asarray(training.get_ydata()), returns.mean(0))
+    np.testing.assert_allclose(np.asarray(lines["greedy policy"].get_xdata()), [5, 10, 15, 20, 25, 30, 35, 40])
+    band = np.asarray(axes.collections[0].get_paths()[0].vertices)
     mean, half = t_interval(returns)
     assert band[:, 1].min() == pytest.approx((mean - half).min())
     texts = " ".join(text.get_text() for text in axes.texts)
@@ -49,7 +49,7 @@ def test_a_curve_without_references_is_shown_where_it_goes(tmp_path: Path) -> No
 def test_long_runs_are_drawn_with_windows_that_keep_the_mean(tmp_path: Path) -> None:
     returns = rising(epochs=1500, rate=300)
     (axes,) = learning_curves([run(tmp_path / "a", returns, reference=REFERENCE)]).axes
-    drawn = axes.get_lines()[0].get_ydata()
+    drawn = np.asarray(axes.get_lines()[0].get_ydata())
     assert len(drawn) == 150
     assert np.mean(drawn) == pytest.approx(returns.mean())
     assert any("mean of 10 epochs" in text.get_text() for text in axes.texts)
@@ -67,13 +67,15 @@ def test_a_seed_that_stopped_does_not_stop_the_figure(tmp_path: Path) -> None:
     returns = rising(seeds=3)
     returns[2, 7:] = np.nan
     (axes,) = learning_curves([run(tmp_path / "a", returns)]).axes
-    np.testing.assert_allclose(axes.get_lines()[0].get_ydata()[10:], returns[:2, 10:].mean(0))
+    np.testing.assert_allclose(np.asarray(axes.get_lines()[0].get_ydata())[10:], returns[:2, 10:].mean(0))
 
 
 def test_two_seeds_are_drawn_each(tmp_path: Path) -> None:
     returns = rising(seeds=2)
     (axes,) = learning_curves([run(tmp_path / "a", returns)]).axes
-    np.testing.assert_allclose([line.get_ydata() for line in axes.get_lines()[:3]], [returns.mean(0), *returns])
+    np.testing.assert_allclose(
+        np.array([line.get_ydata() for line in axes.get_lines()[:3]]), [returns.mean(0), *returns]
+    )
     assert len(axes.collections) == 0
     assert not any("interval" in text.get_text() for text in axes.texts)
 

@@ -27,7 +27,7 @@ COLORS = (
     "#000000",
 )  # Okabe and Ito: safe for all eyes
 INK, PALE = "#333333", "#8a8a8a"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 10,
     "axes.edgecolor": PALE,

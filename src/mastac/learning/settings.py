@@ -1,9 +1,10 @@
 """Every knob of the learner, with its meaning; presets and `--set` fill it in."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 
-def knob(default, help: str):
+def knob(default: Any, help: str) -> Any:
     """A dataclass field that carries its own documentation."""
     if isinstance(default, list):
         return field(default_factory=lambda: tuple(default), metadata={"help": help})
