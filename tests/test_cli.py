@@ -36,6 +36,7 @@ MISTAKES = {
     "train warehouse-9 --kappa 1.5": "kappa '1.5'",
     "train warehouse-9 --epochs 0": "epochs",
     "train warehouse-9 --epochs ten": "epochs 'ten'",
+    "train warehouse-9 --epochs 99999999999999999999": "epochs",
     "train warehouse-9 --seeds a-b": "seeds 'a-b'",
     "train warehouse-9 --seeds 4-0": "0-4",
     "train warehouse-9 --seeds 0,1,0": "seed 0",

@@ -9,7 +9,8 @@ from typing import Any
 from mastac.errors import UserError
 
 MOST_SEEDS = 10_000
-LARGEST_SEED = 2**32 - 1
+LARGEST_SEED = 2**31 - 1
+LARGEST_COUNT = 10**9
 WORDS = {"True": True, "False": False, "None": None}
 
 
@@ -64,6 +65,8 @@ def parse_count(name: str, text: str, least: int = 1) -> int:
         raise UserError(f"{name} '{text}' is no whole number") from None
     if value < least:
         raise UserError(f"{name} is {value}; it must be at least {least}")
+    if value > LARGEST_COUNT:
+        raise UserError(f"{name} is {text}; the largest number is {LARGEST_COUNT:,}")
     return value
 
 
