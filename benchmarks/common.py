@@ -36,7 +36,8 @@ def machine() -> str:
         models = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
         name = models[0] if models else name
     device = jax.devices()[0].device_kind
-    return f"{name}, {os.cpu_count()} cores, device {device}, jax {metadata.version('jax')}, Python {platform.python_version()}"
+    versions = f"jax {metadata.version('jax')}, Python {platform.python_version()}"
+    return f"{name}, {os.cpu_count()} cores, device {device}, {versions}"
 
 
 def write(name: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -4,9 +4,9 @@ One step moves all agents of one environment. `copies` environments run side by 
 """
 
 import jax
-from common import median_seconds, write
 
 import mastac
+from common import median_seconds, write
 from mastac.envs.base import rollout_return
 
 COPIES = (1, 64, 1024)

@@ -16,9 +16,9 @@ SIZES = (40, 160, 640, 2560)
 def one(agents: int) -> None:
     import jax
     import jax.numpy as jnp
-    from common import median_seconds
 
     import mastac
+    from common import median_seconds
     from mastac.experiments.config import resolve
     from mastac.experiments.execution import chunk_for
     from mastac.learning.learner import learner_parts, off_policy_learner
@@ -33,6 +33,7 @@ def one(agents: int) -> None:
     size = settings.batch_size
     keys = jax.random.split(jax.random.key(1), size)
     states = jax.vmap(env.reset)(keys).astype(jnp.float32)
+    assert env.simple_actions is not None
     actions = jnp.broadcast_to(env.simple_actions(states[0], 0), (size, agents, int(env.action_sizes.max())))
     batch = Batch(states, actions, jnp.zeros((size, agents)), states, jnp.zeros(size, jnp.int32))
     update = jax.jit(learner.update, donate_argnums=0)

@@ -5,15 +5,16 @@ the bare batched matrix products of the same shapes and number, measured one by 
 faster of all members at once and in chunks. Ratio 1 would mean that nothing but the products takes time.
 """
 
+import itertools
 import sys
 import tempfile
 from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
-from common import median_seconds, write
 
 import mastac
+from common import median_seconds, write
 from mastac.agents.networks import each_member
 from mastac.experiments.config import resolve
 from mastac.experiments.execution import Execution, chunk_for
@@ -25,7 +26,7 @@ FORWARD, WEIGHTS, INPUTS = "io,ib->ob", "ib,ob->io", "io,ob->ib"
 
 def layers(width: int, hidden: tuple[int, ...], outputs: int) -> list[tuple[int, int]]:
     sizes = [width, *hidden, outputs]
-    return list(zip(sizes[:-1], sizes[1:], strict=True))
+    return list(itertools.pairwise(sizes))
 
 
 def products(parts: Parts) -> Iterator[tuple[str, int, int, int, int]]:
@@ -91,4 +92,4 @@ def main(env_id: str = "thermal-40", seeds: int = 5, epochs: int = 24, repeats: 
 
 
 if __name__ == "__main__":
-    main(*(kind(value) for kind, value in zip((str, int), sys.argv[1:], strict=False)))
+    main(sys.argv[1] if len(sys.argv) > 1 else "thermal-40", int(sys.argv[2]) if len(sys.argv) > 2 else 5)

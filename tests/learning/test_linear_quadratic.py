@@ -82,8 +82,15 @@ def test_learnt_critics_approach_the_exact_values():
     env = mastac.make("lq-3")
     problem = problem_of(env)
     settings = Settings(
-        actor_hidden=(), critic_hidden=(32, 32), discount=0.7, finite_horizon=False, actor_lr=0.0, critic_lr=3e-3,
-        lr_final=0.02, tau=0.05, critic_activation="silu",
+        actor_hidden=(),
+        critic_hidden=(32, 32),
+        discount=0.7,
+        finite_horizon=False,
+        actor_lr=0.0,
+        critic_lr=3e-3,
+        lr_final=0.02,
+        tau=0.05,
+        critic_activation="silu",
     )
     parts = learner_parts(env, structured(mastac.value_dependency(env.couplings)), settings, 2500)
     learner = off_policy_learner(parts)
@@ -115,7 +122,9 @@ def test_learnt_critics_approach_the_exact_values():
 
     def error(state) -> float:
         rows = Rows(
-            state_rows(env, test.state), action_rows(env, jnp.moveaxis(test.actions, 0, -1)), time_rows(parts, test.time)
+            state_rows(env, test.state),
+            action_rows(env, jnp.moveaxis(test.actions, 0, -1)),
+            time_rows(parts, test.time),
         )
         learnt = np.zeros_like(exact)
         for bucket, stack in zip(parts.buckets, state.critics, strict=True):

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from small_world import SMALL, random_batch, small_environment, small_learner
 
 from mastac.learning.off_policy import (
     action_gradients,
@@ -17,7 +18,6 @@ from mastac.learning.off_policy import (
     optimiser,
     simultaneous_update,
 )
-from small_world import SMALL, random_batch, small_environment, small_learner
 
 
 @pytest.fixture(scope="module")
@@ -294,7 +294,7 @@ def test_step_size_falls_to_its_final_share():
     steps = []
     for _ in range(12):
         step, state = tx.update(jnp.ones(()), state, weights)
-        steps.append(float(step))
+        steps.append(float(np.asarray(step)))
     np.testing.assert_allclose(steps[0], -0.1, rtol=1e-4)
     np.testing.assert_allclose(steps[-1], -0.025, rtol=1e-4)
     assert isinstance(tx, optax.GradientTransformation)

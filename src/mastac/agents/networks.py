@@ -1,5 +1,6 @@
 """Multilayer perceptrons stacked over agents: one batch of matrix products for all of them."""
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -52,7 +53,7 @@ def glorot(
     """
     members = len(fan_in)
     sizes = [width, *hidden, outputs]
-    shapes = [(members, a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+    shapes = [(members, a, b) for a, b in itertools.pairwise(sizes)]
     # One draw for all layers: every draw is a program of its own that takes longer to compile than to run.
     draw = jax.random.uniform(key, (sum(map(math.prod, shapes)),), minval=-1.0, maxval=1.0)
     pieces = jnp.split(draw, np.cumsum([math.prod(shape) for shape in shapes])[:-1])

@@ -1,4 +1,4 @@
-"""MAStAC (paper, Section 4.1): exact with `kappa=None`, approximated with a window of `kappa` steps (Definition 4.3)."""
+"""MAStAC (paper, Section 4.1): exact, or approximated with a window of `kappa` steps (Definition 4.3)."""
 
 from mastac.structure import Couplings, value_dependency
 from mastac.structure.layout import CriticLayout, structured

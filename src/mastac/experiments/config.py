@@ -135,7 +135,7 @@ def checked_kappa(kappa: Any) -> int | None:
 
 def checked_seeds(seeds: Sequence[int] | int) -> tuple[int, ...]:
     """Seeds as given; `UserError` if there is none, one is negative, or one stands twice."""
-    listed = (seeds,) if isinstance(seeds, int) and not isinstance(seeds, bool) else tuple(seeds)
+    listed = (seeds,) if isinstance(seeds, int) else tuple(seeds)
     if not listed:
         raise UserError("seeds is empty; give at least one, for example --seeds 0-4")
     for seed in listed:

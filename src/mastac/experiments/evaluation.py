@@ -50,6 +50,12 @@ def policy_returns(env: Environment, policy: Policy, episodes: int, seed: int) -
     return np.asarray(returns(jax.random.split(jax.random.key(seed), episodes)))
 
 
+def reported_mean(env: Environment, returns: np.ndarray) -> float:
+    """Mean over episodes of returns `[episodes, agents]`, summed or averaged over agents as the environment reports."""
+    by_episode = returns.astype(np.float64).sum(-1) if env.report == "sum" else returns.astype(np.float64).mean(-1)
+    return float(by_episode.mean())
+
+
 def greedy_summary(
     env: Environment,
     returns: Mapping[int, np.ndarray],
@@ -57,7 +63,7 @@ def greedy_summary(
     seeds: Sequence[int],
 ) -> dict[str, Any]:
     """What is said of greedy policies: returns `[episodes, agents]` by seed; seeds without returns get `null`."""
-    reported = {seed: float(env.reported(np.asarray(each, np.float64)).mean()) for seed, each in returns.items()}
+    reported = {seed: reported_mean(env, each) for seed, each in returns.items()}
     values = np.array(list(reported.values()))
     by_agent = np.mean([each.mean(0) for each in returns.values()], axis=0) if returns else []
     mean = float(values.mean()) if values.size else None

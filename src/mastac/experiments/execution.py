@@ -105,7 +105,7 @@ class Execution:
                 "final20_mean": float(known.mean()) if known.size else None,
                 "final20_std": float(known.std()) if known.size else None,
                 **greedy_summary(self.env, by_seed, self.reference, self.config.seeds),
-                "failed": {str(self.config.seeds[k]): self._failure(k) for k in np.flatnonzero(failed >= 0)},
+                "failed": {str(self.config.seeds[k]): self._failure(k) for k in np.flatnonzero(failed >= 0).tolist()},
             },
         )
 
@@ -146,13 +146,13 @@ class Execution:
         length = (self.epoch - first) * len(self.config.seeds)
         timing = [self.epoch, seconds, length * horizon / seconds, length * per_epoch / seconds]
         self.folder.append(self.folder.timing, [timing])
-        for k in np.flatnonzero(failed >= 0):
+        for k in np.flatnonzero(failed >= 0).tolist():
             if k not in self.told:
-                self.told.add(int(k))
+                self.told.add(k)
                 what = self._failure(k)
                 self.say(
-                    f"seed {self.config.seeds[k]} stopped in epoch {what['epoch']}: {what['where']} is no longer finite; "
-                    "its last good state is kept, the other seeds go on"
+                    f"seed {self.config.seeds[k]} stopped in epoch {what['epoch']}: {what['where']} is no longer "
+                    "finite; its last good state is kept, the other seeds go on"
                 )
 
     def _report(self, rows: EpochMetrics, greedy: np.ndarray, seconds: float, length: int) -> Report:

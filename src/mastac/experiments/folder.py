@@ -87,6 +87,7 @@ class RunFolder:
 
 
 def as_csv(rows: Iterable[Sequence[Any]]) -> str:
+    """Rows as CSV text, lines ended alike on every system."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([[cell(value) for value in row] for row in rows])
     return text.getvalue()

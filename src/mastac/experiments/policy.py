@@ -72,7 +72,7 @@ class Policy:
 
     def save(self, path: Path) -> None:
         """Write the policy, whole or not at all, as a numpy archive."""
-        layers = {f"weight_{k}": w for k, w in enumerate(self.weights)}
+        layers: dict[str, Any] = {f"weight_{k}": w for k, w in enumerate(self.weights)}
         layers |= {f"bias_{k}": b for k, b in enumerate(self.biases)}
         head = json.dumps({"agents": list(self.agents), "action_head": self.action_head})
         buffer = io.BytesIO()

@@ -1,6 +1,7 @@
 """Runs: train, resume, load, evaluate. The host loop around the compiled chunks."""
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -164,6 +165,7 @@ def default_folder(env_id: str, algorithm: str) -> Path:
 
 
 def rebuilt_environment(folder: RunFolder, config: ExperimentConfig) -> "Environment":
+    """The environment of a stored run; `UserError` if only the user can build it, or if it is no longer the same."""
     if config.custom:
         raise UserError(
             f"run '{folder.path}' uses an environment of your own ('{config.env}'); "
@@ -222,7 +224,7 @@ def interruptions():
         if asked:
             raise KeyboardInterrupt
         asked.append(number)
-        print("\nstopping after this chunk, saving (press Ctrl-C again to stop at once)", flush=True)
+        print("\nstopping after this chunk, saving (press Ctrl-C again to stop at once)", file=sys.stderr, flush=True)
 
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False

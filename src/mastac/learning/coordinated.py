@@ -14,9 +14,10 @@ from mastac.learning.off_policy import (
     LearnerState,
     Metrics,
     Parts,
-    Rows,
     action_rows,
     batch_rows,
+    descended,
+    followed,
     observations,
     rewards_of_terms,
     update_term,
@@ -30,9 +31,9 @@ class Advised(NamedTuple):
     the critic's action rows, filled with their width.
     """
 
-    terms: np.ndarray
-    weight: np.ndarray
-    columns: np.ndarray
+    terms: Array
+    weight: Array
+    columns: Array
 
 
 def advised(parts: Parts) -> Advised:
@@ -49,14 +50,16 @@ def advised(parts: Parts) -> Advised:
             slot = int(np.flatnonzero(bucket.slot_agents[term] == agent)[0])
             terms[agent, place], weight[agent, place] = term, value
             columns[agent, place] = bucket.slot_columns[term, slot]
-    return Advised(terms, weight, columns)
+    return Advised(jnp.asarray(terms), jnp.asarray(weight), jnp.asarray(columns))
 
 
 def member(stack: Any, index: Array) -> Any:
+    """One agent's part of a stack."""
     return jax.tree.map(lambda leaf: leaf[index], stack)
 
 
 def with_member(stack: Any, index: Array, new: Any) -> Any:
+    """The stack with one agent's part replaced."""
     return jax.tree.map(lambda leaf, value: leaf.at[index].set(value), stack, new)
 
 
@@ -72,14 +75,12 @@ def coordinated_update(parts: Parts, state: LearnerState, batch: Batch) -> tuple
     """Algorithm 1 with the agents in sequence; cost linear in the sum of the sets, as in the simultaneous update."""
     (bucket,) = parts.buckets
     reads_states, reads_actions = jnp.asarray(bucket.state_rows), jnp.asarray(bucket.action_rows)
-    advice = Advised(*map(jnp.asarray, advised(parts)))
+    advice = advised(parts)
     now, after, discount = batch_rows(parts, batch, state.target_actors)
     rewards = rewards_of_terms(parts, batch)
     obs, next_obs = observations(parts.env, batch.state), observations(parts.env, batch.next_state)
-    limit = np.broadcast_to(parts.env.action_limit, (parts.env.num_agents, action_width(parts))).astype(np.float32)
-    limit = jnp.asarray(limit)
+    limit = parts.actors.constants[2]  # one for each entry of each agent's action
     act = limit.shape[1]
-    tau = parts.settings.tau
 
     def chosen(weights: MLP, agent: Array, seen: Array) -> Float[Array, "act batch"]:
         constants = (constant[agent] for constant in parts.actors.constants)
@@ -100,13 +101,11 @@ def coordinated_update(parts: Parts, state: LearnerState, batch: Batch) -> tuple
     def one_agent(turn: Turn, agent: Array) -> tuple[Turn, tuple[Array, Array, Array]]:
         weights, optimiser = member((turn.state.actors, turn.state.actor_optimiser), agent)
         gradient = jax.grad(advice_of)(weights, agent, turn)
-        step, optimiser = parts.actor_optimiser.update(jax.tree.map(jnp.negative, gradient), optimiser, weights)
-        weights = optax.apply_updates(weights, step)
-        target_actor = jax.tree.map(
-            lambda old, new: old + tau * (new - old), member(turn.state.target_actors, agent), weights
-        )
+        ascent = jax.tree.map(jnp.negative, gradient)
+        weights, optimiser = descended(parts.actor_optimiser, weights, ascent, optimiser)
+        target_actor = followed(member(turn.state.target_actors, agent), weights, parts.settings.tau)
 
-        one_term = update_term(parts, now, after_with(after, turn), discount, rewards)
+        one_term = update_term(parts, now, after._replace(actions=turn.next_rows), discount, rewards)
         critic, target, critic_optimiser, loss, value = one_term(
             *member((turn.state.critics[0], turn.state.target_critics[0], turn.state.critic_optimisers[0]), agent),
             agent,
@@ -135,11 +134,3 @@ def coordinated_update(parts: Parts, state: LearnerState, batch: Batch) -> tuple
     first = Turn(state, action_rows(parts.env, parts.actors.apply(state.actors, obs)), after.actions)
     last, metrics = jax.lax.scan(one_agent, first, jnp.arange(parts.env.num_agents))
     return last.state, Metrics(*metrics)
-
-
-def after_with(after: Rows, turn: Turn) -> Rows:
-    return after._replace(actions=turn.next_rows)
-
-
-def action_width(parts: Parts) -> int:
-    return int(parts.env.action_sizes.max())

@@ -61,8 +61,8 @@ def off_policy_learner(parts: Parts) -> Learner:
             critics=critics,
             target_actors=jax.tree.map(jnp.copy, weights),
             target_critics=jax.tree.map(jnp.copy, critics),
-            actor_optimiser=jax.vmap(parts.actor_optimiser.init)(weights),
-            critic_optimisers=tuple(jax.vmap(parts.critic_optimiser.init)(stack) for stack in critics),
+            actor_optimiser=jax.vmap(lambda one: parts.actor_optimiser.init(one))(weights),
+            critic_optimisers=tuple(jax.vmap(lambda one: parts.critic_optimiser.init(one))(stack) for stack in critics),
         )
 
     def act(state: LearnerState, obs: Float[Array, "agents obs"]) -> Float[Array, "agents act"]:

@@ -1,7 +1,7 @@
 """The off-policy learner: structured critics, deterministic policy gradient (paper, Theorem 3.7a and Algorithm 1)."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -67,6 +67,7 @@ class Parts(NamedTuple):
 
 
 def append_zeros(rows: Array) -> Array:
+    """The row of zeros that padded places of a layout read."""
     return jnp.concatenate([rows, jnp.zeros((1, rows.shape[1]), rows.dtype)])
 
 
@@ -75,6 +76,20 @@ def optimiser(rate: float, settings: Settings, total_updates: int) -> optax.Grad
     schedule = optax.linear_schedule(rate, rate * settings.lr_final, max(total_updates, 1))
     clip = [optax.clip_by_global_norm(settings.max_grad_norm)] if settings.max_grad_norm > 0 else []
     return optax.chain(*clip, optax.adam(schedule))
+
+
+def descended(
+    optimiser: optax.GradientTransformation, weights: MLP, gradient: MLP, optimiser_state: Any
+) -> tuple[MLP, Any]:
+    """Weights and optimiser state one step down the gradient."""
+    # optax knows trees of arrays by types of its own; a module of arrays is one.
+    step, optimiser_state = optimiser.update(cast(Any, gradient), optimiser_state, cast(Any, weights))
+    return cast(MLP, optax.apply_updates(cast(Any, weights), step)), optimiser_state
+
+
+def followed(target: MLP, online: MLP, tau: float) -> MLP:
+    r"""Target weights one step after the online ones: $\mu' \leftarrow \tau \mu + (1 - \tau) \mu'$ (line 20)."""
+    return jax.tree.map(lambda old, new: old + tau * (new - old), target, online)
 
 
 def state_rows(env: Environment, state: Float[Array, "batch agents state"]) -> Float[Array, "rows batch"]:
@@ -97,6 +112,7 @@ def time_rows(parts: Parts, time: Int[Array, " batch"]) -> Float[Array, "times b
 
 
 def observations(env: Environment, state: Float[Array, "batch agents state"]) -> Float[Array, "agents obs batch"]:
+    """What every agent sees of a batch of states."""
     return jnp.moveaxis(jax.vmap(env.observe)(state), 0, -1)
 
 
@@ -108,11 +124,10 @@ def critic_input(rows: Rows, reads_states: Array, reads_actions: Array) -> Float
 def update_term(
     parts: Parts, now: Rows, after: Rows, discount: Float[Array, " batch"], rewards: Float[Array, "terms batch"]
 ) -> Callable:
-    """The update of one critic from a batch (lines 14, 18 and 20 of Algorithm 1), for `each_member`.
+    r"""The update of one critic from a batch (lines 14, 18 and 20 of Algorithm 1), for `each_member`.
 
-    Target: $y = r + \\gamma Q'(s', a')$ with $a'_k = \\pi'_k(o'_k)$; loss: mean squared error over the batch.
+    Target: $y = r + \gamma Q'(s', a')$ with $a'_k = \\pi'_k(o'_k)$; loss: mean squared error over the batch.
     """
-    tau = parts.settings.tau
 
     def one(critic: MLP, target: MLP, optimiser_state, term: Array, reads_states: Array, reads_actions: Array):
         x, x_after = critic_input(now, reads_states, reads_actions), critic_input(after, reads_states, reads_actions)
@@ -123,10 +138,8 @@ def update_term(
             return jnp.mean((y - value) ** 2), jnp.mean(value)
 
         (error, value), gradient = jax.value_and_grad(loss, has_aux=True)(critic)
-        step, optimiser_state = parts.critic_optimiser.update(gradient, optimiser_state, critic)
-        critic = optax.apply_updates(critic, step)
-        target = jax.tree.map(lambda old, new: old + tau * (new - old), target, critic)
-        return critic, target, optimiser_state, error, value
+        critic, optimiser_state = descended(parts.critic_optimiser, critic, gradient, optimiser_state)
+        return critic, followed(target, critic, parts.settings.tau), optimiser_state, error, value
 
     return one
 
@@ -160,7 +173,9 @@ def replay_gradient_term(rows: Rows, policy_rows: Float[Array, "rows batch"]) ->
         changes = append_zeros(chosen - replayed)
 
         def slot_value(change: Float[Array, "act batch"], columns: Int[Array, " act"]) -> Array:
-            return rest(ACTIVATIONS[critic.activation](before + jnp.einsum("io,ib->ob", of_actions[columns], change))).sum()
+            return rest(
+                ACTIVATIONS[critic.activation](before + jnp.einsum("io,ib->ob", of_actions[columns], change))
+            ).sum()
 
         by_slot = jax.vmap(lambda columns: jax.grad(slot_value)(changes[columns], columns))(slot_columns)
         gradient = jnp.zeros_like(changes).at[slot_columns].add(by_slot)
@@ -247,10 +262,10 @@ def simultaneous_update(parts: Parts, state: LearnerState, batch: Batch) -> tupl
         lambda policy_rows: action_gradients(parts, state.critics, now, policy_rows),
     )
     ascent = jax.tree.map(jnp.negative, gradient)
-    step, actor_optimiser = jax.vmap(parts.actor_optimiser.update)(ascent, state.actor_optimiser, state.actors)
-    new_actors = optax.apply_updates(state.actors, step)
-    tau = parts.settings.tau
-    target_actors = jax.tree.map(lambda old, new: old + tau * (new - old), state.target_actors, new_actors)
+    new_actors, actor_optimiser = jax.vmap(
+        lambda weights, descent, optimiser_state: descended(parts.actor_optimiser, weights, descent, optimiser_state)
+    )(state.actors, ascent, state.actor_optimiser)
+    target_actors = followed(state.target_actors, new_actors, parts.settings.tau)
 
     one = update_term(parts, now, after, discount, rewards)
     results = [

@@ -46,7 +46,7 @@ class Program(NamedTuple):
     """
 
     init: Callable[[PRNGKeyArray], RunState]
-    advance: Callable[[RunState, PRNGKeyArray, int, int], tuple[RunState, EpochMetrics]]
+    advance: Callable[[RunState, PRNGKeyArray, Int[Array, ""], int], tuple[RunState, EpochMetrics]]
     evaluate: Callable[[RunState, PRNGKeyArray, int], Float[Array, "seeds episodes agents"]]
 
 
@@ -95,7 +95,7 @@ def failure_of(env: Environment, episode: Episode, metrics: Metrics, learner_sta
 
 
 def training_program(env: Environment, learner: Learner, memory: Memory, settings: Settings, epochs: int) -> Program:
-    """The loop over epochs: an episode, its storage, `updates_per_epoch` updates; nothing but the three parts it gets."""
+    """The loop over epochs: an episode, its storage, `updates_per_epoch` updates."""
     warmup = first_update(env, settings)
 
     def one_epoch(state: RunState, key: PRNGKeyArray, epoch: Int[Array, ""]) -> tuple[RunState, EpochMetrics]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -33,13 +34,13 @@ class Bucket(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class CriticLayout:
-    """Critic `m` reads `states[m]` and `actions[m]`, predicts `rewards[m]`, and advises actors by `credit[:, m]`.
+    r"""Critic `m` reads `states[m]` and `actions[m]`, predicts `rewards[m]`, and advises actors by `credit[:, m]`.
 
     **Arguments:**
 
     - `states`, `actions`: `[terms, agents]`, true where critic `m` reads agent `j`'s state or action.
     - `rewards`: `[terms, agents]`, weight of agent `j`'s reward in what critic `m` predicts.
-    - `credit`: `[agents, terms]`, weight of critic `m` in what actor `i` climbs ($\\hat Q_i$, eq. 11).
+    - `credit`: `[agents, terms]`, weight of critic `m` in what actor `i` climbs ($\hat Q_i$, eq. 11).
 
     **Raises:**
 
@@ -54,7 +55,7 @@ class CriticLayout:
 
     def __post_init__(self) -> None:
         num_agents = len(self.agents)
-        terms = self.states.shape[0]
+        terms = self.num_terms
         expected = {
             "states": (terms, num_agents),
             "actions": (terms, num_agents),
@@ -75,7 +76,7 @@ class CriticLayout:
 
     @property
     def num_terms(self) -> int:
-        return self.states.shape[0]
+        return len(self.states.indptr) - 1
 
     def useful_credit(self) -> csr_array:
         """`credit` where the critic reads the actor's action; elsewhere its gradient is exactly zero."""
@@ -108,7 +109,7 @@ class CriticLayout:
             credit.append([weight.get(int(j), 0.0) for j in chosen for _ in range(action_sizes[j])])
             starts = np.cumsum([0, *action_sizes[chosen]])
             slot_agents.append(chosen.tolist())
-            slot_columns.append([list(range(a, b)) for a, b in zip(starts[:-1], starts[1:], strict=True)])
+            slot_columns.append([list(range(a, b)) for a, b in pairwise(starts)])
         filled_actions = _filled(action_rows, self.num_agents * action_width)
         columns = [
             [slot + [filled_actions.shape[1]] * (action_width - len(slot)) for slot in row] for row in slot_columns
@@ -144,7 +145,7 @@ def structured(dependency: Dependency) -> CriticLayout:
         agents=dependency.couplings.agents,
         states=dependency.states,
         actions=dependency.actions,
-        rewards=eye_array(num_agents, format="csr"),
+        rewards=csr_array(eye_array(num_agents)),
         credit=gradient_dependency(dependency),
     )
 
@@ -157,6 +158,6 @@ def central(couplings: Couplings) -> CriticLayout:
         agents=couplings.agents,
         states=everybody,
         actions=everybody,
-        rewards=eye_array(num_agents, format="csr"),
+        rewards=csr_array(eye_array(num_agents)),
         credit=everybody,
     )
