@@ -8,9 +8,28 @@ PRESETS: dict[str, dict[str, Mapping[str, Any]]] = {
     # Ours: tuned on the three examples.
     "default": {
         "*": {"kappa": 2, "epochs": 2000},
-        "warehouse-9": {"epochs": 3500},
-        "warehouse-*": {},
-        "thermal-*": {"epochs": 2000},
+        "warehouse-*": {
+            "epochs": 3000,
+            "discount": 1.0,
+            "batch_size": 128,
+            "critic_lr": 2e-3,
+            "noise": 1.0,
+            "noise_final": 0.5,
+            "random_final": 0.1,
+            "actor_hidden": [64, 64],
+        },
+        "thermal-*": {
+            "epochs": 1200,
+            "discount": 0.9,
+            "actor_lr": 1e-2,
+            "buffer_size": 8000,
+            "noise": 0.3,
+            "noise_final": 0.3,
+            "random_fraction": 0.02,
+            "random_final": 0.02,
+            "reward_scale": 0.1,
+            "actor_hidden": [],
+        },
     },
     # Table 3, completed as in the MADDPG code whose settings it repeats; see docs/notes-on-the-paper.md.
     "paper": {
