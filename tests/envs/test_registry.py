@@ -16,6 +16,7 @@ MISTAKES = [
     ("wharehouse-9", {}, "did you mean 'warehouse-9'"),
     ("thermal", {}, "did you mean 'thermal-40'"),
     ("lq-1", {}, "at least 2 agents"),
+    ("warehouse-99999999", {}, "more than 1,000,000 agents"),
     (7, {}, "unknown environment '7'"),
     ("thermal-40", {"limit_kv": 3}, "did you mean 'limit_kw'"),
     ("thermal-40", {"limit_kw": "ten"}, "limit_kw must be a number, not 'ten'"),

@@ -130,6 +130,10 @@ ENVIRONMENTS: dict[str, Entry] = {
 """Every family of environments by its id; `N` in an id stands for a number of agents, at least 2."""
 
 
+MOST_AGENTS = 1_000_000
+"""Building more by name would take minutes and gigabytes."""
+
+
 def entry_of(id: str) -> tuple[Entry, int]:
     """The family that `id` belongs to and its number of agents; `UserError` with the nearest id if there is none."""
     known = [entry.example for entry in ENVIRONMENTS.values()]
@@ -139,6 +143,8 @@ def entry_of(id: str) -> tuple[Entry, int]:
     num_agents = int(match[2])
     if num_agents < 2:
         raise UserError(f"environment '{id}' needs at least 2 agents; write for example {match[1]}-8")
+    if num_agents > MOST_AGENTS:
+        raise UserError(f"environment '{id}' has more than {MOST_AGENTS:,} agents; ask for fewer")
     return ENVIRONMENTS.get(f"{match[1]}-{num_agents}", ENVIRONMENTS[f"{match[1]}-N"]), num_agents
 
 
