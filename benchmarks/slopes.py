@@ -19,7 +19,7 @@ from common import write
 from mastac.experiments.execution import Execution
 from mastac.experiments.folder import RunFolder
 from mastac.learning.memory import Batch
-from mastac.learning.off_policy import action_gradients, action_rows, batch_rows, observations
+from mastac.learning.off_policy import action_gradients, action_rows, action_units, batch_rows, observations
 
 EPISODES, NOISES = 32, 8
 
@@ -77,8 +77,8 @@ def slopes(folder: Path) -> list[list]:
         now, _, _ = batch_rows(parts, batch, learner.actors)
         chosen = action_rows(env, parts.actors.apply(learner.actors, observations(env, state)))
         learnt = np.asarray(action_gradients(parts, learner.critics, now, chosen))[:-1]
-        limit = np.broadcast_to(env.action_limit, real.shape)[:, :, None]
-        learnt = np.moveaxis(learnt.reshape(*real.shape, EPISODES) / limit, -1, 0) / settings.reward_scale
+        _, scale = action_units(env)
+        learnt = np.moveaxis(learnt.reshape(*real.shape, EPISODES) / scale[:, :, None], -1, 0) / settings.reward_scale
         a, b = true[:, real], learnt[:, real]
         spread = float(np.sqrt(((a - b) ** 2).mean()))
         rows.append(

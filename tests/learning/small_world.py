@@ -50,6 +50,8 @@ def small_environment(head: str = "tanh") -> Environment:
         state_center=0.1,
         state_scale=2.0,
         obs_scale=2.0,
+        action_center=0.3,
+        action_scale=1.5,
     )
 
 

@@ -20,7 +20,13 @@ from mastac.learning.off_policy import (
 )
 from mastac.learning.settings import Settings
 from mastac.structure.layout import structured
-from mastac.theory.linear_quadratic import action_values, discounted_moments, discounted_return
+from mastac.theory.linear_quadratic import (
+    action_values,
+    best_structured_gain,
+    discounted_moments,
+    discounted_return,
+    episode_return,
+)
 
 DISCOUNT = 0.9
 
@@ -76,6 +82,30 @@ def test_with_exact_critics_the_actors_gradient_is_the_exact_policy_gradient(opt
             np.testing.assert_allclose(jax.tree.leaves(found)[place][at], expected, rtol=2e-4, atol=2e-6)
     assert exact_value < 0
     assert np.abs(by_gain).max() > 0.01
+
+
+@pytest.mark.slow
+def test_the_trained_policy_comes_within_two_percent_of_the_best_structured_feedback(tmp_path):
+    """Judged by the exact return of the learnt gain, not by sampled episodes."""
+    env = mastac.make("lq-4")
+    problem = problem_of(env)
+    run = mastac.train(
+        env, epochs=200, seeds=[0, 1], out=tmp_path / "lq", progress=False, critic_hidden=[32, 32], batch_size=64
+    )
+    _, best = best_structured_gain(problem)
+    none = np.zeros((problem.num_actions, problem.num_states + 1))
+    assert episode_return(problem, none)[0] < 1.3 * best, "doing nothing must be far from the best"
+    for seed in (0, 1):
+        gain = gain_of_policy(env, run.policy(seed))
+        exact = episode_return(problem, gain)[0]
+        assert best * 1.02 <= exact <= best * (1 - 1e-9), f"seed {seed}: {exact} against {best}"
+
+
+def gain_of_policy(env, policy) -> np.ndarray:
+    """The gain [actions, states+1] of linear policies, found by probing them with unit states."""
+    states = np.concatenate([np.zeros((1, env.num_agents)), np.eye(env.num_agents)])[:, :, None]
+    actions = np.array([policy.act(np.asarray(env.observe(jnp.asarray(s, jnp.float32))))[:, 0] for s in states])
+    return np.concatenate([(actions[1:] - actions[0]).T, actions[:1].T], axis=1).astype(np.float64)
 
 
 def test_learnt_critics_approach_the_exact_values():

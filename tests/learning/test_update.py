@@ -54,7 +54,7 @@ def read_by(parts, agent, state, actions, time):
     for j in parts.layout.states[[agent]].indices:
         columns.append((np.asarray(state)[:, j, : env.state_sizes[j]] - env.state_center) / env.state_scale)
     for j in parts.layout.actions[[agent]].indices:
-        columns.append(np.asarray(actions)[:, j, : env.action_sizes[j]] / env.action_limit)
+        columns.append((np.asarray(actions)[:, j, : env.action_sizes[j]] - env.action_center) / env.action_scale)
     if parts.settings.finite_horizon:
         columns.append(2.0 * np.asarray(time)[:, None] / env.horizon - 1.0)
     return np.concatenate(columns, axis=1).astype(np.float64)
@@ -121,7 +121,7 @@ def naive_action_gradient(parts, critics, batch, agent, others_from_policy, poli
             values = []
             for sign in (1, -1):
                 moved = base.copy()
-                moved[:, agent, entry] += sign * 1e-6 * env.action_limit
+                moved[:, agent, entry] += sign * 1e-6 * env.action_scale
                 values.append(forward(weights, biases, read_by(parts, int(term), batch.state, moved, batch.time))[:, 0])
             gradient[:, entry] += (values[0] - values[1]) / 2e-6
     return gradient
@@ -154,11 +154,10 @@ def test_actor_gradient_is_the_chain_rule_of_the_objective():
     obs = observations(env, batch.state)
 
     def objective(actors):
-        actions = jnp.moveaxis(parts.actors.apply(actors, obs), -1, 0) / env.action_limit
+        actions = (jnp.moveaxis(parts.actors.apply(actors, obs), -1, 0) - env.action_center) / env.action_scale
         total = 0.0
         for agent in range(env.num_agents):
             weights, biases = critic_of(parts, state.critics, agent)
-            # read_by scales by the limit again, so hand it the raw actions.
             columns = [
                 (batch.state[:, j, : env.state_sizes[j]] - env.state_center) / env.state_scale
                 for j in parts.layout.states[[agent]].indices

@@ -62,8 +62,10 @@ class Environment:
     - `state_sizes`, `obs_sizes`, `action_sizes`: real entries of each agent's rows.
     - `action_head`: "tanh" (each entry within ± `action_limit`), "softmax" (shares that sum to one)
         or "linear" (unbounded; `action_limit` is then its natural scale).
-    - `state_center`, `state_scale`, `obs_center`, `obs_scale`: typical value and spread, used to bring
-        what networks read to order one; rows like the arrays they belong to.
+    - `state_center`, `state_scale`, `obs_center`, `obs_scale`, `action_center`, `action_scale`: value
+        and spread around the operating point that a good policy settles at, used to bring what networks
+        read to order one; rows like the arrays they belong to. Critics resolve slopes only on this scale
+        (docs/learning.md). `action_scale` is the limit unless given.
     - `report`: "sum" or "mean": whether returns are reported summed or averaged over agents.
     - `simple_actions`: `(state, time) -> actions` of the policy whose score is 0.
     - `reference`: `() -> Reference | None`, the exact figures; computed when first called.
@@ -86,6 +88,8 @@ class Environment:
     state_scale: np.ndarray | float = 1.0
     obs_center: np.ndarray | float = 0.0
     obs_scale: np.ndarray | float = 1.0
+    action_center: np.ndarray | float = 0.0
+    action_scale: np.ndarray | float | None = None
     report: str = "sum"
     simple_actions: Callable[[State, Time], Actions] | None = None
     reference: Callable[[], Reference | None] = lambda: None

@@ -103,6 +103,9 @@ def thermal(
     def observe(state):
         return jnp.append(state[:, 0], 0.0)[picks]
 
+    # Around the operating point: the temperatures of zones that are held, the power that holds them.
+    state_spread = max(float(np.sqrt(start_variance)), 0.5)
+    holding = np.clip(-(outside - goal) / zeta - heat, -limit, limit)
     spread = np.maximum(np.abs(start_mean - goal), 1.0) / 2
     pad = picks == num_agents
     return Environment(
@@ -119,9 +122,11 @@ def thermal(
         action_head="tanh",
         action_limit=limit[:, None],
         state_center=goal[:, None],
-        state_scale=spread[:, None],
+        state_scale=state_spread,
         obs_center=np.where(pad, 0.0, np.append(goal, 0.0)[picks]),
         obs_scale=np.where(pad, 1.0, np.append(spread, 1.0)[picks]),
+        action_center=holding[:, None],
+        action_scale=limit[:, None] / 5,
         report="mean",
         units={"state": "°C", "action": "kW", "reward": "°C²"},
         options=options or {},

@@ -7,8 +7,11 @@ from typing import Any
 PRESETS: dict[str, dict[str, Mapping[str, Any]]] = {
     # Ours: tuned on the three examples.
     "default": {
-        "*": {"kappa": 2, "epochs": 2000},
+        # Small first actions: an untrained linear policy may otherwise make a stable system unstable.
+        "*": {"kappa": 2, "epochs": 2000, "actor_output_scale": 0.1},
+        "lq-*": {"epochs": 600, "discount": 0.9, "noise": 0.3, "noise_final": 0.3, "actor_hidden": []},
         "warehouse-*": {
+            "actor_output_scale": 1.0,
             "epochs": 3000,
             "discount": 1.0,
             "batch_size": 128,
@@ -19,12 +22,14 @@ PRESETS: dict[str, dict[str, Mapping[str, Any]]] = {
             "actor_hidden": [64, 64],
         },
         "thermal-*": {
-            "epochs": 1200,
+            "actor_output_scale": 1.0,
+            "epochs": 1000,
             "discount": 0.9,
             "actor_lr": 1e-2,
+            "critic_lr": 3e-3,
             "buffer_size": 8000,
-            "noise": 0.3,
-            "noise_final": 0.3,
+            "noise": 0.15,
+            "noise_final": 0.15,
             "random_fraction": 0.02,
             "random_final": 0.02,
             "reward_scale": 0.1,

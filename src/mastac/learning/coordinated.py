@@ -15,6 +15,7 @@ from mastac.learning.off_policy import (
     Metrics,
     Parts,
     action_rows,
+    action_units,
     batch_rows,
     descended,
     followed,
@@ -79,12 +80,13 @@ def coordinated_update(parts: Parts, state: LearnerState, batch: Batch) -> tuple
     now, after, discount = batch_rows(parts, batch, state.target_actors)
     rewards = rewards_of_terms(parts, batch)
     obs, next_obs = observations(parts.env, batch.state), observations(parts.env, batch.next_state)
-    limit = parts.actors.constants[2]  # one for each entry of each agent's action
-    act = limit.shape[1]
+    center, scale = map(jnp.asarray, action_units(parts.env))
+    act = scale.shape[1]
 
     def chosen(weights: MLP, agent: Array, seen: Array) -> Float[Array, "act batch"]:
         constants = (constant[agent] for constant in parts.actors.constants)
-        return parts.actors.one(weights, seen[agent], *constants) / limit[agent][:, None]
+        action = parts.actors.one(weights, seen[agent], *constants)
+        return (action - center[agent][:, None]) / scale[agent][:, None]
 
     def advice_of(weights: MLP, agent: Array, turn: Turn) -> Array:
         action = chosen(weights, agent, obs)

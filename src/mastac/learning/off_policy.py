@@ -98,10 +98,18 @@ def state_rows(env: Environment, state: Float[Array, "batch agents state"]) -> F
     return append_zeros(rows.reshape(len(state), -1).T)
 
 
+def action_units(env: Environment) -> tuple[np.ndarray, np.ndarray]:
+    """Centre and scale `[agents, act]` of the actions that critics read."""
+    shape = (env.num_agents, int(env.action_sizes.max()))
+    scale = env.action_limit if env.action_scale is None else env.action_scale
+    center = np.broadcast_to(env.action_center, shape).astype(np.float32)
+    return center, np.broadcast_to(scale, shape).astype(np.float32)
+
+
 def action_rows(env: Environment, actions: Float[Array, "agents act batch"]) -> Float[Array, "rows batch"]:
-    """Actions in units of their limit, one row for each feature."""
-    limit = np.broadcast_to(env.action_limit, actions.shape[:2]).astype(np.float32)
-    return append_zeros((actions / limit[:, :, None]).reshape(-1, actions.shape[-1]))
+    """Actions centred and scaled as the environment declares, one row for each feature."""
+    center, scale = action_units(env)
+    return append_zeros(((actions - center[:, :, None]) / scale[:, :, None]).reshape(-1, actions.shape[-1]))
 
 
 def time_rows(parts: Parts, time: Int[Array, " batch"]) -> Float[Array, "times batch"]:
@@ -211,8 +219,8 @@ def actor_gradient(
 ) -> MLP:
     r"""Theorem 3.7(a): the batch mean of $\nabla_{\theta_i} \pi_i \, \nabla_{a_i} \hat Q_i$, for all actors at once.
 
-    `gradient_at` gives $\nabla_{a} \hat Q$ for the actions of the current policies, both as rows in units of the
-    limit: the learnt critics' in training, the exact ones' where they are known.
+    `gradient_at` gives $\nabla_{a} \hat Q$ for the actions of the current policies, both as rows in the critics'
+    units: the learnt critics' in training, the exact ones' where they are known.
     """
     actions, pull_back = jax.vjp(lambda weights: action_rows(parts.env, parts.actors.apply(weights, obs)), weights)
     (gradient,) = pull_back(gradient_at(actions) / actions.shape[-1])
