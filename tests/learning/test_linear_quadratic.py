@@ -89,9 +89,7 @@ def test_the_trained_policy_comes_within_two_percent_of_the_best_structured_feed
     """Judged by the exact return of the learnt gain, not by sampled episodes."""
     env = mastac.make("lq-4")
     problem = problem_of(env)
-    run = mastac.train(
-        env, epochs=200, seeds=[0, 1], out=tmp_path / "lq", progress=False, critic_hidden=[32, 32], batch_size=64
-    )
+    run = mastac.train(env, epochs=500, seeds=[0, 1], out=tmp_path / "lq", progress=False)
     _, best = best_structured_gain(problem)
     none = np.zeros((problem.num_actions, problem.num_states + 1))
     assert episode_return(problem, none)[0] < 1.3 * best, "doing nothing must be far from the best"

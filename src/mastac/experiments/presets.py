@@ -9,7 +9,15 @@ PRESETS: dict[str, dict[str, Mapping[str, Any]]] = {
     "default": {
         # Small first actions: an untrained linear policy may otherwise make a stable system unstable.
         "*": {"kappa": 2, "epochs": 2000, "actor_output_scale": 0.1},
-        "lq-*": {"epochs": 600, "discount": 0.9, "noise": 0.3, "noise_final": 0.3, "actor_hidden": []},
+        "lq-*": {
+            "epochs": 600,
+            "discount": 0.9,
+            "actor_lr": 3e-3,
+            "critic_lr": 3e-3,
+            "noise": 0.3,
+            "noise_final": 0.3,
+            "actor_hidden": [],
+        },
         "warehouse-*": {
             "actor_output_scale": 1.0,
             "epochs": 3000,
