@@ -22,11 +22,12 @@ from mastac.learning.memory import Batch
 from mastac.learning.off_policy import action_gradients, action_rows, action_units, batch_rows, observations
 
 EPISODES, NOISES = 32, 8
+HEADER = ["run", "epochs", "greedy_return", "time", "true_mean", "true_std", "learnt_mean", "learnt_std", "rms_error"]
 
 
-def slopes(folder: Path) -> list[list]:
+def slopes(folder: Path, env: mastac.Environment | None = None) -> list[list]:
     """Rows of the table for one run, for its first seed."""
-    run = mastac.load(folder)
+    run = mastac.load(folder, env=env)
     env, settings = run.env, run.config.settings
     execution = Execution(RunFolder(folder), run.config, env, lambda text: None)
     execution.start()
@@ -89,18 +90,7 @@ def slopes(folder: Path) -> list[list]:
 
 def main(*folders: str) -> None:
     rows = [row for folder in folders for row in slopes(Path(folder))]
-    header = [
-        "run",
-        "epochs",
-        "greedy_return",
-        "time",
-        "true_mean",
-        "true_std",
-        "learnt_mean",
-        "learnt_std",
-        "rms_error",
-    ]
-    write("slopes", header, rows)
+    write("slopes", HEADER, rows)
 
 
 if __name__ == "__main__":
