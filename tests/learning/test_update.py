@@ -12,6 +12,7 @@ from small_world import SMALL, random_batch, small_environment, small_learner
 from mastac.learning.off_policy import (
     action_gradients,
     action_rows,
+    action_units,
     actor_gradient,
     batch_rows,
     observations,
@@ -154,7 +155,8 @@ def test_actor_gradient_is_the_chain_rule_of_the_objective():
     obs = observations(env, batch.state)
 
     def objective(actors):
-        actions = (jnp.moveaxis(parts.actors.apply(actors, obs), -1, 0) - env.action_center) / env.action_scale
+        center, scale = action_units(env)
+        actions = (jnp.moveaxis(parts.actors.apply(actors, obs), -1, 0) - center) / scale
         total = 0.0
         for agent in range(env.num_agents):
             weights, biases = critic_of(parts, state.critics, agent)

@@ -3,17 +3,18 @@
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from mastac.errors import UserError
 
-Observations = Mapping[str, Sequence[float]] | Float[np.ndarray, "agents obs"]
+Observations = Mapping[str, ArrayLike] | Float[np.ndarray, "agents obs"]
 
 
 @dataclass(frozen=True)
