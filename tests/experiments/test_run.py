@@ -146,6 +146,7 @@ def test_evaluation_repeats_and_scores(whole):
     reference = small_env().reference()
     assert reference is not None
     assert found["score"] == pytest.approx(reference.score(found["greedy_mean"]))
+    assert run.evaluate()["greedy_mean"] == pytest.approx(run.summary["greedy_mean"], rel=1e-4)
     with pytest.raises(UserError, match="no seed 9"):
         run.policy(9)
 

@@ -6,11 +6,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PRNGKeyArray
 
 from mastac.agents.networks import MLP
 from mastac.envs.base import Environment, Reference, rollout_return
-from mastac.experiments.policy import Policy
+from mastac.experiments.policy import EVALUATION_SEED, Policy
 from mastac.learning.off_policy import LearnerState, Parts
+
+
+def evaluation_key(seed: int = EVALUATION_SEED) -> PRNGKeyArray:
+    """Chooses the episodes of an evaluation: apart from all training, the same for every seed and run."""
+    return jax.random.key(seed)
 
 
 def policies_of(parts: Parts, state: LearnerState) -> list[Policy]:
@@ -47,7 +53,7 @@ def policy_returns(env: Environment, policy: Policy, episodes: int, seed: int) -
         act = lambda obs, state, time: apply(weights, obs[:, :, None])[:, :, 0]  # noqa: E731
         return jax.vmap(lambda key: rollout_return(env, act, key))(keys)
 
-    return np.asarray(returns(jax.random.split(jax.random.key(seed), episodes)))
+    return np.asarray(returns(jax.random.split(evaluation_key(seed), episodes)))
 
 
 def reported_mean(env: Environment, returns: np.ndarray) -> float:

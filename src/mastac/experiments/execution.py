@@ -14,7 +14,7 @@ from mastac.envs.base import Environment, Reference
 from mastac.errors import UserError
 from mastac.experiments.checkpoints import load_checkpoint, save_checkpoint, saved_epochs
 from mastac.experiments.config import ExperimentConfig
-from mastac.experiments.evaluation import greedy_summary, policies_of
+from mastac.experiments.evaluation import evaluation_key, greedy_summary, policies_of
 from mastac.experiments.folder import RunFolder, write_json
 from mastac.experiments.progress import Report
 from mastac.experiments.results import read_results
@@ -70,9 +70,9 @@ class Execution:
         began = time.perf_counter()
         length = min(self.config.evaluation_interval, self.config.epochs - self.epoch)
         self.state, metrics = self.program.advance(self.state, self.keys, jnp.asarray(self.epoch), length)
-        returns = self.env.reported(self.program.evaluate(self.state, self.keys, self.config.evaluation_episodes)).mean(
-            -1
-        )
+        returns = self.env.reported(
+            self.program.evaluate(self.state, evaluation_key(), self.config.evaluation_episodes)
+        ).mean(-1)
         rows = jax.device_get(metrics)
         greedy = np.asarray(returns)
         seconds = time.perf_counter() - began
@@ -88,7 +88,7 @@ class Execution:
 
     def finish(self) -> None:
         """Evaluate over many episodes and write `summary.json`."""
-        returns = np.asarray(self.program.evaluate(self.state, self.keys, FINAL_EPISODES))
+        returns = np.asarray(self.program.evaluate(self.state, evaluation_key(), FINAL_EPISODES))
         failed = self._failed_epochs()
         by_seed = {s: returns[k] for k, s in enumerate(self.config.seeds) if failed[k] < 0}
         final20 = read_results(self.folder.path).final20_by_seed()

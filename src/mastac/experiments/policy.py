@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike
 
 from mastac.errors import UserError
 
+EVALUATION_SEED = 2**30  # no training seed is as likely to be chosen
+
 Observations = Mapping[str, ArrayLike] | Float[np.ndarray, "agents obs"]
 
 

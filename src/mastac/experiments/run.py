@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mastac.errors import UserError
 from mastac.experiments.config import ExperimentConfig, resolve
 from mastac.experiments.folder import RunFolder, read_json
-from mastac.experiments.policy import Policy
+from mastac.experiments.policy import EVALUATION_SEED, Policy
 from mastac.experiments.progress import Progress, Report
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ class Run:
             raise UserError(f"run '{self.path}' has no seed {seed}; it has {', '.join(map(str, self.config.seeds))}")
         return Policy.load(self.folder.policies / f"seed-{seed}.npz")
 
-    def evaluate(self, episodes: int = FINAL_EPISODES, seed: int = 2**30) -> dict[str, Any]:
-        """Returns of the greedy policies over fresh episodes; `seed` chooses these.
+    def evaluate(self, episodes: int = FINAL_EPISODES, seed: int = EVALUATION_SEED) -> dict[str, Any]:
+        """Returns of the greedy policies; `seed` chooses the episodes, by default those of the summary.
 
         Gives `greedy_mean`, `greedy_std` over seeds, `greedy_by_seed`, `score` and, for each agent, the mean return
         over seeds (`greedy_by_agent`).

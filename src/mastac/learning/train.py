@@ -42,7 +42,8 @@ class Program(NamedTuple):
     """Compiled for all seeds at once; the leading axis of states, keys and results is the seed.
 
     `init`: `keys -> state`. `advance`: `(state, keys, epoch, length) -> (state, metrics)`, metrics `[seeds, length]`.
-    `evaluate`: `(state, keys, episodes) -> returns`, `[seeds, episodes, agents]`, of the greedy policy.
+    `evaluate`: `(state, key, episodes) -> returns`, `[seeds, episodes, agents]`, of the greedy policies; all seeds
+    play the same episodes, which `key` chooses, so that they differ by their policies and not by their luck.
     """
 
     init: Callable[[PRNGKeyArray], RunState]
@@ -154,13 +155,14 @@ def training_program(env: Environment, learner: Learner, memory: Memory, setting
         )
         return state, jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), rows)
 
-    def evaluate(state: RunState, keys: PRNGKeyArray, episodes: int) -> Float[Array, "seeds episodes agents"]:
-        def one_seed(learner_state: Any, key: PRNGKeyArray):
-            episode_keys = jax.random.split(jax.random.fold_in(key, 2**31 - 2), episodes)
+    def evaluate(state: RunState, key: PRNGKeyArray, episodes: int) -> Float[Array, "seeds episodes agents"]:
+        episode_keys = jax.random.split(key, episodes)
+
+        def one_seed(learner_state: Any):
             policy = lambda obs, state, time: learner.act(learner_state, obs)  # noqa: E731
             return jax.vmap(lambda key: rollout_return(env, policy, key))(episode_keys)
 
-        return jax.vmap(one_seed)(state.learner, keys)
+        return jax.vmap(one_seed)(state.learner)
 
     return Program(
         init=jax.jit(jax.vmap(init)),
