@@ -53,7 +53,7 @@ def test_evaluate_plays_fresh_episodes(folder: Path, capsys) -> None:
     assert set(first["greedy_by_seed"]) == {"1", "3"}
     assert main(["evaluate", str(folder), "--episodes", "5", "--seed", "7"]) == 0
     out = capsys.readouterr().out
-    assert "5 fresh episodes" in out
+    assert "5 episodes" in out
     assert f"{first['greedy_mean']:.2f} ±" not in out, "another seed plays other episodes"
 
 

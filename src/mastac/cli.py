@@ -84,7 +84,7 @@ def build_parser() -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
     sub = command("resume", commands.resume, "continue a run that was stopped, as if it had not been")
     sub.add_argument("dir", metavar="DIR", help="its run folder")
     sub.add_argument("--no-progress", action="store_true", help="show no progress")
-    sub = command("evaluate", commands.evaluate, "play fresh episodes with the greedy policies of a run")
+    sub = command("evaluate", commands.evaluate, "play episodes with the greedy policies of a run")
     sub.add_argument("dir", metavar="DIR", help="its run folder")
     sub.add_argument("--episodes", default="100", help="episodes for each seed (default: %(default)s)")
     sub.add_argument("--seed", metavar="S", help="choose other episodes")

@@ -71,7 +71,7 @@ def _finish(work: Callable[[], "Run"]) -> int:
 
 
 def evaluate(args: argparse.Namespace) -> int:
-    """Play fresh episodes with the greedy policies of a run."""
+    """Play episodes with the greedy policies of a run."""
     from mastac.experiments.summary import evaluation_table
 
     folder = arguments.existing_run_folder(args.dir)

@@ -106,7 +106,7 @@ def thermal(
     # Around the operating point: the temperatures of zones that are held, the power that holds them.
     state_spread = max(float(np.sqrt(start_variance)), 0.5)
     holding = np.clip(-(outside - goal) / zeta - heat, -limit, limit)
-    spread = np.full(num_agents, state_spread)
+    spread = np.maximum(np.abs(start_mean - goal), 1.0) / 2
     pad = picks == num_agents
     return Environment(
         id=id,

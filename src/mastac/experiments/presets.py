@@ -29,6 +29,7 @@ PRESETS: dict[str, dict[str, Mapping[str, Any]]] = {
             "random_final": 0.1,
             "actor_hidden": [64, 64],
         },
+        "warehouse-9": {"epochs": 2000},
         "thermal-*": {
             "actor_output_scale": 1.0,
             "epochs": 1000,

@@ -43,7 +43,7 @@ def evaluation_table(found: Mapping[str, Any], episodes: int) -> str:
     if found.get("score") is not None:
         rows.append(("score", number(found["score"])))
     text = table(("greedy policy", "return"), rows)
-    return f"{text}\n\nmeans over {episodes:,} fresh episode{'s' if episodes > 1 else ''} of each seed"
+    return f"{text}\n\nmeans over {episodes:,} episode{'s' if episodes > 1 else ''} of each seed"
 
 
 def headline(run: Results) -> str:
