@@ -173,3 +173,15 @@ def test_every_seed_failing_says_so_and_keeps_the_run(tmp_path):
     assert "environment" in run.summary["failed"]["0"]["where"]
     assert (tmp_path / "broken" / "metrics.csv").read_text().count("\n") == 1, "no epoch was good, so no row"
     assert np.isfinite(run.policy(0).weights[0]).all()
+
+
+def test_what_is_undefined_is_null_in_the_summary():
+    from mastac.experiments.evaluation import greedy_summary
+
+    env = small_env()
+    returns = {0: np.full((2, 3), -1.0), 1: np.full((2, 3), -np.inf)}
+    same = mastac.Reference(simple=-1.0, best_known=-1.0)
+    found = greedy_summary(env, returns, same, [0, 1, 2])
+    assert found["score"] is None
+    assert found["greedy_by_seed"] == {"0": -1.0, "1": None, "2": None}
+    json.dumps(found, allow_nan=False)

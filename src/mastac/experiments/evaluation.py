@@ -56,6 +56,11 @@ def policy_returns(env: Environment, policy: Policy, episodes: int, seed: int) -
     return np.asarray(returns(jax.random.split(evaluation_key(seed), episodes)))
 
 
+def finite_or_none(value: float) -> float | None:
+    """JSON has no NaN; a score is undefined where the simple policy is the best known, a return where it overflows."""
+    return value if np.isfinite(value) else None
+
+
 def reported_mean(env: Environment, returns: np.ndarray) -> float:
     """Mean over episodes of returns `[episodes, agents]`, summed or averaged over agents as the environment reports."""
     by_episode = returns.astype(np.float64).sum(-1) if env.report == "sum" else returns.astype(np.float64).mean(-1)
@@ -69,15 +74,17 @@ def greedy_summary(
     seeds: Sequence[int],
 ) -> dict[str, Any]:
     """What is said of greedy policies: returns `[episodes, agents]` by seed; seeds without returns get `null`."""
-    reported = {seed: reported_mean(env, each) for seed, each in returns.items()}
-    values = np.array(list(reported.values()))
+    reported = {seed: finite_or_none(reported_mean(env, each)) for seed, each in returns.items()}
+    values = np.array([value for value in reported.values() if value is not None])
     by_agent = np.mean([each.mean(0) for each in returns.values()], axis=0) if returns else []
     mean = float(values.mean()) if values.size else None
     return {
         "greedy_mean": mean,
         "greedy_std": float(values.std()) if values.size else None,
         "greedy_by_seed": {str(seed): reported.get(seed) for seed in seeds},
-        "greedy_by_agent": {name: float(value) for name, value in zip(env.agents, by_agent, strict=False)},
+        "greedy_by_agent": {
+            name: finite_or_none(float(value)) for name, value in zip(env.agents, by_agent, strict=False)
+        },
         "reference": None
         if reference is None
         else {
@@ -87,5 +94,5 @@ def greedy_summary(
             "policies": dict(reference.policies),
             "notes": reference.notes,
         },
-        "score": None if reference is None or mean is None else reference.score(mean),
+        "score": None if reference is None or mean is None else finite_or_none(reference.score(mean)),
     }
