@@ -17,7 +17,7 @@ import numpy as np
 from common import write
 
 TRIALS = 10
-COMMAND = ["lq-4", "--epochs", "400", "--seeds", "0-1", "--set", "evaluation_interval=10"]
+COMMAND = ["lq-4", "--epochs", "200", "--seeds", "0-1", "--set", "evaluation_interval=10"]
 
 
 def mastac(*arguments: str) -> list[str]:
