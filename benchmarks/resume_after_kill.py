@@ -1,6 +1,6 @@
 """Kill a run at a random moment and resume it: `python benchmarks/resume_after_kill.py`.
 
-Each trial starts the same training in a process of its own, sends SIGKILL after a random time, resumes with the
+Each trial starts the same training in a process of its own, sends SIGKILL at a random moment, resumes with the
 command line until the run has ended, and compares `metrics.csv` byte for byte and the final policies bit for bit with
 those of an uninterrupted run. The result is one row for each trial.
 """
@@ -16,8 +16,8 @@ import numpy as np
 
 from common import write
 
-TRIALS = 10
-COMMAND = ["lq-4", "--epochs", "200", "--seeds", "0-1", "--set", "evaluation_interval=10"]
+TRIALS, EPOCHS = 10, 300
+COMMAND = ["lq-4", "--epochs", str(EPOCHS), "--seeds", "0-1", "--set", "evaluation_interval=5"]
 
 
 def mastac(*arguments: str) -> list[str]:
@@ -34,29 +34,36 @@ def same(a: Path, b: Path) -> bool:
     return True
 
 
+def epochs_in(folder: Path) -> int:
+    """Epochs in the metrics of both seeds so far."""
+    metrics = folder / "metrics.csv"
+    return max(0, metrics.read_text().count("\n") - 1) // 2 if metrics.exists() else 0
+
+
 def main() -> None:
     random.seed(0)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "whole"
-        began = time.monotonic()
         subprocess.run(mastac("train", *COMMAND, "--out", str(whole)), check=True, capture_output=True)
-        duration = time.monotonic() - began
         for trial in range(TRIALS):
             killed = Path(folder) / f"killed-{trial}"
-            after = random.uniform(0.3, 1.0) * duration
+            target = random.randrange(EPOCHS)
             process = subprocess.Popen(
                 mastac("train", *COMMAND, "--out", str(killed)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
-            time.sleep(after)
+            while epochs_in(killed) < target and process.poll() is None:
+                time.sleep(0.01)
+            time.sleep(random.uniform(0.0, 0.5))
             process.kill()
             process.wait()
-            reached = len((killed / "metrics.csv").read_text().splitlines()) if (killed / "metrics.csv").exists() else 0
-            done = (killed / "summary.json").exists()
+            reached, done = epochs_in(killed), (killed / "summary.json").exists()
+            if not (killed / "config.json").exists():
+                continue  # killed before there was a run
             subprocess.run(mastac("resume", str(killed)), check=True, capture_output=True)
-            rows.append([trial, after / duration, max(0, reached - 1) // 2, done, same(whole, killed)])
+            rows.append([trial, target, reached, done, same(whole, killed)])
             print(rows[-1], flush=True)
-    write("resume_after_kill", ["trial", "killed_at_share_of_run", "epochs_reached", "had_ended", "identical"], rows)
+    write("resume_after_kill", ["trial", "killed_from_epoch", "epochs_written", "had_ended", "identical"], rows)
 
 
 if __name__ == "__main__":
