@@ -116,6 +116,8 @@ def _check_ranges(settings: Settings) -> None:
     for name in positive:
         if getattr(settings, name) <= 0:
             raise UserError(f"knob '{name}' must be positive, got {getattr(settings, name)}")
+    if not settings.critic_hidden:
+        raise UserError("knob 'critic_hidden' needs at least one layer; a critic without one cannot tell good from bad")
     for name in shares:
         if not 0 <= getattr(settings, name) <= 1:
             raise UserError(f"knob '{name}' must lie between 0 and 1, got {getattr(settings, name)}")
