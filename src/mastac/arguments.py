@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import Any
 
 from mastac.errors import UserError
@@ -99,13 +98,3 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def existing_run_folder(text: str) -> Path:
-    """`text` as the folder of a run that exists."""
-    folder = Path(text)
-    if not folder.is_dir():
-        raise UserError(f"there is no run folder '{folder}'")
-    if not (folder / "config.json").is_file():
-        raise UserError(f"'{folder}' is not a run folder: it has no config.json")
-    return folder

@@ -43,10 +43,9 @@ def train(args: argparse.Namespace) -> int:
 
 def resume(args: argparse.Namespace) -> int:
     """Continue a stopped run and end like `train`."""
-    folder = arguments.existing_run_folder(args.dir)
     from mastac.experiments import run as experiments
 
-    return _finish(lambda: experiments.resume(folder, progress=not args.no_progress))
+    return _finish(lambda: experiments.resume(args.dir, progress=not args.no_progress))
 
 
 def _finish(work: Callable[[], "Run"]) -> int:
@@ -72,15 +71,12 @@ def _finish(work: Callable[[], "Run"]) -> int:
 
 def evaluate(args: argparse.Namespace) -> int:
     """Play episodes with the greedy policies of a run."""
+    from mastac.experiments import run as experiments
     from mastac.experiments.summary import evaluation_table
 
-    folder = arguments.existing_run_folder(args.dir)
     episodes = arguments.parse_count("episodes", args.episodes)
     chosen = {} if args.seed is None else {"seed": arguments.parse_count("seed", args.seed, least=0)}
-    from mastac.experiments import run as experiments
-
-    run = experiments.load(folder)
-    found = run.evaluate(episodes=episodes, **chosen)
+    found = experiments.load(args.dir).evaluate(episodes=episodes, **chosen)
     print(_json(found) if args.json else evaluation_table(found, episodes))
     return 0
 

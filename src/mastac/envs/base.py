@@ -127,6 +127,12 @@ class Environment:
         return returns.sum(-1) if self.report == "sum" else returns.mean(-1)
 
 
+def observed_agents(couplings: Couplings) -> list[list[int]]:
+    """For each agent the agents that it observes: itself first, the others in order."""
+    graph = couplings.observation
+    return [[i, *sorted(set(graph[[i]].indices.tolist()) - {i})] for i in range(couplings.num_agents)]
+
+
 def rollout_return(
     env: Environment,
     policy: Callable[[Obs, State, Time], Actions],

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sp
 
-from mastac.envs.base import Environment
+from mastac.envs.base import Environment, observed_agents
 from mastac.envs.linear_system import LinearQuadraticProblem, best_structured_gain, episode_return, riccati
 from mastac.errors import UserError
 from mastac.structure import Couplings
@@ -40,7 +40,7 @@ def linear_quadratic(
     start_mean = states.padded(problem.start_mean)
     pays_states = _Paid(problem.state_weights, states)
     pays_actions = _Paid(problem.action_weights, actions)
-    seen = [[i, *sorted(set(couplings.observation[[i]].indices.tolist()) - {i})] for i in range(n)]
+    seen = observed_agents(couplings)
     picks, obs_sizes = states.picks(seen)
 
     def reset(key):

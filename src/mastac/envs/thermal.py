@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mastac.envs.base import Environment
+from mastac.envs.base import Environment, observed_agents
 from mastac.errors import UserError
 from mastac.structure import Couplings
 
@@ -82,7 +82,7 @@ def thermal(
     leak, gain = step_seconds / (nu * zeta), step_seconds / nu
     noise_sd = np.sqrt(noise_variance * step_seconds) / nu
 
-    observed = [[i, *sorted(set(couplings.observation[[i]].indices.tolist()) - {i})] for i in range(num_agents)]
+    observed = observed_agents(couplings)
     obs_sizes = np.array([len(seen) for seen in observed])
     picks = np.full((num_agents, int(obs_sizes.max())), num_agents, dtype=np.int32)
     for i, seen in enumerate(observed):

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mastac.envs.base import Environment
+from mastac.envs.base import Environment, observed_agents
 from mastac.errors import UserError
 from mastac.structure import Couplings
 
@@ -80,7 +80,7 @@ def warehouse(
     inflow = np.array([slots + [empty] * (most - len(slots)) for slots in inflows], dtype=np.int32)
     mask = np.arange(width) < action_sizes[:, None]
 
-    observed = [[i, *sorted(set(couplings.observation[[i]].indices.tolist()) - {i})] for i in range(num_agents)]
+    observed = observed_agents(couplings)
     obs_sizes = np.array([len(seen) + 1 for seen in observed])
     most_seen = int(obs_sizes.max())
     # Observation row: own z, own stock, the other stocks seen; index into the flattened state, last entry is zero.

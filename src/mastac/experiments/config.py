@@ -1,6 +1,5 @@
 """What a run is: every choice resolved and checked before anything is compiled. Imports no JAX."""
 
-import json
 import math
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -205,11 +204,3 @@ def git_revision() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return top.stdout.strip()
-
-
-def same_run(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str | None:
-    """The first entry in which two stored configurations differ, versions and revision aside; `None` if none does."""
-    for name in sorted((set(ours) | set(theirs)) - {"versions", "git_revision"}):
-        if json.dumps(ours.get(name), sort_keys=True) != json.dumps(theirs.get(name), sort_keys=True):
-            return name
-    return None

@@ -16,13 +16,12 @@ from mastac.experiments.checkpoints import load_checkpoint, save_checkpoint, sav
 from mastac.experiments.config import ExperimentConfig
 from mastac.experiments.evaluation import evaluation_key, greedy_summary, policies_of
 from mastac.experiments.folder import RunFolder, write_json
+from mastac.experiments.policy import FINAL_EPISODES
 from mastac.experiments.progress import Report
 from mastac.experiments.results import read_results
 from mastac.learning.learner import learner_parts, off_policy_learner
 from mastac.learning.memory import replay
 from mastac.learning.train import FAILURES, EpochMetrics, first_update, training_program
-
-FINAL_EPISODES = 100
 
 
 class Execution:

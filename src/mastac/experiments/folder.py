@@ -58,8 +58,10 @@ class RunFolder:
 
     def read_config(self) -> dict[str, Any]:
         """The stored configuration; `UserError` if there is none or it cannot be read."""
+        if not self.path.is_dir():
+            raise UserError(f"there is no run folder '{self.path}'")
         if not self.config.is_file():
-            raise UserError(f"'{self.path}' holds no run (no config.json in it)")
+            raise UserError(f"'{self.path}' is not a run folder: it has no config.json")
         return read_json(self.config)
 
     def cut_back(self, epochs: int) -> None:
@@ -110,5 +112,5 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise UserError(f"'{path}' cannot be read as JSON ({error}); restore it or start the run anew") from error
     if not isinstance(data, dict):
-        raise UserError(f"'{path}' holds no JSON object; restore it or start the run anew")
+        raise UserError(f"'{path}' should hold one JSON object; restore it or start the run anew")
     return data

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,10 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from mastac.errors import UserError
+from mastac.experiments.checkpoints import write_bytes
 
 EVALUATION_SEED = 2**30  # no training seed is as likely to be chosen
+FINAL_EPISODES = 100  # of the evaluation after training
 
 Observations = Mapping[str, ArrayLike] | Float[np.ndarray, "agents obs"]
 
@@ -89,9 +90,7 @@ class Policy:
             action_limit=self.action_limit,
             **layers,
         )
-        partial = path.with_name(path.name + ".partial")
-        partial.write_bytes(buffer.getvalue())
-        os.replace(partial, path)
+        write_bytes(path, buffer.getvalue())
 
     @staticmethod
     def load(path: Path) -> "Policy":

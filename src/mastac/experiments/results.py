@@ -1,6 +1,5 @@
 """Reading run folders back into numpy arrays; the only place that knows how their files look to a reader."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from mastac.errors import UserError
+from mastac.experiments.folder import RunFolder, read_json
 
 Table = Mapping[str, np.ndarray]
 Axis = Literal["epoch", "env_steps"]
@@ -126,18 +126,15 @@ def read_results(folder: str | Path) -> Results:
 
     **Raises:** [`mastac.errors.UserError`][] if it is no run folder or a file of it is malformed.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"there is no run folder '{folder}'")
-    if not (folder / "config.json").is_file():
-        raise UserError(f"'{folder}' is not a run folder: it has no config.json")
-    metrics = _read_table(folder / "metrics.csv", required=("seed", "epoch", "episode_return"))
+    run = RunFolder(folder)
+    config = run.read_config()
+    columns = ("seed", "epoch", "episode_return")
     return Results(
-        folder=folder,
-        config=_read_json(folder / "config.json"),
-        metrics=metrics,
-        evaluation=_read_table(folder / "evaluation.csv", required=("seed", "epoch", "episode_return")),
-        summary=_read_json(folder / "summary.json") if (folder / "summary.json").is_file() else {},
+        folder=run.path,
+        config=config,
+        metrics=_read_table(run.metrics, required=columns),
+        evaluation=_read_table(run.evaluation, required=columns),
+        summary=read_json(run.summary) if run.summary.is_file() else {},
     )
 
 
@@ -163,16 +160,6 @@ def _mean_of_known(values: np.ndarray) -> np.ndarray:
     known = np.isfinite(values)
     with np.errstate(invalid="ignore"):
         return np.where(known, values, 0.0).sum(-1) / known.sum(-1)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UserError(f"'{path}' cannot be read as JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise UserError(f"'{path}' should hold one JSON object")
-    return content
 
 
 def _read_table(path: Path, required: tuple[str, ...]) -> Table:

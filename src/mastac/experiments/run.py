@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 from mastac.errors import UserError
 from mastac.experiments.config import ExperimentConfig, resolve
 from mastac.experiments.folder import RunFolder, read_json
-from mastac.experiments.policy import EVALUATION_SEED, Policy
+from mastac.experiments.policy import EVALUATION_SEED, FINAL_EPISODES, Policy
 from mastac.experiments.progress import Progress, Report
 
 if TYPE_CHECKING:
     from mastac.envs.base import Environment
 
-FINAL_EPISODES = 100
 CHECKPOINT_SECONDS = 20.0  # at most this much work is lost to a crash, or one chunk if that takes longer
 
 ProgressLike = bool | Callable[[Report], None]

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mastac.envs.base import Environment, rollout_return
 from mastac.learning.memory import Episode, Memory
@@ -169,8 +169,3 @@ def training_program(env: Environment, learner: Learner, memory: Memory, setting
         advance=jax.jit(advance, static_argnums=3, donate_argnums=0),
         evaluate=jax.jit(evaluate, static_argnums=2),
     )
-
-
-def alive(state: RunState) -> Bool[Array, " seeds"]:
-    """Seeds whose numbers are all finite so far."""
-    return state.failed_epoch < 0

@@ -1,16 +1,12 @@
 """From coupling graphs to dependency sets. Imports numpy, scipy and networkx, never JAX."""
 
-from typing import TYPE_CHECKING, Any
-
 from mastac.structure.bayesian_network import Explanation, bayesian_network, explain, explanations, folded_network
 from mastac.structure.couplings import Couplings, CouplingSequence
 from mastac.structure.dependency import Dependency, aggregate_dependency, gradient_dependency, value_dependency
+from mastac.structure.layout import CriticLayout
 from mastac.structure.makers import chain, complete, grid, ring, star, uncoupled
 from mastac.structure.readers import read_couplings
 from mastac.structure.report import format_report, graph_report
-
-if TYPE_CHECKING:
-    from mastac.structure.layout import CriticLayout as CriticLayout
 
 __all__ = [
     "CouplingSequence",
@@ -35,11 +31,3 @@ __all__ = [
     "uncoupled",
     "value_dependency",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name == "CriticLayout":
-        from mastac.structure.layout import CriticLayout
-
-        return CriticLayout
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

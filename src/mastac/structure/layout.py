@@ -9,7 +9,6 @@ import numpy as np
 from scipy.sparse import csr_array, eye_array
 
 from mastac.errors import UserError
-from mastac.structure.couplings import Couplings
 from mastac.structure.dependency import Dependency, gradient_dependency
 
 
@@ -147,17 +146,4 @@ def structured(dependency: Dependency) -> CriticLayout:
         actions=dependency.actions,
         rewards=csr_array(eye_array(num_agents)),
         credit=gradient_dependency(dependency),
-    )
-
-
-def central(couplings: Couplings) -> CriticLayout:
-    """One critic for each agent that reads everybody; each predicts and advises as in [`structured`][]."""
-    num_agents = couplings.num_agents
-    everybody = csr_array(np.ones((num_agents, num_agents), dtype=bool))
-    return CriticLayout(
-        agents=couplings.agents,
-        states=everybody,
-        actions=everybody,
-        rewards=csr_array(eye_array(num_agents)),
-        credit=everybody,
     )
