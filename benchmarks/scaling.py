@@ -23,7 +23,7 @@ def one(agents: int) -> None:
     from mastac.experiments.execution import chunk_for
     from mastac.learning.learner import learner_parts, off_policy_learner
     from mastac.learning.memory import Batch
-    from mastac.structure.layout import structured
+    from mastac.structure.layouts import structured
 
     env = mastac.make(f"warehouse-{agents}")
     settings = resolve(env.id, {}, kappa=2).settings

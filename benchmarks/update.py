@@ -19,7 +19,7 @@ from mastac.agents.networks import each_member
 from mastac.experiments.config import resolve
 from mastac.experiments.execution import Execution, chunk_for
 from mastac.experiments.folder import RunFolder
-from mastac.learning.off_policy import Parts
+from mastac.learning.parts import Parts
 
 FORWARD, WEIGHTS, INPUTS = "io,ib->ob", "ib,ob->io", "io,ob->ib"
 

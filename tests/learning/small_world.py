@@ -8,7 +8,7 @@ from mastac import Couplings, Environment, value_dependency
 from mastac.learning.learner import learner_parts, off_policy_learner
 from mastac.learning.memory import Batch
 from mastac.learning.settings import Settings
-from mastac.structure.layout import structured
+from mastac.structure.layouts import structured
 
 # Agents of different sizes on a graph without symmetry: a mix-up of agents, slots or entries shows.
 SIZES = {"state": np.array([2, 1, 3, 1]), "action": np.array([1, 2, 1, 3])}

@@ -9,17 +9,10 @@ import mastac
 from mastac.envs.linear_quadratic import problem_of
 from mastac.learning.learner import learner_parts, off_policy_learner
 from mastac.learning.memory import Batch
-from mastac.learning.off_policy import (
-    Rows,
-    action_rows,
-    actor_gradient,
-    critic_input,
-    observations,
-    state_rows,
-    time_rows,
-)
+from mastac.learning.off_policy import actor_gradient
+from mastac.learning.rows import Rows, action_rows, critic_input, observations, state_rows, time_rows
 from mastac.learning.settings import Settings
-from mastac.structure.layout import structured
+from mastac.structure.layouts import structured
 from mastac.theory.linear_quadratic import (
     action_values,
     best_structured_gain,

@@ -9,16 +9,9 @@ import optax
 import pytest
 from small_world import SMALL, random_batch, small_environment, small_learner
 
-from mastac.learning.off_policy import (
-    action_gradients,
-    action_rows,
-    action_units,
-    actor_gradient,
-    batch_rows,
-    observations,
-    optimiser,
-    simultaneous_update,
-)
+from mastac.learning.off_policy import action_gradients, actor_gradient, simultaneous_update
+from mastac.learning.parts import optimiser
+from mastac.learning.rows import action_rows, action_units, batch_rows, observations
 
 
 @pytest.fixture(scope="module")

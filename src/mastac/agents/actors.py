@@ -19,13 +19,15 @@ class Actors(NamedTuple):
     """How to make and apply the actors of one environment; weights are the `MLP` that goes in and out.
 
     `init`: `key -> weights`. `apply`: `(weights, obs) -> actions`, in the environment's units. `explore`:
-    `(weights, obs, noise, random_fraction, key) -> actions`. `one`: a single agent's `(weights, obs, constants)`;
+    `(weights, obs, noise, random_fraction, key) -> actions`. `smoothed`: `(weights, obs, noise, clip, key) -> actions`
+    with Gaussian noise that is clipped at `clip`. `one`: a single agent's `(weights, obs, constants)`;
     `constants`: what each agent's output layer needs to know.
     """
 
     init: Callable[[PRNGKeyArray], MLP]
     apply: Callable[[MLP, ObsRows], ActionRows]
     explore: Callable[..., ActionRows]
+    smoothed: Callable[..., ActionRows]
     one: Callable[..., Float[Array, "act batch"]]
     constants: tuple[Array, ...]
 
@@ -63,21 +65,27 @@ def actors(env: Environment, hidden: Sequence[int], output_scale: float = 1.0, c
     def apply(weights: MLP, obs: ObsRows) -> ActionRows:
         return each_member(one, weights, obs, *constants, chunk=chunk)
 
+    def perturbed(out: ActionRows, gauss: ActionRows) -> ActionRows:
+        if env.action_head == "softmax":
+            return jax.vmap(head)(out + gauss, limit, mask)
+        noisy = jax.vmap(head)(out, limit, mask) + gauss * (limit * mask)[:, :, None]
+        return jnp.clip(noisy, -limit[:, :, None], limit[:, :, None]) if env.action_head == "tanh" else noisy
+
+    def smoothed(weights: MLP, obs: ObsRows, noise: float, clip: float, key: PRNGKeyArray) -> ActionRows:
+        out = jax.vmap(raw)(weights, obs, center, scale)
+        return perturbed(out, jnp.clip(noise * jax.random.normal(key, out.shape), -clip, clip))
+
     def explore(weights: MLP, obs: ObsRows, noise: Array, random_fraction: Array, key: PRNGKeyArray) -> ActionRows:
         noise_key, uniform_key, choice_key = jax.random.split(key, 3)
         out = jax.vmap(raw)(weights, obs, center, scale)
-        gauss = noise * jax.random.normal(noise_key, out.shape)
+        noisy = perturbed(out, noise * jax.random.normal(noise_key, out.shape))
         if env.action_head == "softmax":
-            noisy = jax.vmap(head)(out + gauss, limit, mask)
             # Exponential draws, normalised, are uniform on the simplex.
             draw = jnp.where(mask[:, :, None], jax.random.exponential(uniform_key, out.shape), 0.0)
             uniform = draw / draw.sum(1, keepdims=True)
         else:
-            noisy = jax.vmap(head)(out, limit, mask) + gauss * (limit * mask)[:, :, None]
             uniform = jax.random.uniform(uniform_key, out.shape, minval=-1.0) * (limit * mask)[:, :, None]
-            if env.action_head == "tanh":
-                noisy = jnp.clip(noisy, -limit[:, :, None], limit[:, :, None])
         is_random = jax.random.uniform(choice_key, (env.num_agents, 1, out.shape[2])) < random_fraction
         return jnp.where(is_random, uniform, noisy)
 
-    return Actors(init=init, apply=apply, explore=explore, one=one, constants=constants)
+    return Actors(init=init, apply=apply, explore=explore, smoothed=smoothed, one=one, constants=constants)

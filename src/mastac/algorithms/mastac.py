@@ -1,9 +1,25 @@
 """MAStAC (paper, Section 4.1): exact, or approximated with a window of `kappa` steps (Definition 4.3)."""
 
+from mastac.algorithms.base import NO_MIXER, NO_TRICKS, NOT_IN_SEQUENCE, Algorithm
 from mastac.structure import Couplings, value_dependency
-from mastac.structure.layout import CriticLayout, structured
+from mastac.structure.layout import CriticLayout
+from mastac.structure.layouts import structured
 
 
 def mastac_layout(couplings: Couplings, kappa: int | None, minimal: bool) -> CriticLayout:
     """One critic for each agent on its value dependency set; every actor climbs the critics that it moves."""
     return structured(value_dependency(couplings, kappa=kappa, minimal=minimal))
+
+
+MASTAC = Algorithm(
+    summary="structured critics on the value dependency sets, all agents update at once",
+    layout=mastac_layout,
+    uses_kappa=True,
+    fixed={**NO_MIXER, **NOT_IN_SEQUENCE},
+)
+MASTAC_COORDINATED = Algorithm(
+    summary="the same, but agents update in sequence, each seeing the updates before it",
+    layout=mastac_layout,
+    uses_kappa=True,
+    fixed={**NO_MIXER, **NO_TRICKS, "coordinated": True},
+)

@@ -95,8 +95,9 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
             raise UserError(f"knob '{name}' must be a list of positive whole numbers like [64,64], got {value!r}")
         return tuple(value)
     if kind is str:
-        if value not in ("relu", "silu", "tanh"):
-            raise UserError(f"knob '{name}' must be relu, silu or tanh, got {value!r}")
+        choices = Settings.__dataclass_fields__[name].metadata["choices"]
+        if value not in choices:
+            raise UserError(f"knob '{name}' must be {', '.join(choices[:-1])} or {choices[-1]}, got {value!r}")
         return value
     if kind is bool:
         if not isinstance(value, bool):
@@ -110,7 +111,7 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
 
 def _check_ranges(settings: Settings) -> None:
     positive = ("actor_lr", "critic_lr", "batch_size", "buffer_size", "updates_per_epoch", "reward_scale")
-    positive += ("actor_output_scale",)
+    positive += ("actor_output_scale", "policy_delay", "mixer_embedding", "smoothing_clip")
     shares = ("discount", "tau", "lr_final", "random_fraction", "random_final")
     for name in positive:
         if getattr(settings, name) <= 0:
@@ -120,7 +121,7 @@ def _check_ranges(settings: Settings) -> None:
     for name in shares:
         if not 0 <= getattr(settings, name) <= 1:
             raise UserError(f"knob '{name}' must lie between 0 and 1, got {getattr(settings, name)}")
-    for name in ("noise", "noise_final", "warmup_epochs", "max_grad_norm"):
+    for name in ("noise", "noise_final", "warmup_epochs", "max_grad_norm", "smoothing_noise"):
         if getattr(settings, name) < 0:
             raise UserError(f"knob '{name}' cannot be negative, got {getattr(settings, name)}")
 
@@ -165,14 +166,13 @@ def resolve(
         raise unknown("algorithm", algorithm, ALGORITHMS)
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    chosen = dict(preset_for(preset, env_id))
+    chosen = preset_for(preset, env_id, algorithm)
     preset_kappa, preset_epochs = chosen.pop("kappa"), chosen.pop("epochs")
-    fixed = ALGORITHMS[algorithm].fixed
-    settings = checked_settings(knobs, checked_settings(chosen))
-    for name, value in fixed.items():
-        if name in knobs and getattr(settings, name) != value:
-            raise UserError(f"knob '{name}' is fixed to {value!r} by algorithm '{algorithm}'; choose another algorithm")
-    settings = checked_settings(fixed, settings)
+    settings = _settings_of(algorithm, knobs, chosen)
+    if not ALGORITHMS[algorithm].uses_kappa:
+        if kappa not in ("preset", None, "exact"):
+            raise UserError(f"algorithm '{algorithm}' has no dependency sets that kappa could truncate; drop kappa")
+        preset_kappa = kappa = None
     epochs = preset_epochs if epochs is None else epochs
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
         raise UserError(f"epochs must be a whole number from 1 on, got {epochs!r}")
@@ -192,6 +192,24 @@ def resolve(
         evaluation_episodes=evaluation_episodes,
         settings=settings,
     )
+
+
+def _settings_of(algorithm: str, knobs: Mapping[str, Any], chosen: Mapping[str, Any]) -> Settings:
+    """The preset's knobs, over them the algorithm's defaults, the user's knobs, and what the algorithm fixes."""
+    how = ALGORITHMS[algorithm]
+    base = checked_settings({**chosen, "rewards": how.rewards[0], **how.defaults})
+    settings = checked_settings(knobs, base)
+    if settings.rewards not in how.rewards:
+        able = [name for name, other in ALGORITHMS.items() if settings.rewards in other.rewards]
+        raise UserError(
+            f"algorithm '{algorithm}' cannot take rewards={settings.rewards}: its critics predict "
+            f"{'each agent’s own reward' if how.rewards == ('own',) else 'the reward of the team'}; "
+            f"choose one of {', '.join(able)}"
+        )
+    for name, value in how.fixed.items():
+        if name in knobs and getattr(settings, name) != value:
+            raise UserError(f"knob '{name}' is fixed to {value!r} by algorithm '{algorithm}'; choose another algorithm")
+    return checked_settings(how.fixed, settings)
 
 
 def git_revision() -> str | None:

@@ -11,7 +11,7 @@ from jaxtyping import PRNGKeyArray
 from mastac.agents.networks import MLP
 from mastac.envs.base import Environment, Reference, rollout_return
 from mastac.experiments.policy import EVALUATION_SEED, Policy
-from mastac.learning.off_policy import LearnerState, Parts
+from mastac.learning.parts import LearnerState, Parts
 
 
 def evaluation_key(seed: int = EVALUATION_SEED) -> PRNGKeyArray:

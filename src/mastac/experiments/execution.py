@@ -30,7 +30,8 @@ class Execution:
     def __init__(self, folder: RunFolder, config: ExperimentConfig, env: Environment, say: Callable[[str], None]):
         self.folder, self.config, self.env, self.say = folder, config, env, say
         settings = config.settings
-        layout = ALGORITHMS[config.algorithm].layout(env.couplings, config.kappa, settings.minimal)
+        how = ALGORITHMS[config.algorithm]
+        layout = how.layout_for(env.couplings, config.kappa, settings.minimal, settings.rewards)
         self.parts = learner_parts(
             env, layout, settings, config.epochs * settings.updates_per_epoch, chunk_for(len(config.seeds))
         )

@@ -74,8 +74,11 @@ PRESETS: dict[str, dict[str, Mapping[str, Any]]] = {
 }
 
 
-def preset_for(preset: str, env_id: str) -> dict[str, Any]:
-    """All knobs of `preset` for an environment, `kappa` and `epochs` among them."""
+def preset_for(preset: str, env_id: str, algorithm: str = "mastac") -> dict[str, Any]:
+    """All knobs of `preset` for an environment, `kappa` and `epochs` among them; and those tuned for an algorithm.
+
+    The default preset of an algorithm other than MAStAC holds what the search of `mastac reproduce search` chose.
+    """
     merged: dict[str, Any] = {}
     for pattern, knobs in PRESETS[preset].items():
         if fnmatchcase(env_id, pattern):

@@ -6,23 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from mastac.agents.networks import MLP
 from mastac.learning.memory import Batch
-from mastac.learning.off_policy import (
-    LearnerState,
-    Metrics,
-    Parts,
-    action_rows,
-    action_units,
-    batch_rows,
-    descended,
-    followed,
-    observations,
-    rewards_of_terms,
-    update_term,
-)
+from mastac.learning.off_policy import update_term
+from mastac.learning.parts import LearnerState, Metrics, Parts, descended, followed
+from mastac.learning.rows import action_rows, action_units, batch_rows, critic_input, observations, rewards_of_values
 
 
 class Advised(NamedTuple):
@@ -72,13 +62,15 @@ class Turn(NamedTuple):
     next_rows: Float[Array, "rows batch"]
 
 
-def coordinated_update(parts: Parts, state: LearnerState, batch: Batch) -> tuple[LearnerState, Metrics]:
+def coordinated_update(
+    parts: Parts, state: LearnerState, batch: Batch, key: PRNGKeyArray | None = None, count: Any = 0
+) -> tuple[LearnerState, Metrics]:
     """Algorithm 1 with the agents in sequence; cost linear in the sum of the sets, as in the simultaneous update."""
     (bucket,) = parts.buckets
     reads_states, reads_actions = jnp.asarray(bucket.state_rows), jnp.asarray(bucket.action_rows)
     advice = advised(parts)
     now, after, discount = batch_rows(parts, batch, state.target_actors)
-    rewards = rewards_of_terms(parts, batch)
+    one_term = update_term(parts, discount, rewards_of_values(parts, batch))
     obs, next_obs = observations(parts.env, batch.state), observations(parts.env, batch.next_state)
     center, scale = map(jnp.asarray, action_units(parts.env))
     act = scale.shape[1]
@@ -107,14 +99,16 @@ def coordinated_update(parts: Parts, state: LearnerState, batch: Batch) -> tuple
         weights, optimiser = descended(parts.actor_optimiser, weights, ascent, optimiser)
         target_actor = followed(member(turn.state.target_actors, agent), weights, parts.settings.tau)
 
-        one_term = update_term(parts, now, after._replace(actions=turn.next_rows), discount, rewards)
-        critic, target, critic_optimiser, loss, value = one_term(
-            *member((turn.state.critics[0], turn.state.target_critics[0], turn.state.critic_optimisers[0]), agent),
-            agent,
-            reads_states[agent],
-            reads_actions[agent],
-        )
         old = turn.state
+        reads = (reads_states[agent], reads_actions[agent])
+        critic, target, critic_optimiser, loss, value = one_term(
+            member(old.critics[0], agent),
+            member(old.target_critics[0], agent),
+            member(old.critic_optimisers[0], agent),
+            agent,
+            critic_input(now, *reads),
+            critic_input(after._replace(actions=turn.next_rows), *reads),
+        )
         new_state = LearnerState(
             actors=with_member(old.actors, agent, weights),
             critics=(with_member(old.critics[0], agent, critic),),

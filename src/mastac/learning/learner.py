@@ -1,23 +1,29 @@
 """A learner for any layout of critics: the parts put together."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mastac.agents.actors import actors
-from mastac.agents.networks import glorot
+from mastac.agents.mixers import mixer
+from mastac.agents.networks import MLP, glorot
 from mastac.envs.base import Environment
 from mastac.learning.coordinated import coordinated_update
 from mastac.learning.memory import Batch
-from mastac.learning.off_policy import Learner, LearnerState, Metrics, Parts, optimiser, simultaneous_update
+from mastac.learning.mixed import mixed_update
+from mastac.learning.off_policy import simultaneous_update
+from mastac.learning.parts import Learner, LearnerState, Metrics, Parts, Update, optimiser
 from mastac.learning.settings import Settings
-from mastac.structure.layout import CriticLayout
+from mastac.structure.layout import Bucket, CriticLayout
 
 
 def learner_parts(
     env: Environment, layout: CriticLayout, settings: Settings, total_updates: int = 1, chunk: int = 0
 ) -> Parts:
-    """What both kinds of update are made of. `total_updates` sets the pace at which the step sizes fall.
+    """What all kinds of update are made of. `total_updates` sets the pace at which the step sizes fall.
 
     `chunk`: how many critics go through their forward and backward pass together (0: all; see `each_member`).
     """
@@ -29,32 +35,59 @@ def learner_parts(
         settings=settings,
         buckets=layout.buckets(env.state_sizes, env.action_sizes, max_waste),
         actors=actors(env, settings.actor_hidden, settings.actor_output_scale, chunk),
-        actor_optimiser=optimiser(settings.actor_lr, settings, total_updates),
+        mixer=mixer(
+            settings.mixer,
+            layout,
+            layout.num_agents * int(env.state_sizes.max()) + times_of(settings),
+            settings.mixer_embedding,
+        ),
+        actor_optimiser=optimiser(settings.actor_lr, settings, total_updates // settings.policy_delay),
         critic_optimiser=optimiser(settings.critic_lr, settings, total_updates),
         chunk=chunk,
     )
 
 
+def times_of(settings: Settings) -> int:
+    """How many inputs tell critics the time."""
+    return 1 if settings.finite_horizon else 0
+
+
+def update_of(settings: Settings) -> Update:
+    """The kind of update that the settings ask for."""
+    if settings.mixer != "none":
+        return mixed_update
+    return coordinated_update if settings.coordinated else simultaneous_update
+
+
+def initial_critics(bucket: Bucket, settings: Settings, key: PRNGKeyArray) -> MLP:
+    """One stack of critics; twins have an axis of two behind the critics'."""
+    twins, times = (2 if settings.twin_critics else 1), times_of(settings)
+    width = bucket.state_rows.shape[1] + bucket.action_rows.shape[1] + times
+    fan_in = np.repeat(bucket.fan_in, twins) + times
+    stack = glorot(key, fan_in, width, settings.critic_hidden, 1, activation=settings.critic_activation)
+    if twins == 1:
+        return stack
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, twins, *leaf.shape[1:]), stack)
+
+
 def off_policy_learner(parts: Parts) -> Learner:
     """The functions that the training loop calls."""
     settings = parts.settings
-    times = 1 if settings.finite_horizon else 0
-    update_all = coordinated_update if settings.coordinated else simultaneous_update
+    update_all = update_of(settings)
+    is_mixed = settings.mixer != "none"
 
     def init(key: PRNGKeyArray) -> LearnerState:
         actor_key, critic_key = jax.random.split(key)
         weights = parts.actors.init(actor_key)
-        critics = tuple(
-            glorot(
-                jax.random.fold_in(critic_key, b),
-                bucket.fan_in + times,
-                bucket.state_rows.shape[1] + bucket.action_rows.shape[1] + times,
-                settings.critic_hidden,
-                1,
-                activation=settings.critic_activation,
-            )
+        critics: tuple[Any, ...] = tuple(
+            initial_critics(bucket, settings, jax.random.fold_in(critic_key, b))
             for b, bucket in enumerate(parts.buckets)
         )
+        if is_mixed:
+            critics += (parts.mixer.init(jax.random.fold_in(critic_key, len(critics))),)
+            optimisers = (parts.critic_optimiser.init(critics),)
+        else:
+            optimisers = tuple(jax.vmap(lambda one: parts.critic_optimiser.init(one))(stack) for stack in critics)
         # Copies: a donated state must not hold the same array twice.
         return LearnerState(
             actors=weights,
@@ -62,7 +95,7 @@ def off_policy_learner(parts: Parts) -> Learner:
             target_actors=jax.tree.map(jnp.copy, weights),
             target_critics=jax.tree.map(jnp.copy, critics),
             actor_optimiser=jax.vmap(lambda one: parts.actor_optimiser.init(one))(weights),
-            critic_optimisers=tuple(jax.vmap(lambda one: parts.critic_optimiser.init(one))(stack) for stack in critics),
+            critic_optimisers=optimisers,
         )
 
     def act(state: LearnerState, obs: Float[Array, "agents obs"]) -> Float[Array, "agents act"]:
@@ -71,7 +104,9 @@ def off_policy_learner(parts: Parts) -> Learner:
     def explore(state: LearnerState, obs: Float[Array, "agents obs"], noise, random_fraction, key: PRNGKeyArray):
         return parts.actors.explore(state.actors, obs[:, :, None], noise, random_fraction, key)[:, :, 0]
 
-    def update(state: LearnerState, batch: Batch, key: PRNGKeyArray) -> tuple[LearnerState, Metrics]:
-        return update_all(parts, state, batch)
+    def update(
+        state: LearnerState, batch: Batch, key: PRNGKeyArray, count: Array | int = 0
+    ) -> tuple[LearnerState, Metrics]:
+        return update_all(parts, state, batch, key, count)
 
     return Learner(init=init, act=act, explore=explore, update=update)

@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-def knob(default: Any, help: str) -> Any:
-    """A dataclass field that carries its own documentation."""
+def knob(default: Any, help: str, choices: tuple[str, ...] = ()) -> Any:
+    """A dataclass field that carries its own documentation, and the words that it may be where it is one."""
+    metadata = {"help": help, "choices": choices}
     if isinstance(default, list):
-        return field(default_factory=lambda: tuple(default), metadata={"help": help})
-    return field(default=default, metadata={"help": help})
+        return field(default_factory=lambda: tuple(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Settings:
     noise_final: float = knob(0.05, "and at the end; it falls linearly")
     random_fraction: float = knob(0.1, "probability that an agent's action is uniformly random, at the start")
     random_final: float = knob(0.0, "and at the end; it falls linearly")
+    rewards: str = knob("own", "what critics predict: own rewards, or the mean of the team's", ("own", "team"))
     policy_actions: bool = knob(True, "the other agents' actions in the actor's gradient: current policy, or replay")
     coordinated: bool = knob(False, "agents update in sequence, each seeing the updates before it")
     minimal: bool = knob(True, "the minimal (d-separation) sets; false: the paper's, which are larger")
@@ -36,5 +38,11 @@ class Settings:
     actor_hidden: tuple[int, ...] = knob([64, 64, 64], "hidden layers of an actor")
     critic_hidden: tuple[int, ...] = knob([64, 64, 64], "hidden layers of a critic")
     actor_output_scale: float = knob(1.0, "factor on the actors' initial last-layer weights; 1: Glorot throughout")
-    critic_activation: str = knob("relu", "between a critic's layers: relu, silu or tanh")
+    critic_activation: str = knob("relu", "between a critic's layers: relu, silu or tanh", ("relu", "silu", "tanh"))
     max_grad_norm: float = knob(0.0, "largest norm of one network's gradient; 0: no limit")
+    twin_critics: bool = knob(False, "two critics for each, the smaller of whose values enters the target")
+    smoothing_noise: float = knob(0.0, "standard deviation of the noise on the target policies' actions")
+    smoothing_clip: float = knob(0.5, "largest such noise")
+    policy_delay: int = knob(1, "actors and targets move at every so many updates of the critics")
+    mixer: str = knob("none", "how terms become values", ("none", "sum", "monotonic", "nonmonotonic"))
+    mixer_embedding: int = knob(64, "width of the mixer and of the networks that make its weights")

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mastac.envs.base import Environment, rollout_return
+from mastac.learning.devices import placed, spread
 from mastac.learning.memory import Episode, Memory
-from mastac.learning.off_policy import Learner, Metrics
+from mastac.learning.parts import Learner, Metrics
 from mastac.learning.settings import Settings
 
 # Where a number first stopped being finite; the agent's index is added to the kind times the number of agents.
@@ -95,9 +96,20 @@ def failure_of(env: Environment, episode: Episode, metrics: Metrics, learner_sta
     return jnp.where(in_env.any(), jnp.argmax(in_env) % agents, learner_failure)
 
 
-def training_program(env: Environment, learner: Learner, memory: Memory, settings: Settings, epochs: int) -> Program:
-    """The loop over epochs: an episode, its storage, `updates_per_epoch` updates."""
-    warmup = first_update(env, settings)
+class OneSeed(NamedTuple):
+    """The same for one seed, not compiled: `init`: `key -> state`; `one_epoch`: `(state, key, epoch) -> (state, row)`.
+
+    `play`: `(learner_state, keys) -> returns`, `[episodes, agents]`, of the greedy policies.
+    """
+
+    init: Callable[[PRNGKeyArray], RunState]
+    one_epoch: Callable[[RunState, PRNGKeyArray, Int[Array, ""]], tuple[RunState, EpochMetrics]]
+    play: Callable[[Any, PRNGKeyArray], Float[Array, "episodes agents"]]
+
+
+def one_seed(env: Environment, learner: Learner, memory: Memory, settings: Settings, epochs: int) -> OneSeed:
+    """The loop's body: an episode, its storage, `updates_per_epoch` updates."""
+    warmup, per_epoch = first_update(env, settings), settings.updates_per_epoch
 
     def one_epoch(state: RunState, key: PRNGKeyArray, epoch: Int[Array, ""]) -> tuple[RunState, EpochMetrics]:
         episode_key, update_key = jax.random.split(jax.random.fold_in(key, epoch))
@@ -107,13 +119,15 @@ def training_program(env: Environment, learner: Learner, memory: Memory, setting
         episode = exploring_episode(env, learner, state.learner, noise, fraction, episode_key)
         store = memory.add(state.store, episode, epoch)
 
-        def one_update(learner_state: Any, key: PRNGKeyArray) -> tuple[Any, Metrics]:
+        def one_update(learner_state: Any, key_and_count: tuple[PRNGKeyArray, Array]) -> tuple[Any, Metrics]:
+            key, count = key_and_count
             draw_key, learner_key = jax.random.split(key)
-            return learner.update(learner_state, memory.draw(store, epoch + 1, draw_key), learner_key)
+            return learner.update(learner_state, memory.draw(store, epoch + 1, draw_key), learner_key, count)
 
         def updates(learner_state: Any) -> tuple[Any, Metrics]:
-            keys = jax.random.split(update_key, settings.updates_per_epoch)
-            learner_state, metrics = jax.lax.scan(one_update, learner_state, keys)
+            keys = jax.random.split(update_key, per_epoch)
+            counts = (epoch + 1 - warmup) * per_epoch + jnp.arange(per_epoch)
+            learner_state, metrics = jax.lax.scan(one_update, learner_state, (keys, counts))
             return learner_state, jax.tree.map(lambda leaf: leaf.mean(0), metrics)
 
         shapes = jax.eval_shape(updates, state.learner)[1]
@@ -146,26 +160,34 @@ def training_program(env: Environment, learner: Learner, memory: Memory, setting
         )
         return RunState(learner_state, memory.init(shape), jnp.full((), -1, jnp.int32), jnp.full((), -1, jnp.int32))
 
-    def advance(state: RunState, keys: PRNGKeyArray, epoch: Int[Array, ""], length: int):
+    def play(learner_state: Any, keys: PRNGKeyArray) -> Float[Array, "episodes agents"]:
+        policy = lambda obs, state, time: learner.act(learner_state, obs)  # noqa: E731
+        return jax.vmap(lambda key: rollout_return(env, policy, key))(keys)
+
+    return OneSeed(init, one_epoch, play)
+
+
+def training_program(env: Environment, learner: Learner, memory: Memory, settings: Settings, epochs: int) -> Program:
+    """The loop over epochs, for all seeds side by side."""
+    seed = one_seed(env, learner, memory, settings, epochs)
+
+    def epochs_from(state: RunState, keys: PRNGKeyArray, times: Int[Array, " length"]) -> tuple[RunState, EpochMetrics]:
         # The epoch stays outside the vectorisation over seeds: storing stays a copy and the branch a branch.
-        state, rows = jax.lax.scan(
-            lambda state, epoch: jax.vmap(one_epoch, in_axes=(0, 0, None))(state, keys, epoch),
-            state,
-            epoch + jnp.arange(length),
-        )
+        one_epoch = jax.vmap(seed.one_epoch, in_axes=(0, 0, None))
+        state, rows = jax.lax.scan(lambda state, epoch: one_epoch(state, keys, epoch), state, times)
         return state, jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), rows)
 
+    def advance(state: RunState, keys: PRNGKeyArray, epoch: Int[Array, ""], length: int):
+        return spread(epochs_from, True, False)(state, keys, epoch + jnp.arange(length))
+
     def evaluate(state: RunState, key: PRNGKeyArray, episodes: int) -> Float[Array, "seeds episodes agents"]:
-        episode_keys = jax.random.split(key, episodes)
+        play = spread(jax.vmap(seed.play, in_axes=(0, None)), False)
+        return play(state.learner, jax.random.split(key, episodes))
 
-        def one_seed(learner_state: Any):
-            policy = lambda obs, state, time: learner.act(learner_state, obs)  # noqa: E731
-            return jax.vmap(lambda key: rollout_return(env, policy, key))(episode_keys)
-
-        return jax.vmap(one_seed)(state.learner)
-
+    advance = jax.jit(advance, static_argnums=3, donate_argnums=0)
+    evaluate = jax.jit(evaluate, static_argnums=2)
     return Program(
-        init=jax.jit(jax.vmap(init)),
-        advance=jax.jit(advance, static_argnums=3, donate_argnums=0),
-        evaluate=jax.jit(evaluate, static_argnums=2),
+        init=jax.jit(spread(jax.vmap(seed.init))),
+        advance=lambda state, *others: advance(placed(state), *others),
+        evaluate=lambda state, *others: evaluate(placed(state), *others),
     )

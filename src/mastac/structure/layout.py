@@ -6,10 +6,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array, eye_array
+from scipy.sparse import csr_array
 
 from mastac.errors import UserError
-from mastac.structure.dependency import Dependency, gradient_dependency
 
 
 class Bucket(NamedTuple):
@@ -17,9 +16,10 @@ class Bucket(NamedTuple):
 
     `terms`: which critics. `state_rows`, `action_rows` `[terms, width]`: the rows of the flattened, padded states
     and actions that each reads, filled up with `num_…_rows` (a row of zeros). `credit` like `action_rows`: the
-    weight with which each action's gradient counts for the agent that chose it. `slot_agents` `[terms, slots]`: the
-    agents whose actions are read, filled with `num_agents`; `slot_columns` `[terms, slots, act]`: where in
-    `action_rows` their entries stand, filled with the width. `fan_in`: the true number of inputs.
+    weight with which each action's gradient counts for the agent that chose it. A slot is an agent that a critic
+    advises: `slot_agents` `[terms, slots]`, filled with `num_agents`; `slot_columns` `[terms, slots, act]`: where in
+    `action_rows` its action's entries stand, filled with the width; `slot_rows` alike: which rows of the actions these
+    are; `slot_credit` `[terms, slots]`: with what weight. `fan_in`: the true number of inputs.
     """
 
     terms: np.ndarray
@@ -28,22 +28,34 @@ class Bucket(NamedTuple):
     credit: np.ndarray
     slot_agents: np.ndarray
     slot_columns: np.ndarray
+    slot_rows: np.ndarray
+    slot_credit: np.ndarray
     fan_in: np.ndarray
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether all critics of the stack read the same rows, as central critics do."""
+        same = (self.state_rows == self.state_rows[:1]).all() and (self.action_rows == self.action_rows[:1]).all()
+        return len(self.terms) > 1 and bool(same)
 
 
 @dataclass(frozen=True, eq=False)
 class CriticLayout:
-    r"""Critic `m` reads `states[m]` and `actions[m]`, predicts `rewards[m]`, and advises actors by `credit[:, m]`.
+    r"""Term `m` reads `states[m]` and `actions[m]`; a value predicts `rewards[v]` and advises actors by `credit[:, v]`.
+
+    A term is a network. Without `mix` every term is a value of its own, a critic; with it value `v` is made of the
+    terms of row `v`, and only values have a temporal-difference target.
 
     **Arguments:**
 
-    - `states`, `actions`: `[terms, agents]`, true where critic `m` reads agent `j`'s state or action.
-    - `rewards`: `[terms, agents]`, weight of agent `j`'s reward in what critic `m` predicts.
-    - `credit`: `[agents, terms]`, weight of critic `m` in what actor `i` climbs ($\hat Q_i$, eq. 11).
+    - `states`, `actions`: `[terms, agents]`, true where term `m` reads agent `j`'s state or action.
+    - `rewards`: `[values, agents]`, weight of agent `j`'s reward in value `v`.
+    - `credit`: `[agents, values]`, weight of value `v` in what actor `i` climbs ($\hat Q_i$, eq. 11).
+    - `mix`: `[values, terms]`, weight of term `m` in value `v`; `None` where terms are values.
 
     **Raises:**
 
-    - `UserError` if shapes disagree, or if an actor climbs only critics that do not read its action.
+    - `UserError` if shapes disagree.
     """
 
     agents: tuple[str, ...]
@@ -51,16 +63,19 @@ class CriticLayout:
     actions: csr_array
     rewards: csr_array
     credit: csr_array
+    mix: csr_array | None = None
 
     def __post_init__(self) -> None:
         num_agents = len(self.agents)
-        terms = self.num_terms
+        terms, values = self.num_terms, self.num_values
         expected = {
             "states": (terms, num_agents),
             "actions": (terms, num_agents),
-            "rewards": (terms, num_agents),
-            "credit": (num_agents, terms),
+            "rewards": (values, num_agents),
+            "credit": (num_agents, values),
         }
+        if self.mix is not None:
+            expected["mix"] = (values, terms)
         for name, shape in expected.items():
             matrix = csr_array(getattr(self, name), dtype=bool if name in ("states", "actions") else np.float64)
             if matrix.shape != shape:
@@ -77,9 +92,17 @@ class CriticLayout:
     def num_terms(self) -> int:
         return len(self.states.indptr) - 1
 
+    @property
+    def num_values(self) -> int:
+        return self.num_terms if self.mix is None else len(self.mix.indptr) - 1
+
+    def credit_of_terms(self) -> csr_array:
+        """`[agents, terms]`: `credit`, handed down to the terms that the values are made of."""
+        return self.credit if self.mix is None else csr_array(self.credit @ self.mix)
+
     def useful_credit(self) -> csr_array:
-        """`credit` where the critic reads the actor's action; elsewhere its gradient is exactly zero."""
-        return csr_array(self.credit.multiply(self.actions.T.tocsr()))
+        """`credit_of_terms` where the term reads the actor's action; elsewhere its gradient is exactly zero."""
+        return csr_array(self.credit_of_terms().multiply(self.actions.T.tocsr()))
 
     def buckets(self, state_sizes: np.ndarray, action_sizes: np.ndarray, max_waste: float = 0.25) -> tuple[Bucket, ...]:
         """Critics sorted into stacks whose padding wastes at most `max_waste` of the first layer's width."""
@@ -95,9 +118,9 @@ class CriticLayout:
 
     def _bucket(self, terms: np.ndarray, state_sizes: np.ndarray, action_sizes: np.ndarray) -> Bucket:
         states, actions = self.states[terms], self.actions[terms]
-        by_agent = self.credit.T.tocsr()[terms]
+        by_agent = self.credit_of_terms().T.tocsr()[terms]
         state_width, action_width = int(np.max(state_sizes)), int(np.max(action_sizes))
-        state_rows, action_rows, credit, slot_agents, slot_columns = [], [], [], [], []
+        state_rows, action_rows, credit, slot_agents, slot_columns, slot_credit = [], [], [], [], [], []
         for m in range(len(terms)):
             readable = states.indices[states.indptr[m] : states.indptr[m + 1]]
             chosen = actions.indices[actions.indptr[m] : actions.indptr[m + 1]]
@@ -107,25 +130,34 @@ class CriticLayout:
             weight = dict(zip(by_agent.indices[row].tolist(), by_agent.data[row].tolist(), strict=True))
             credit.append([weight.get(int(j), 0.0) for j in chosen for _ in range(action_sizes[j])])
             starts = np.cumsum([0, *action_sizes[chosen]])
-            slot_agents.append(chosen.tolist())
-            slot_columns.append([list(range(a, b)) for a, b in pairwise(starts)])
+            advised = [(int(j), a, b) for j, (a, b) in zip(chosen, pairwise(starts), strict=True) if int(j) in weight]
+            slot_agents.append([j for j, _, _ in advised])
+            slot_columns.append([list(range(a, b)) for _, a, b in advised])
+            slot_credit.append([weight[j] for j, _, _ in advised])
         filled_actions = _filled(action_rows, self.num_agents * action_width)
-        columns = [
-            [slot + [filled_actions.shape[1]] * (action_width - len(slot)) for slot in row] for row in slot_columns
-        ]
-        slots = max(map(len, columns), default=0)
-        empty = [filled_actions.shape[1]] * action_width
+        columns = _slots(slot_columns, filled_actions.shape[1], action_width)
+        padded = np.concatenate([filled_actions, np.full((len(terms), 1), self.num_agents * action_width)], axis=1)
         return Bucket(
             terms=terms,
             state_rows=_filled(state_rows, self.num_agents * state_width),
             action_rows=filled_actions,
             credit=_filled(credit, 0.0).astype(np.float32),
             slot_agents=_filled(slot_agents, self.num_agents),
-            slot_columns=np.array([row + [empty] * (slots - len(row)) for row in columns], dtype=np.int32).reshape(
-                len(terms), slots, action_width
-            ),
+            slot_columns=columns,
+            slot_rows=padded[np.arange(len(terms))[:, None, None], columns].astype(np.int32),
+            slot_credit=_filled(slot_credit, 0.0).astype(np.float32),
             fan_in=np.array([len(s) + len(a) for s, a in zip(state_rows, action_rows, strict=True)]),
         )
+
+
+def _slots(columns: Sequence[Sequence[Sequence[int]]], fill: int, width: int) -> np.ndarray:
+    """Ragged lists of lists as one array `[terms, slots, width]`, filled up."""
+    slots = max(map(len, columns), default=0)
+    array = np.full((len(columns), slots, width), fill, dtype=np.int32)
+    for m, row in enumerate(columns):
+        for place, slot in enumerate(row):
+            array[m, place, : len(slot)] = slot
+    return array
 
 
 def _filled(rows: Sequence[Sequence[float]], fill: float) -> np.ndarray:
@@ -135,15 +167,3 @@ def _filled(rows: Sequence[Sequence[float]], fill: float) -> np.ndarray:
     for i, row in enumerate(rows):
         array[i, : len(row)] = row
     return array
-
-
-def structured(dependency: Dependency) -> CriticLayout:
-    """MAStAC: critic `i` reads $I_Q^i$, predicts agent `i`'s reward, and advises every agent in its set ($I_{GD}$)."""
-    num_agents = dependency.couplings.num_agents
-    return CriticLayout(
-        agents=dependency.couplings.agents,
-        states=dependency.states,
-        actions=dependency.actions,
-        rewards=csr_array(eye_array(num_agents)),
-        credit=gradient_dependency(dependency),
-    )

@@ -1,0 +1,79 @@
+"""Mixers: how the terms of a layout become its values."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from mastac.agents.networks import MLP, glorot
+from mastac.structure.layout import CriticLayout
+
+
+class Mixer(NamedTuple):
+    """`init`: `key -> weights`; `apply`: `(weights, terms, state) -> values`, features in rows and batch in columns."""
+
+    init: Callable[[PRNGKeyArray], Any]
+    apply: Callable[[Any, Float[Array, "terms batch"], Float[Array, "rows batch"]], Float[Array, "values batch"]]
+
+
+class Hypernetworks(NamedTuple):
+    """Networks of the state that give the mixing network's weights and biases (Rashid et al. 2018)."""
+
+    inner: MLP
+    inner_bias: MLP
+    outer: MLP
+    outer_bias: MLP
+
+
+def mixer(kind: str, layout: CriticLayout, state_width: int, embedding: int) -> Mixer:
+    """The mixer of a layout: "none", "sum", "monotonic" or "nonmonotonic" (see [`state_mixer`][])."""
+    if kind in ("monotonic", "nonmonotonic"):
+        return state_mixer(layout.num_terms, state_width, embedding, monotonic=kind == "monotonic")
+    return sum_mixer(layout)
+
+
+def sum_mixer(layout: CriticLayout) -> Mixer:
+    """Values are the layout's weighted sums of terms; nothing is learnt."""
+    if layout.mix is None:
+        return Mixer(init=lambda key: (), apply=lambda weights, terms, state: terms)
+    mix = layout.mix.tocoo()
+
+    def apply(weights: Any, terms: Array, state: Array) -> Array:
+        weighted = terms[mix.col] * mix.data.astype(np.float32)[:, None]
+        return jax.ops.segment_sum(weighted, mix.row, layout.num_values)
+
+    return Mixer(init=lambda key: (), apply=apply)
+
+
+def state_mixer(terms: int, state_width: int, embedding: int, monotonic: bool) -> Mixer:
+    """One value from all terms by a network of one hidden layer (ELU) whose weights are functions of the state.
+
+    Monotonic: the weights' absolute values are taken, so that no term can be worth less to the team than to itself
+    (QMIX's and FACMAC's mixer). Otherwise they keep their sign (FACMAC-nonmonotonic). Weights come from networks of
+    one hidden layer, the first bias from a linear map, the last from a network again.
+    """
+
+    def network(key: PRNGKeyArray, hidden: tuple[int, ...], outputs: int) -> MLP:
+        stack = glorot(key, np.array([state_width]), state_width, hidden, outputs)
+        return jax.tree.map(lambda leaf: leaf[0], stack)
+
+    def init(key: PRNGKeyArray) -> Hypernetworks:
+        keys = jax.random.split(key, 4)
+        return Hypernetworks(
+            inner=network(keys[0], (embedding,), embedding * terms),
+            inner_bias=network(keys[1], (), embedding),
+            outer=network(keys[2], (embedding,), embedding),
+            outer_bias=network(keys[3], (embedding,), 1),
+        )
+
+    def apply(weights: Hypernetworks, values: Array, state: Array) -> Array:
+        inner, outer = weights.inner(state).reshape(embedding, terms, -1), weights.outer(state)
+        if monotonic:
+            inner, outer = jnp.abs(inner), jnp.abs(outer)
+        hidden = jax.nn.elu(jnp.einsum("etb,tb->eb", inner, values) + weights.inner_bias(state))
+        return (outer * hidden).sum(0, keepdims=True) + weights.outer_bias(state)
+
+    return Mixer(init=init, apply=apply)

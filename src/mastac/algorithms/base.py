@@ -1,0 +1,54 @@
+"""What an algorithm is: data over the shared learner. Imports no JAX."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mastac.structure import Couplings
+from mastac.structure.layout import CriticLayout
+from mastac.structure.layouts import with_team_rewards
+
+# What a central or local critic leaves unused of the structured ones' knobs, and all but FACMAC of the mixer's.
+NO_SETS: Mapping[str, Any] = {"minimal": True}
+NO_MIXER: Mapping[str, Any] = {"mixer": "none", "mixer_embedding": 64}
+NOT_IN_SEQUENCE: Mapping[str, Any] = {"coordinated": False}
+NO_TRICKS: Mapping[str, Any] = {
+    "twin_critics": False,
+    "smoothing_noise": 0.0,
+    "smoothing_clip": 0.5,
+    "policy_delay": 1,
+}
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """How an algorithm differs from the others.
+
+    - `summary`: one line.
+    - `layout`: `(couplings, kappa, minimal) -> CriticLayout`, of the agents' own rewards where these can be chosen.
+    - `rewards`: what its critics can predict, the default first: "own", "team".
+    - `uses_kappa`: whether its critics have a window at all.
+    - `fixed`: knobs that make the algorithm what it is; a user cannot set them.
+    - `defaults`: knobs that it sets unless the user says otherwise.
+    """
+
+    summary: str
+    layout: Callable[[Couplings, int | None, bool], CriticLayout]
+    rewards: tuple[str, ...] = ("own",)
+    uses_kappa: bool = False
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def combines(self) -> str:
+        """What it can be combined with, in the form that the command line takes."""
+        parts = ["--kappa K or exact"] if self.uses_kappa else []
+        parts += [f"rewards={'|'.join(self.rewards)}"] if len(self.rewards) > 1 else []
+        free = ("policy_actions", "minimal", "twin_critics", "smoothing_noise", "policy_delay")
+        parts += [name for name in free if name not in self.fixed]
+        return ", ".join(parts) or "nothing"
+
+    def layout_for(self, couplings: Couplings, kappa: int | None, minimal: bool, rewards: str) -> CriticLayout:
+        """The layout with the rewards that were chosen."""
+        layout = self.layout(couplings, kappa, minimal)
+        return with_team_rewards(layout) if rewards == "team" and len(self.rewards) > 1 else layout

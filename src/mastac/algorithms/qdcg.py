@@ -1,0 +1,56 @@
+"""Deep coordination graphs (Böhmer et al. 2020) as critics of continuous actions: the paper's "QDCG" baselines.
+
+The team's value is the mean of utilities plus the mean of payoffs of pairs. Utilities and payoffs are networks of
+their own for each agent and pair, so that agents of different observation and action sizes can take part; a payoff
+sees its two agents in a fixed order, which makes symmetrising over the two directions unnecessary.
+"""
+
+from itertools import combinations
+
+from mastac.algorithms.base import NO_MIXER, NO_SETS, NO_TRICKS, NOT_IN_SEQUENCE, Algorithm
+from mastac.structure import Couplings
+from mastac.structure.couplings import GRAPHS
+from mastac.structure.layout import CriticLayout
+from mastac.structure.layouts import team
+
+
+def no_pairs(couplings: Couplings, kappa: int | None, minimal: bool) -> CriticLayout:
+    """Utilities alone: the critic of a centralised VDN."""
+    return team(couplings)
+
+
+def all_pairs(couplings: Couplings, kappa: int | None, minimal: bool) -> CriticLayout:
+    """A payoff for every pair of agents: quadratic in their number."""
+    return team(couplings, list(combinations(range(couplings.num_agents), 2)))
+
+
+def coupled_pairs(couplings: Couplings, kappa: int | None, minimal: bool) -> CriticLayout:
+    """A payoff for every two agents between which any of the graphs has an edge."""
+    pairs = {
+        (min(int(i), int(j)), max(int(i), int(j)))
+        for name in GRAPHS
+        for i, j in zip(*getattr(couplings, name).tocoo().coords, strict=True)
+        if i != j
+    }
+    return team(couplings, sorted(pairs))
+
+
+FIXED = {**NO_MIXER, **NO_SETS, **NO_TRICKS, **NOT_IN_SEQUENCE, "mixer": "sum", "policy_actions": True}
+QDCG_DECENTRALISED = Algorithm(
+    summary="the team's value as the mean of the agents' utilities (a central VDN critic)",
+    layout=no_pairs,
+    rewards=("team",),
+    fixed=FIXED,
+)
+QDCG_CENTRALISED = Algorithm(
+    summary="utilities and a payoff for every pair of agents",
+    layout=all_pairs,
+    rewards=("team",),
+    fixed=FIXED,
+)
+QDCG_COUPLING = Algorithm(
+    summary="utilities and a payoff for every coupled pair of agents",
+    layout=coupled_pairs,
+    rewards=("team",),
+    fixed=FIXED,
+)

@@ -1,0 +1,93 @@
+"""What every off-policy learner is made of, and the steps that all of them take."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
+
+import jax
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from mastac.agents.actors import Actors
+from mastac.agents.mixers import Mixer
+from mastac.agents.networks import MLP
+from mastac.envs.base import Environment
+from mastac.learning.memory import Batch
+from mastac.learning.settings import Settings
+from mastac.structure.layout import Bucket, CriticLayout
+
+
+class LearnerState(NamedTuple):
+    """Everything that evolves. Critics come in one stack for each bucket of the layout, and a mixer after them.
+
+    Twin critics have an axis of two behind that of the critics.
+    """
+
+    actors: MLP
+    critics: tuple[Any, ...]
+    target_actors: MLP
+    target_critics: tuple[Any, ...]
+    actor_optimiser: optax.OptState
+    critic_optimisers: tuple[optax.OptState, ...]
+
+
+class Metrics(NamedTuple):
+    """Of one update: one number for each value, and for each agent."""
+
+    critic_loss: Float[Array, " values"]
+    value: Float[Array, " values"]
+    gradient_norm: Float[Array, " agents"]
+
+
+class Learner(NamedTuple):
+    """What an algorithm is to the training loop.
+
+    `update`: `(state, batch, key, count) -> (state, metrics)`; `count` updates came before, the same for all seeds.
+    """
+
+    init: Callable[[PRNGKeyArray], LearnerState]
+    act: Callable[[LearnerState, Float[Array, "agents obs"]], Float[Array, "agents act"]]
+    explore: Callable[..., Float[Array, "agents act"]]
+    update: Callable[..., tuple[LearnerState, Metrics]]
+
+
+class Parts(NamedTuple):
+    """What the updates are made of."""
+
+    env: Environment
+    layout: CriticLayout
+    settings: Settings
+    buckets: tuple[Bucket, ...]
+    actors: Actors
+    mixer: Mixer
+    actor_optimiser: optax.GradientTransformation
+    critic_optimiser: optax.GradientTransformation
+    chunk: int
+
+
+Update = Callable[[Parts, LearnerState, Batch, PRNGKeyArray, Any], tuple[LearnerState, Metrics]]
+
+
+def optimiser(rate: float, settings: Settings, total_updates: int) -> optax.GradientTransformation:
+    """Adam whose step size falls linearly over the run, so that the policy settles instead of wandering."""
+    schedule = optax.linear_schedule(rate, rate * settings.lr_final, max(total_updates, 1))
+    clip = [optax.clip_by_global_norm(settings.max_grad_norm)] if settings.max_grad_norm > 0 else []
+    return optax.chain(*clip, optax.adam(schedule))
+
+
+def descended(
+    optimiser: optax.GradientTransformation, weights: Any, gradient: Any, optimiser_state: Any
+) -> tuple[Any, Any]:
+    """Weights and optimiser state one step down the gradient."""
+    # optax knows trees of arrays by types of its own; a module of arrays is one.
+    step, optimiser_state = optimiser.update(cast(Any, gradient), optimiser_state, cast(Any, weights))
+    return optax.apply_updates(cast(Any, weights), step), optimiser_state
+
+
+def followed(target: Any, online: Any, tau: float) -> Any:
+    r"""Target weights one step after the online ones: $\mu' \leftarrow \tau \mu + (1 - \tau) \mu'$ (line 20)."""
+    return jax.tree.map(lambda old, new: old + tau * (new - old), target, online)
+
+
+def is_due(settings: Settings, count: Any) -> Any:
+    """Whether actors and targets move at this update; a plain `True` where they always do."""
+    return True if settings.policy_delay == 1 else count % settings.policy_delay == 0

@@ -1,0 +1,105 @@
+"""The named layouts: each algorithm's answer to what its critics read, predict and advise."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from scipy.sparse import csr_array, eye_array, vstack
+
+from mastac.structure.couplings import GRAPHS, Couplings
+from mastac.structure.dependency import Dependency, gradient_dependency
+from mastac.structure.layout import CriticLayout
+
+
+def structured(dependency: Dependency) -> CriticLayout:
+    """MAStAC: critic `i` reads $I_Q^i$, predicts agent `i`'s reward, and advises every agent in its set ($I_{GD}$)."""
+    num_agents = dependency.couplings.num_agents
+    return CriticLayout(
+        agents=dependency.couplings.agents,
+        states=dependency.states,
+        actions=dependency.actions,
+        rewards=csr_array(eye_array(num_agents)),
+        credit=gradient_dependency(dependency),
+    )
+
+
+def undecomposed(dependency: Dependency) -> CriticLayout:
+    """Critics of agents' own rewards as in [`structured`][], but each reads everything (the ablation of Section 5)."""
+    agents = dependency.couplings.agents
+    return replace(structured(dependency), states=_all_pairs(len(agents)), actions=_all_pairs(len(agents)))
+
+
+def summed(dependency: Dependency) -> CriticLayout:
+    r"""Critic `i` reads everything and predicts $\hat Q_i$ itself: the rewards of all agents that `i` moves, summed."""
+    agents = dependency.couplings.agents
+    return CriticLayout(
+        agents=agents,
+        states=_all_pairs(len(agents)),
+        actions=_all_pairs(len(agents)),
+        rewards=gradient_dependency(dependency),
+        credit=csr_array(eye_array(len(agents))),
+    )
+
+
+def central(couplings: Couplings) -> CriticLayout:
+    """Critic `i` reads everything, predicts agent `i`'s reward and advises agent `i` alone."""
+    n = couplings.num_agents
+    own = csr_array(eye_array(n))
+    return CriticLayout(agents=couplings.agents, states=_all_pairs(n), actions=_all_pairs(n), rewards=own, credit=own)
+
+
+def local(couplings: Couplings) -> CriticLayout:
+    """Critic `i` reads what agent `i` observes and its own action, predicts its reward and advises it alone."""
+    own = csr_array(eye_array(couplings.num_agents))
+    return CriticLayout(agents=couplings.agents, states=couplings.observation, actions=own, rewards=own, credit=own)
+
+
+def neighbourhoods(couplings: Couplings, kappa: int) -> CriticLayout:
+    """Critic `i` reads all agents within `kappa` undirected steps in the union of the graphs, and advises them all."""
+    n = couplings.num_agents
+    step = csr_array((n, n), dtype=np.int64)
+    for name in GRAPHS:
+        graph = getattr(couplings, name).astype(np.int64)
+        step = csr_array(step + graph + graph.T)
+    own = csr_array(eye_array(n))
+    reached = own.astype(np.int64)
+    for _ in range(kappa):
+        reached = csr_array((reached @ step > 0).astype(np.int64))
+    within = csr_array(reached)
+    return CriticLayout(agents=couplings.agents, states=within, actions=within, rewards=own, credit=csr_array(within.T))
+
+
+def team(couplings: Couplings, pairs: Sequence[tuple[int, int]] = ()) -> CriticLayout:
+    """One value of the team's mean reward, made of a utility for each agent and a payoff for each of `pairs`.
+
+    A utility reads what its agent observes and its action, a payoff what two agents observe and their actions. The
+    value is the mean of the utilities plus the mean of the payoffs (deep coordination graphs, Böhmer et al. 2020).
+    """
+    n = couplings.num_agents
+    members = csr_array(eye_array(n)).astype(np.int64)
+    if pairs:
+        row = np.repeat(np.arange(len(pairs)), 2)
+        both = csr_array((np.ones(2 * len(pairs), np.int64), (row, np.ravel(pairs))), shape=(len(pairs), n))
+        members = csr_array(vstack([members, both]))
+    share = np.concatenate([np.full(n, 1 / n), np.full(len(pairs), 1 / max(len(pairs), 1))])
+    return CriticLayout(
+        agents=couplings.agents,
+        states=members @ couplings.observation.astype(np.int64),
+        actions=csr_array(members),
+        rewards=csr_array(np.full((1, n), 1 / n)),
+        credit=csr_array(np.ones((n, 1))),
+        mix=csr_array(share[None, :]),
+    )
+
+
+def with_team_rewards(layout: CriticLayout) -> CriticLayout:
+    """The same critics, each predicting the mean of all agents' rewards.
+
+    The mean, not the sum: a positive factor changes no optimum, and values keep the size of own rewards.
+    """
+    n = layout.num_agents
+    return replace(layout, rewards=csr_array(np.full((layout.num_values, n), 1 / n)))
+
+
+def _all_pairs(num_agents: int) -> csr_array:
+    return csr_array(np.ones((num_agents, num_agents), bool))

@@ -1,0 +1,39 @@
+"""Train a small run, or resume one, and write what came out; run with several devices by `test_devices.py`."""
+
+import sys
+from pathlib import Path
+
+import jax
+
+import mastac
+from mastac.experiments import run
+from mastac.learning.devices import seed_mesh
+
+KNOBS = {"actor_hidden": [4], "critic_hidden": [4], "batch_size": 8, "updates_per_epoch": 2, "evaluation_interval": 2}
+
+
+class PowerCut(Exception):
+    pass
+
+
+def main(devices: int, out: Path) -> None:
+    """Twelve seeds, eight epochs; a run cut off after the fourth epoch is left beside it."""
+    assert len(jax.devices()) == devices
+    run.CHECKPOINT_SECONDS = 0.0
+    mesh = seed_mesh(12)
+    assert (1 if mesh is None else mesh.size) == devices
+
+    def cut(report) -> None:
+        if report.epoch == 6:
+            raise PowerCut
+
+    for name, progress in (("whole", False), ("cut", cut)):
+        try:
+            env = mastac.make("lq-3", horizon=4)
+            mastac.train(env, epochs=8, seeds=range(12), out=out / name, progress=progress, **KNOBS)
+        except PowerCut:
+            continue
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,75 @@
+"""Seeds over several devices: what one device gives, from the beginning and from the others' checkpoints."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import many_devices
+import numpy as np
+import pytest
+
+import mastac
+from mastac.experiments.checkpoints import saved_epochs
+from mastac.experiments.results import read_results
+from mastac.learning.devices import seed_mesh
+
+FOUR = "--xla_force_host_platform_device_count=4"
+
+
+def run_on_four(*arguments: str) -> None:
+    environment = os.environ | {"XLA_FLAGS": FOUR, "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.fixture(scope="module")
+def four(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("four")
+    run_on_four(many_devices.__file__, "4", str(out))
+    return out
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("one")
+    many_devices.main(1, out)
+    return out
+
+
+def assert_same(run: Path, other: Path) -> None:
+    for greedy in (False, True):
+        (at, returns), (other_at, others) = read_results(run).curve(greedy), read_results(other).curve(greedy)
+        np.testing.assert_array_equal(at, other_at)
+        assert returns.shape == (12, 4 if greedy else 8)
+        np.testing.assert_allclose(returns, others, rtol=1e-4, atol=1e-5)
+    for seed in (0, 5, 11):
+        weights = [mastac.load(each).policy(seed).weights for each in (run, other)]
+        for mine, theirs in zip(*weights, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_four_devices_give_what_one_gives(four: Path, one: Path) -> None:
+    assert_same(four / "whole", one / "whole")
+
+
+@pytest.mark.slow
+def test_checkpoints_go_from_four_devices_to_one_and_back(four: Path, one: Path) -> None:
+    for out in (four, one):
+        assert saved_epochs(out / "cut" / "checkpoints")[-1] == 4
+    mastac.resume(four / "cut", progress=False)
+    run_on_four("-c", f"import mastac; mastac.resume({str(one / 'cut')!r}, progress=False)")
+    assert_same(four / "cut", one / "whole")
+    assert_same(one / "cut", one / "whole")
+
+
+@pytest.mark.parametrize(
+    ("devices", "seeds", "used"), [(4, 12, 4), (4, 6, 3), (4, 5, 1), (4, 2, 2), (1, 7, 1), (8, 7, 7)]
+)
+def test_as_many_devices_as_divide_the_seeds(devices: int, seeds: int, used: int, monkeypatch) -> None:
+    monkeypatch.setattr(jax, "devices", lambda: list(range(devices)))
+    monkeypatch.setattr("mastac.learning.devices.Mesh", lambda devices, axes: devices)
+    mesh = seed_mesh(seeds)
+    assert (1 if mesh is None else len(mesh)) == used
