@@ -1,12 +1,13 @@
-"""How close training comes to its own matrix products: `python benchmarks/update.py [ENV] [SEEDS]`.
+"""How close training comes to its own matrix products: `python benchmarks/update.py [ENV] [--algorithm NAME] …`.
 
-For the default preset and five seeds: the time of an epoch (episode, replay, updates, step rules) against the time of
-the bare batched matrix products of the same shapes and number, measured one by one in the same process, whichever is
-faster of all members at once and in chunks. Ratio 1 would mean that nothing but the products takes time.
+For the default preset and five seeds, an algorithm whose critics have errors of their own: the time of an epoch
+(episode, replay, updates, step rules) against the time of the bare batched matrix products of the same shapes and
+number, measured one by one in the same process, whichever is faster of all members at once and in chunks. Ratio 1
+would mean that nothing but the products takes time.
 """
 
+import argparse
 import itertools
-import sys
 import tempfile
 from collections.abc import Iterator
 
@@ -30,16 +31,20 @@ def layers(width: int, hidden: tuple[int, ...], outputs: int) -> list[tuple[int,
 
 
 def products(parts: Parts) -> Iterator[tuple[str, int, int, int, int]]:
-    """(product, members, inputs, outputs, how often) of one update with current-policy actions."""
+    """(product, members, inputs, outputs, how often) of one update, without what no learner would compute.
+
+    Critics that advise one agent alone need the gradient of its action only: a product too small to count.
+    """
     settings = parts.settings
     times = 1 if settings.finite_horizon else 0
     for bucket in parts.buckets:
         width = bucket.state_rows.shape[1] + bucket.action_rows.shape[1] + times
+        members, advises_many = len(bucket.terms), bucket.slot_rows.shape[1] > 1
         for layer, (inputs, outputs) in enumerate(layers(width, settings.critic_hidden, 1)):
-            members = len(bucket.terms)
             yield FORWARD, members, inputs, outputs, 3  # target, loss, actor's step
             yield WEIGHTS, members, inputs, outputs, 1
-            yield INPUTS, members, inputs, outputs, 1 if layer == 0 else 2  # actor's step; loss but for the first
+            # The actor's step, and the loss but for the first layer.
+            yield INPUTS, members, inputs, outputs, int(advises_many) if layer == 0 else 2
     obs, act = int(parts.env.obs_sizes.max()), int(parts.env.action_sizes.max())
     for layer, (inputs, outputs) in enumerate(layers(obs, settings.actor_hidden, act)):
         yield FORWARD, parts.env.num_agents, inputs, outputs, 2  # target policy, current policy
@@ -60,10 +65,15 @@ def product_seconds(spec: str, members: int, inputs: int, outputs: int, batch: i
     return best
 
 
-def main(env_id: str = "thermal-40", seeds: int = 5, epochs: int = 24, repeats: int = 15) -> None:
+def main(env_id: str, algorithm: str, seeds: int, batch: int | None, epochs: int = 24, repeats: int = 15) -> None:
     env = mastac.make(env_id)
-    config = resolve(env_id, {}, epochs=epochs, seeds=tuple(range(seeds)), evaluation_interval=epochs // 4)
-    updates = config.settings.updates_per_epoch
+    knobs = {} if batch is None else {"batch_size": batch}
+    config = resolve(
+        env_id, {}, algorithm=algorithm, epochs=epochs, seeds=tuple(range(seeds)), evaluation_interval=6, **knobs
+    )
+    updates, batch = config.settings.updates_per_epoch, config.settings.batch_size
+    if config.settings.mixer != "none" or config.settings.twin_critics:
+        raise SystemExit("the products are counted for single critics with errors of their own")
     with tempfile.TemporaryDirectory() as folder:
         run = Execution(RunFolder(folder), config, env, lambda text: None)
         state = run.program.init(run.keys)
@@ -77,19 +87,26 @@ def main(env_id: str = "thermal-40", seeds: int = 5, epochs: int = 24, repeats: 
             return metrics
 
         epoch_seconds = median_seconds(chunk, 7) / length
-        batch = config.settings.batch_size
         listed = list(products(run.parts))
         bare = sum(
             often * product_seconds(spec, members * seeds, inputs, outputs, batch, repeats)
             for spec, members, inputs, outputs, often in listed
+            if often
         )
     flop = sum(2 * members * seeds * i * o * batch * often for _, members, i, o, often in listed)
     update_seconds = epoch_seconds / updates
-    header = ["env", "seeds", "updates_per_epoch", "epoch_ms", "update_ms", "products_ms", "ratio", "update_gflops"]
-    header += ["products_gflops"]
-    row = [env_id, seeds, updates, 1e3 * epoch_seconds, 1e3 * update_seconds, 1e3 * bare, update_seconds / bare]
-    write(f"update-{env_id}", header, [[*row, flop / update_seconds / 1e9, flop / bare / 1e9]])
+    header = ["env", "algorithm", "seeds", "batch_size", "updates_per_epoch", "epoch_ms", "update_ms", "products_ms"]
+    header += ["ratio", "update_gflops", "products_gflops"]
+    row = [env_id, algorithm, seeds, batch, updates, 1e3 * epoch_seconds, 1e3 * update_seconds, 1e3 * bare]
+    row += [update_seconds / bare, flop / update_seconds / 1e9, flop / bare / 1e9]
+    write(f"update-{env_id}" + ("" if algorithm == "mastac" else f"-{algorithm}"), header, [row])
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "thermal-40", int(sys.argv[2]) if len(sys.argv) > 2 else 5)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("env", nargs="?", default="thermal-40")
+    parser.add_argument("--algorithm", default="mastac")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--batch", type=int)
+    given = parser.parse_args()
+    main(given.env, given.algorithm, given.seeds, given.batch)

@@ -50,7 +50,8 @@ def test_imports_go_one_way(module: Path) -> None:
 
 
 def test_figures_and_results_do_not_train() -> None:
-    for name in ("results", "figures", "summary", "statistics"):
+    tables = ("raw", "measures", "tables", "table_text", "table_latex", "drawing", "paper_figures")
+    for name in ("results", "figures", "summary", "statistics", *tables):
         assert imported_layers(Path("experiments") / name) <= {"experiments", "errors"}
 
 
@@ -67,10 +68,17 @@ def test_figures_and_results_do_not_train() -> None:
         "mastac.experiments.results",
         "mastac.experiments.figures",
         "mastac.experiments.summary",
+        "mastac.experiments.tables",
+        "mastac.experiments.paper_figures",
+        "mastac.experiments.paper",
+        "mastac.experiments.grid",
+        "mastac.experiments.reproduce",
+        "mastac.experiments.cluster",
         "mastac.experiments.config",
         "mastac.experiments.run",
         "mastac.experiments.policy",
         "mastac.commands",
+        "mastac.reproduction_commands",
         "mastac.cli",
     ],
 )

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from mastac import commands
+from mastac import commands, reproduction_commands
 from mastac.errors import UserError, unknown
 from mastac.version import __version__
 
@@ -97,6 +97,9 @@ def build_parser() -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
     sub = command("compare", commands.compare, "put runs side by side in a table")
     sub.add_argument("dirs", metavar="DIR", nargs="+", help="run folders")
     sub.add_argument("--json", action="store_true", help="print JSON")
+    reproduction_commands.add_arguments(
+        command("reproduce", reproduction_commands.reproduce, "repeat the paper's table and figures, or go on with it")
+    )
     _add_graph(
         command("graph", commands.graph, "show who depends on whom, and what that saves, before anything is trained")
     )

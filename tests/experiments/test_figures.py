@@ -6,7 +6,8 @@ import pytest
 from run_folders import REFERENCE, rising, write_run
 
 from mastac.errors import UserError
-from mastac.experiments.figures import _spread, learning_curves, save
+from mastac.experiments.drawing import spread_apart
+from mastac.experiments.figures import learning_curves, save
 from mastac.experiments.results import Results, read_results
 from mastac.experiments.statistics import t_interval
 
@@ -104,7 +105,7 @@ def test_files(tmp_path: Path) -> None:
 
 
 def test_labels_are_pushed_apart_but_stay_in_the_frame() -> None:
-    places = _spread([0.0, 0.1, 0.2, 9.0, 10.0], room=1.0, high=9.5)
+    places = spread_apart([0.0, 0.1, 0.2, 9.0, 10.0], room=1.0, high=9.5)
     assert all(after - before >= 1.0 - 1e-9 for before, after in pairwise(places))
     assert places[-1] <= 9.5
-    assert _spread([0.0, 5.0], room=1.0, high=9.5) == [0.0, 5.0]
+    assert spread_apart([0.0, 5.0], room=1.0, high=9.5) == [0.0, 5.0]

@@ -15,26 +15,42 @@ from mastac.experiments.checkpoints import saved_epochs
 from mastac.experiments.results import read_results
 from mastac.learning.devices import seed_mesh
 
-FOUR = "--xla_force_host_platform_device_count=4"
 
+class RunOn:
+    """Runs Python with so many devices; what one process has compiled the others with as many need not."""
 
-def run_on_four(*arguments: str) -> None:
-    environment = os.environ | {"XLA_FLAGS": FOUR, "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+    def __init__(self, compiled: Path) -> None:
+        self.environment = os.environ | {
+            "JAX_PLATFORMS": "cpu",
+            "JAX_COMPILATION_CACHE_DIR": str(compiled),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        }
+
+    def __call__(self, devices: int, *arguments: str) -> None:
+        environment = self.environment | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+        done = subprocess.run(
+            [sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
 
 
 @pytest.fixture(scope="module")
-def four(tmp_path_factory) -> Path:
+def run_on(tmp_path_factory) -> RunOn:
+    return RunOn(tmp_path_factory.mktemp("compiled"))
+
+
+@pytest.fixture(scope="module")
+def four(run_on: RunOn, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("four")
-    run_on_four(many_devices.__file__, "4", str(out))
+    run_on(4, many_devices.__file__, "4", str(out))
     return out
 
 
 @pytest.fixture(scope="module")
-def one(tmp_path_factory) -> Path:
+def one(run_on: RunOn, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("one")
-    many_devices.main(1, out)
+    run_on(1, many_devices.__file__, "1", str(out))
     return out
 
 
@@ -56,11 +72,11 @@ def test_four_devices_give_what_one_gives(four: Path, one: Path) -> None:
 
 
 @pytest.mark.slow
-def test_checkpoints_go_from_four_devices_to_one_and_back(four: Path, one: Path) -> None:
+def test_checkpoints_go_from_four_devices_to_one_and_back(run_on: RunOn, four: Path, one: Path) -> None:
     for out in (four, one):
         assert saved_epochs(out / "cut" / "checkpoints")[-1] == 4
-    mastac.resume(four / "cut", progress=False)
-    run_on_four("-c", f"import mastac; mastac.resume({str(one / 'cut')!r}, progress=False)")
+    for devices, out in ((1, four), (4, one)):
+        run_on(devices, "-c", f"import mastac; mastac.resume({str(out / 'cut')!r}, progress=False)")
     assert_same(four / "cut", one / "whole")
     assert_same(one / "cut", one / "whole")
 
@@ -70,6 +86,7 @@ def test_checkpoints_go_from_four_devices_to_one_and_back(four: Path, one: Path)
 )
 def test_as_many_devices_as_divide_the_seeds(devices: int, seeds: int, used: int, monkeypatch) -> None:
     monkeypatch.setattr(jax, "devices", lambda: list(range(devices)))
-    monkeypatch.setattr("mastac.learning.devices.Mesh", lambda devices, axes: devices)
-    mesh = seed_mesh(seeds)
-    assert (1 if mesh is None else len(mesh)) == used
+    meshes = []
+    monkeypatch.setattr("mastac.learning.devices.Mesh", lambda devices, axes: meshes.append(devices))
+    seed_mesh(seeds)
+    assert [len(devices) for devices in meshes] == ([used] if used > 1 else [])

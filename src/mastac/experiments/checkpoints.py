@@ -75,6 +75,7 @@ def load_checkpoint(folder: Path, epoch: int, like: Tree) -> Tree:
             raise _damaged(folder, epoch, f"{name} is truncated")
         if found[name] != expected:
             raise _damaged(folder, epoch, f"{name} has been altered")
+    import jax
     import orbax.checkpoint as ocp
     from jax.tree_util import tree_leaves_with_path
 
@@ -87,7 +88,16 @@ def load_checkpoint(folder: Path, epoch: int, like: Tree) -> Tree:
                 f"checkpoint {epoch} in '{folder}' belongs to another configuration than its config.json; "
                 "restore the original config.json or start a new run"
             )
-        return checkpointer.restore(target, like)
+        return checkpointer.restore(target, jax.tree.map(_here, like))
+
+
+def _here(leaf: Any) -> Any:
+    """A leaf to restore on the first device: those of the machine that saved it may not exist here."""
+    import jax
+
+    if not isinstance(leaf, jax.ShapeDtypeStruct):
+        return leaf
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=jax.sharding.SingleDeviceSharding(jax.devices()[0]))
 
 
 def _plain(path: tuple[Any, ...]) -> tuple[str, ...]:

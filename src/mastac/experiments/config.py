@@ -10,7 +10,7 @@ from typing import Any, Literal, get_origin, get_type_hints
 
 from mastac.algorithms import ALGORITHMS
 from mastac.errors import UserError, unknown
-from mastac.experiments.presets import PRESETS, preset_for
+from mastac.experiments.presets import PRESETS, preset_for, tuned_for
 from mastac.learning.settings import Settings
 from mastac.version import __version__
 
@@ -166,9 +166,10 @@ def resolve(
         raise unknown("algorithm", algorithm, ALGORITHMS)
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    chosen = preset_for(preset, env_id, algorithm)
+    chosen = preset_for(preset, env_id)
     preset_kappa, preset_epochs = chosen.pop("kappa"), chosen.pop("epochs")
-    settings = _settings_of(algorithm, knobs, chosen)
+    rates = _tuned_rates(env_id, algorithm, knobs.get("rewards")) if preset == "default" else {}
+    settings = _settings_of(algorithm, knobs, chosen | rates)
     if not ALGORITHMS[algorithm].uses_kappa:
         if kappa not in ("preset", None, "exact"):
             raise UserError(f"algorithm '{algorithm}' has no dependency sets that kappa could truncate; drop kappa")
@@ -192,6 +193,14 @@ def resolve(
         evaluation_episodes=evaluation_episodes,
         settings=settings,
     )
+
+
+def _tuned_rates(env_id: str, algorithm: str, rewards: Any) -> dict[str, float]:
+    """What the search chose for a baseline. MAStAC's own rates stand in the preset, which was made for it."""
+    if algorithm in ("mastac", "mastac-coordinated"):
+        return {}
+    is_default = rewards in (None, ALGORITHMS[algorithm].rewards[0])
+    return tuned_for(env_id, algorithm if is_default else f"{algorithm}-{rewards}")
 
 
 def _settings_of(algorithm: str, knobs: Mapping[str, Any], chosen: Mapping[str, Any]) -> Settings:

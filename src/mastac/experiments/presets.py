@@ -1,7 +1,10 @@
 """Presets: knobs by name of preset and environment. The last pattern that fits wins, knob by knob."""
 
+import json
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 PRESETS: dict[str, dict[str, Mapping[str, Any]]] = {
@@ -74,11 +77,25 @@ PRESETS: dict[str, dict[str, Mapping[str, Any]]] = {
 }
 
 
-def preset_for(preset: str, env_id: str, algorithm: str = "mastac") -> dict[str, Any]:
-    """All knobs of `preset` for an environment, `kappa` and `epochs` among them; and those tuned for an algorithm.
+# Environments that were searched stand for those like them; the last pattern that fits wins.
+SEARCHED = {"warehouse-*": "warehouse-40", "thermal-*": "thermal-40", "warehouse-9": "warehouse-9"}
 
-    The default preset of an algorithm other than MAStAC holds what the search of `mastac reproduce search` chose.
-    """
+
+@cache
+def tuned() -> dict[str, dict[str, dict[str, float]]]:
+    """Environment -> row of the comparison -> rates, as `mastac reproduce search` chose them."""
+    path = Path(__file__).with_name("tuned.json")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def tuned_for(env_id: str, row: str) -> dict[str, float]:
+    """The rates chosen for a row of the comparison ("maddpg", "maddpg-own", …); empty where none was searched."""
+    searched = [env for pattern, env in SEARCHED.items() if fnmatchcase(env_id, pattern)]
+    return tuned().get(searched[-1], {}).get(row, {}) if searched else {}
+
+
+def preset_for(preset: str, env_id: str) -> dict[str, Any]:
+    """All knobs of `preset` for an environment, `kappa` and `epochs` among them."""
     merged: dict[str, Any] = {}
     for pattern, knobs in PRESETS[preset].items():
         if fnmatchcase(env_id, pattern):

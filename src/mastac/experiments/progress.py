@@ -37,9 +37,10 @@ def clock(seconds: float) -> str:
 
 
 class Progress:
-    """Prints reports to standard error, so that standard output stays free for results."""
+    """Prints reports to standard error, so that standard output stays free for results; `name` stands before each."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self.prefix = f"{name}  " if name else ""
         self.console = Console(stderr=True)
         self.live = self.console.is_terminal
         self.last_line = -float("inf")
@@ -49,13 +50,14 @@ class Progress:
         if self.live:
             filled = round(20 * report.epoch / report.epochs)
             bar = "━" * filled + "╌" * (20 - filled)
-            sys.stderr.write(f"\r\x1b[2K{bar} {report.line()}"[: self.console.width + 5] + ("\n" if done else ""))
+            line = f"\r\x1b[2K{self.prefix}{bar} {report.line()}"[: self.console.width + 5]
+            sys.stderr.write(line + ("\n" if done else ""))
             sys.stderr.flush()
         elif done or time.monotonic() - self.last_line > 5:
             self.last_line = time.monotonic()
-            print(report.line(), file=sys.stderr, flush=True)
+            print(f"{self.prefix}{report.line()}", file=sys.stderr, flush=True)
 
     def say(self, text: str) -> None:
         """A remark on a line of its own."""
         prefix = "\r\x1b[2K" if self.live else ""
-        print(f"{prefix}{text}", file=sys.stderr, flush=True)
+        print(f"{prefix}{self.prefix}{text}", file=sys.stderr, flush=True)

@@ -132,8 +132,8 @@ def read_results(folder: str | Path) -> Results:
     return Results(
         folder=run.path,
         config=config,
-        metrics=_read_table(run.metrics, required=columns),
-        evaluation=_read_table(run.evaluation, required=columns),
+        metrics=read_table(run.metrics, required=columns),
+        evaluation=read_table(run.evaluation, required=columns),
         summary=read_json(run.summary) if run.summary.is_file() else {},
     )
 
@@ -162,7 +162,7 @@ def _mean_of_known(values: np.ndarray) -> np.ndarray:
         return np.where(known, values, 0.0).sum(-1) / known.sum(-1)
 
 
-def _read_table(path: Path, required: tuple[str, ...]) -> Table:
+def read_table(path: Path, required: tuple[str, ...]) -> Table:
     """Columns of a CSV file of numbers, an empty mapping if it is missing or has no rows. Empty fields are NaN."""
     if not path.is_file():
         return {}
@@ -183,6 +183,6 @@ def _read_table(path: Path, required: tuple[str, ...]) -> Table:
     if rows.shape[1] != len(names):
         raise UserError(f"'{path}' is malformed: {rows.shape[1]} values in a row under {len(names)} names")
     table = dict(zip(names, rows.T, strict=True))
-    if not all(np.isfinite(table[name]).all() for name in ("seed", "epoch")):
+    if not all(np.isfinite(table[name]).all() for name in ("seed", "epoch") if name in table):
         raise UserError(f"'{path}' is malformed: a seed or an epoch is not a number")
     return table

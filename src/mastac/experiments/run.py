@@ -4,7 +4,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -192,9 +192,8 @@ def _execute(run: Run, progress: ProgressLike) -> Run:
     """Build the program, find the last checkpoint, and advance chunk by chunk to the end."""
     from mastac.experiments.execution import Execution
 
-    printer = Progress()
-    report = (printer if progress else lambda _: None) if isinstance(progress, bool) else progress
-    say = printer.say if progress is True else lambda _: None
+    report = (Progress() if progress else lambda _: None) if isinstance(progress, bool) else progress
+    say = report.say if isinstance(report, Progress) else lambda _: None
     with interruptions() as is_interrupted:
         execution = Execution(run.folder, run.config, run.env, say)
         execution.start()
@@ -214,23 +213,33 @@ def _execute(run: Run, progress: ProgressLike) -> Run:
     return run
 
 
-@contextmanager
-def interruptions():
-    """Within, Ctrl-C (and SIGTERM) only raise a flag; a second Ctrl-C stops at once. Gives a function that reads it."""
-    asked = []
+class Interruption:
+    """A signal handler that notes the first signal; a second one stops at once."""
 
-    def ask(number: int, frame: object) -> None:
-        if asked:
+    def __init__(self) -> None:
+        self.is_asked = False
+
+    def __call__(self, number: int, frame: object) -> None:
+        if self.is_asked:
             raise KeyboardInterrupt
-        asked.append(number)
+        self.is_asked = True
         print("\nstopping after this chunk, saving (press Ctrl-C again to stop at once)", file=sys.stderr, flush=True)
 
+
+@contextmanager
+def interruptions() -> Iterator[Callable[[], bool]]:
+    """Within, Ctrl-C (and SIGTERM) only raise a flag; a second Ctrl-C stops at once. Gives a function that reads it.
+
+    Within another one it is the same flag: what has been interrupted inside is to stop outside, too.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    outer = signal.getsignal(signal.SIGINT)
+    asked = outer if isinstance(outer, Interruption) else Interruption()
+    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: bool(asked)
+        yield lambda: asked.is_asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,6 +1,7 @@
 """Results in words and tables: one run against the exact reference figures, several runs against each other."""
 
 import math
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,10 +22,10 @@ def run_table(run: Results) -> str:
     rows = [(name, number(value), number(score_of(value, reference))) for name, value in reference_figures(reference)]
     rows += [("", "", "")] if rows else []
     final = run.final20_by_seed()
-    rows.append(("training, last 20 %", spread(final), number(score_of(_mean(final), reference))))
+    rows.append(("training, last 20 %", spread(final), number(score_of(mean_of(final), reference))))
     greedy = run.greedy_by_seed()
     if np.isfinite(greedy).any():
-        rows.append(("greedy policy", spread(greedy), number(score_of(_mean(greedy), reference))))
+        rows.append(("greedy policy", spread(greedy), number(score_of(mean_of(greedy), reference))))
         rows += [
             (f"  seed {seed}", number(value) or "stopped", number(score_of(value, reference)))
             for seed, value in zip(run.seeds, greedy, strict=True)
@@ -67,12 +68,12 @@ def compare_rows(runs: Sequence[Results]) -> list[dict[str, Any]]:
         final, greedy = run.final20_by_seed(), run.greedy_by_seed()
         known = greedy[np.isfinite(greedy)] if np.isfinite(greedy).any() else final[np.isfinite(final)]
         low, high = iqm_interval(known) if len(known) > 1 else (math.nan, math.nan)
-        best = _mean(greedy) if np.isfinite(greedy).any() else _mean(final)
+        best = mean_of(greedy) if np.isfinite(greedy).any() else mean_of(final)
         row = {
-            "final20_mean": _mean(final),
-            "final20_std": _std(final),
-            "greedy_mean": _mean(greedy),
-            "greedy_std": _std(greedy),
+            "final20_mean": mean_of(final),
+            "final20_std": std_of(final),
+            "greedy_mean": mean_of(greedy),
+            "greedy_std": std_of(greedy),
             "iqm": float(iqm(known)) if len(known) else math.nan,
             "iqm_low": low,
             "iqm_high": high,
@@ -164,27 +165,35 @@ def plus_minus(mean: float | None, std: float | None) -> str:
 def spread(values: np.ndarray) -> str:
     """Mean and standard deviation over the known values, and how many are not known."""
     missing = int((~np.isfinite(values)).sum())
-    return plus_minus(_mean(values), _std(values)) + (f" ({missing} stopped)" if missing else "")
+    return plus_minus(mean_of(values), std_of(values)) + (f" ({missing} stopped)" if missing else "")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Plain text columns: the first one to the left, numbers to the right."""
-    widths = [max(len(row[k]) for row in (head, *rows)) for k in range(len(head))]
+    widths = [max(_width(row[k]) for row in (head, *rows)) for k in range(len(head))]
     rule = "  ".join("─" * width for width in widths)
 
     def line(row: Sequence[str]) -> str:
-        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        return "  ".join(cells).rstrip()
+        gaps = [" " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
+        first, *others = zip(row, gaps, strict=True)
+        return "  ".join([first[0] + first[1], *(gap + cell for cell, gap in others)]).rstrip()
 
     return "\n".join([line(head), rule, *map(line, rows)])
 
 
-def _mean(values: np.ndarray) -> float:
+def _width(text: str) -> int:
+    """Columns that `text` takes; an accent of its own (as in Q̂) takes none."""
+    return sum(not unicodedata.combining(letter) for letter in text)
+
+
+def mean_of(values: np.ndarray) -> float:
+    """Mean of the known values; NaN where there is none."""
     known = values[np.isfinite(values)]
     return float(known.mean()) if len(known) else math.nan
 
 
-def _std(values: np.ndarray) -> float:
+def std_of(values: np.ndarray) -> float:
+    """Standard deviation of the known values; NaN where there are fewer than two."""
     known = values[np.isfinite(values)]
     return float(known.std()) if len(known) > 1 else math.nan
 
