@@ -1,0 +1,106 @@
+"""The search: the same candidates for every algorithm, the best one found, and what the presets took over from it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mastac.algorithms import ALGORITHMS
+from mastac.cli import main
+from mastac.experiments import search as searching
+from mastac.experiments.config import resolve
+from mastac.experiments.paper import cells_of
+from mastac.experiments.presets import tuned
+from mastac.experiments.search import CANDIDATES, RANGES, Trials, candidates, read_trials, search, winners
+from mastac.learning.settings import Settings
+
+COMMITTED = Path(__file__).parents[2] / "reproduction" / "search"
+NAMES = [name for name, _, _ in RANGES]
+
+
+def test_candidates_are_the_preset_and_points_within_the_ranges() -> None:
+    settings = Settings(actor_lr=0.01, critic_lr=0.002, reward_scale=0.5)
+    found = candidates(settings)
+    assert len(found) == CANDIDATES
+    assert found[0] == {"actor_lr": 0.01, "critic_lr": 0.002, "reward_scale": 0.5}
+    for name, low, high in RANGES:
+        factors = np.array([each[name] for each in found[1:]]) / getattr(settings, name)
+        assert (factors > 0.99 * low).all() and (factors < 1.01 * high).all()
+        # A Latin hypercube: one point in each of the equal parts of the range.
+        parts = np.floor(len(factors) * np.log(factors / low) / np.log(high / low) + 1e-3)
+        assert sorted(np.clip(parts, 0, len(factors) - 1)) == list(range(len(factors)))
+    assert candidates(settings) == found
+
+
+def test_the_best_candidate_is_the_best_mean_and_finite() -> None:
+    tried = [dict.fromkeys(NAMES, float(k)) for k in range(4)]
+    returns = np.array([[-1.0, -9.0, -1.0], [-3.0, -3.0, -3.0], [0.0, np.nan, 0.0], [-5.0, -4.0, -1.0]])
+    assert Trials("maddpg", tried, returns).best == tried[1]
+
+
+def test_presets_hold_what_the_search_chose() -> None:
+    assert tuned() == winners(COMMITTED)
+
+
+def test_every_algorithm_was_given_the_same_candidates() -> None:
+    for env in ("warehouse-9", "warehouse-40", "thermal-40"):
+        expected = candidates(resolve(env, {}).settings)
+        files = sorted((COMMITTED / env).glob("*.csv"))
+        names = {cell.name for cell in searching.searched_cells("laptop") if cell.env == env}
+        assert {path.stem for path in files} == names
+        assert all(read_trials(path).candidates == expected for path in files)
+
+
+@pytest.mark.parametrize(("algorithm", "row"), [("maddpg", "maddpg"), ("independent", "independent")])
+def test_baselines_train_with_their_own_rates_by_default(algorithm: str, row: str) -> None:
+    settings = resolve("warehouse-40", {}, algorithm=algorithm).settings
+    assert {name: getattr(settings, name) for name in NAMES} == tuned()["warehouse-40"][row]
+    # A ring of another size takes over what was found for forty; the paper's preset takes over nothing.
+    assert resolve("warehouse-12", {}, algorithm=algorithm).settings.actor_lr == settings.actor_lr
+    assert resolve("warehouse-40", {}, algorithm=algorithm, preset="paper").settings.actor_lr == 5e-4
+    assert resolve("warehouse-40", {}, algorithm=algorithm, actor_lr=0.125).settings.actor_lr == 0.125
+
+
+def test_own_rewards_have_rates_of_their_own() -> None:
+    own = resolve("thermal-40", {}, algorithm="matd3", rewards="own").settings
+    assert own.actor_lr == tuned()["thermal-40"]["matd3-own"]["actor_lr"]
+
+
+def test_rows_of_the_comparison_take_what_was_searched_for_them() -> None:
+    knobs = {cell.path: cell.knobs for cell in cells_of("all", "laptop")}
+    assert set(NAMES) <= set(knobs["warehouse-9/mastac"])
+    assert knobs["warehouse-40/mastac-k8"] == knobs["warehouse-40/mastac-k2"]
+    assert knobs["thermal-40/qdcg-centralised"] == knobs["thermal-40/qdcg-coupling"]
+    assert not set(NAMES) & set(cells_of("all", "paper")[0].knobs)
+
+
+def test_a_cell_is_searched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "CANDIDATES", 3)
+    (cell,) = cells_of("table1", "smoke", ["warehouse-9/mastac-k2"])
+    cell = replace(cell, epochs=200)
+    first = search(cell, tmp_path)
+    assert first.returns.shape == (3, 3) and np.isfinite(first.returns).all()
+    assert len(np.unique(first.returns[:, -1])) == 3, "rates must make a difference"
+    path = tmp_path / "warehouse-9" / "mastac-k2.csv"
+    content = path.read_bytes()
+    monkeypatch.setattr(searching, "play_trials", lambda *_: pytest.fail("searched twice"))
+    again = search(cell, tmp_path)
+    np.testing.assert_allclose(again.returns, first.returns, rtol=1e-6)
+    assert again.best == first.best and path.read_bytes() == content
+    assert winners(tmp_path) == {"warehouse-9": {"mastac-k2": dict(first.best)}}
+
+
+def test_search_on_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["reproduce", "search", "--plan", "--only", "thermal-40"]) == 0
+    listed = capsys.readouterr().out.split()
+    assert "thermal-40/maddpg-own" in listed and "thermal-40/qdcg-centralised" not in listed
+    assert main(["reproduce", "search", "--from", "x"]) == 2
+    assert capsys.readouterr().err == "mastac: --from does not go with search; leave it out\n"
+
+
+def test_rates_on_disk_are_rates_of_known_algorithms() -> None:
+    for rows in json.loads(json.dumps(tuned())).values():
+        for row in rows:
+            assert row in ALGORITHMS or row.removesuffix("-own") in ALGORITHMS or row == "mastac-k2"
