@@ -30,8 +30,13 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
 
 def reproduce(args: argparse.Namespace) -> int:
     """Train the missing cells and print the files of the result."""
+    from mastac.errors import unknown
+    from mastac.experiments.paper import WHAT
+
     if args.what == "search":
         return _search(args)
+    if args.what not in WHAT:
+        raise unknown("result", args.what, (*WHAT, "search"))
     if args.raw is not None:
         return _from_raw(args)
     from mastac.experiments.grid import Grid, plan_table
@@ -87,15 +92,11 @@ def _trainer(args: argparse.Namespace):
 
 
 def _from_raw(args: argparse.Namespace) -> int:
-    from mastac.errors import unknown
-    from mastac.experiments.paper import WHAT
     from mastac.experiments.reproduce import results_from
 
     for name in ("preset", "only", "seeds", "ray", "cpus", "gpus"):
         if getattr(args, name):
             raise UserError(f"--{name} chooses what is trained, and --from trains nothing; leave one of them out")
-    if args.what not in WHAT:
-        raise unknown("result", args.what, WHAT)
     raw = Path(args.raw)
     _show(results_from(raw, args.what, raw if args.out is None else Path(args.out)))
     return 0
