@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,42 +17,60 @@ from mastac.experiments.checkpoints import write_text
 from mastac.experiments.config import ExperimentConfig, resolve
 from mastac.experiments.folder import as_csv, write_json
 from mastac.experiments.grid import locked
-from mastac.experiments.paper import Cell, cells_of
+from mastac.experiments.paper import REPRODUCTIONS, Cell, cells_of
 from mastac.learning.settings import Settings
 
 SEED = 1000  # none of those that results are reported for
-CANDIDATES = 8
-# Factors on the environment's preset: (knob, lowest, highest), between which a Latin hypercube is laid in logarithms.
+# Factors on the environment's preset: (knob, lowest, highest), between which Latin hypercubes are laid in logarithms.
 RANGES = (("actor_lr", 0.1, 3.0), ("critic_lr", 0.2, 3.0), ("reward_scale", 0.1, 10.0))
-SHARE = {"warehouse-9": 0.2, "warehouse-40": 0.15, "thermal-40": 0.2}
-MEASURED_AT = (0.8, 0.9, 1.0)  # shares of the trial at which the greedy policy is played
+POINTS = 7
+# Central critics of forty agents fared best at the lower edge of the actors' step sizes: there are points below it.
+SLOWER = (("actor_lr", 0.01, 0.3), ("critic_lr", 0.2, 3.0), ("reward_scale", 0.1, 10.0))
+SLOWER_POINTS = 8
+KNOBS = tuple(name for name, _, _ in RANGES)
+MEASURED_AT = (0.8, 0.9, 1.0)  # shares of a trial at which the greedy policy is played
 EPISODES = 50
-HEADER = ("cell", "candidate", *(name for name, _, _ in RANGES), *(f"greedy_{share:g}" for share in MEASURED_AT))
+HEADER = ("cell", "epochs", "candidate", *KNOBS, *(f"greedy_{share:g}" for share in MEASURED_AT))
 
 
 @dataclass(frozen=True)
-class Trials:
-    """What one algorithm's candidates reached: `returns` `[candidates, measured]`, NaN where a number overflowed."""
+class Budget:
+    """What each algorithm is given on an environment; shares are of the environment's epochs.
 
-    cell: str
-    candidates: Sequence[Mapping[str, float]]
-    returns: Float[np.ndarray, "candidates measured"]
+    All candidates are tried for `share`; the best `finalists` of them once more, for `final_share`.
+    """
+
+    share: float = 0.2
+    slower: bool = False
+    finalists: int = 0
+    final_share: float = 0.5
+
+
+BUDGETS = {
+    "warehouse-40": Budget(share=0.15, slower=True, finalists=3),
+    "thermal-40": Budget(slower=True, finalists=3),
+}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a candidate reached in a run of `epochs`: `returns` at `MEASURED_AT`, NaN after an overflow."""
+
+    epochs: int
+    candidate: int
+    rates: Mapping[str, float]
+    returns: Sequence[float]
 
     @property
-    def score(self) -> Float[np.ndarray, " candidates"]:
+    def score(self) -> float:
         """Mean over the measurements; minus infinity where a number overflowed."""
-        return np.where(np.isfinite(self.returns).all(1), self.returns.mean(1), -np.inf)
+        return float(np.mean(self.returns)) if np.isfinite(self.returns).all() else -math.inf
 
-    @property
-    def best(self) -> Mapping[str, float]:
-        """The candidate with the highest score."""
-        return self.candidates[int(np.argmax(self.score))]
 
-    def rows(self) -> list[list[Any]]:
-        return [
-            [self.cell, k, *(candidate[name] for name, _, _ in RANGES), *map(float, returns)]
-            for k, (candidate, returns) in enumerate(zip(self.candidates, self.returns, strict=True))
-        ]
+def best_of(trials: Sequence[Trial]) -> Trial:
+    """The trial with the highest score among the longest."""
+    longest = max(trial.epochs for trial in trials)
+    return max((trial for trial in trials if trial.epochs == longest), key=lambda trial: trial.score)
 
 
 def searched_cells(preset: str, only: Sequence[str] = ()) -> list[Cell]:
@@ -67,45 +86,59 @@ def searched_cells(preset: str, only: Sequence[str] = ()) -> list[Cell]:
     ]
 
 
-def candidates(settings: Settings) -> list[dict[str, float]]:
-    """The preset's own values first, then points of a Latin hypercube around them; the same for every algorithm."""
-    points = qmc.LatinHypercube(len(RANGES), rng=0).random(CANDIDATES - 1)
-    logs = np.log([[low, high] for _, low, high in RANGES])
-    factors = np.exp(logs[:, 0] + points * (logs[:, 1] - logs[:, 0]))
-    rows = np.concatenate([np.ones((1, len(RANGES))), factors])
+def candidates(settings: Settings, slower: bool = False) -> list[dict[str, float]]:
+    """The preset's own values first, then points around them, then slower ones; the same for every algorithm."""
+    factors = [np.ones((1, len(KNOBS))), _hypercube(RANGES, POINTS)]
+    if slower:
+        factors.append(_hypercube(SLOWER, SLOWER_POINTS))
     return [
-        {
-            name: float(f"{getattr(settings, name) * factor:.3g}")
-            for (name, _, _), factor in zip(RANGES, row, strict=True)
-        }
-        for row in rows
+        {name: float(f"{getattr(settings, name) * factor:.3g}") for name, factor in zip(KNOBS, row, strict=True)}
+        for row in np.concatenate(factors)
     ]
 
 
-def search(cell: Cell, out: Path) -> Trials:
-    """Try all candidates on one cell side by side in one compiled program, and write them to `out`/env/cell.csv.
+def _hypercube(ranges: Sequence[tuple[str, float, float]], points: int) -> Float[np.ndarray, "points knobs"]:
+    places = qmc.LatinHypercube(len(ranges), rng=0).random(points)
+    logs = np.log([[low, high] for _, low, high in ranges])
+    return np.exp(logs[:, 0] + places * (logs[:, 1] - logs[:, 0]))
 
-    A file that exists is read instead.
+
+def search(cell: Cell, out: Path, epochs: int, budget: Budget | None = None) -> list[Trial]:
+    """Play the trials of one cell that `out`/env/cell.csv lacks, and write them there; gives all.
+
+    The candidates of a round run side by side in one compiled program. `epochs` is the whole that shares are of.
     """
+    budget = budget or BUDGETS.get(cell.env, Budget())
     path = out / cell.env / f"{cell.name}.csv"
-    if path.is_file():
-        return read_trials(path)
-    length = max(1, round(cell.epochs * SHARE.get(cell.env, 0.2) / 10)) * 10
-    config = resolve(
-        cell.env,
-        cell.env_options,
-        algorithm=cell.algorithm,
-        kappa=cell.kappa,
-        epochs=length,
-        seeds=[SEED],
-        preset=cell.preset,
-        **cell.knobs,
-    )
-    tried = candidates(resolve(cell.env, cell.env_options, preset=cell.preset).settings)
-    found = Trials(cell.name, tried, play_trials(config, tried))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, as_csv([HEADER, *found.rows()]))
-    return found
+    trials = read_trials(path) if path.is_file() else []
+    base = resolve(cell.env, cell.env_options, preset=cell.preset).settings
+    chosen = list(enumerate(candidates(base, budget.slower)))
+
+    def play(share: float) -> list[Trial]:
+        length = max(1, round(epochs * share / 10)) * 10
+        known = {trial.candidate for trial in trials if trial.epochs == length}
+        missing = [(number, rates) for number, rates in chosen if number not in known]
+        if missing:
+            found = play_trials(_config(cell, length), [rates for _, rates in missing])
+            trials.extend(Trial(length, *each, list(map(float, row))) for each, row in zip(missing, found, strict=True))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, as_csv([HEADER, *(_row(cell.name, trial) for trial in trials)]))
+        return [trial for trial in trials if trial.epochs == length]
+
+    first = sorted(play(budget.share), key=lambda trial: -trial.score)
+    if budget.finalists:
+        chosen = sorted((trial.candidate, dict(trial.rates)) for trial in first[: budget.finalists])
+        play(budget.final_share)
+    return trials
+
+
+def _config(cell: Cell, epochs: int) -> ExperimentConfig:
+    arguments = cell.arguments | {"epochs": epochs, "seeds": [SEED]}
+    return resolve(cell.env, cell.env_options, **arguments)
+
+
+def _row(name: str, trial: Trial) -> list[Any]:
+    return [name, trial.epochs, trial.candidate, *(trial.rates[knob] for knob in KNOBS), *trial.returns]
 
 
 def play_trials(config: ExperimentConfig, tried: Sequence[Mapping[str, float]]) -> np.ndarray:
@@ -140,33 +173,36 @@ def play_trials(config: ExperimentConfig, tried: Sequence[Mapping[str, float]]) 
         _, returns = jax.lax.scan(tenth, seed.init(key), tenths)
         return returns[-len(MEASURED_AT) :]
 
-    stacked = {name: jnp.asarray([each[name] for each in tried], jnp.float32) for name, _, _ in RANGES}
+    stacked = {name: jnp.asarray([each[name] for each in tried], jnp.float32) for name in tried[0]}
     return np.asarray(jax.jit(jax.vmap(one))(stacked), np.float64)
 
 
-def read_trials(path: Path) -> Trials:
+def read_trials(path: Path) -> list[Trial]:
     """One file of a search."""
     with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return Trials(
-        cell=path.stem,
-        candidates=[{name: float(row[name]) for name, _, _ in RANGES} for row in rows],
-        returns=np.array([[float(row[f"greedy_{share:g}"]) for share in MEASURED_AT] for row in rows]),
-    )
+        return [
+            Trial(
+                int(row["epochs"]),
+                int(row["candidate"]),
+                {name: float(row[name]) for name in KNOBS},
+                [float(row[f"greedy_{share:g}"]) for share in MEASURED_AT],
+            )
+            for row in csv.DictReader(file)
+        ]
 
 
 def search_all(out: Path, preset: str, only: Sequence[str] = (), say: Callable[[str], None] = print) -> Path:
-    """Search every cell whose file is missing, then write `out`/tuned.json; gives its path.
+    """Search every cell, going on with what is there, then write `out`/tuned.json; gives its path.
 
     Several processes may share the work: each cell is searched by whoever gets its lock.
     """
-    cells = [cell for cell in searched_cells(preset, only) if not (out / cell.env / f"{cell.name}.csv").is_file()]
+    cells = searched_cells(preset, only)
     for number, cell in enumerate(cells, 1):
         with locked(out / cell.env / f"{cell.name}.lock") as held:
             if held:
-                say(f"{number} of {len(cells)}: {cell.path}, {CANDIDATES} candidates side by side …")
-                found = search(cell, out)
-                say(f"  best {json.dumps(found.best)}, greedy return {found.score.max():.3f}")
+                say(f"{number} of {len(cells)}: {cell.path} …")
+                best = best_of(search(cell, out, REPRODUCTIONS[preset].epochs[cell.env]))
+                say(f"  best {json.dumps(best.rates)}: {best.score:.3f} after {best.epochs:,} epochs")
     write_json(out / "tuned.json", winners(out))
     return out / "tuned.json"
 
@@ -175,5 +211,5 @@ def winners(folder: Path) -> dict[str, dict[str, dict[str, float]]]:
     """Environment -> cell -> the best candidate, from the files of a search."""
     found: dict[str, dict[str, dict[str, float]]] = {}
     for path in sorted(folder.glob("*/*.csv")):
-        found.setdefault(path.parent.name, {})[path.stem] = dict(read_trials(path).best)
+        found.setdefault(path.parent.name, {})[path.stem] = dict(best_of(read_trials(path)).rates)
     return found

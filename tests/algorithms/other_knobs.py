@@ -1,0 +1,46 @@
+"""Another value for every knob, and by what it shows that the knob arrives."""
+
+from typing import Any
+
+from mastac.algorithms import ALGORITHMS
+
+# Numbers: the same program ends elsewhere.
+NUMBERS = {"actor_lr": 7e-3, "critic_lr": 7e-3, "lr_final": 0.1, "discount": 0.5, "tau": 0.3, "reward_scale": 3.0}
+# Shapes: other arrays evolve.
+SHAPES = {
+    "actor_hidden": (9,),
+    "critic_hidden": (9,),
+    "mixer_embedding": 5,
+    "finite_horizon": lambda chosen: not chosen,
+    "twin_critics": lambda chosen: not chosen,
+}
+# Programs: other operations, whose numbers the tests of the single pieces check.
+PROGRAMS = {
+    "policy_actions": lambda chosen: not chosen,
+    "minimal": lambda chosen: not chosen,
+    "rewards": lambda chosen: "own" if chosen == "team" else "team",
+    "critic_activation": "tanh",
+    "max_grad_norm": 1e-4,
+    "smoothing_noise": 0.3,
+    "smoothing_clip": 0.1,
+    "policy_delay": lambda chosen: 3 - chosen,
+}
+# Before any update: the first weights.
+BEFORE: dict[str, Any] = {"actor_output_scale": 0.3}
+# What the loop around the update reads.
+LOOP = {"batch_size", "buffer_size", "updates_per_epoch", "warmup_epochs"}
+LOOP |= {"noise", "noise_final", "random_fraction", "random_final"}
+ALWAYS_FIXED = {"coordinated": lambda chosen: not chosen, "mixer": lambda chosen: "sum" if chosen != "sum" else "none"}
+OTHERS = NUMBERS | SHAPES | PROGRAMS | BEFORE | ALWAYS_FIXED
+
+
+def other(knob, chosen):
+    """A value of `knob` that is not the chosen one."""
+    value = OTHERS[knob]
+    return value(chosen) if callable(value) else value
+
+
+def free(name, knobs):
+    """Those of `knobs` that a user of the algorithm can set to something else."""
+    how = ALGORITHMS[name]
+    return [knob for knob in knobs if knob not in how.fixed and (knob != "rewards" or len(how.rewards) > 1)]

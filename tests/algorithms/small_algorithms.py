@@ -1,0 +1,109 @@
+"""Every algorithm on the small heterogeneous environment, resolved as a user's run is, compiled once for all tests."""
+
+from dataclasses import replace
+from functools import cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from small_world import random_batch, small_environment
+
+from mastac import Couplings, Environment
+from mastac.algorithms import ALGORITHMS
+from mastac.experiments.config import resolve
+from mastac.learning.learner import learner_parts, off_policy_learner
+from mastac.learning.parts import Learner, LearnerState, Metrics, Parts
+
+KNOBS: dict[str, Any] = {
+    "actor_hidden": (8,),
+    "critic_hidden": (8,),
+    "mixer_embedding": 4,
+    "lr_final": 0.5,
+    "actor_output_scale": 1.0,
+}
+BATCH = 6
+UPDATES = 4
+TOTAL = 100
+
+
+class Case(NamedTuple):
+    """One algorithm put together; its update is compiled when first called."""
+
+    env: Environment
+    parts: Parts
+    learner: Learner
+    update: Any
+
+
+def hermit() -> Environment:
+    """A world of one agent, whose state and action have two entries each."""
+    return Environment(
+        id="hermit",
+        couplings=Couplings(1),
+        horizon=5,
+        reset=lambda key: jax.random.normal(key, (1, 2)),
+        step=lambda state, actions, time, key: 0.5 * state + 0.3 * jnp.tanh(actions),
+        reward=lambda state, actions, time: -(state**2).sum(1),
+        observe=lambda state: state,
+        state_sizes=np.array([2]),
+        obs_sizes=np.array([2]),
+        action_sizes=np.array([2]),
+        action_head="tanh",
+    )
+
+
+@cache
+def built(name: str, kappa: int | None, alone: bool, head: str, couplings: Couplings | None, knobs: tuple) -> Case:
+    """What `case` gives, for arguments that can be told apart."""
+    world = hermit() if alone else small_environment(head)
+    world = world if couplings is None else replace(world, couplings=couplings)
+    how = ALGORITHMS[name]
+    chosen = {knob: value for knob, value in KNOBS.items() if knob not in how.fixed} | dict(knobs)
+    window = kappa if how.uses_kappa else None
+    settings = resolve(world.id, {}, custom=True, algorithm=name, kappa=window, **chosen).settings
+    layout = how.layout_for(world.couplings, window, settings.minimal, settings.rewards)
+    parts = learner_parts(world, layout, settings, total_updates=TOTAL)
+    learner = off_policy_learner(parts)
+    return Case(world, parts, learner, jax.jit(learner.update))
+
+
+def case(
+    name: str,
+    kappa: int | None = 1,
+    alone: bool = False,
+    head: str = "tanh",
+    couplings: Couplings | None = None,
+    **knobs: Any,
+) -> Case:
+    """An algorithm with the settings of a run; equal calls share one compiled update.
+
+    `couplings` take the place of the environment's: what is updated hangs on them alone, whatever the world does.
+    `alone` gives the world of one agent instead.
+    """
+    return built(name, kappa, alone, head, couplings, tuple(sorted(knobs.items())))
+
+
+def initial(which: Case, seed: int = 0) -> LearnerState:
+    """Online and target weights that differ, so that a mix-up of the two shows."""
+    state, other = (which.learner.init(jax.random.key(number)) for number in (seed, seed + 100))
+    return state._replace(target_actors=other.actors, target_critics=other.critics)
+
+
+def history(which: Case, seed: int = 0, updates: int = UPDATES) -> tuple[list[LearnerState], list[Metrics]]:
+    """The states before and after each of several updates, and their metrics."""
+    states, metrics = [initial(which, seed)], []
+    for count in range(updates):
+        batch, key = random_batch(which.env, BATCH, 10 * seed + count), jax.random.key(10 * seed + count)
+        state, row = which.update(states[-1], batch, key, jnp.int32(count))
+        states.append(state)
+        metrics.append(row)
+    return states, metrics
+
+
+def same_bits(a: Any, b: Any) -> bool:
+    """Whether two trees hold the same arrays, bit for bit; their containers may differ."""
+    left, right = jax.tree.leaves(a), jax.tree.leaves(b)
+    return len(left) == len(right) and all(
+        x.shape == y.shape and bool((x == y).all()) for x, y in zip(left, right, strict=True)
+    )

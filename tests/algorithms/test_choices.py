@@ -1,0 +1,93 @@
+"""What a user can set of every algorithm, and what is refused by name."""
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from algorithms.other_knobs import ALWAYS_FIXED, LOOP, OTHERS, other
+from algorithms.small_algorithms import case
+from mastac.algorithms import ALGORITHMS
+from mastac.cli import main
+from mastac.errors import UserError
+from mastac.experiments.config import resolve
+from mastac.learning.settings import Settings
+
+every = pytest.mark.parametrize("name", ALGORITHMS)
+
+
+def resolved(name, **choices: Any):
+    """The configuration of a run of an algorithm, every choice checked."""
+    return resolve("warehouse-9", {}, algorithm=name, **choices)
+
+
+def test_every_knob_is_accounted_for():
+    assert set(OTHERS) | LOOP == {each.name for each in fields(Settings)}
+    for name, how in ALGORITHMS.items():
+        assert set(ALWAYS_FIXED) <= set(how.fixed), f"{name} leaves free what makes an algorithm"
+        assert not set(how.fixed) & set(how.defaults)
+
+
+@pytest.mark.parametrize(("name", "knob"), [(name, knob) for name, how in ALGORITHMS.items() for knob in how.fixed])
+def test_what_is_fixed_cannot_be_set(name, knob):
+    fixed = ALGORITHMS[name].fixed[knob]
+    with pytest.raises(UserError) as refused:
+        resolved(name, **{knob: other(knob, fixed)})
+    sentence = str(refused.value)
+    assert f"'{knob}'" in sentence and f"'{name}'" in sentence and "\n" not in sentence
+    # Saying what holds anyway is no mistake.
+    assert getattr(resolved(name, **{knob: fixed}).settings, knob) == fixed
+
+
+@every
+@pytest.mark.parametrize("preset", ["default", "paper"])
+def test_settings_hold_what_the_algorithm_says(name, preset):
+    how = ALGORITHMS[name]
+    settings = resolved(name, preset=preset).settings
+    for knob, value in {**how.defaults, **how.fixed, "rewards": how.rewards[0]}.items():
+        assert getattr(settings, knob) == value, knob
+    for knob in how.defaults:
+        chosen = other(knob, getattr(settings, knob))
+        assert getattr(resolved(name, **{knob: chosen}).settings, knob) == chosen
+
+
+@every
+def test_kappa_is_refused_where_it_means_nothing(name):
+    if ALGORITHMS[name].uses_kappa:
+        assert resolved(name, kappa=3).kappa == 3
+        assert resolved(name, kappa="exact").kappa is None
+        layouts = [ALGORITHMS[name].layout_for(case(name).env.couplings, kappa, True, "own") for kappa in (0, 3)]
+        assert any(
+            (getattr(layouts[0], part) != getattr(layouts[1], part)).nnz
+            for part in ("states", "actions", "rewards", "credit")
+        ), "a window that changes nothing"
+        return
+    with pytest.raises(UserError, match=f"'{name}'.*kappa"):
+        resolved(name, kappa=2)
+    for preset in ("default", "paper"):
+        assert resolved(name, preset=preset).kappa is None
+
+
+@every
+@pytest.mark.parametrize("rewards", ["own", "team"])
+def test_rewards_are_refused_where_they_are_impossible(name, rewards):
+    how = ALGORITHMS[name]
+    if rewards in how.rewards:
+        assert resolved(name, rewards=rewards).settings.rewards == rewards
+        return
+    with pytest.raises(UserError, match=f"'{name}'.*rewards={rewards}") as refused:
+        resolved(name, rewards=rewards)
+    able = [each for each, other in ALGORITHMS.items() if rewards in other.rewards]
+    assert all(each in str(refused.value) for each in able)
+
+
+def test_the_command_line_lists_all_of_them(capsys):
+    assert main(["algorithms"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name, how in ALGORITHMS.items():
+        (line,) = [line for line in lines if line.split()[:1] == [name]]
+        assert how.summary in line and line.endswith(how.combines)
+        assert ("--kappa" in line) == how.uses_kappa
+        assert ("rewards=" in line) == (len(how.rewards) > 1)
+        for knob in ("policy_actions", "twin_critics", "smoothing_noise", "policy_delay"):
+            assert (knob in line) == (knob not in how.fixed)
