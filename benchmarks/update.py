@@ -10,6 +10,7 @@ import argparse
 import itertools
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -67,7 +68,7 @@ def product_seconds(spec: str, members: int, inputs: int, outputs: int, batch: i
 
 def main(env_id: str, algorithm: str, seeds: int, batch: int | None, epochs: int = 24, repeats: int = 15) -> None:
     env = mastac.make(env_id)
-    knobs = {} if batch is None else {"batch_size": batch}
+    knobs: dict[str, Any] = {} if batch is None else {"batch_size": batch}
     config = resolve(
         env_id, {}, algorithm=algorithm, epochs=epochs, seeds=tuple(range(seeds)), evaluation_interval=6, **knobs
     )
