@@ -46,10 +46,7 @@ class Budget:
     final_share: float = 0.5
 
 
-BUDGETS = {
-    "warehouse-40": Budget(share=0.15, slower=True, finalists=3),
-    "thermal-40": Budget(slower=True, finalists=3),
-}
+BUDGETS = {"warehouse-40": Budget(share=0.15)}
 
 
 @dataclass(frozen=True)
