@@ -20,8 +20,9 @@ from mastac.experiments.policy import FINAL_EPISODES
 from mastac.experiments.progress import Report
 from mastac.experiments.results import read_results
 from mastac.learning.learner import learner_parts, off_policy_learner
-from mastac.learning.memory import replay
+from mastac.learning.memory import Memory, replay
 from mastac.learning.train import FAILURES, EpochMetrics, first_update, training_program
+from mastac.structure.layout import CriticLayout
 
 
 class Execution:
@@ -30,15 +31,15 @@ class Execution:
     def __init__(self, folder: RunFolder, config: ExperimentConfig, env: Environment, say: Callable[[str], None]):
         self.folder, self.config, self.env, self.say = folder, config, env, say
         settings = config.settings
-        how = ALGORITHMS[config.algorithm]
-        layout = how.layout_for(env.couplings, config.kappa, settings.minimal, settings.rewards)
         self.parts = learner_parts(
-            env, layout, settings, config.epochs * settings.updates_per_epoch, chunk_for(len(config.seeds))
+            env,
+            layout_of(env, config),
+            settings,
+            config.epochs * settings.updates_per_epoch,
+            chunk_for(len(config.seeds)),
         )
-        # Never more room than the run can fill: every checkpoint holds the whole replay.
-        capacity = max(1, min(config.epochs, settings.buffer_size // env.horizon))
-        memory = replay(capacity, settings.batch_size)
-        self.program = training_program(env, off_policy_learner(self.parts), memory, settings, config.epochs)
+        learner, memory = off_policy_learner(self.parts), memory_of(env, config)
+        self.program = training_program(env, learner, memory, settings, config.epochs)
         self.keys = jax.vmap(jax.random.key)(jnp.asarray(config.seeds))
         self.epoch = 0
         self.state: Any = None
@@ -169,6 +170,18 @@ class Execution:
             env_steps_per_second=length * self.env.horizon * len(self.config.seeds) / seconds,
             remaining=(self.config.epochs - self.epoch) * seconds / length,
         )
+
+
+def layout_of(env: Environment, config: ExperimentConfig) -> CriticLayout:
+    """The critics of the configured algorithm on this environment."""
+    settings = config.settings
+    return ALGORITHMS[config.algorithm].layout_for(env.couplings, config.kappa, settings.minimal, settings.rewards)
+
+
+def memory_of(env: Environment, config: ExperimentConfig) -> Memory:
+    """The replay, with never more room than the run can fill: every checkpoint holds all of it."""
+    settings = config.settings
+    return replay(max(1, min(config.epochs, settings.buffer_size // env.horizon)), settings.batch_size)
 
 
 def chunk_for(num_seeds: int) -> int:

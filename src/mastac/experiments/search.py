@@ -12,11 +12,10 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import qmc
 
-from mastac.algorithms import ALGORITHMS
 from mastac.experiments.checkpoints import write_text
 from mastac.experiments.config import ExperimentConfig, resolve
 from mastac.experiments.folder import as_csv, write_json
-from mastac.experiments.grid import locked
+from mastac.experiments.grid import config_of, locked
 from mastac.experiments.paper import REPRODUCTIONS, Cell, cells_of
 from mastac.learning.settings import Settings
 
@@ -116,7 +115,8 @@ def search(cell: Cell, out: Path, epochs: int, budget: Budget | None = None) -> 
         known = {trial.candidate for trial in trials if trial.epochs == length}
         missing = [(number, rates) for number, rates in chosen if number not in known]
         if missing:
-            found = play_trials(_config(cell, length), [rates for _, rates in missing])
+            config = config_of(replace(cell, epochs=length, seeds=(SEED,)))
+            found = play_trials(config, [rates for _, rates in missing])
             trials.extend(Trial(length, *each, list(map(float, row))) for each, row in zip(missing, found, strict=True))
             path.parent.mkdir(parents=True, exist_ok=True)
             write_text(path, as_csv([HEADER, *(_row(cell.name, trial) for trial in trials)]))
@@ -127,11 +127,6 @@ def search(cell: Cell, out: Path, epochs: int, budget: Budget | None = None) -> 
         chosen = sorted((trial.candidate, dict(trial.rates)) for trial in first[: budget.finalists])
         play(budget.final_share)
     return trials
-
-
-def _config(cell: Cell, epochs: int) -> ExperimentConfig:
-    arguments = cell.arguments | {"epochs": epochs, "seeds": [SEED]}
-    return resolve(cell.env, cell.env_options, **arguments)
 
 
 def _row(name: str, trial: Trial) -> list[Any]:
@@ -145,14 +140,12 @@ def play_trials(config: ExperimentConfig, tried: Sequence[Mapping[str, float]]) 
 
     from mastac.envs.registry import make
     from mastac.experiments.evaluation import evaluation_key
+    from mastac.experiments.execution import layout_of, memory_of
     from mastac.learning.learner import learner_parts, off_policy_learner
-    from mastac.learning.memory import replay
     from mastac.learning.train import one_seed
 
     env = make(config.env, **config.env_options)
-    how, settings = ALGORITHMS[config.algorithm], config.settings
-    layout = how.layout_for(env.couplings, config.kappa, settings.minimal, settings.rewards)
-    memory = replay(max(1, min(config.epochs, settings.buffer_size // env.horizon)), settings.batch_size)
+    settings, layout, memory = config.settings, layout_of(env, config), memory_of(env, config)
     updates = config.epochs * settings.updates_per_epoch
     tenths = jnp.arange(config.epochs).reshape(10, -1)
 
