@@ -1,13 +1,26 @@
-"""`tiny_reproduction.py` on a Ray cluster of two machines, one of which is killed when both are at work.
+"""`tiny_reproduction.py` on a Ray cluster of two machines, one of which is killed half-way through its cell.
 
 A program of its own because Ray leaves files open, which is an error in our tests.
 """
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from tiny_reproduction import NAMES, wait_for
+
+
+def worker_of(node: Any) -> int:
+    """The process that is at a cell there."""
+    parent = node.all_processes["raylet"][0].process.pid
+    found = subprocess.run(
+        ["pgrep", "-P", str(parent), "-f", "ray::run_job"], capture_output=True, text=True, check=True
+    )
+    (pid,) = found.stdout.split()
+    return int(pid)
 
 
 def main(arguments: list[str]) -> int:
@@ -17,15 +30,17 @@ def main(arguments: list[str]) -> int:
     cells = Path(arguments[-1]) / "cells" / "warehouse-9"
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     try:
-        nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+        dying = cluster.add_node(num_cpus=1)
         script = Path(__file__).with_name("tiny_reproduction.py")
         process = subprocess.Popen([sys.executable, str(script), *arguments, "--ray", str(cluster.address)])
-        for name in NAMES:
-            wait_for(cells / name / "config.json", process)
-        wait_for(cells / NAMES[0] / "policies" / "seed-0.npz", process)
-        # With two cells at work and room for one on each machine, either machine has one of them.
-        assert not any((cells / name / "summary.json").exists() for name in NAMES)
-        cluster.remove_node(nodes[0], allow_graceful=False)
+        first, second = (cells / name for name in NAMES)
+        wait_for(first / "policies" / "seed-0.npz", process)
+        # Held still where it is, or it might be finished by the time that the other machine has begun.
+        os.kill(worker_of(dying), signal.SIGSTOP)
+        assert not (first / "summary.json").exists()
+        cluster.add_node(num_cpus=1)
+        wait_for(second / "config.json", process)
+        cluster.remove_node(dying, allow_graceful=False)
         return process.wait(timeout=120)
     finally:
         cluster.shutdown()
