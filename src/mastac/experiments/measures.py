@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from mastac.errors import UserError
 from mastac.experiments.paper import CELLS, ENVS, PAPER_EPOCHS, PAPER_TABLE, PRODUCTS
@@ -124,11 +125,22 @@ def _measures(cell: RawCell, ours: RawCell | None) -> Row:
 
 
 def _improvement(ours: RawCell | None, cell: RawCell) -> tuple[float, float, float]:
-    """Probability that a seed of ours is better than one of `cell`, with its interval; NaN against itself."""
+    """Probability that a seed of ours is better than one of `cell`, with its interval; NaN against itself.
+
+    After equally many environment steps: where `cell` was trained for fewer, ours is what it was at its last
+    evaluation up to there.
+    """
     if ours is None or ours is cell:
         return (math.nan, math.nan, math.nan)
-    x, y = ours.greedy(), cell.greedy()
+    x, y = (ours.greedy() if ours.epochs <= cell.epochs else greedy_after(ours, cell.epochs)), cell.greedy()
     return (probability_of_improvement(x, y), *improvement_interval(x, y))
+
+
+def greedy_after(cell: RawCell, epochs: int) -> Float[np.ndarray, " seeds"]:
+    """Returns of each seed's greedy policy at the last evaluation within `epochs`; none where that comes too early."""
+    at, values = cell.curve(greedy=True)
+    known = np.flatnonzero(at <= epochs)
+    return values[:, known[-1]] if len(known) else np.zeros(0)
 
 
 def return_at(score: float, reference: Mapping[str, Any]) -> float:
@@ -137,22 +149,9 @@ def return_at(score: float, reference: Mapping[str, Any]) -> float:
     return math.nan if simple is None or best is None else simple + score * (best - simple)
 
 
-def greedy_curve(cell: RawCell) -> tuple[np.ndarray, np.ndarray]:
-    """Epochs done, and returns of each seed's greedy policy on the scale of the evaluation after training.
-
-    Evaluations during training see few episodes, always the same ones, whose mean return differs a little from that of
-    all episodes. The last policies are evaluated over both; the difference (mean over seeds) moves the whole curve.
-    """
-    at, values = cell.curve(greedy=True)
-    if not values.size:
-        return at, values
-    shift = mean_of(cell.greedy() - values[:, -1])
-    return at, values + (shift if math.isfinite(shift) else 0.0)
-
-
 def epochs_to(cell: RawCell, target: float) -> float:
     """Epochs until the greedy policy, mean over the seeds that did not stop and smoothed, reaches `target`."""
-    at, values = greedy_curve(cell)
+    at, values = cell.curve(greedy=True)
     alive = np.isfinite(cell.greedy())
     if not alive.any() or not math.isfinite(target):
         return math.nan
@@ -172,7 +171,7 @@ def efficiency_rows(cells: Sequence[RawCell]) -> list[Row]:
             target = _target(those[target_name])
             own = epochs_to(those[target_name], target)
             for name, cell in those.items():
-                at, values = greedy_curve(cell)
+                at, values = cell.curve(greedy=True)
                 each = [steps_to_reach(at, row, target, SMOOTHING) for row in values]
                 epochs = epochs_to(cell, target)
                 row = {"env": env, "target_cell": target_name, "cell": name, "label": label_of(name)}

@@ -128,8 +128,9 @@ LAPTOP: dict[str, dict[str, Any]] = {
 }
 # Rows that take over what was searched for another: longer windows, and what is too dear to be searched.
 TUNED_AS = dict.fromkeys(WINDOWS[1:], "mastac-k2") | {"qdcg-centralised": "qdcg-coupling"}
-# What would take too long on two cores at full length. Figures 2 and 11 compare cells of the same length.
+# What would take too long on two cores at full length.
 SHARE: dict[tuple[str, str], float] = {
+    **{("warehouse-40", name): 0.5 for name in WINDOWS[1:]},
     **{("warehouse-40", name): 0.25 for name in COMPARED if name not in REQUIRED},
     **{("thermal-40", name): 0.5 for name in COMPARED if name not in REQUIRED},
     ("warehouse-40", "qdcg-centralised"): 0.05,

@@ -26,9 +26,9 @@ greedy: return of the policies after training, without exploration.
 IQM: interquartile mean of the greedy returns over seeds, with a 95 % bootstrap interval (too narrow with few seeds).
 score: of the greedy mean; 0 is the simple policy, 1 the best known one.
 κ=2 better: how often a seed of MAStAC κ=2 beats one of this row (greedy returns, ties count half), with a 95 %
-  bootstrap interval; 0.5 means alike.
+  bootstrap interval; 0.5 means alike. At equal environment steps: a row cut short meets κ=2 as it was by then.
 until {GOOD:g}: when the greedy policy first has this score (mean over seeds, and over three evaluations in a row);
-  steps are environment steps of one seed. Evaluations during training are moved to the scale of the last, larger one.
+  steps are environment steps of one seed.
 wall time: of all seeds together, compilation included, on the machine that trained them.
 ± is the standard deviation over seeds. A seed stops when a number is no longer finite: it is counted in parentheses,
   left out of means, and worse than every seed that did not stop."""
