@@ -73,7 +73,7 @@ def state_mixer(terms: int, state_width: int, embedding: int, monotonic: bool) -
         inner, outer = weights.inner(state).reshape(embedding, terms, -1), weights.outer(state)
         if monotonic:
             inner, outer = jnp.abs(inner), jnp.abs(outer)
-        hidden = jax.nn.elu(jnp.einsum("etb,tb->eb", inner, values) + weights.inner_bias(state))
+        hidden = jax.nn.elu(jnp.einsum("etb,tb->eb", inner, values) / terms + weights.inner_bias(state))
         return (outer * hidden).sum(0, keepdims=True) + weights.outer_bias(state)
 
     return Mixer(init=init, apply=apply)
