@@ -53,7 +53,8 @@ def state_mixer(terms: int, state_width: int, embedding: int, monotonic: bool) -
 
     Monotonic: the weights' absolute values are taken, so that no term can be worth less to the team than to itself
     (QMIX's and FACMAC's mixer). Otherwise they keep their sign (FACMAC-nonmonotonic). Weights come from networks of
-    one hidden layer, the first bias from a linear map, the last from a network again.
+    one hidden layer, the first bias from a linear map, the last from a network again. Units read the mean over terms:
+    terms of one sign would add up to where all units have no slope.
     """
 
     def network(key: PRNGKeyArray, hidden: tuple[int, ...], outputs: int) -> MLP:
