@@ -5,13 +5,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-import mastac.structure.windows as windows
 from mastac.errors import UserError
 from mastac.structure import (
     Couplings,
     CouplingSequence,
     aggregate_dependency,
-    boolean,
     chain,
     complete,
     gradient_dependency,
@@ -259,18 +257,6 @@ def test_a_sequence_of_equal_entries_is_the_time_invariant_case(couplings, kappa
     assert same(one.states, other.states.toarray()) and same(one.actions, other.actions.toarray())
 
 
-@given(systems(6), st.none() | st.integers(0, 3))
-@settings(max_examples=40)
-def test_blocks_and_merged_rows_change_nothing(couplings, kappa):
-    expected = [value_dependency(couplings, kappa, minimal=m) for m in (True, False)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(windows, "BLOCK_CELLS", 2 * couplings.num_agents)
-        patch.setattr(boolean, "GROUPING_WORK", 0)
-        for one in expected:
-            other = value_dependency(couplings, kappa, minimal=one.minimal)
-            assert same(one.states, other.states.toarray()) and same(one.actions, other.actions.toarray())
-
-
 @given(st.integers(1, 6).flatmap(edge_sets))
 @settings(max_examples=50)
 def test_results_are_canonical(edges):
@@ -297,11 +283,6 @@ def test_thousands_of_agents_stay_sparse_and_quick():
     assert aggregate_dependency(exact).nnz == 2560**2
     pairs = Couplings(20_000, state=[(i, i + 1) for i in range(0, 20_000, 2)])
     assert value_dependency(pairs).agents.nnz == 30_000
-
-
-def test_exact_sets_that_no_memory_holds_are_refused():
-    with pytest.raises(UserError, match=r"100000 agents have 1.0e\+10 entries, too many to hold; give a kappa"):
-        value_dependency(ring(100_000))
 
 
 # Mistakes

@@ -1,6 +1,8 @@
 """From an id and checked options to an environment with its reference figures."""
 
 import dataclasses
+import functools
+import inspect
 from typing import Any
 
 import jax.numpy as jnp
@@ -11,7 +13,7 @@ from mastac.envs.graphs import couplings_of
 from mastac.envs.linear_quadratic import linear_quadratic, lq_problem
 from mastac.envs.references import reference
 from mastac.envs.thermal import thermal
-from mastac.envs.thermal_references import best_constants, thermal_problem
+from mastac.envs.thermal_references import best_constants, building_of_doors, thermal_problem
 from mastac.envs.warehouse import warehouse
 from mastac.errors import UserError
 
@@ -48,6 +50,24 @@ def thermal_n(id: str, options: dict[str, Any]) -> Environment:
         return jnp.asarray(constants[0], state.dtype)
 
     return _with_reference(dataclasses.replace(env, simple_actions=best_constant))
+
+
+def doors_n(id: str, options: dict[str, Any]) -> Environment:
+    """A corridor of rooms, or any graph of them, whose doors open and close on a schedule."""
+    couplings = couplings_of(id, options | {"known": "schedule"})
+    values = building_of_doors(couplings.num_agents, options)
+    names = inspect.signature(thermal).parameters.keys() & values.keys()
+    env = thermal(couplings, **{name: values[name] for name in names}, id=id, options=options)
+    constants = functools.cache(
+        lambda: best_constants(thermal_problem(couplings, values), np.asarray(values["limit_kw"]))[:, None]
+    )
+    return _with_reference(
+        dataclasses.replace(
+            env,
+            couplings=couplings_of(id, options),
+            simple_actions=lambda state, time: jnp.asarray(constants(), state.dtype),
+        )
+    )
 
 
 def lq_n(id: str, options: dict[str, Any]) -> Environment:
