@@ -66,14 +66,14 @@ def ours(graph: str, agents: int, kappa: int | None) -> dict[str, Any]:
 
 def plain(graph: str, agents: int, kappa: int | None) -> dict[str, Any]:
     """The formulas with scipy's operators: R O (S O)^(kappa - 1) S, or the components of S O."""
-    both = csr_array(edges(graph, agents).T + eye_array(agents, dtype=bool, format="csr"))
+    both: Any = csr_array(edges(graph, agents).T + eye_array(agents, dtype=bool, format="csr"))
 
     def work() -> float:
         if kappa is None:
             number, labels = connected_components(both @ both, connection="strong")
             assert len(labels) == agents
             return number
-        found = both
+        found: Any = both
         for _ in range(kappa - 1):
             found = (found @ both) @ both
         found = found @ both

@@ -99,8 +99,8 @@ class Couplings:
 
     def with_graphs(self, **graphs: csr_array) -> Couplings:
         """The same agents with other matrices, row depends on column, for some graphs; the others stay."""
-        matrices = {graph: csr_array(graphs.get(graph, getattr(self, graph)).T) for graph in GRAPHS}
-        changed = Couplings(self.num_agents, **matrices)
+        matrices = {graph: getattr(self, graph) for graph in GRAPHS} | graphs
+        changed = Couplings(self.num_agents, **{graph: csr_array(matrix.T) for graph, matrix in matrices.items()})
         object.__setattr__(changed, "agents", self.agents)
         object.__setattr__(changed, "_names", self.__dict__["_names"])
         return changed
