@@ -66,7 +66,7 @@ def plain_mixture(mixer, terms, state, monotonic):
             inner, outer = np.abs(inner), np.abs(outer)
         total = network(mixer.outer_bias, s)[0]
         for e, bias in enumerate(network(mixer.inner_bias, s)):
-            h = bias + sum(inner[e * len(q) + t] * q[t] for t in range(len(q)))
+            h = bias + sum(inner[e * len(q) + t] * q[t] for t in range(len(q))) / len(q)
             total += outer[e] * (h if h > 0 else np.expm1(h))
         mixed.append(total)
     return np.array(mixed)

@@ -3,6 +3,7 @@
 A program of its own because Ray leaves files open, which is an error in our tests.
 """
 
+import importlib
 import os
 import signal
 import subprocess
@@ -15,12 +16,10 @@ from tiny_reproduction import NAMES, wait_for
 
 def worker_of(node: Any) -> int:
     """The process that is at a cell there."""
-    parent = node.all_processes["raylet"][0].process.pid
-    found = subprocess.run(
-        ["pgrep", "-P", str(parent), "-f", "ray::run_job"], capture_output=True, text=True, check=True
-    )
-    (pid,) = found.stdout.split()
-    return int(pid)
+    psutil = importlib.import_module("psutil")  # comes with Ray, which has been imported
+    parent = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    (pid,) = (each.pid for each in parent.children() if any("ray::run_job" in word for word in each.cmdline()))
+    return pid
 
 
 def main(arguments: list[str]) -> int:

@@ -143,7 +143,7 @@ def test_a_bad_cell_costs_no_other(tmp_path: Path, trained: list[str], monkeypat
 
 
 def test_ctrl_c_stops_after_the_cell_at_work_and_says_how_to_go_on(tmp_path, trained, monkeypatch, capsys) -> None:
-    fake = reproducing.train
+    fake, handler = reproducing.train, signal.getsignal(signal.SIGINT)
 
     def train(env, **options):
         fake(env, **options)
@@ -156,7 +156,7 @@ def test_ctrl_c_stops_after_the_cell_at_work_and_says_how_to_go_on(tmp_path, tra
     assert len(trained) == 2
     said = capsys.readouterr().err
     assert f"go on with: mastac reproduce figure1 --preset smoke --out '{tmp_path}/a b' --only warehouse-9" in said
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
     monkeypatch.setattr(reproducing, "train", lambda env, **options: signal.raise_signal(signal.SIGINT))
     with pytest.raises(Stopped):
         train_cells(Grid(tmp_path / "b", "figure2", "smoke"), lambda text: None)

@@ -53,7 +53,8 @@ def state_mixer(terms: int, state_width: int, embedding: int, monotonic: bool) -
 
     Monotonic: the weights' absolute values are taken, so that no term can be worth less to the team than to itself
     (QMIX's and FACMAC's mixer). Otherwise they keep their sign (FACMAC-nonmonotonic). Weights come from networks of
-    one hidden layer, the first bias from a linear map, the last from a network again.
+    one hidden layer, the first bias from a linear map, the last from a network again. Units read the mean over terms:
+    terms of one sign would add up to where all units have no slope.
     """
 
     def network(key: PRNGKeyArray, hidden: tuple[int, ...], outputs: int) -> MLP:
@@ -73,7 +74,7 @@ def state_mixer(terms: int, state_width: int, embedding: int, monotonic: bool) -
         inner, outer = weights.inner(state).reshape(embedding, terms, -1), weights.outer(state)
         if monotonic:
             inner, outer = jnp.abs(inner), jnp.abs(outer)
-        hidden = jax.nn.elu(jnp.einsum("etb,tb->eb", inner, values) + weights.inner_bias(state))
+        hidden = jax.nn.elu(jnp.einsum("etb,tb->eb", inner, values) / terms + weights.inner_bias(state))
         return (outer * hidden).sum(0, keepdims=True) + weights.outer_bias(state)
 
     return Mixer(init=init, apply=apply)

@@ -45,7 +45,10 @@ class Budget:
     final_share: float = 0.5
 
 
-BUDGETS = {"warehouse-40": Budget(share=0.15)}
+BUDGETS = {
+    "warehouse-40": Budget(share=0.15, slower=True, finalists=3, final_share=0.35),
+    "thermal-40": Budget(slower=True, finalists=3, final_share=0.4),
+}
 
 
 @dataclass(frozen=True)
