@@ -81,6 +81,7 @@ def test_figures_and_results_do_not_train() -> None:
         "mastac.experiments.run",
         "mastac.experiments.policy",
         "mastac.commands",
+        "mastac.graph_commands",
         "mastac.reproduction_commands",
         "mastac.probing_commands",
         "mastac.cli",

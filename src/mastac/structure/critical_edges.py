@@ -107,7 +107,7 @@ def edge_effects(couplings: Couplings, kappa: int | None = None, work: int = WOR
     effects = [EdgeEffect(*walks.edge(place), *figures) for place, *figures in _estimates(lost, couplings.num_agents)]
     total = np.mean(sizes) * couplings.num_agents
     if not complete and total <= RECOUNT_ENTRIES:
-        total = value_dependency(couplings, kappa).agents.nnz
+        total = value_dependency(couplings, kappa).sizes().sum()
         first = [_recounted(couplings, kappa, each, total) for each in _ordered(effects)[:most]]
         effects = [*_ordered(first), *_ordered(effects)[most:]]
     else:
@@ -199,4 +199,4 @@ def _ordered(effects: list[EdgeEffect]) -> list[EdgeEffect]:
 def _recounted(couplings: Couplings, kappa: int | None, effect: EdgeEffect, total: float) -> EdgeEffect:
     """The effect, exactly: by the sets without the edge."""
     left = without_edge(couplings, effect.graphs[0], effect.source, effect.target)
-    return effect._replace(decrease=float(total - value_dependency(left, kappa).agents.nnz), error=0.0)
+    return effect._replace(decrease=float(total - value_dependency(left, kappa).sizes().sum()), error=0.0)

@@ -7,14 +7,15 @@ import numpy as np
 from scipy.sparse import csr_array, eye_array, vstack
 
 from mastac.structure.couplings import GRAPHS, Couplings, CouplingSequence
-from mastac.structure.dependency import Dependency, gradient_dependency, value_dependency
+from mastac.structure.dependency import Dependency, gradient_dependency, value_dependencies, value_dependency
 from mastac.structure.layout import CriticLayout
 
 
 def at_all_times(couplings: Couplings | CouplingSequence, kappa: int | None, minimal: bool) -> tuple[Dependency, ...]:
     """The value dependency sets of every time: one where couplings stay the same."""
-    times = range(len(couplings)) if isinstance(couplings, CouplingSequence) else (0,)
-    return tuple(value_dependency(couplings, kappa, at, minimal) for at in times)
+    if isinstance(couplings, CouplingSequence):
+        return value_dependencies(couplings, kappa, minimal)
+    return (value_dependency(couplings, kappa, minimal=minimal),)
 
 
 def structured(*over_time: Dependency) -> CriticLayout:
