@@ -48,6 +48,7 @@ class Algorithm:
         parts += [f"rewards={'|'.join(self.rewards)}"] if len(self.rewards) > 1 else []
         free = ("policy_actions", "minimal", "twin_critics", "smoothing_noise", "policy_delay")
         parts += [name for name in free if name not in self.fixed]
+        parts += ["couplings that change with the time"] if self.follows_time else []
         return ", ".join(parts) or "nothing"
 
     def layout_for(
