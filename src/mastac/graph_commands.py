@@ -31,7 +31,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
 def graph(args: argparse.Namespace) -> int:
     """Print who depends on whom and what that saves."""
     from mastac.learning.settings import Settings
-    from mastac.structure import Couplings, format_report, graph_report, reason
+    from mastac.structure import CouplingSequence, format_report, graph_report, reason
 
     kappa = None if args.kappa is None else arguments.parse_kappa(args.kappa)
     env_options = arguments.parse_assignments("--env-set", args.env_set)
@@ -43,8 +43,8 @@ def graph(args: argparse.Namespace) -> int:
     couplings, state_sizes, action_sizes = structure_from(args.source, env_options)
     if args.influence and is_file(args.source) and not (Path(args.source) / "config.json").exists():
         raise UserError(f"--influence plays an environment, and '{args.source}' holds couplings alone")
-    sequence = None if isinstance(couplings, Couplings) else couplings
-    always = couplings if sequence is None else sequence.union()
+    sequence = couplings if isinstance(couplings, CouplingSequence) else None
+    always = couplings.union() if isinstance(couplings, CouplingSequence) else couplings
     report = graph_report(
         always,
         kappa=kappa,

@@ -24,6 +24,7 @@ from mastac.learning.learner import off_policy_learner
 from mastac.learning.mixed import mixed_values
 from mastac.learning.off_policy import action_gradients
 from mastac.learning.rows import action_rows, batch_rows, observations
+from mastac.structure import steady
 
 ALL = list(range(4))
 DEEP: dict[str, Any] = {"critic_hidden": (8, 8)}
@@ -189,7 +190,7 @@ def test_a_critic_moves_those_whom_it_advises_and_nobody_else(name):
 def test_a_coordination_graph_is_the_mean_of_utilities_and_of_payoffs(name):
     it = case(name)
     state, batch = initial(it), random_batch(it.env, BATCH)
-    sees = it.env.couplings.observation.toarray()
+    sees = steady(it.env.couplings).observation.toarray()
     coupled = {(0, 1), (1, 2), (2, 3), (0, 2)}
     every = set(combinations(ALL, 2))
     pairs = sorted({"qdcg-decentralised": set(), "qdcg-coupling": coupled, "qdcg-centralised": every}[name])
@@ -234,7 +235,7 @@ def test_all_terms_the_mixer_and_the_actors_follow_their_gradients(name):
     it = case(name)
     state, after, batch, metrics = slid(it)
     online, target = in_float64(state.critics), in_float64(state.target_critics)
-    actors, sees = in_float64(state.actors), it.env.couplings.observation.toarray()
+    actors, sees = in_float64(state.actors), steady(it.env.couplings).observation.toarray()
     members = [list(np.flatnonzero(row)) for row in it.parts.layout.actions.toarray()]
     reads = [(sorted({j for i in group for j in np.flatnonzero(sees[i])}), group) for group in members]
 

@@ -19,7 +19,7 @@ from mastac.structure import (
     uncoupled,
     value_dependency,
 )
-from mastac.structure.windows import first_windows
+from mastac.structure.windows import first_windows, windows_by_products
 from structure.witnesses import ancestor_sets, edge_sets, graphs_of, separated_sets, sequences, systems
 
 
@@ -202,6 +202,14 @@ def test_first_windows_count_up_to_each_kappa(couplings, minimal, kappa):
         within = level.copy()
         within.data = (level.data <= kappa).astype(np.int32)
         assert same(expected, within.toarray() > 0)
+
+
+@given(systems(7), st.booleans(), st.integers(0, 6), st.integers(1, 8))
+@settings(max_examples=50)
+def test_products_find_the_same_windows_as_the_search(couplings, minimal, limit, rows):
+    found = windows_by_products(couplings, minimal, limit, rows)
+    for one, other in zip(found, first_windows(couplings, minimal, limit), strict=True):
+        assert np.array_equal(_stored(one), _stored(other)) and same(one, other.toarray())
 
 
 @given(systems(7), st.none() | st.integers(0, 4))

@@ -16,6 +16,7 @@ from mastac.envs.thermal import thermal
 from mastac.envs.thermal_references import best_constants, building_of_doors, thermal_problem
 from mastac.envs.warehouse import warehouse
 from mastac.errors import UserError
+from mastac.structure import steady
 
 
 def _with_reference(env: Environment) -> Environment:
@@ -26,12 +27,12 @@ def warehouse_n(id: str, options: dict[str, Any]) -> Environment:
     """Warehouses on a ring, on the graph of nine, or on any graph."""
     names = ("supply", "share", "frequency", "phase", "noise", "initial_stock", "horizon")
     chosen = {name: options[name] for name in names}
-    return _with_reference(warehouse(couplings_of(id, options), **chosen, id=id, options=options))
+    return _with_reference(warehouse(steady(couplings_of(id, options)), **chosen, id=id, options=options))
 
 
 def thermal_n(id: str, options: dict[str, Any]) -> Environment:
     """Two chains of zones (zone `i` shares walls with zones `i - 2` and `i + 2`), or any walls."""
-    couplings = couplings_of(id, options)
+    couplings = steady(couplings_of(id, options))
     walls = options["wall_resistance"]
     rest = {name: value for name, value in options.items() if name not in ("graph", "observation", "wall_resistance")}
     resistance = walls
@@ -72,6 +73,6 @@ def doors_n(id: str, options: dict[str, Any]) -> Environment:
 
 def lq_n(id: str, options: dict[str, Any]) -> Environment:
     """A linear-quadratic network on a ring or on any graph."""
-    couplings = couplings_of(id, options)
+    couplings = steady(couplings_of(id, options))
     problem = lq_problem(couplings, options)
     return _with_reference(linear_quadratic(couplings, problem, options["limit"], id=id, options=options))

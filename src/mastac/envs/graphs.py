@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mastac.envs.registry import checked_options, entry_of
-from mastac.structure import Couplings, CouplingSequence
+from mastac.structure import Couplings, CouplingSequence, steady
 
 Edges = list[tuple[Any, Any]]
 
@@ -57,7 +57,9 @@ def structure_of(id: str, options: Mapping[str, Any] | None = None) -> Structure
     couplings = couplings_of(id, values)
     ones = np.ones(num_agents, int)
     if id.startswith("warehouse-"):
-        receivers = np.bincount(couplings.state.indices, minlength=num_agents)  # the warehouse itself among them
+        receivers = np.bincount(
+            steady(couplings).state.indices, minlength=num_agents
+        )  # the warehouse itself among them
         return Structure(couplings, 2 * ones, receivers - (values["share"] == "send"))
     return Structure(couplings, ones * np.asarray(values.get("state_size", 1)), ones)
 
@@ -101,7 +103,7 @@ def _doors(num_agents: int, values: Mapping[str, Any]) -> Couplings | CouplingSe
     names = [f"room-{i + 1}" for i in range(num_agents)]
     graph = values["graph"]
     doors = NAMED_GRAPHS[graph](num_agents) if isinstance(graph, str) else [tuple(pair) for pair in graph]
-    pairs = [tuple(sorted(door)) for door in Couplings(names, state=doors).edges("state")]
+    pairs = [(min(door), max(door)) for door in Couplings(names, state=doors).edges("state")]
     turns: list[list[tuple[str, str]]] = []
     for door in dict.fromkeys(pairs):
         turn = next((each for each in turns if not any(set(door) & set(other) for other in each)), None)

@@ -227,7 +227,7 @@ def _curve(
     moved = total.sum(0) > 0
     if not moved.any():
         return [dict.fromkeys(("mean", "low", "high", "worst", "worst_agent"))] * len(kappas)
-    beyond, total, names = beyond[:, moved], total[:, moved], [agents[i] for i in np.flatnonzero(moved)]
+    beyond, total, names = beyond[:, moved], total[:, moved], [agents[i] for i in np.flatnonzero(moved).tolist()]
     shares = beyond.sum(0) / total.sum(0)[:, None]
     random = np.random.default_rng(0)
     weights = random.multinomial(len(total), np.full(len(total), 1 / len(total)), RESAMPLES)

@@ -1,7 +1,7 @@
 """From coupling graphs to dependency sets. Imports numpy, scipy and networkx, never JAX."""
 
 from mastac.structure.bayesian_network import Explanation, bayesian_network, explain, explanations, folded_network
-from mastac.structure.couplings import Couplings, CouplingSequence
+from mastac.structure.couplings import Couplings, CouplingSequence, steady
 from mastac.structure.critical_edges import edge_effects, link_effects, without_edge
 from mastac.structure.dependency import (
     Dependency,
@@ -45,6 +45,7 @@ __all__ = [
     "reason",
     "ring",
     "star",
+    "steady",
     "uncoupled",
     "value_dependencies",
     "value_dependency",

@@ -275,6 +275,13 @@ class CouplingSequence(Sequence[Couplings]):
         return f"CouplingSequence({len(self)} entries, t = 0 … {self.horizon}; {self.entries[0]!r} at t = 0)"
 
 
+def steady(couplings: Couplings | CouplingSequence) -> Couplings:
+    """The couplings, for what is only defined where they stay the same; `UserError` for a sequence."""
+    if isinstance(couplings, CouplingSequence):
+        raise UserError("these couplings change with the time; take one entry of the sequence, or its union()")
+    return couplings
+
+
 def _difference(agents: tuple[str, ...], expected: tuple[str, ...]) -> str:
     extra = [name for name in agents if name not in set(expected)]
     missing = [name for name in expected if name not in set(agents)]

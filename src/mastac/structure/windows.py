@@ -20,6 +20,8 @@ BLOCK_CELLS = 2**22
 FEWEST_ROWS = 32
 BLOCK_TERMS = 2**24
 """Products are taken of blocks of rows with about so many terms."""
+MANY = 4096
+"""From so many agents on it is asked which way to the levels is quicker."""
 SAMPLE_TERMS = 10**7
 """An estimate stops drawing agents after so many terms."""
 FEWEST_DRAWN, ERROR = 128, 0.005
@@ -104,6 +106,10 @@ def first_windows(couplings: Couplings, minimal: bool = True, limit: int | None 
     `kappa = limit`, or the exact ones for `None`. The sets of a smaller kappa are the entries up to it.
     """
     size = couplings.num_agents
+    if limit is not None and size > MANY:
+        expected, rows = plan(couplings, minimal, limit)
+        if expected.way == "products":
+            return windows_by_products(couplings, minimal, limit, rows)
     rows = search_rows(size)
     search = _Search(couplings, minimal, limit, rows)
     room = Room("the sets found so far", "take a smaller kappa")
@@ -117,6 +123,32 @@ def first_windows(couplings: Couplings, minimal: bool = True, limit: int | None 
         room.take(states[-1].nnz)
     levels = _levels(states, size)
     return levels, levels if same_sets(couplings, minimal) else _levels(actions, size)
+
+
+def windows_by_products(couplings: Couplings, minimal: bool, limit: int, rows: int) -> tuple[csr_array, csr_array]:
+    """The same by products of blocks of rows. Sets only grow: what is in the last `n` of them entered at the first."""
+    size, steps, start = couplings.num_agents, Steps(couplings), reward_needs(couplings)
+    shared = same_sets(couplings, minimal)
+    room = Room("the sets found so far", "take a smaller kappa")
+    blocks: list[list[csr_array]] = []
+    for first in range(0, size, rows):
+        block = slice(first, first + rows)
+        within = csr_array(start[block])
+        own = [couplings.reward, couplings.reward_action][: 1 if shared else 2] if minimal else [start]
+        counts = [csr_array(each[block]).astype(np.int32) for each in own]
+        for _ in range(limit):
+            before = within
+            within = steps.back(before)
+            sets = [within]
+            if minimal:
+                sets = [factor.after(before) for factor in (steps.state, steps.action)[: len(own)]]
+            counts = [csr_array(count + each.astype(np.int32)) for count, each in zip(counts, sets, strict=True)]
+        for count in counts:
+            count.data = np.int32(limit + 1) - count.data
+            room.take(count.nnz)
+        blocks.append([sorted_rows(csr_array(count)) for count in counts])
+    found = [_levels(list(each), size) for each in zip(*blocks, strict=True)]
+    return found[0], found[-1]
 
 
 def search_rows(size: int) -> int:
