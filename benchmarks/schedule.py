@@ -17,7 +17,7 @@ from mastac.experiments.execution import layout_of
 from mastac.experiments.figures import learning_curves
 from mastac.experiments.results import read_results
 
-ENV, EPOCHS, SEEDS = "doors-12", 1000, "0-4"
+ENV, EPOCHS, SEEDS = "doors-12", 1000, range(5)
 ROWS = {
     "schedule-k2": ("schedule", 2),
     "union-k2": ("union", 2),
