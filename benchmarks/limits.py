@@ -30,7 +30,7 @@ def best_return(env: mastac.Environment, kappa: int | None, seed: int) -> float:
 
     def returns(weights):
         def one_step(state, time):
-            actions = heads.apply(weights, env.observe(state)[:, :, None])[:, :, 0]
+            actions = heads.apply(weights, env.observed(state, time)[:, :, None])[:, :, 0]
             return env.step(state, actions, time, jax.random.key(0)), env.reward(state, actions, time)
 
         return jax.lax.scan(one_step, env.reset(jax.random.key(0)), jnp.arange(env.horizon))[1].sum(0)

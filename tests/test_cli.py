@@ -74,6 +74,16 @@ MISTAKES = {
     "graph {stranger}": "'c'",
     "graph {file}": "file",
     "graph {couplings} --env-set a=1": "--env-set",
+    "graph warehouse-9 --why warehouse-2": "name it with --agent",
+    "graph warehouse-9 --agent warehouse-1 --why warehouse-10": "warehouse-10",
+    "graph warehouse-9 --rollouts 8": "--rollouts goes with --influence",
+    "graph {couplings} --influence": "holds couplings alone",
+    "check warehous-9": "did you mean 'warehouse-9'",
+    "check nowhere:simulator": "no module 'nowhere'",
+    "check warehouse-9 --points 1": "points",
+    "check warehouse-9 --tolerance 2": "tolerance '2'",
+    "check warehouse-9 --couplings {stranger}": "'c'",
+    "check nowhere:simulator --env-set a=1": "--env-set",
     "envs warehous-9": "did you mean 'warehouse-9'",
 }
 
@@ -131,6 +141,9 @@ def fill(text: str, places: dict[str, str]) -> str:
         "train warehouse-9 --algorithm x",
         "train thermal-40 --env-set limit_kw=-1",
         "graph none.json",
+        "graph warehouse-9 --agent warehouse-1 --why warehouse-10",
+        "check warehouse-9 --tolerance 2",
+        "check thermal-4 --env-set limit_kw=-1",
     ],
 )
 def test_mistakes_are_heard_without_jax(mistake: str, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ SOURCE = Path(mastac.__file__).parent
 ALLOWED = {
     "structure": set(),
     "envs": {"structure"},
+    "probing": {"structure", "envs"},
     "agents": {"structure", "envs"},
     "theory": {"structure", "envs", "agents"},
     "learning": {"structure", "envs", "agents"},
@@ -63,6 +64,8 @@ def test_figures_and_results_do_not_train() -> None:
         "mastac.structure.report",
         "mastac.envs.registry",
         "mastac.envs.graphs",
+        "mastac.probing",
+        "mastac.probing.black_box",
         "mastac.algorithms",
         "mastac.learning.settings",
         "mastac.experiments.results",
@@ -78,7 +81,9 @@ def test_figures_and_results_do_not_train() -> None:
         "mastac.experiments.run",
         "mastac.experiments.policy",
         "mastac.commands",
+        "mastac.graph_commands",
         "mastac.reproduction_commands",
+        "mastac.probing_commands",
         "mastac.cli",
     ],
 )

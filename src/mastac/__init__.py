@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mastac.envs.base import Environment, Reference
     from mastac.errors import UserError
     from mastac.experiments.run import Run, Stopped, load, resume, train
+    from mastac.probing import Simulator, check
     from mastac.structure import (
         Couplings,
         CouplingSequence,
@@ -43,6 +44,7 @@ _HOMES = {
     "mastac.errors": "UserError",
     "mastac.algorithms": "ALGORITHMS",
     "mastac.experiments.run": "Run Stopped load resume train",
+    "mastac.probing": "Simulator check",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 
@@ -55,12 +57,14 @@ __all__ = [
     "Environment",
     "Reference",
     "Run",
+    "Simulator",
     "Stopped",
     "UserError",
     "__version__",
     "aggregate_dependency",
     "bayesian_network",
     "chain",
+    "check",
     "complete",
     "folded_network",
     "gradient_dependency",

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from mastac import commands, reproduction_commands
+from mastac import commands, graph_commands, probing_commands, reproduction_commands
 from mastac.errors import UserError, unknown
 from mastac.version import __version__
 
@@ -100,8 +100,13 @@ def build_parser() -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
     reproduction_commands.add_arguments(
         command("reproduce", reproduction_commands.reproduce, "repeat the paper's table and figures, or go on with it")
     )
-    _add_graph(
-        command("graph", commands.graph, "show who depends on whom, and what that saves, before anything is trained")
+    graph_commands.add_arguments(
+        command(
+            "graph", graph_commands.graph, "show who depends on whom, and what that saves, before anything is trained"
+        )
+    )
+    probing_commands.add_check_arguments(
+        command("check", probing_commands.check, "check that the declared graphs are true of the simulator")
     )
     sub = command("envs", commands.envs, "list the environments, or the options of one")
     sub.add_argument("name", metavar="ENV", nargs="?", help="an environment")
@@ -122,16 +127,6 @@ def _add_train(sub: argparse.ArgumentParser) -> None:
         "--env-set", action="append", default=[], metavar="OPTION=VALUE", help="set an option of the environment"
     )
     sub.add_argument("--no-progress", action="store_true", help="show no progress")
-
-
-def _add_graph(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("source", metavar="ENV|FILE", help="an environment, a couplings file or a run folder")
-    sub.add_argument("--kappa", metavar="K", help="truncate after K steps (default: exact)")
-    sub.add_argument("--agent", metavar="NAME", help="explain the set of this agent")
-    sub.add_argument("--json", action="store_true", help="print JSON")
-    sub.add_argument(
-        "--env-set", action="append", default=[], metavar="OPTION=VALUE", help="set an option of the environment"
-    )
 
 
 def _options_of(parser: argparse.ArgumentParser) -> list[str]:

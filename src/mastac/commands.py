@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mastac import arguments
-from mastac.errors import UserError, unknown
+from mastac.errors import unknown
 
 if TYPE_CHECKING:
-    from mastac.envs.graphs import Structure
     from mastac.experiments.run import Run
 
 OWN_OPTIONS = ("algorithm", "kappa", "epochs", "seeds", "out", "preset")
@@ -102,41 +101,6 @@ def compare(args: argparse.Namespace) -> int:
     runs = [read_results(each) for each in args.dirs]
     print(_json(compare_rows(runs)) if args.json else compare_table(runs))
     return 0
-
-
-def graph(args: argparse.Namespace) -> int:
-    """Print who depends on whom and what that saves."""
-    from mastac.learning.settings import Settings
-    from mastac.structure.report import format_report, graph_report
-
-    kappa = None if args.kappa is None else arguments.parse_kappa(args.kappa)
-    couplings, state_sizes, action_sizes = _structure(
-        args.source, arguments.parse_assignments("--env-set", args.env_set)
-    )
-    report = graph_report(
-        couplings,
-        kappa=kappa,
-        agent=args.agent,
-        state_sizes=state_sizes,
-        action_sizes=action_sizes,
-        hidden=Settings().critic_hidden,
-    )
-    print(_json(report) if args.json else format_report(report).rstrip())
-    return 0
-
-
-def _structure(source: str, env_options: dict[str, Any]) -> "Structure | tuple[Any, None, None]":
-    """Couplings and sizes of an environment, of a couplings file (sizes unknown), or of a run folder."""
-    from mastac.envs.graphs import structure_of
-    from mastac.structure import read_couplings
-
-    path = Path(source)
-    is_file = path.exists() or path.suffix or len(path.parts) > 1
-    if not is_file or (path.is_dir() and not (path / "couplings.json").exists()):
-        return structure_of(source, env_options)
-    if env_options:
-        raise UserError(f"--env-set sets options of an environment, and '{source}' is a file")
-    return read_couplings(path / "couplings.json" if path.is_dir() else path), None, None
 
 
 def envs(args: argparse.Namespace) -> int:

@@ -79,7 +79,7 @@ def test_replayed_actions_of_the_current_policy_are_the_current_policys(name):
     for current in (True, False):
         it = case(name, policy_actions=current)
         state, batch = initial(it), random_batch(it.env, BATCH)
-        chosen = it.parts.actors.apply(state.actors, observations(it.env, batch.state))
+        chosen = it.parts.actors.apply(state.actors, observations(it.env, batch.state, batch.time))
         gradients = jax.jit(lambda *rows, it=it, critics=state.critics: action_gradients(it.parts, critics, *rows))
         batches = {"the policy's": batch._replace(actions=jnp.moveaxis(chosen, -1, 0)), "others": batch}
         for actions, each in batches.items():

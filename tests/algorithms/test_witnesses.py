@@ -24,6 +24,7 @@ from mastac.learning.learner import off_policy_learner
 from mastac.learning.mixed import mixed_values
 from mastac.learning.off_policy import action_gradients
 from mastac.learning.rows import action_rows, batch_rows, observations
+from mastac.structure import steady
 
 ALL = list(range(4))
 DEEP: dict[str, Any] = {"critic_hidden": (8, 8)}
@@ -88,7 +89,8 @@ def test_of_twin_critics_the_smaller_enters_the_target():
 def test_smoothing_noise_is_clipped_and_keeps_to_the_limits(head):
     it = case("matd3", head=head)
     weights = it.learner.init(jax.random.key(0)).actors
-    obs = observations(it.env, random_batch(it.env, 400).state)
+    batch = random_batch(it.env, 400)
+    obs = observations(it.env, batch.state, batch.time)
     greedy = np.asarray(it.parts.actors.apply(weights, obs))
     real = np.arange(3) < it.env.action_sizes[:, None]
     for noise, clip in ((50.0, 0.5), (0.05, 0.5)):
@@ -108,7 +110,8 @@ def test_smoothing_noise_is_clipped_and_keeps_to_the_limits(head):
 def test_smoothing_noise_keeps_shares_on_the_simplex():
     it = case("matd3", head="softmax")
     weights = it.learner.init(jax.random.key(0)).actors
-    obs = observations(it.env, random_batch(it.env, 400).state)
+    batch = random_batch(it.env, 400)
+    obs = observations(it.env, batch.state, batch.time)
     greedy = np.asarray(it.parts.actors.apply(weights, obs))
     noisy = np.asarray(it.parts.actors.smoothed(weights, obs, 50.0, 0.5, jax.random.key(1)))
     np.testing.assert_allclose(noisy.sum(1), 1.0, rtol=1e-5)
@@ -171,7 +174,7 @@ def test_a_critic_moves_those_whom_it_advises_and_nobody_else(name):
         it = case(name, policy_actions=current)
         state, batch = initial(it), random_batch(it.env, BATCH)
         now, _, _ = batch_rows(it.parts, batch, state.actors)
-        rows = action_rows(it.env, it.parts.actors.apply(state.actors, observations(it.env, batch.state)))
+        rows = action_rows(it.env, it.parts.actors.apply(state.actors, observations(it.env, batch.state, batch.time)))
         useful = it.parts.layout.useful_credit().toarray() > 0
         gradients = jax.jit(lambda critics, now=now, rows=rows, it=it: action_gradients(it.parts, critics, now, rows))
         for term in ALL:
@@ -187,7 +190,7 @@ def test_a_critic_moves_those_whom_it_advises_and_nobody_else(name):
 def test_a_coordination_graph_is_the_mean_of_utilities_and_of_payoffs(name):
     it = case(name)
     state, batch = initial(it), random_batch(it.env, BATCH)
-    sees = it.env.couplings.observation.toarray()
+    sees = steady(it.env.couplings).observation.toarray()
     coupled = {(0, 1), (1, 2), (2, 3), (0, 2)}
     every = set(combinations(ALL, 2))
     pairs = sorted({"qdcg-decentralised": set(), "qdcg-coupling": coupled, "qdcg-centralised": every}[name])
@@ -232,7 +235,7 @@ def test_all_terms_the_mixer_and_the_actors_follow_their_gradients(name):
     it = case(name)
     state, after, batch, metrics = slid(it)
     online, target = in_float64(state.critics), in_float64(state.target_critics)
-    actors, sees = in_float64(state.actors), it.env.couplings.observation.toarray()
+    actors, sees = in_float64(state.actors), steady(it.env.couplings).observation.toarray()
     members = [list(np.flatnonzero(row)) for row in it.parts.layout.actions.toarray()]
     reads = [(sorted({j for i in group for j in np.flatnonzero(sees[i])}), group) for group in members]
 

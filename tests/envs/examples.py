@@ -21,6 +21,8 @@ EXAMPLES = [
             "capacitance": [150.0, 200.0, 400.0],
         },
     ),
+    ("doors-6", {"turn": 2}),
+    ("doors-5", {"known": "union", "graph": [[0, 1], [1, 2], [3, 1]], "observation": "none"}),
     ("lq-6", {}),
     ("lq-5", {"state_size": [1, 2, 3, 1, 2], "reward": "neighbours", "graph": [[0, 1], [1, 2], [4, 2], [3, 0]]}),
 ]

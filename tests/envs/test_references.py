@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.optimize
 
 from envs.examples import figures_of, simple_actions
 from mastac.envs import Reference, make, references, rollout_return
@@ -16,12 +17,14 @@ from mastac.envs.thermal_references import (
     SampledBuilding,
     best_constants,
     best_saturated_policy,
+    building_of_doors,
     saturated_bound,
     thermal_figures,
     thermal_problem,
 )
 from mastac.envs.warehouse_plan import simulate, warehouse_problem
 from mastac.envs.warehouse_references import best_plan, uniform_shares
+from mastac.structure import CouplingSequence, steady
 
 STORED = [(id, checked_options(id, given)) for id, given in references.STORED]
 NAMES = [f"{id}-{'-'.join(map(str, given.values()))}" for id, given in references.STORED]
@@ -61,7 +64,7 @@ def test_a_stored_witness_attains_the_stored_figure(id, options):
         policies = {"best_known": lambda obs, s, t: plan[t], "simple": lambda obs, s, t: simple_actions(env, s, t)}
         episodes = 1
     else:
-        rows, columns = np.nonzero(env.couplings.observation.toarray())
+        rows, columns = np.nonzero(steady(env.couplings).observation.toarray())
         gain = np.zeros((env.num_agents, env.num_agents))
         gain[rows, columns] = witness[: len(rows)]
         constant, target = witness[len(rows) :], 22.0
@@ -102,7 +105,7 @@ def test_too_many_agents_have_no_figures():
 
 def plan_problem(**options):
     options = checked_options("warehouse-3", options)
-    return warehouse_problem(couplings_of("warehouse-3", options), options)
+    return warehouse_problem(steady(couplings_of("warehouse-3", options)), options)
 
 
 @pytest.mark.parametrize("share", ["keep", "send"])
@@ -221,3 +224,65 @@ def test_no_limited_policy_passes_the_bound(building):
         assert total.mean() <= bound
     saturated = SampledBuilding(problem, limit, 4000, 3).returns(best_saturated_policy(problem, limit)).sum(1)
     assert bound - 0.05 * abs(bound) < saturated.mean() <= bound
+
+
+@pytest.fixture(scope="module")
+def rooms():
+    options = checked_options("doors-4", {"turn": 2, "horizon": 7, "strong_kw": 12.0, "weak_kw": 4.0})
+    couplings = couplings_of("doors-4", options)
+    values = building_of_doors(4, options)
+    return couplings, options, thermal_problem(couplings, values), np.array([12.0, 4.0, 12.0, 4.0])
+
+
+def test_the_rooms_of_the_figures_are_the_simulated_ones(rooms):
+    _, options, problem, _ = rooms
+    env = make("doors-4", **{**options, "noise_variance": 0.0})
+    state, power = np.array([30.0, 25.0, 21.0, 19.0]), np.array([-4.0, 3.0, -9.0, 1.0])
+    for time in range(7):
+        after = env.step(jnp.asarray(state)[:, None], jnp.asarray(power)[:, None], time, jax.random.key(0))
+        expected = problem.schedule[time] @ state + problem.input_matrix @ power + problem.offset
+        assert np.asarray(after)[:, 0] == pytest.approx(expected, rel=1e-6)
+    assert (problem.schedule[0] != problem.schedule[2]).any()
+    assert (problem.schedule[0] == problem.schedule[4]).all()
+
+
+def test_the_figures_of_the_rooms_are_attained(rooms):
+    """The simple and the best known policy, played in the environment, return what the figures say."""
+    couplings, options, problem, limit = rooms
+    figures, witness = thermal_figures(couplings, building_of_doors(4, options))
+    env = make("doors-4", **options)
+    entries, constants = witness[:-4], witness[-4:]
+    gains = np.zeros((4, 4))
+    gains[np.nonzero(problem.gain_mask)] = entries
+    seen = jnp.asarray(gains * problem.gain_schedule)
+
+    def best(obs, state, time):
+        return (limit * jnp.tanh(seen[time] @ (state[:, 0] - 22.0) + constants))[:, None]
+
+    @jax.jit
+    def mean(keys):
+        simple = jax.vmap(lambda key: rollout_return(env, lambda o, s, t: simple_actions(env, s, t), key))(keys)
+        return simple.mean(1), jax.vmap(lambda key: rollout_return(env, best, key))(keys).mean(1)
+
+    for returns, name in zip(mean(jax.random.split(jax.random.key(5), 4000)), ("simple", "best_known"), strict=True):
+        assert figures[name] == pytest.approx(float(returns.mean()), abs=4 * float(returns.std()) / 4000**0.5)
+    assert figures["simple"] < figures["best_known"] < figures["bound"]
+
+
+def test_gradient_of_the_sampled_return_where_doors_take_turns(rooms):
+    _, _, problem, limit = rooms
+    sampled = SampledBuilding(problem, limit, 8, seed=0)
+    entries = np.random.default_rng(1).normal(0, 0.3, len(sampled.entries[0]) + 4)
+    slopes = scipy.optimize.approx_fprime(entries, lambda x: sampled.loss(x)[0], 1e-7)
+    assert sampled.loss(entries)[1] == pytest.approx(slopes, rel=1e-4, abs=1e-5)
+
+
+def test_doors_that_never_change_are_walls(building):
+    couplings, options, problem, limit = building
+    same = thermal_problem(CouplingSequence([couplings] * options["horizon"]), options)
+    assert same.schedule is not None
+    entries = np.random.default_rng(1).normal(0, 0.3, int(problem.gain_mask.sum()) + 3)
+    alike = [SampledBuilding(each, limit, 16, seed=0).returns(entries) for each in (problem, same)]
+    assert np.array_equal(alike[0], alike[1])
+    assert saturated_bound(same, limit) == pytest.approx(saturated_bound(problem, limit), rel=1e-9)
+    assert best_constants(same, limit) == pytest.approx(best_constants(problem, limit))

@@ -10,6 +10,7 @@ from envs.examples import simple_actions
 from mastac.envs import ENVIRONMENTS, make
 from mastac.envs.registry import checked_options, entry_of
 from mastac.errors import UserError
+from mastac.structure import steady
 
 MISTAKES = [
     ("warehouse-4o", {}, "did you mean 'warehouse-40'"),
@@ -80,7 +81,7 @@ def test_the_nine_warehouses():
     env = make("warehouse-9")
     assert env.obs_sizes.tolist() == [3, 3, 5, 3, 3, 3, 4, 3, 3]
     assert env.agents[0] == "warehouse-1"
-    fed = env.couplings.state.toarray()
+    fed = steady(env.couplings).state.toarray()
     assert fed[env.couplings.index("warehouse-2"), env.couplings.index("warehouse-1")]
     assert not fed[env.couplings.index("warehouse-2"), env.couplings.index("warehouse-3")]
     assert (np.flatnonzero(supply_at_one(env) > 0) + 1).tolist() == [2, 3, 5, 7]
@@ -96,7 +97,7 @@ def test_supplies_by_name():
 
 
 def test_a_building_is_two_chains():
-    walls = make("thermal-40").couplings
+    walls = steady(make("thermal-40").couplings)
     expected = {(i, j) for i in range(40) for j in range(40) if abs(i - j) in (0, 2)}
     assert set(map(tuple, np.argwhere(walls.state.toarray()).tolist())) == expected
     assert walls.action.nnz == 40 and walls.agents[:2] == ("zone-1", "zone-2")

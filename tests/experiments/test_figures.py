@@ -105,7 +105,17 @@ def test_files(tmp_path: Path) -> None:
 
 
 def test_labels_are_pushed_apart_but_stay_in_the_frame() -> None:
-    places = spread_apart([0.0, 0.1, 0.2, 9.0, 10.0], room=1.0, high=9.5)
-    assert all(after - before >= 1.0 - 1e-9 for before, after in pairwise(places))
-    assert places[-1] <= 9.5
-    assert spread_apart([0.0, 5.0], room=1.0, high=9.5) == [0.0, 5.0]
+    rooms = [1.0, 2.0, 1.0, 1.0, 2.0]
+    places = spread_apart([0.0, 0.1, 0.2, 9.0, 10.0], rooms, high=10.0)
+    ends = [(place - room / 2, place + room / 2) for place, room in zip(places, rooms, strict=True)]
+    assert all(after[0] - before[1] >= -1e-9 for before, after in pairwise(ends))
+    assert ends[-1][1] <= 10.0
+    assert spread_apart([0.0, 5.0], [1.0, 1.0], high=9.5) == [0.0, 5.0]
+
+
+def test_long_labels_leave_room_for_the_curves(tmp_path: Path) -> None:
+    long = {f"a policy of which there is much to say, number {k}": -3.0 for k in range(3)}
+    figure = learning_curves([run(tmp_path / "a", rising(), reference=REFERENCE | {"policies": long})])
+    figure.draw_without_rendering()
+    frame = figure.axes[0].get_window_extent()
+    assert frame.width > 0.5 * figure.bbox.width

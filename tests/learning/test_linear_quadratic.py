@@ -32,7 +32,7 @@ def gain_of(parts, weights) -> np.ndarray:
     """The gain [actions, states+1] of linear actors, found by probing them with unit states."""
     env = parts.env
     probes = np.concatenate([np.zeros((1, env.num_agents)), np.eye(env.num_agents)])[:, :, None]
-    obs = observations(env, jnp.asarray(probes, jnp.float32))
+    obs = observations(env, jnp.asarray(probes, jnp.float32), jnp.zeros(len(probes), int))
     actions = np.asarray(parts.actors.apply(weights, obs), np.float64)[:, 0]  # one entry for each agent
     return np.concatenate([actions[:, 1:] - actions[:, :1], actions[:, :1]], axis=1)
 
@@ -62,7 +62,7 @@ def test_with_exact_critics_the_actors_gradient_is_the_exact_policy_gradient(opt
         climbed = np.einsum("iv,pvi->ip", credit, slopes) * limit[:, None]
         return jnp.concatenate([jnp.asarray(climbed, jnp.float32), jnp.zeros((1, len(points)), jnp.float32)])
 
-    obs = observations(env, jnp.asarray(points, jnp.float32)[:, :, None])
+    obs = observations(env, jnp.asarray(points, jnp.float32)[:, :, None], jnp.zeros(len(points), int))
     found = actor_gradient(parts, weights, obs, exact_gradient)
 
     # The exact gradient in the same coordinates: the gain is linear in the actors' weights.
@@ -146,6 +146,7 @@ def test_learnt_critics_approach_the_exact_values():
             state_rows(env, test.state),
             action_rows(env, jnp.moveaxis(test.actions, 0, -1)),
             time_rows(parts, test.time),
+            test.time,
         )
         learnt = np.zeros_like(exact)
         for bucket, stack in zip(parts.buckets, state.critics, strict=True):

@@ -54,9 +54,9 @@ def read_by(parts, agent, state, actions, time):
     return np.concatenate(columns, axis=1).astype(np.float64)
 
 
-def policy_actions(parts, weights, state):
+def policy_actions(parts, weights, state, time):
     env = parts.env
-    actions = parts.actors.apply(weights, observations(env, state))
+    actions = parts.actors.apply(weights, observations(env, state, time))
     return np.asarray(jnp.moveaxis(actions, -1, 0), np.float64)
 
 
@@ -70,7 +70,7 @@ def test_critic_update_is_algorithm_1(finite_horizon):
     state = state._replace(target_actors=other.actors, target_critics=other.critics)
     batch = random_batch(env, 6)
     after, metrics = jax.jit(learner.update)(state, batch, jax.random.key(0))
-    next_actions = policy_actions(parts, state.target_actors, batch.next_state)
+    next_actions = policy_actions(parts, state.target_actors, batch.next_state, batch.time + 1)
     time = np.asarray(batch.time)
     keeps = np.where((time + 1 == env.horizon) & finite_horizon, 0.0, 0.7)
     for agent in range(env.num_agents):
@@ -128,9 +128,9 @@ def test_action_gradients_equal_a_loop_over_agents_and_critics(from_policy, mini
     state = learner.init(jax.random.key(5))
     batch = random_batch(env, 4)
     now, _, _ = batch_rows(parts, batch, state.actors)
-    rows = action_rows(env, parts.actors.apply(state.actors, observations(env, batch.state)))
+    rows = action_rows(env, parts.actors.apply(state.actors, observations(env, batch.state, batch.time)))
     found = np.asarray(action_gradients(parts, state.critics, now, rows))
-    policy = policy_actions(parts, state.actors, batch.state)
+    policy = policy_actions(parts, state.actors, batch.state, batch.time)
     width = int(env.action_sizes.max())
     for agent in range(env.num_agents):
         expected = naive_action_gradient(parts, state.critics, batch, agent, from_policy, policy)
@@ -145,7 +145,7 @@ def test_actor_gradient_is_the_chain_rule_of_the_objective():
     state = learner.init(jax.random.key(6))
     batch = random_batch(env, 8)
     now, _, _ = batch_rows(parts, batch, state.actors)
-    obs = observations(env, batch.state)
+    obs = observations(env, batch.state, batch.time)
 
     def objective(actors):
         center, scale = action_units(env)

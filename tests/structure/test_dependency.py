@@ -5,13 +5,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-import mastac.structure.windows as windows
 from mastac.errors import UserError
 from mastac.structure import (
     Couplings,
     CouplingSequence,
     aggregate_dependency,
-    boolean,
     chain,
     complete,
     gradient_dependency,
@@ -21,7 +19,7 @@ from mastac.structure import (
     uncoupled,
     value_dependency,
 )
-from mastac.structure.windows import first_windows
+from mastac.structure.windows import first_windows, windows_by_products
 from structure.witnesses import ancestor_sets, edge_sets, graphs_of, separated_sets, sequences, systems
 
 
@@ -206,6 +204,14 @@ def test_first_windows_count_up_to_each_kappa(couplings, minimal, kappa):
         assert same(expected, within.toarray() > 0)
 
 
+@given(systems(7), st.booleans(), st.integers(0, 6), st.integers(1, 8))
+@settings(max_examples=50)
+def test_products_find_the_same_windows_as_the_search(couplings, minimal, limit, rows):
+    found = windows_by_products(couplings, minimal, limit, rows)
+    for one, other in zip(found, first_windows(couplings, minimal, limit), strict=True):
+        assert np.array_equal(_stored(one), _stored(other)) and same(one, other.toarray())
+
+
 @given(systems(7), st.none() | st.integers(0, 4))
 @settings(max_examples=50)
 def test_the_minimal_set_is_within_the_papers(couplings, kappa):
@@ -259,18 +265,6 @@ def test_a_sequence_of_equal_entries_is_the_time_invariant_case(couplings, kappa
     assert same(one.states, other.states.toarray()) and same(one.actions, other.actions.toarray())
 
 
-@given(systems(6), st.none() | st.integers(0, 3))
-@settings(max_examples=40)
-def test_blocks_and_merged_rows_change_nothing(couplings, kappa):
-    expected = [value_dependency(couplings, kappa, minimal=m) for m in (True, False)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(windows, "BLOCK_CELLS", 2 * couplings.num_agents)
-        patch.setattr(boolean, "GROUPING_WORK", 0)
-        for one in expected:
-            other = value_dependency(couplings, kappa, minimal=one.minimal)
-            assert same(one.states, other.states.toarray()) and same(one.actions, other.actions.toarray())
-
-
 @given(st.integers(1, 6).flatmap(edge_sets))
 @settings(max_examples=50)
 def test_results_are_canonical(edges):
@@ -297,11 +291,6 @@ def test_thousands_of_agents_stay_sparse_and_quick():
     assert aggregate_dependency(exact).nnz == 2560**2
     pairs = Couplings(20_000, state=[(i, i + 1) for i in range(0, 20_000, 2)])
     assert value_dependency(pairs).agents.nnz == 30_000
-
-
-def test_exact_sets_that_no_memory_holds_are_refused():
-    with pytest.raises(UserError, match=r"100000 agents have 1.0e\+10 entries, too many to hold; give a kappa"):
-        value_dependency(ring(100_000))
 
 
 # Mistakes

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mastac.envs.graphs import couplings_of
 from mastac.envs.linear_quadratic import lq_problem
 from mastac.envs.registry import checked_options
-from mastac.structure import aggregate_dependency, gradient_dependency, value_dependency
+from mastac.structure import aggregate_dependency, gradient_dependency, steady, value_dependency
 from mastac.theory.linear_quadratic import (
     action_values,
     agent_returns,
@@ -31,7 +31,7 @@ def network(num_agents=5, affine=True, **options):
     """Couplings and problem of `lq-N`; `affine` adds offsets, targets and a first state away from zero."""
     id = f"lq-{num_agents}"
     options = checked_options(id, options)
-    couplings = couplings_of(id, options)
+    couplings = steady(couplings_of(id, options))
     problem = lq_problem(couplings, options)
     if affine:
         random = np.random.default_rng(5)

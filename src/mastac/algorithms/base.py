@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mastac.structure import Couplings
+from mastac.structure import Couplings, CouplingSequence
 from mastac.structure.layout import CriticLayout
 from mastac.structure.layouts import with_team_rewards
 
@@ -28,14 +28,16 @@ class Algorithm:
     - `layout`: `(couplings, kappa, minimal) -> CriticLayout`, of the agents' own rewards where these can be chosen.
     - `rewards`: what its critics can predict, the default first: "own", "team".
     - `uses_kappa`: whether its critics have a window at all.
+    - `follows_time`: whether it can tell at which time which couplings hold. Others get the union over all times.
     - `fixed`: knobs that make the algorithm what it is; a user cannot set them.
     - `defaults`: knobs that it sets unless the user says otherwise.
     """
 
     summary: str
-    layout: Callable[[Couplings, int | None, bool], CriticLayout]
+    layout: Callable[[Any, int | None, bool], CriticLayout]
     rewards: tuple[str, ...] = ("own",)
     uses_kappa: bool = False
+    follows_time: bool = False
     fixed: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
@@ -46,9 +48,14 @@ class Algorithm:
         parts += [f"rewards={'|'.join(self.rewards)}"] if len(self.rewards) > 1 else []
         free = ("policy_actions", "minimal", "twin_critics", "smoothing_noise", "policy_delay")
         parts += [name for name in free if name not in self.fixed]
+        parts += ["couplings that change with the time"] if self.follows_time else []
         return ", ".join(parts) or "nothing"
 
-    def layout_for(self, couplings: Couplings, kappa: int | None, minimal: bool, rewards: str) -> CriticLayout:
+    def layout_for(
+        self, couplings: Couplings | CouplingSequence, kappa: int | None, minimal: bool, rewards: str
+    ) -> CriticLayout:
         """The layout with the rewards that were chosen."""
+        if isinstance(couplings, CouplingSequence) and not self.follows_time:
+            couplings = couplings.union()
         layout = self.layout(couplings, kappa, minimal)
         return with_team_rewards(layout) if rewards == "team" and len(self.rewards) > 1 else layout

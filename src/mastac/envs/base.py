@@ -1,5 +1,6 @@
 """What an environment is: pure functions on arrays with one row for each agent, and what it says of itself."""
 
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mastac.errors import UserError
-from mastac.structure import Couplings
+from mastac.structure import Couplings, CouplingSequence
 
 State = Float[Array, "agents state"]
 Obs = Float[Array, "agents obs"]
@@ -53,12 +54,14 @@ class Environment:
     **Arguments:**
 
     - `id`, `options`: the name and keywords that [`mastac.make`][] built it from (stored with a run).
-    - `couplings`: who affects whom; [`mastac.Couplings`][] with named agents.
+    - `couplings`: who affects whom; [`mastac.Couplings`][] with named agents, or a
+        [`mastac.CouplingSequence`][] with an entry for each step of the episode.
     - `horizon`: number of steps of an episode. Its end is a time limit, not a terminal state.
     - `reset`: `key -> state`, the first state of an episode.
     - `step`: `(state, actions, time, key) -> state` at `time + 1`.
     - `reward`: `(state, actions, time) -> rewards`, each agent's own reward at `time`.
-    - `observe`: `state -> obs`; every agent's observation, a function of the states it observes.
+    - `observe`: `state -> obs`; every agent's observation, a function of the states it observes. Where that
+        changes with the time, `(state, time) -> obs`.
     - `state_sizes`, `obs_sizes`, `action_sizes`: real entries of each agent's rows.
     - `action_head`: "tanh" (each entry within ± `action_limit`), "softmax" (shares that sum to one)
         or "linear" (unbounded; `action_limit` is then its natural scale).
@@ -73,12 +76,12 @@ class Environment:
     """
 
     id: str
-    couplings: Couplings
+    couplings: Couplings | CouplingSequence
     horizon: int
     reset: Callable[[PRNGKeyArray], State]
     step: Callable[[State, Actions, Time, PRNGKeyArray], State]
     reward: Callable[[State, Actions, Time], Rewards]
-    observe: Callable[[State], Obs]
+    observe: Callable[..., Obs]
     state_sizes: np.ndarray
     obs_sizes: np.ndarray
     action_sizes: np.ndarray
@@ -113,6 +116,13 @@ class Environment:
             raise UserError(f"report of environment '{self.id}' is '{self.report}'; use 'sum' or 'mean'")
         if self.horizon < 1:
             raise UserError(f"horizon of environment '{self.id}' is {self.horizon}; an episode needs at least one step")
+        if isinstance(self.couplings, CouplingSequence) and len(self.couplings) != self.horizon:
+            raise UserError(
+                f"the coupling sequence of environment '{self.id}' has {len(self.couplings)} entries; "
+                f"give one for each of its {self.horizon} steps"
+            )
+        wanted = [each for each in inspect.signature(self.observe).parameters.values() if each.default is each.empty]
+        object.__setattr__(self, "_sees_time", len(wanted) > 1)
 
     @property
     def num_agents(self) -> int:
@@ -121,6 +131,10 @@ class Environment:
     @property
     def agents(self) -> tuple[str, ...]:
         return self.couplings.agents
+
+    def observed(self, state: State, time: Time) -> Obs:
+        """Every agent's observation of the state at a time."""
+        return self.observe(state, time) if self.__dict__["_sees_time"] else self.observe(state)
 
     def reported(self, returns: Float[Array, "... agents"]) -> Float[Array, "..."]:
         """Per-agent returns as the one number that is reported."""
@@ -143,7 +157,7 @@ def rollout_return(
 
     def one_step(state: State, at: tuple[Time, PRNGKeyArray]) -> tuple[State, Rewards]:
         time, noise_key = at
-        actions = policy(env.observe(state), state, time)
+        actions = policy(env.observed(state, time), state, time)
         return env.step(state, actions, time, noise_key), env.reward(state, actions, time)
 
     times = jnp.arange(env.horizon)

@@ -1,6 +1,8 @@
 """From an id and checked options to an environment with its reference figures."""
 
 import dataclasses
+import functools
+import inspect
 from typing import Any
 
 import jax.numpy as jnp
@@ -11,9 +13,10 @@ from mastac.envs.graphs import couplings_of
 from mastac.envs.linear_quadratic import linear_quadratic, lq_problem
 from mastac.envs.references import reference
 from mastac.envs.thermal import thermal
-from mastac.envs.thermal_references import best_constants, thermal_problem
+from mastac.envs.thermal_references import best_constants, building_of_doors, thermal_problem
 from mastac.envs.warehouse import warehouse
 from mastac.errors import UserError
+from mastac.structure import steady
 
 
 def _with_reference(env: Environment) -> Environment:
@@ -24,12 +27,12 @@ def warehouse_n(id: str, options: dict[str, Any]) -> Environment:
     """Warehouses on a ring, on the graph of nine, or on any graph."""
     names = ("supply", "share", "frequency", "phase", "noise", "initial_stock", "horizon")
     chosen = {name: options[name] for name in names}
-    return _with_reference(warehouse(couplings_of(id, options), **chosen, id=id, options=options))
+    return _with_reference(warehouse(steady(couplings_of(id, options)), **chosen, id=id, options=options))
 
 
 def thermal_n(id: str, options: dict[str, Any]) -> Environment:
     """Two chains of zones (zone `i` shares walls with zones `i - 2` and `i + 2`), or any walls."""
-    couplings = couplings_of(id, options)
+    couplings = steady(couplings_of(id, options))
     walls = options["wall_resistance"]
     rest = {name: value for name, value in options.items() if name not in ("graph", "observation", "wall_resistance")}
     resistance = walls
@@ -50,8 +53,26 @@ def thermal_n(id: str, options: dict[str, Any]) -> Environment:
     return _with_reference(dataclasses.replace(env, simple_actions=best_constant))
 
 
+def doors_n(id: str, options: dict[str, Any]) -> Environment:
+    """A corridor of rooms, or any graph of them, whose doors open and close on a schedule."""
+    couplings = couplings_of(id, options | {"known": "schedule"})
+    values = building_of_doors(couplings.num_agents, options)
+    names = inspect.signature(thermal).parameters.keys() & values.keys()
+    env = thermal(couplings, **{name: values[name] for name in names}, id=id, options=options)
+    constants = functools.cache(
+        lambda: best_constants(thermal_problem(couplings, values), np.asarray(values["limit_kw"]))[:, None]
+    )
+    return _with_reference(
+        dataclasses.replace(
+            env,
+            couplings=couplings_of(id, options),
+            simple_actions=lambda state, time: jnp.asarray(constants(), state.dtype),
+        )
+    )
+
+
 def lq_n(id: str, options: dict[str, Any]) -> Environment:
     """A linear-quadratic network on a ring or on any graph."""
-    couplings = couplings_of(id, options)
+    couplings = steady(couplings_of(id, options))
     problem = lq_problem(couplings, options)
     return _with_reference(linear_quadratic(couplings, problem, options["limit"], id=id, options=options))

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mastac.envs.registry import checked_options, entry_of
-from mastac.structure import Couplings
+from mastac.structure import Couplings, CouplingSequence, steady
 
 Edges = list[tuple[Any, Any]]
 
@@ -27,7 +27,12 @@ def _two_chains(num_agents: int) -> Edges:
     return ahead + [(j, i) for i, j in ahead]
 
 
+def _corridor(num_agents: int) -> Edges:
+    return [(i, i + 1) for i in range(num_agents - 1)]
+
+
 NAMED_GRAPHS = {
+    "corridor": _corridor,
     "ring": _ring,
     "two-chains": _two_chains,
     "jing": lambda num_agents: [(i - 1, j - 1) for i, j in JING_GRAPH],
@@ -37,7 +42,7 @@ NAMED_GRAPHS = {
 class Structure(NamedTuple):
     """What is known of an environment before it is built: who affects whom, and how large states and actions are."""
 
-    couplings: Couplings
+    couplings: Couplings | CouplingSequence
     state_sizes: np.ndarray
     action_sizes: np.ndarray
 
@@ -52,12 +57,14 @@ def structure_of(id: str, options: Mapping[str, Any] | None = None) -> Structure
     couplings = couplings_of(id, values)
     ones = np.ones(num_agents, int)
     if id.startswith("warehouse-"):
-        receivers = np.bincount(couplings.state.indices, minlength=num_agents)  # the warehouse itself among them
+        receivers = np.bincount(
+            steady(couplings).state.indices, minlength=num_agents
+        )  # the warehouse itself among them
         return Structure(couplings, 2 * ones, receivers - (values["share"] == "send"))
     return Structure(couplings, ones * np.asarray(values.get("state_size", 1)), ones)
 
 
-def couplings_of(id: str, values: Mapping[str, Any]) -> Couplings:
+def couplings_of(id: str, values: Mapping[str, Any]) -> Couplings | CouplingSequence:
     """The couplings of environment `id` with all its options, agents named after what they are.
 
     Stock flows along the graph of warehouses, and what is sent is an action. Walls of a building conduct both ways,
@@ -66,6 +73,8 @@ def couplings_of(id: str, values: Mapping[str, Any]) -> Couplings:
     """
     family, number = id.rsplit("-", 1)
     num_agents, graph = int(number), values["graph"]
+    if family == "doors":
+        return _doors(num_agents, values)
     state = NAMED_GRAPHS[graph](num_agents) if isinstance(graph, str) else [tuple(pair) for pair in graph]
     if family == "thermal":
         state = list(dict.fromkeys(state + [(j, i) for i, j in state]))
@@ -83,6 +92,32 @@ def couplings_of(id: str, values: Mapping[str, Any]) -> Couplings:
         action=None if family == "warehouse" else [],
         reward_action=[],
     )
+
+
+def _doors(num_agents: int, values: Mapping[str, Any]) -> Couplings | CouplingSequence:
+    """Rooms whose doors take turns: of each room's doors one is open at a time, for `turn` steps.
+
+    Heat passes, and a neighbour's temperature is seen, through open doors alone. With `known="union"` the couplings
+    declare every door open at all times, which is true of none but covers all.
+    """
+    names = [f"room-{i + 1}" for i in range(num_agents)]
+    graph = values["graph"]
+    doors = NAMED_GRAPHS[graph](num_agents) if isinstance(graph, str) else [tuple(pair) for pair in graph]
+    pairs = [(min(door), max(door)) for door in Couplings(names, state=doors).edges("state")]
+    turns: list[list[tuple[str, str]]] = []
+    for door in dict.fromkeys(pairs):
+        turn = next((each for each in turns if not any(set(door) & set(other) for other in each)), None)
+        if turn is None:
+            turns.append(turn := [])
+        turn.append(door)
+    entries = []
+    for turn in turns or [[]]:
+        both = [*turn, *((target, source) for source, target in turn)]
+        seen = both if values["observation"] == "graph" else []
+        entries.append(Couplings(names, state=both, observation=seen, action=[], reward_action=[]))
+    steps = range(values["horizon"])
+    sequence = CouplingSequence([entries[step // values["turn"] % len(entries)] for step in steps])
+    return sequence.union() if values["known"] == "union" else sequence
 
 
 AGENT_NAMES = {"warehouse": "warehouse", "thermal": "zone", "lq": "agent"}

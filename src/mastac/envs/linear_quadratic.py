@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from mastac.envs.base import Environment, observed_agents
 from mastac.envs.linear_system import LinearQuadraticProblem, best_structured_gain, episode_return, riccati
 from mastac.errors import UserError
-from mastac.structure import Couplings
+from mastac.structure import Couplings, steady
 
 
 def linear_quadratic(
@@ -198,7 +198,7 @@ def problem_of(env: Environment) -> LinearQuadraticProblem:
     """The matrices behind an environment made as `lq-N`."""
     if not env.id.startswith("lq-") or "seed" not in env.options:
         raise UserError(f"environment '{env.id}' is no linear-quadratic network made by name")
-    return lq_problem(env.couplings, env.options)
+    return lq_problem(steady(env.couplings), env.options)
 
 
 def lq_figures(couplings: Couplings, values: Mapping[str, Any]) -> tuple[dict[str, Any], np.ndarray]:

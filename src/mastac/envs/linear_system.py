@@ -5,7 +5,7 @@ affine policies $u = K \bar x$ need no case of their own: the last column of a g
 endless discounted episodes are in [`mastac.theory.linear_quadratic`][].
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,6 +30,8 @@ class LinearQuadraticProblem:
     - `state_owner`, `action_owner`: the agent that each entry belongs to.
     - `gain_mask`: the entries of $K$ that the agents' observations allow, without the constant column.
     - `horizon`: steps of an episode; the reward of a step is that of its state and action.
+    - `schedule`: $A$ of every step where it changes with the time; `state_matrix` is then that of the first.
+    - `gain_schedule`: `gain_mask` of every step where what is seen changes with the time.
     """
 
     state_matrix: Float[np.ndarray, "states states"]
@@ -45,6 +47,8 @@ class LinearQuadraticProblem:
     action_owner: Int[np.ndarray, " actions"]
     gain_mask: Bool[np.ndarray, "actions states"]
     horizon: int
+    schedule: Float[np.ndarray, "steps states states"] | None = None
+    gain_schedule: Bool[np.ndarray, "steps actions states"] | None = None
 
     @property
     def num_agents(self) -> int:
@@ -61,8 +65,23 @@ class LinearQuadraticProblem:
     @cached_property
     def transition(self) -> Float[np.ndarray, "states+1 states+1"]:
         """$A$ and $c$ in homogeneous coordinates."""
+        return self._homogeneous(self.state_matrix)
+
+    @cached_property
+    def transitions(self) -> Sequence[Float[np.ndarray, "states+1 states+1"]]:
+        """`transition` of every step."""
+        if self.schedule is None:
+            return [self.transition] * self.horizon
+        return [self._homogeneous(each) for each in self.schedule]
+
+    @property
+    def state_matrices(self) -> Sequence[Float[np.ndarray, "states states"]]:
+        """$A$ of every step."""
+        return [self.state_matrix] * self.horizon if self.schedule is None else list(self.schedule)
+
+    def _homogeneous(self, state_matrix: np.ndarray) -> np.ndarray:
         n = self.num_states
-        return np.block([[self.state_matrix, self.offset[:, None]], [np.zeros((1, n)), np.ones((1, 1))]])
+        return np.block([[state_matrix, self.offset[:, None]], [np.zeros((1, n)), np.ones((1, 1))]])
 
     @cached_property
     def inputs(self) -> Float[np.ndarray, "states+1 actions"]:
@@ -102,14 +121,15 @@ def episode_return(problem: LinearQuadraticProblem, gain: Float[np.ndarray, "act
     Second moments run forwards, values backwards. The gradient is zero where the observations do not allow an entry.
     """
     gain = problem.affine(gain)
-    loop = problem.transition + problem.inputs @ gain
+    driven = problem.inputs @ gain
+    loops = [transition + driven for transition in problem.transitions]
     paid = problem.action_weights.sum(0)
     cost = problem.state_cost(problem.state_weights.sum(0)) + gain.T @ (paid[:, None] * gain)
     moments = [problem.start]
-    for _ in range(problem.horizon - 1):
+    for loop in loops[:-1]:
         moments.append(loop @ moments[-1] @ loop.T + problem.noise)
     gradient, value = np.zeros_like(gain), np.zeros_like(cost)
-    for moment in reversed(moments):
+    for loop, moment in zip(reversed(loops), reversed(moments), strict=True):
         gradient -= 2 * (paid[:, None] * gain + problem.inputs.T @ value @ loop) @ moment
         value = cost + loop.T @ value @ loop
     return -float(np.sum(cost * sum(moments))), np.where(problem.free, gradient, 0.0)
@@ -120,10 +140,11 @@ def agent_returns(
 ) -> Float[np.ndarray, " agents"]:
     """Expected undiscounted return of one episode of every agent under the static `gain`."""
     gain = problem.affine(gain)
-    loop = problem.transition + problem.inputs @ gain
+    driven = problem.inputs @ gain
     moment, total = problem.start, np.zeros_like(problem.start)
-    for _ in range(problem.horizon):
+    for transition in problem.transitions:
         total = total + moment
+        loop = transition + driven
         moment = loop @ moment @ loop.T + problem.noise
     n = problem.num_states
     squares = np.diag(total)[:n] - 2 * problem.target * total[:n, n] + problem.target**2 * total[n, n]
@@ -177,10 +198,11 @@ def riccati(
     gains, values = [], [value]
     for t in reversed(range(problem.horizon)):
         spent += float(np.sum(value * problem.noise))
-        ahead = value @ problem.transition
+        transition = problem.transitions[t]
+        ahead = value @ transition
         curvature = np.diag(paid[t]) + problem.inputs.T @ value @ problem.inputs
         gain = -scipy.linalg.solve(curvature, problem.inputs.T @ ahead, assume_a="pos")
-        value = cost + problem.transition.T @ ahead + (problem.transition.T @ value @ problem.inputs) @ gain
+        value = cost + transition.T @ ahead + (transition.T @ value @ problem.inputs) @ gain
         value = (value + value.T) / 2
         gains.append(gain)
         values.append(value)

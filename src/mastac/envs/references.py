@@ -17,7 +17,7 @@ import numpy as np
 from mastac.envs.base import Reference
 from mastac.envs.graphs import couplings_of
 from mastac.envs.registry import checked_options
-from mastac.structure import Couplings
+from mastac.structure import Couplings, CouplingSequence, steady
 
 FILE = Path(__file__).with_name("data") / "references.json"
 
@@ -36,7 +36,7 @@ MOST_AGENTS = 400
 """Above this number of agents the figures would take minutes; there are none."""
 
 
-def reference(id: str, couplings: Couplings, options: Mapping[str, Any]) -> Reference | None:
+def reference(id: str, couplings: Couplings | CouplingSequence, options: Mapping[str, Any]) -> Reference | None:
     """The reference figures of environment `id` with all its `options`, in the unit of its reported return.
 
     Stored figures are read; others are computed once in a process, within some seconds. `None` above
@@ -62,7 +62,7 @@ def stored() -> dict[str, dict[str, Any]]:
 
 
 def figures(
-    id: str, couplings: Couplings, options: Mapping[str, Any], seconds: float
+    id: str, couplings: Couplings | CouplingSequence, options: Mapping[str, Any], seconds: float
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Compute the figures of [`Reference`][] and the policy that attains the best known one.
 
@@ -73,7 +73,13 @@ def figures(
     if id.startswith("warehouse"):
         from mastac.envs.warehouse_references import warehouse_figures
 
-        found, witness = warehouse_figures(couplings, values, seconds)
+        found, witness = warehouse_figures(steady(couplings), values, seconds)
+    elif id.startswith("doors"):
+        from mastac.envs.thermal_references import building_of_doors, thermal_figures
+
+        # What the couplings declare changes nothing of what happens.
+        true = couplings_of(id, values | {"known": "schedule"})
+        found, witness = thermal_figures(true, building_of_doors(couplings.num_agents, values))
     elif id.startswith("thermal"):
         from mastac.envs.thermal_references import thermal_figures
 
@@ -81,7 +87,7 @@ def figures(
     else:
         from mastac.envs.linear_quadratic import lq_figures
 
-        found, witness = lq_figures(couplings, values)
+        found, witness = lq_figures(steady(couplings), values)
     for name in ("simple", "best_known", "bound"):
         found[name] = None if found[name] is None else found[name] + 0.0  # no -0.0
     return found, witness

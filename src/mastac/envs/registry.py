@@ -79,6 +79,21 @@ _THERMAL_OPTIONS = {
     "horizon": Option(40, "steps of an episode", count()),
 }
 
+_DOORS_OPTIONS = {
+    **{name: option for name, option in _THERMAL_OPTIONS.items() if name != "limit_kw"},
+    "strong_kw": Option(16.0, "largest power of every other room, the first among them, in kW", number(0, above=True)),
+    "weak_kw": Option(5.0, "largest power of the rooms between, in kW", number(0, above=True)),
+    "wall_resistance": Option(0.6, "resistance of an open door, in °C/kW", number(0, above=True)),
+    "graph": Option("corridor", "doors: corridor (between rooms i and i+1) or pairs", edges("corridor")),
+    "observation": Option("graph", "who is seen by whom: graph (through open doors) or none", choice("graph", "none")),
+    "turn": Option(10, "steps for which doors stay as they are", count()),
+    "known": Option(
+        "schedule",
+        "what the couplings declare: schedule, or union (every door always open)",
+        choice("schedule", "union"),
+    ),
+}
+
 _LQ_OPTIONS = {
     "seed": Option(0, "of the matrices' entries", count(0)),
     "state_size": Option(1, "entries of each agent's state; one number or one each", counts_of_agents()),
@@ -117,6 +132,13 @@ ENVIRONMENTS: dict[str, Entry] = {
             _THERMAL_OPTIONS,
             "thermal-40",
             "thermal_n",
+        ),
+        Entry(
+            "doors-N",
+            "rooms whose doors take turns, weak coolers beside strong ones: couplings that change with the time",
+            _DOORS_OPTIONS,
+            "doors-12",
+            "doors_n",
         ),
         Entry(
             "lq-N",

@@ -8,13 +8,13 @@ import numpy as np
 
 from mastac.envs.base import Environment, observed_agents
 from mastac.errors import UserError
-from mastac.structure import Couplings
+from mastac.structure import Couplings, CouplingSequence
 
 Parameter = float | Sequence[float]
 
 
 def thermal(
-    couplings: Couplings,
+    couplings: Couplings | CouplingSequence,
     limit_kw: Parameter = 10.0,
     start_variance: float = 2.5,
     capacitance: Parameter = 200.0,
@@ -36,7 +36,9 @@ def thermal(
     State: the zone's temperature in °C. Action: heating power in kW within ± `limit_kw` (scalar or one per zone).
     Observation: the temperatures of the observed zones, the own first. Reward: $-(x_i - x^*_i)^2 - \beta_i u_i^2$ at
     the time of the action. `capacitance` in kJ/°C, resistances in °C/kW (one number, or one for each pair of names),
-    `noise_variance` in kJ²/s, `start_variance` in °C². Zones that share no wall (no edge) exchange nothing.
+    `noise_variance` in kJ²/s, `start_variance` in °C². Zones that share no wall (no edge) exchange nothing. Of a
+    sequence of couplings each entry says which walls conduct in its step (doors that are open), and which zones are
+    seen; of one that is not, the own target is read.
     """
     num_agents = couplings.num_agents
 
@@ -56,7 +58,8 @@ def thermal(
             raise UserError(f"{name} of zone '{bad}' must be positive")
     if start_variance < 0 or noise_variance < 0:
         raise UserError("start_variance and noise_variance are variances; they cannot be negative")
-    graph = couplings.state.tocoo()
+    whole = couplings.union() if isinstance(couplings, CouplingSequence) else couplings
+    graph = whole.state.tocoo()
     off = graph.row != graph.col
     row, col = graph.row[off], graph.col[off]
     if isinstance(wall_resistance, dict):
@@ -82,26 +85,33 @@ def thermal(
     leak, gain = step_seconds / (nu * zeta), step_seconds / nu
     noise_sd = np.sqrt(noise_variance * step_seconds) / nu
 
-    observed = observed_agents(couplings)
+    observed = observed_agents(whole)
     obs_sizes = np.array([len(seen) for seen in observed])
     picks = np.full((num_agents, int(obs_sizes.max())), num_agents, dtype=np.int32)
     for i, seen in enumerate(observed):
         picks[i, : len(seen)] = seen
+
+    is_open, is_seen = (None, None) if whole is couplings else _schedules(couplings, row, col, picks)
 
     def reset(key):
         return start_mean + np.sqrt(start_variance) * jax.random.normal(key, (num_agents, 1))
 
     def step(state, actions, time, key):
         x, u = state[:, 0], actions[:, 0]
-        through_walls = jax.ops.segment_sum(conduct * (x[col] - x[row]), row, num_agents, indices_are_sorted=True)
+        flows = conduct * (x[col] - x[row])
+        flows = flows if is_open is None else flows * jnp.asarray(is_open)[time]
+        through_walls = jax.ops.segment_sum(flows, row, num_agents, indices_are_sorted=True)
         noise = noise_sd * jax.random.normal(key, (num_agents,))
         return (x + leak * (outside - x) + through_walls + gain * (u + heat) + noise)[:, None]
 
     def reward(state, actions, time):
         return -((state[:, 0] - goal) ** 2) - beta * actions[:, 0] ** 2
 
-    def observe(state):
+    def observe_all(state):
         return jnp.append(state[:, 0], 0.0)[picks]
+
+    def observe_open(state, time):
+        return jnp.where(jnp.asarray(is_seen)[time], observe_all(state), jnp.append(goal, 0.0)[picks])
 
     # Around the operating point: the temperatures of zones that are held, the power that holds them.
     state_spread = max(float(np.sqrt(start_variance)), 0.5)
@@ -115,7 +125,7 @@ def thermal(
         reset=reset,
         step=step,
         reward=reward,
-        observe=observe,
+        observe=observe_all if is_seen is None else observe_open,
         state_sizes=np.ones(num_agents, int),
         obs_sizes=obs_sizes,
         action_sizes=np.ones(num_agents, int),
@@ -131,3 +141,12 @@ def thermal(
         units={"state": "°C", "action": "kW", "reward": "°C²"},
         options=options or {},
     )
+
+
+def _schedules(couplings, row: np.ndarray, col: np.ndarray, picks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of every step: which walls conduct `[steps, walls]`, and which observations are made `[steps, zones, obs]`."""
+    zones = np.arange(couplings.num_agents)[:, None]
+    is_open = np.stack([np.asarray(each.state[row, col]).ravel() for each in couplings])
+    padded = [np.pad(each.observation.toarray(), ((0, 0), (0, 1))) for each in couplings]
+    # Padding is read as it is at any time.
+    return is_open.astype(np.float32), np.stack([each[zones, picks] for each in padded]) | (picks == len(zones))

@@ -14,11 +14,21 @@ from mastac.envs.linear_system import (
     episode_return,
     riccati,
 )
-from mastac.structure import Couplings
+from mastac.structure import Couplings, CouplingSequence
 
 
-def thermal_problem(couplings: Couplings, values: dict[str, Any]) -> LinearQuadraticProblem:
+def thermal_problem(couplings: Couplings | CouplingSequence, values: dict[str, Any]) -> LinearQuadraticProblem:
     """The building without its actuator limits, from its couplings and its options (eq. 84)."""
+    if isinstance(couplings, CouplingSequence):
+        whole = thermal_problem(couplings.union(), values)
+        entries = {id(each): each for each in couplings}  # few of them take turns
+        built = {key: thermal_problem(each, values).state_matrix for key, each in entries.items()}
+        return dataclasses.replace(
+            whole,
+            state_matrix=built[id(couplings[0])],
+            schedule=np.stack([built[id(each)] for each in couplings]),
+            gain_schedule=np.stack([each.observation.toarray() for each in couplings]),
+        )
     n = couplings.num_agents
     per_zone = {name: np.broadcast_to(np.asarray(values[name], float), n) for name in _PER_ZONE}
     nu, step = per_zone["capacitance"], values["step_seconds"]
@@ -50,6 +60,12 @@ def thermal_problem(couplings: Couplings, values: dict[str, Any]) -> LinearQuadr
     )
 
 
+def building_of_doors(num_agents: int, options: dict[str, Any]) -> dict[str, Any]:
+    """The options of rooms with doors as those of a building: the limits of strong and weak rooms in turns."""
+    limits = [options["strong_kw"] if room % 2 == 0 else options["weak_kw"] for room in range(num_agents)]
+    return {**options, "limit_kw": limits}
+
+
 _PER_ZONE = ("capacitance", "outside_resistance", "heat_kw", "target", "control_cost")
 
 
@@ -63,17 +79,17 @@ def best_constants(
     steps, paid = problem.horizon, problem.action_weights.sum(0)
     weights = problem.state_weights.sum(0)
     # Sparse, so that large buildings stay cheap.
-    step, inputs = sp.csr_array(problem.state_matrix), sp.csr_array(problem.input_matrix)
-    transposed, inputs_transposed = sp.csr_array(step.T), sp.csr_array(inputs.T)
+    ahead_by, inputs = _sparse(problem), sp.csr_array(problem.input_matrix)
+    back_by, inputs_transposed = [sp.csr_array(step.T) for step in ahead_by], sp.csr_array(inputs.T)
 
     def loss(u: np.ndarray) -> tuple[float, np.ndarray]:
         path = [problem.start_mean]
-        for _ in range(steps - 1):
+        for step in ahead_by[:-1]:
             path.append(step @ path[-1] + inputs @ u + problem.offset)
         errors = [weights * (x - problem.target) for x in path]
         total = sum(float(error @ (x - problem.target)) for error, x in zip(errors, path, strict=True))
         gradient, ahead = 2 * steps * paid * u, np.zeros_like(weights)
-        for error in reversed(errors):
+        for error, transposed in zip(reversed(errors), reversed(back_by), strict=True):
             gradient = gradient + inputs_transposed @ ahead
             ahead = 2 * error + transposed @ ahead
         return total + steps * float(paid @ u**2), gradient
@@ -82,6 +98,13 @@ def best_constants(
     options = {"maxiter": 1000, "ftol": 1e-15, "gtol": 1e-9}
     start = np.zeros(problem.num_actions)
     return scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+
+
+def _sparse(problem: LinearQuadraticProblem) -> list[sp.csr_array]:
+    """The state matrix of every step; one object where it stays the same."""
+    if problem.schedule is None:
+        return [sp.csr_array(problem.state_matrix)] * problem.horizon
+    return [sp.csr_array(each) for each in problem.schedule]
 
 
 class SampledBuilding:
@@ -96,11 +119,16 @@ class SampledBuilding:
         self.start = problem.start_mean + np.concatenate([start, -start])
         self.noise = np.concatenate([noise, -noise], 1)
         self.problem, self.limit = problem, limit
-        self.step = sp.csr_array(problem.state_matrix)
-        self.transposed = sp.csr_array(problem.state_matrix.T)
+        self.steps = _sparse(problem)
+        self.transposed = [sp.csr_array(step.T) for step in self.steps]
         self.gain = np.diag(problem.input_matrix)
         rows, columns = np.nonzero(problem.gain_mask)
         self.entries = (rows, columns)
+        # What is seen of each entry at each step.
+        seen = (
+            np.ones((problem.horizon, 1)) if problem.gain_schedule is None else problem.gain_schedule[:, rows, columns]
+        )
+        self.seen = seen.astype(float)
         self.sums = sp.csr_array((np.ones(len(rows)), (rows, np.arange(len(rows)))), shape=(n, len(rows)))
 
     def returns(self, entries: np.ndarray) -> Float[np.ndarray, "episodes agents"]:
@@ -110,14 +138,14 @@ class SampledBuilding:
     def _simulate(self, entries: np.ndarray) -> tuple[np.ndarray, list, list]:
         n = self.problem.num_states
         weights, paid = self.problem.state_weights.sum(0), self.problem.action_weights.sum(0)
-        gains = sp.csr_array((entries[:-n], self.entries), shape=(n, n))
         x, total, path, actions = self.start, np.zeros_like(self.start), [], []
-        for noise in self.noise:
+        for noise, step, seen in zip(self.noise, self.steps, self.seen, strict=True):
+            gains = sp.csr_array((entries[:-n] * seen, self.entries), shape=(n, n))
             u = self.limit * np.tanh((gains @ (x - self.problem.target).T).T + entries[-n:])
             total = total - weights * (x - self.problem.target) ** 2 - paid * u**2
             path.append(x)
             actions.append(u)
-            x = (self.step @ x.T).T + self.gain * u + self.problem.offset + noise
+            x = (step @ x.T).T + self.gain * u + self.problem.offset + noise
         return total, path, actions
 
     def loss(self, entries: np.ndarray) -> tuple[float, np.ndarray]:
@@ -125,15 +153,16 @@ class SampledBuilding:
         n = self.problem.num_states
         rows, columns = self.entries
         weights, paid = self.problem.state_weights.sum(0), self.problem.action_weights.sum(0)
-        gains = sp.csr_array((entries[:-n], self.entries), shape=(n, n))
         total, path, actions = self._simulate(entries)
         ahead, by_gain, by_constant = np.zeros_like(path[0]), np.zeros(len(rows)), np.zeros(n)
-        for x, u in zip(reversed(path), reversed(actions), strict=True):
+        steps = zip(path, actions, self.transposed, self.seen, strict=True)
+        for x, u, transposed, seen in reversed(list(steps)):
+            gains = sp.csr_array((entries[:-n] * seen, self.entries), shape=(n, n))
             error = x - self.problem.target
             before = (2 * paid * u + self.gain * ahead) * (self.limit - u**2 / self.limit)
             by_constant += before.sum(0)
-            by_gain += np.einsum("ek,ek->k", before[:, rows], error[:, columns])
-            ahead = 2 * weights * error + (self.transposed @ ahead.T).T + (gains.T @ before.T).T
+            by_gain += seen * np.einsum("ek,ek->k", before[:, rows], error[:, columns])
+            ahead = 2 * weights * error + (transposed @ ahead.T).T + (gains.T @ before.T).T
         size = total.size
         return -float(total.sum()) / size, np.concatenate([by_gain, by_constant]) / size
 
@@ -184,7 +213,7 @@ def saturated_bound(problem: LinearQuadraticProblem, limit: np.ndarray, iteratio
         slack, moment = np.empty((steps, n)), problem.start
         for t, gain in enumerate(gains):
             slack[t] = limit**2 - np.einsum("ij,jk,ik->i", gain, moment, gain)
-            loop = problem.transition + problem.inputs @ gain
+            loop = problem.transitions[t] + problem.inputs @ gain
             moment = loop @ moment @ loop.T + problem.noise
         gradient = slack.sum(1) if multipliers.size == steps else slack.ravel()
         return value + float(np.sum(extra * limit**2)), gradient
@@ -200,7 +229,9 @@ def saturated_bound(problem: LinearQuadraticProblem, limit: np.ndarray, iteratio
     return min(float(best.fun), float(loss(np.zeros(steps))[0]))
 
 
-def thermal_figures(couplings: Couplings, values: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
+def thermal_figures(
+    couplings: Couplings | CouplingSequence, values: dict[str, Any]
+) -> tuple[dict[str, Any], np.ndarray]:
     """Reference figures of a building, per zone, and the saturated policy that attains the best known one."""
     problem = thermal_problem(couplings, values)
     n = problem.num_agents
@@ -216,6 +247,9 @@ def thermal_figures(couplings: Couplings, values: dict[str, Any]) -> tuple[dict[
     constants = best_constants(problem, limit)
     simple = constant(constants)
     gained, _ = saturated_gain(problem, limit, policy, constants)
+    # A static gain may use only what is seen at all times.
+    static = problem.gain_schedule is None
+    affine = {"static affine feedback without limits": best_structured_gain(problem)[1] / n} if static else {}
     figures = {
         "simple": simple,
         "best_known": simple + (gained if gained > 1e-6 * abs(simple) else 0.0),
@@ -223,7 +257,7 @@ def thermal_figures(couplings: Couplings, values: dict[str, Any]) -> tuple[dict[
         "policies": {
             "no control": constant(np.zeros(n)),
             "static affine feedback without limits, own temperature": best_structured_gain(own)[1] / n,
-            "static affine feedback without limits": best_structured_gain(problem)[1] / n,
+            **affine,
             "full information without limits": riccati(problem)[2] / n,
         },
         "notes": NOTES,

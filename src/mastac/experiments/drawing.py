@@ -1,6 +1,7 @@
 """What all figures are drawn with: the style, curves with bands, reference lines, frames, files."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ COLORS = (
     "#000000",
 )  # Okabe and Ito: safe for all eyes
 INK, PALE = "#333333", "#8a8a8a"
+LABEL_WIDTH = 34  # characters
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 10,
@@ -126,18 +128,24 @@ def limits_of(
 def draw_references(
     axes: Axes, references: Sequence[tuple[str, float]], fontsize: float = 8.5, joint: str = " = "
 ) -> None:
-    """Thin labelled lines; equal figures share a label (names joined by `joint`), labels never touch."""
+    """Thin labelled lines; equal figures share a label (names joined by `joint`), labels never touch.
+
+    Long labels are broken into lines: they stand beside the frame, and would leave no width for it.
+    """
     low, high = axes.get_ylim()
     lines: dict[float, list[str]] = {}
     for name, value in references:
         if low <= value <= high:
             key = next((at for at in lines if abs(at - value) < 0.002 * (high - low)), value)
             lines.setdefault(key, []).append(name)
-    values, room = sorted(lines), 0.058 * (high - low) * fontsize / 8.5
-    for value, place in zip(values, spread_apart(values, room, high - room / 2), strict=True):
+    values, line = sorted(lines), 0.058 * (high - low) * fontsize / 8.5
+    whole = [f"{joint.join(lines[value])}  {short(value)}" for value in values]
+    labels = ["\n".join(textwrap.fill(part, LABEL_WIDTH) for part in label.split("\n")) for label in whole]
+    rooms = [line * (1 + 0.75 * label.count("\n")) for label in labels]
+    for value, label, place in zip(values, labels, spread_apart(values, rooms, high), strict=True):
         axes.axhline(value, color=PALE, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
         axes.annotate(
-            f"{joint.join(lines[value])}  {short(value)}",
+            label,
             xy=(1.0, value),
             xytext=(1.02, place),
             xycoords=axes.get_yaxis_transform(),
@@ -149,15 +157,15 @@ def draw_references(
         )
 
 
-def spread_apart(values: Sequence[float], room: float, high: float) -> list[float]:
-    """Places for labels of increasing `values`, `room` apart, at most `high`, close to what they name."""
+def spread_apart(values: Sequence[float], rooms: Sequence[float], high: float) -> list[float]:
+    """Middles of labels of increasing `values` that take `rooms` and end at most at `high`, close to what they name."""
     places = list(values)
     for k in range(1, len(places)):
-        places[k] = max(places[k], places[k - 1] + room)
+        places[k] = max(places[k], places[k - 1] + (rooms[k - 1] + rooms[k]) / 2)
     limit = high
     for k in range(len(places) - 1, -1, -1):
-        places[k] = min(places[k], limit)
-        limit = places[k] - room
+        places[k] = min(places[k], limit - rooms[k] / 2)
+        limit = places[k] - rooms[k] / 2
     return places
 
 

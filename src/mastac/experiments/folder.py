@@ -10,7 +10,7 @@ from typing import Any
 
 from mastac.errors import UserError
 from mastac.experiments.checkpoints import write_text
-from mastac.structure import Couplings
+from mastac.structure import Couplings, CouplingSequence
 
 METRICS = ("seed", "epoch", "env_steps", "updates", "episode_return", "critic_loss", "value", "gradient_norm")
 EVALUATION = ("seed", "epoch", "episode_return")
@@ -46,7 +46,7 @@ class RunFolder:
         if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
             raise UserError(f"--out '{self.path}' is not writable; choose a folder that you may write to")
 
-    def begin(self, config: Mapping[str, Any], couplings: Couplings) -> None:
+    def begin(self, config: Mapping[str, Any], couplings: Couplings | CouplingSequence) -> None:
         """Create the folder; `config.json` comes last, so a folder that has it can be resumed."""
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,15 @@ from mastac.agents.networks import MLP
 from mastac.learning.memory import Batch
 from mastac.learning.off_policy import update_term
 from mastac.learning.parts import LearnerState, Metrics, Parts, descended, followed
-from mastac.learning.rows import action_rows, action_units, batch_rows, critic_input, observations, rewards_of_values
+from mastac.learning.rows import (
+    action_rows,
+    action_units,
+    batch_rows,
+    critic_input,
+    observations,
+    open_at,
+    rewards_of_values,
+)
 
 
 class Advised(NamedTuple):
@@ -71,7 +79,9 @@ def coordinated_update(
     advice = advised(parts)
     now, after, discount = batch_rows(parts, batch, state.target_actors)
     one_term = update_term(parts, discount, rewards_of_values(parts, batch))
-    obs, next_obs = observations(parts.env, batch.state), observations(parts.env, batch.next_state)
+    obs, next_obs = (
+        observations(parts.env, *each) for each in ((batch.state, batch.time), (batch.next_state, batch.time + 1))
+    )
     center, scale = map(jnp.asarray, action_units(parts.env))
     act = scale.shape[1]
 
@@ -86,7 +96,10 @@ def coordinated_update(
 
         def value(critic: MLP, term: Array, columns: Array) -> Array:
             read = base[reads_actions[term]].at[columns].set(action, mode="drop")
-            return critic(jnp.concatenate([now.states[reads_states[term]], read, now.time])).mean()
+            read = jnp.concatenate([now.states[reads_states[term]], read])
+            if bucket.open is not None:
+                read = read * open_at(jnp.asarray(bucket.open)[term], now.step)
+            return critic(jnp.concatenate([read, now.time])).mean()
 
         terms = advice.terms[agent]
         values = jax.vmap(value)(member(turn.state.critics[0], terms), terms, advice.columns[agent])
@@ -101,6 +114,7 @@ def coordinated_update(
 
         old = turn.state
         reads = (reads_states[agent], reads_actions[agent])
+        reads += () if bucket.open is None else (jnp.asarray(bucket.open)[agent],)
         critic, target, critic_optimiser, loss, value = one_term(
             member(old.critics[0], agent),
             member(old.target_critics[0], agent),

@@ -11,6 +11,7 @@ from mastac.agents.actors import actors
 from mastac.agents.mixers import mixer
 from mastac.agents.networks import MLP, glorot
 from mastac.envs.base import Environment
+from mastac.errors import UserError
 from mastac.learning.coordinated import coordinated_update
 from mastac.learning.memory import Batch
 from mastac.learning.mixed import mixed_update
@@ -27,6 +28,8 @@ def learner_parts(
 
     `chunk`: how many critics go through their forward and backward pass together (0: all; see `each_member`).
     """
+    if layout.schedule is not None and not settings.finite_horizon:
+        raise UserError("critics of time-varying couplings must know the time; leave finite_horizon at true")
     # One agent after the other means picking one critic by number, which needs them all in one stack.
     max_waste = 1.0 if settings.coordinated else 0.25
     return Parts(

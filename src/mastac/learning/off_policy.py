@@ -31,15 +31,15 @@ def each_critic(
 
     Critics that all read the same share one copy instead of gathering their own.
     """
-    if bucket.is_shared:
+    if bucket.is_shared and bucket.open is None:
         inputs = [critic_input(rows, bucket.state_rows[0], bucket.action_rows[0]) for rows in sources]
         return each_member(lambda *members: function(*members, *inputs), *stacks, *more, chunk=chunk)
 
-    def gathering(reads_states: Array, reads_actions: Array, *members: Any) -> Any:
-        return function(*members, *(critic_input(rows, reads_states, reads_actions) for rows in sources))
+    def gathering(reads: tuple[Array, ...], *members: Any) -> Any:
+        return function(*members, *(critic_input(rows, *reads) for rows in sources))
 
-    reads = map(jnp.asarray, (bucket.state_rows, bucket.action_rows))
-    return each_member(gathering, *reads, *stacks, *more, chunk=chunk)
+    reads = [bucket.state_rows, bucket.action_rows, *([] if bucket.open is None else [bucket.open])]
+    return each_member(gathering, tuple(map(jnp.asarray, reads)), *stacks, *more, chunk=chunk)
 
 
 def update_term(
@@ -115,6 +115,16 @@ def slot_gradients(bucket: Bucket, policy_rows: Float[Array, "rows batch"] | Non
     return one
 
 
+def open_actions(bucket: Bucket, by_slot: bool, step: Int[Array, " batch"]) -> Float[Array, "terms ... batch"]:
+    """1 where an action is in a critic's set at the time of a sample, for all that it reads or slot by slot."""
+    assert bucket.open is not None
+    columns = bucket.open[:, :, bucket.state_rows.shape[1] :]
+    if by_slot:
+        padded = np.concatenate([columns, np.zeros_like(columns[:, :, :1])], axis=2)
+        columns = np.stack([each[:, at] for each, at in zip(padded, bucket.slot_columns, strict=True)])
+    return jnp.moveaxis(jnp.asarray(columns, jnp.float32).at[:, step].get(mode="fill", fill_value=0.0), 1, -1)
+
+
 def action_gradients(
     parts: Parts, critics: tuple[MLP, ...], rows: Rows, policy_rows: Float[Array, "rows batch"]
 ) -> Float[Array, "rows batch"]:
@@ -131,6 +141,8 @@ def action_gradients(
             slots = [jnp.asarray(bucket.slot_columns), jnp.asarray(bucket.slot_rows)]
             gradient = each_critic(one, bucket, [source], stack, chunk=parts.chunk, more=slots)
             weight, place = bucket.slot_credit[:, :, None], bucket.slot_rows
+        if bucket.open is not None:
+            gradient = gradient * open_actions(bucket, place is bucket.slot_rows, rows.step)
         weighted = gradient if (weight == 1).all() else gradient * weight[..., None]
         if (place == place[:1]).all():  # central critics: a sum, where a scatter would be slow
             weighted, place = weighted.sum(0), place[0]
@@ -164,7 +176,7 @@ def actors_after(
     """All actors one step up their gradients, their targets behind them, the optimiser, and the gradients' norms."""
 
     def step() -> tuple[MLP, MLP, Any, Float[Array, " agents"]]:
-        gradient = actor_gradient(parts, state.actors, observations(parts.env, batch.state), gradient_at)
+        gradient = actor_gradient(parts, state.actors, observations(parts.env, batch.state, batch.time), gradient_at)
         actors, optimiser_state = jax.vmap(lambda *one: descended(parts.actor_optimiser, *one))(
             state.actors, jax.tree.map(jnp.negative, gradient), state.actor_optimiser
         )

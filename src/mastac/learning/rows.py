@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from mastac.agents.networks import MLP
 from mastac.envs.base import Environment
@@ -14,11 +14,15 @@ from mastac.learning.parts import Parts
 
 
 class Rows(NamedTuple):
-    """States, actions and time, one row for each feature; the last row of states and of actions is zero."""
+    """States, actions and time, one row for each feature; the last row of states and of actions is zero.
+
+    `step` is the time as a number of steps, which chooses what critics of time-varying couplings may read.
+    """
 
     states: Float[Array, "rows batch"]
     actions: Float[Array, "rows batch"]
     time: Float[Array, "times batch"]
+    step: Int[Array, " batch"]
 
 
 def append_zeros(rows: Array) -> Array:
@@ -53,14 +57,29 @@ def time_rows(parts: Parts, time: Int[Array, " batch"]) -> Float[Array, "times b
     return (2.0 * time / parts.env.horizon - 1.0)[None, :].astype(jnp.float32)
 
 
-def observations(env: Environment, state: Float[Array, "batch agents state"]) -> Float[Array, "agents obs batch"]:
+def observations(
+    env: Environment, state: Float[Array, "batch agents state"], time: Int[Array, " batch"]
+) -> Float[Array, "agents obs batch"]:
     """What every agent sees of a batch of states."""
-    return jnp.moveaxis(jax.vmap(env.observe)(state), 0, -1)
+    return jnp.moveaxis(jax.vmap(env.observed)(state, time), 0, -1)
 
 
-def critic_input(rows: Rows, reads_states: Array, reads_actions: Array) -> Float[Array, "width batch"]:
-    """What one critic reads of a batch: the states and actions of its set, and the time."""
-    return jnp.concatenate([rows.states[reads_states], rows.actions[reads_actions], rows.time])
+def critic_input(
+    rows: Rows, reads_states: Array, reads_actions: Array, open: Array | None = None
+) -> Float[Array, "width batch"]:
+    """What one critic reads of a batch: the states and actions of its set, and the time.
+
+    `open` `[times, width]`: what is in its set at which time, the rest reads as zero; `None`: all of it always.
+    """
+    read = jnp.concatenate([rows.states[reads_states], rows.actions[reads_actions]])
+    if open is not None:
+        read = read * open_at(open, rows.step)
+    return jnp.concatenate([read, rows.time])
+
+
+def open_at(open: Bool[Array, "times width"], step: Int[Array, " batch"]) -> Float[Array, "width batch"]:
+    """1 where an input is in the set at the time of a sample, else 0. After the last step nothing more is read."""
+    return open.at[step].get(mode="fill", fill_value=False).T.astype(jnp.float32)
 
 
 def rewards_of_values(parts: Parts, batch: Batch) -> Float[Array, "values batch"]:
@@ -88,8 +107,9 @@ def batch_rows(
         states=state_rows(env, batch.state),
         actions=action_rows(env, jnp.moveaxis(batch.actions, 0, -1)),
         time=time_rows(parts, batch.time),
+        step=batch.time,
     )
-    next_obs = observations(env, batch.next_state)
+    next_obs = observations(env, batch.next_state, batch.time + 1)
     if settings.smoothing_noise > 0:
         next_actions = parts.actors.smoothed(
             target_actors, next_obs, settings.smoothing_noise, settings.smoothing_clip, key
@@ -100,6 +120,7 @@ def batch_rows(
         states=state_rows(env, batch.next_state),
         actions=action_rows(env, next_actions),
         time=time_rows(parts, batch.time + 1),
+        step=batch.time + 1,
     )
     # The end of an episode is a time limit: only critics that know the horizon may stop there.
     is_last = batch.time + 1 == env.horizon

@@ -66,7 +66,7 @@ def exploring_episode(
     def one_step(at: Array, time_and_key: tuple[Array, PRNGKeyArray]):
         time, step_key = time_and_key
         action_key, noise_key = jax.random.split(step_key)
-        actions = learner.explore(state, env.observe(at), noise, random_fraction, action_key)
+        actions = learner.explore(state, env.observed(at, time), noise, random_fraction, action_key)
         return env.step(at, actions, time, noise_key), (at, actions, env.reward(at, actions, time))
 
     times = jnp.arange(env.horizon)

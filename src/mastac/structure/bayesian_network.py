@@ -6,6 +6,7 @@ Nodes are `("s" | "a" | "z", agent, t)`: the state, the action and the reward of
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import networkx as nx
@@ -72,7 +73,7 @@ class Explanation(NamedTuple):
 
     def __str__(self) -> str:
         start = self.nodes[0][2]
-        return " -> ".join(f"{WORDS[kind]} of {name} at {_clock(time - start)}" for kind, name, time in self.nodes)
+        return " -> ".join(f"{WORDS[kind]} of {name} at {clock(time - start)}" for kind, name, time in self.nodes)
 
 
 def explain(
@@ -96,8 +97,9 @@ def explain(
         >>> explain(line, "mine", "mill") is None
         True
     """
-    name = couplings.agents[couplings.index(other)]
-    return explanations(couplings, agent, kappa, minimal, at).get(name)
+    row, column = couplings.index(agent), couplings.index(other)
+    found = _first_paths(couplings, row, kappa, minimal, at)
+    return next((_explanation(couplings, row, *each) for each in found if each[0][1] == column), None)
 
 
 def explanations(
@@ -106,21 +108,37 @@ def explanations(
     kappa: int | None = None,
     minimal: bool = True,
     at: int = 0,
+    most: int | None = None,
 ) -> dict[str, Explanation]:
-    """[`explain`][] for every member of the set of `agent`, those with the shortest paths first."""
+    """[`explain`][] for every member of the set of `agent` (the first `most`), those with the shortest paths first."""
     row = couplings.index(agent)
+    found = islice(_first_paths(couplings, row, kappa, minimal, at), most)
+    return {each.other: each for each in (_explanation(couplings, row, *path) for path in found)}
+
+
+def _first_paths(
+    couplings: Couplings | CouplingSequence, row: int, kappa: int | None, minimal: bool, at: int
+) -> Iterator[tuple[_Place, _Onward, int, int]]:
+    """For every member of a set where its path begins, how it goes on, and the times of the reward and the value."""
     kappa = None if kappa is None else checked_count("kappa", kappa)
     at = checked_count("at", at)
-    found: dict[int, Explanation] = {}
+    found: set[int] = set()
     for delay, ends, onward in _searches(couplings, row, kappa, minimal, at):
         for end in sorted(ends, key=lambda end: (onward[end][0], end[0] == "a", end[1])):
             if end[1] not in found:
-                nodes = tuple(_named_path(couplings.agents, end, onward, at + delay))
-                found[end[1]] = Explanation(couplings.agents[row], couplings.agents[end[1]], nodes, delay)
-    return {couplings.agents[other]: found[other] for other in found}
+                found.add(end[1])
+                yield end, onward, at + delay, at
 
 
-def _clock(steps: int) -> str:
+def _explanation(
+    couplings: Couplings | CouplingSequence, row: int, end: _Place, onward: _Onward, reward_time: int, at: int
+) -> Explanation:
+    nodes = tuple(_named_path(couplings.agents, end, onward, reward_time))
+    return Explanation(couplings.agents[row], couplings.agents[end[1]], nodes, reward_time - at)
+
+
+def clock(steps: int) -> str:
+    """The time so many steps after that of the value, in words."""
     return f"t+{steps}" if steps else "t"
 
 

@@ -1,38 +1,63 @@
-"""Sparse boolean matrices: product, union and transitive closure, all with sorted indices and no stored zeros."""
+"""Sparse boolean matrices: product and union, with sorted indices and no stored zeros; blocks of rows put together."""
 
 from __future__ import annotations
 
-from graphlib import TopologicalSorter
+from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
-
-from mastac.errors import UserError
 
 GROUPING_WORK = 10**7
-"""A matrix product with more terms than this first merges equal rows."""
-ENTRIES_LIMIT = 10**9
-"""Exact sets with more entries than this, some 5 GB, are refused."""
+"""A matrix product with more terms than this first merges equal rows of the right factor."""
 
 
-def product(one: csr_array, other: csr_array) -> csr_array:
-    """Boolean matrix product, indices sorted."""
-    if np.diff(other.indptr)[one.indices].sum() > GROUPING_WORK:
-        groups, kinds = _grouped_rows(other)
-        return sorted_rows(csr_array(csr_array(one @ groups) @ kinds))
-    return sorted_rows(csr_array(one @ other))
+class Factor:
+    """A matrix by which many others are multiplied from the right."""
+
+    def __init__(self, matrix: csr_array) -> None:
+        self.matrix = matrix
+        self.lengths = np.diff(matrix.indptr)
+        self.is_identity = len(self.lengths) == matrix.nnz and np.array_equal(matrix.indices, np.arange(matrix.nnz))
+
+    def terms(self, left: csr_array) -> int:
+        """How many products of entries `left` times this matrix sums: its work, and a bound of its entries."""
+        return left.nnz if self.is_identity else int(self.lengths[left.indices].sum(dtype=np.int64))
+
+    def after(self, left: csr_array) -> csr_array:
+        """The boolean product of `left` with this matrix; indices are not sorted."""
+        if self.is_identity:
+            return left
+        if self.terms(left) > GROUPING_WORK and len(self._grouped[1].indptr) <= len(self.lengths):
+            groups, kinds = self._grouped
+            return csr_array(csr_array(left @ groups) @ kinds)
+        return csr_array(left @ self.matrix)
+
+    @cached_property
+    def _grouped(self) -> tuple[csr_array, csr_array]:
+        return grouped_rows(self.matrix)
 
 
-def _grouped_rows(matrix: csr_array) -> tuple[csr_array, csr_array]:
+def grouped_rows(matrix: csr_array) -> tuple[csr_array, csr_array]:
     """`matrix` as (which kind each row is) times (the distinct rows): dense couplings have few kinds of rows."""
     kinds: dict[bytes, int] = {}
     ends = matrix.indptr
     rows = [matrix.indices[ends[row] : ends[row + 1]].tobytes() for row in range(len(ends) - 1)]
     kind = np.array([kinds.setdefault(row, len(kinds)) for row in rows])
     _, first = np.unique(kind, return_index=True)
-    groups = csr_array((np.ones(len(kind), bool), kind, np.arange(len(kind) + 1)), shape=(len(kind), len(kinds)))
-    return groups, csr_array(matrix[first])
+    return one_each(kind, len(kinds)), csr_array(matrix[first])
+
+
+def one_each(columns: np.ndarray, size: int) -> csr_array:
+    """The matrix whose row `i` has one entry, in the column `columns[i]`, of `size` columns."""
+    number = len(columns)
+    index = np.asarray(columns, np.int32)
+    return csr_array((np.ones(number, bool), index, np.arange(number + 1, dtype=np.int32)), shape=(number, size))
+
+
+def product(one: csr_array, other: csr_array) -> csr_array:
+    """Boolean matrix product, indices sorted."""
+    return sorted_rows(Factor(other).after(one))
 
 
 def union(one: csr_array, other: csr_array) -> csr_array:
@@ -46,26 +71,22 @@ def sorted_rows(matrix: csr_array) -> csr_array:
     return matrix
 
 
-def product_with_closure(start: csr_array, step: csr_array) -> csr_array:
-    """`start` times the transitive closure of `step`, by strongly connected components.
+def row_of_entry(matrix: csr_array) -> np.ndarray:
+    """The row of each stored entry."""
+    lengths = np.diff(matrix.indptr)
+    return np.repeat(np.arange(len(lengths), dtype=matrix.indices.dtype), lengths)
 
-    Agents that reach each other reach the same, so the closure is taken on the graph of components, which
-    has no cycles. The work is that of writing the answer.
-    """
-    number, labels = connected_components(step.astype(np.int8), directed=True, connection="strong")
-    size = len(start.indptr) - 1
-    belongs = csr_array((np.ones(size, bool), labels, np.arange(size + 1)), shape=(size, number))
-    folded = product(product(csr_array(belongs.T), step), belongs)
-    below = [folded.indices[folded.indptr[c] : folded.indptr[c + 1]] for c in range(number)]
-    closure: list[np.ndarray] = [np.empty(0, folded.indices.dtype)] * number
-    for c in TopologicalSorter({c: [int(d) for d in below[c] if d != c] for c in range(number)}).static_order():
-        closure[c] = np.unique(np.concatenate([[c], *(closure[d] for d in below[c] if d != c)]))
-    indptr = np.concatenate([[0], np.cumsum([len(each) for each in closure])])
-    closed = csr_array((np.ones(indptr[-1], bool), np.concatenate(closure), indptr), shape=(number, number))
-    reached = product(product(start, belongs), closed)
-    entries = int((reached @ np.bincount(labels)).sum())
-    if entries > ENTRIES_LIMIT:
-        raise UserError(
-            f"the exact sets of these {size} agents have {entries:.1e} entries, too many to hold; give a kappa"
-        )
-    return product(reached, csr_array(belongs.T))
+
+def stacked(blocks: Sequence[csr_array], size: int) -> csr_array:
+    """Blocks of rows, one below the other, as one boolean matrix of `size` columns."""
+    if len(blocks) == 1:
+        return blocks[0]
+    counts = np.concatenate([np.diff(block.indptr) for block in blocks])
+    indices = np.concatenate([block.indices for block in blocks])
+    return csr_array((np.ones(len(indices), bool), indices, ends_of(counts)), shape=(len(counts), size))
+
+
+def ends_of(counts: np.ndarray) -> np.ndarray:
+    """The ends of rows with so many entries, as narrow as they fit: wide ones would widen the columns beside them."""
+    ends = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+    return ends.astype(np.int32) if ends[-1] < 2**31 else ends

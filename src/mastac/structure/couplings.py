@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, issparse
 
 from mastac.errors import UserError, unknown
 from mastac.structure.edges import Edges, edge_matrix, named, same_matrix
@@ -68,16 +69,17 @@ class Couplings:
         action: Edges | None = None,
         reward_action: Edges | None = None,
     ) -> None:
-        names, places = named(agents)
-        object.__setattr__(self, "agents", names)
-        graphs = {"state": state, "observation": observation, "reward": reward}
-        for graph, edges in graphs.items():
-            object.__setattr__(self, graph, edge_matrix(edges, graph, names, places))
+        names = named(agents)
+        object.__setattr__(self, "agents", names.names)
+        for graph, edges in {"state": state, "observation": observation, "reward": reward}.items():
+            # One matrix given for several graphs is read once.
+            read = graph == "observation" and edges is state and issparse(edges)
+            object.__setattr__(self, graph, self.state if read else edge_matrix(edges, graph, names))
         for graph, edges, default in (("action", action, self.state), ("reward_action", reward_action, self.reward)):
-            matrix = default if edges is None else edge_matrix(edges, graph, names, places)
+            matrix = default if edges is None else edge_matrix(edges, graph, names)
             # One object where the graphs agree, so that "the same?" costs nothing later.
             object.__setattr__(self, graph, default if same_matrix(matrix, default) else matrix)
-        object.__setattr__(self, "_places", {name: place for place, name in enumerate(names)})
+        object.__setattr__(self, "_names", names)
 
     @property
     def num_agents(self) -> int:
@@ -90,10 +92,18 @@ class Couplings:
             if isinstance(name, Integral) and not isinstance(name, bool) and 0 <= int(name) < self.num_agents:
                 return int(name)
             raise UserError(f"there is no agent number {name}: agents are numbered 0 to {self.num_agents - 1}")
-        places: dict[str, int] = self.__dict__["_places"]
+        places = self.__dict__["_names"].places
         if name not in places:
             raise unknown("agent", str(name), self.agents)
         return places[name]
+
+    def with_graphs(self, **graphs: csr_array) -> Couplings:
+        """The same agents with other matrices, row depends on column, for some graphs; the others stay."""
+        matrices = {graph: getattr(self, graph) for graph in GRAPHS} | graphs
+        changed = Couplings(self.num_agents, **{graph: csr_array(matrix.T) for graph, matrix in matrices.items()})
+        object.__setattr__(changed, "agents", self.agents)
+        object.__setattr__(changed, "_names", self.__dict__["_names"])
+        return changed
 
     def edges(self, graph: str) -> list[tuple[str, str]]:
         """The edges (source, target) of a graph by name, self-loops left out, sorted by agent."""
@@ -194,6 +204,67 @@ class CouplingSequence(Sequence[Couplings]):
         """The row of an agent, by name."""
         return self.entries[0].index(name)
 
+    @cached_property
+    def kinds(self) -> tuple[int, ...]:
+        """For each time the first time with equal couplings: what is computed for one holds for the other."""
+        first: dict[Couplings, int] = {}
+        places = {id(entry): time for time, entry in reversed(list(enumerate(self.entries)))}
+        # Hashing reads whole matrices, so the same object is looked at once.
+        known = {place: first.setdefault(self.entries[place], place) for place in sorted(set(places.values()))}
+        return tuple(known[places[id(entry)]] for entry in self.entries)
+
+    def union(self) -> Couplings:
+        """Couplings with every edge that is there at some time: what is exact at all times without telling the time."""
+        found = self.entries[0]
+        for entry in dict.fromkeys(self.entries[kind] for kind in self.kinds[1:]):
+            found = found.with_graphs(**{graph: getattr(found, graph) + getattr(entry, graph) for graph in GRAPHS})
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """`{"agents": [names], "sequence": [graphs at time 0, graphs at time 1, …]}`.
+
+        Instead of graphs, a number stands for the graphs of that earlier time.
+        """
+        parts: list[Any] = [
+            kind if kind < time else {key: value for key, value in entry.to_dict().items() if key != "agents"}
+            for time, (kind, entry) in enumerate(zip(self.kinds, self.entries, strict=True))
+        ]
+        return {"agents": list(self.agents), "sequence": parts}
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """The text of [`CouplingSequence.to_dict`][], one time a line; written to `path` if one is given."""
+        data = self.to_dict()
+        agents, *times = (json.dumps(each, ensure_ascii=False) for each in (data["agents"], *data["sequence"]))
+        text = f'{{\n  "agents": {agents},\n  "sequence": [\n    ' + ",\n    ".join(times) + "\n  ]\n}\n"
+        if path is not None:
+            Path(path).write_text(text, encoding="utf-8")
+        return text
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], source: str = "couplings") -> CouplingSequence:
+        """The inverse of [`CouplingSequence.to_dict`][]; `source` (a file, say) opens the message of an error."""
+        if (
+            not isinstance(data, Mapping)
+            or set(data) != {"agents", "sequence"}
+            or not isinstance(data["sequence"], list)
+        ):
+            raise UserError(f"{source}: a sequence of couplings is an object with the keys agents and sequence, a list")
+        entries: list[Couplings] = []
+        for time, part in enumerate(data["sequence"]):
+            where = f"{source}, time {time}"
+            if isinstance(part, int) and not isinstance(part, bool):
+                if not 0 <= part < time:
+                    raise UserError(f"{where}: {part} is no earlier time; a number stands for the graphs of that time")
+                entries.append(entries[part])
+            elif not isinstance(part, Mapping) or "agents" in part:
+                raise UserError(f"{where}: expected an object of graphs or the number of an earlier time")
+            else:
+                entries.append(Couplings.from_dict({"agents": data["agents"], **part}, where))
+        try:
+            return cls(entries)
+        except UserError as error:
+            raise UserError(f"{source}: {error}") from error
+
     def __len__(self) -> int:
         return len(self.entries)
 
@@ -202,6 +273,13 @@ class CouplingSequence(Sequence[Couplings]):
 
     def __repr__(self) -> str:
         return f"CouplingSequence({len(self)} entries, t = 0 … {self.horizon}; {self.entries[0]!r} at t = 0)"
+
+
+def steady(couplings: Couplings | CouplingSequence) -> Couplings:
+    """The couplings, for what is only defined where they stay the same; `UserError` for a sequence."""
+    if isinstance(couplings, CouplingSequence):
+        raise UserError("these couplings change with the time; take one entry of the sequence, or its union()")
+    return couplings
 
 
 def _difference(agents: tuple[str, ...], expected: tuple[str, ...]) -> str:

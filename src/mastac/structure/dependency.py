@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Integral
 
@@ -10,27 +10,44 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from mastac.errors import UserError
-from mastac.structure.boolean import product, product_with_closure, sorted_rows, union
+from mastac.structure.backward import Backward, check_product
+from mastac.structure.boolean import Factor, sorted_rows, union
+from mastac.structure.components import ExactSets
 from mastac.structure.couplings import Couplings, CouplingSequence
-from mastac.structure.windows import first_windows, reward_needs, same_sets, step_needs
+from mastac.structure.memory import SAMPLE, Estimate, check_fits
+from mastac.structure.windows import by_products, by_search, plan
 
 
 @dataclass(frozen=True, eq=False)
 class Dependency:
     r"""The value dependency sets of all agents; in every matrix row depends on column.
 
+    - `couplings`, `kappa`, `at`, `minimal`: what they were computed from.
     - `states`: whose states the row agent's local value $Q_i$ depends on.
     - `actions`: whose actions it depends on.
     - `agents`: their union.
-    - `couplings`, `kappa`, `at`, `minimal`: what they were computed from.
+
+    Exact sets of couplings that stay the same are held as components; their matrices are written when first asked for,
+    and refused with a [`mastac.errors.UserError`][] that gives their size where the memory does not hold them.
+    `members`, and for all agents `sizes` and `moved_sizes`, do without the matrices.
     """
 
-    states: csr_array
-    actions: csr_array
     couplings: Couplings | CouplingSequence
     kappa: int | None
     at: int
     minimal: bool
+    found: tuple[csr_array, csr_array] | ExactSets = field(repr=False)
+    """The sets of states and actions, or the components that stand for both."""
+
+    @cached_property
+    def states(self) -> csr_array:
+        """Whose states the row agent's local value depends on."""
+        return self.found.matrix() if isinstance(self.found, ExactSets) else self.found[0]
+
+    @property
+    def actions(self) -> csr_array:
+        """Whose actions the row agent's local value depends on."""
+        return self.states if isinstance(self.found, ExactSets) else self.found[1]
 
     @cached_property
     def agents(self) -> csr_array:
@@ -40,15 +57,42 @@ class Dependency:
     def members(self, agent: str | int) -> tuple[str, ...]:
         """The names in the set of one agent."""
         row = self.couplings.index(agent)
-        found = self.agents.indices[self.agents.indptr[row] : self.agents.indptr[row + 1]]
+        if isinstance(self.found, ExactSets) and "states" not in self.__dict__:
+            found = self.found.members(row)
+        else:
+            found = self.agents.indices[self.agents.indptr[row] : self.agents.indptr[row + 1]]
         return tuple(self.couplings.agents[column] for column in found)
 
+    def sizes(self) -> np.ndarray:
+        """How many agents each agent's value depends on, `[agents]`.
+
+        **Raises:**
+
+        - [`mastac.errors.UserError`][] if the memory does not hold which components reach which.
+        """
+        return self.found.sums() if isinstance(self.found, ExactSets) else np.diff(self.agents.indptr)
+
+    def moved_sizes(self) -> np.ndarray:
+        """How many agents' values move when an agent acts otherwise, `[agents]`. Raises as `sizes`."""
+        if isinstance(self.found, ExactSets):
+            return self.found.moved()
+        return np.bincount(self.actions.indices, minlength=self.couplings.num_agents)
+
+    def input_sizes(self, states: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """How many numbers each agent's value depends on, given those of each state and action. Raises as `sizes`."""
+        if isinstance(self.found, ExactSets):
+            return self.found.sums(states + actions).astype(np.int64)
+        return self.states @ states + self.actions @ actions
+
     def __repr__(self) -> str:
-        sizes = np.diff(self.agents.indptr)
-        return (
-            f"Dependency(kappa={self.kappa}, at={self.at}, minimal={self.minimal}; sets of {len(sizes)} agents: "
-            f"smallest {sizes.min()}, median {np.median(sizes):g}, largest {sizes.max()})"
-        )
+        about = f"Dependency(kappa={self.kappa}, at={self.at}, minimal={self.minimal}; sets of"
+        number = self.couplings.num_agents
+        if isinstance(self.found, ExactSets):
+            counts = self.found.counts
+            return f"{about} {number} agents in {len(counts)} components, the largest of {counts.max()})"
+        sizes = self.sizes()
+        spread = f"smallest {sizes.min()}, median {np.median(sizes):g}, largest {sizes.max()}"
+        return f"{about} {number} agents: {spread})"
 
 
 def value_dependency(
@@ -74,7 +118,8 @@ def value_dependency(
 
     **Raises:**
 
-    - [`mastac.errors.UserError`][] if `kappa` or `at` is negative or no integer, or `at` is past the end.
+    - [`mastac.errors.UserError`][] if `kappa` or `at` is negative or no integer, or `at` is past the end, or the
+        memory does not hold the sets (see [`estimate`][mastac.structure.estimate]).
 
     !!! example "Three in a row, each fed by the one before it"
 
@@ -91,13 +136,28 @@ def value_dependency(
     kappa = None if kappa is None else checked_count("kappa", kappa)
     at = checked_count("at", at)
     if isinstance(couplings, CouplingSequence):
-        states, actions = _over_sequence(couplings, kappa, at, minimal)
-    elif kappa is None or kappa >= couplings.num_agents:  # no path is longer
-        states, actions = _without_end(couplings, minimal)
-    else:
-        states, actions = (_pattern(each) for each in first_windows(couplings, minimal, kappa))
-        actions = states if same_sets(couplings, minimal) else actions
-    return Dependency(states, actions, couplings, kappa, at, minimal)
+        if at > couplings.horizon:
+            end = couplings.horizon
+            raise UserError(f"at = {at} is past the end of the coupling sequence, whose last time is {end}")
+        return Dependency(couplings, kappa, at, minimal, Backward(couplings, minimal).window(at, kappa))
+    if _is_exact(couplings, kappa):
+        return Dependency(couplings, kappa, at, minimal, ExactSets(couplings))
+    assert kappa is not None
+    return Dependency(couplings, kappa, at, minimal, _windowed(couplings, kappa, minimal))
+
+
+def value_dependencies(
+    sequence: CouplingSequence, kappa: int | None = None, minimal: bool = True
+) -> tuple[Dependency, ...]:
+    """The sets of every time of a sequence, as [`value_dependency`][] gives them one by one.
+
+    All windows that reach the end of the sequence, so all of them for `kappa = None`, share one pass backward in
+    time; windows over equal couplings (a schedule that repeats, the times without a failure) share their matrices.
+    """
+    kappa = None if kappa is None else checked_count("kappa", kappa)
+    backward = Backward(sequence, minimal)
+    found = [backward.window(at, kappa) for at in range(sequence.horizon, -1, -1)]
+    return tuple(Dependency(sequence, kappa, at, minimal, sets) for at, sets in enumerate(reversed(found)))
 
 
 def gradient_dependency(dependency: Dependency) -> csr_array:
@@ -109,49 +169,60 @@ def gradient_dependency(dependency: Dependency) -> csr_array:
 
 
 def aggregate_dependency(dependency: Dependency) -> csr_array:
-    r"""$\mathcal{I}_{\hat Q}$: row `i` marks what $\hat Q_i$, the sum of the values that `i` moves, depends on."""
-    return product(gradient_dependency(dependency), dependency.agents)
+    r"""$\mathcal{I}_{\hat Q}$: row `i` marks what $\hat Q_i$, the sum of the values that `i` moves, depends on.
+
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] if the memory does not hold it.
+    """
+    gradient, agents = gradient_dependency(dependency), Factor(dependency.agents)
+    check_product(gradient, agents.after, agents.terms(gradient))
+    return sorted_rows(agents.after(gradient))
 
 
-def checked_count(name: str, value: object) -> int:
+def estimate(couplings: Couplings, kappa: int | None = None, minimal: bool = True) -> Estimate:
+    """The size of the sets before they are found, and the way that will find them.
+
+    Up to 1024 agents, the same ones at every call, stand for all where there are more; the standard error says how far
+    that may be off. Windows count the entries of `states` and, where these differ, of `actions`.
+
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] if `kappa` is negative or no integer.
+
+    !!! example
+
+        >>> from mastac.structure import ring
+        >>> print(estimate(ring(100_000), kappa=2))
+        900000 entries, 4.5 MB
+    """
+    kappa = None if kappa is None else checked_count("kappa", kappa)
+    if _is_exact(couplings, kappa):
+        return ExactSets(couplings).estimate
+    assert kappa is not None
+    return plan(couplings, minimal, kappa)[0]
+
+
+def checked_count(name: str, value: object, optional: bool = True) -> int:
     """`value` as an int, if it is an integer of at least 0."""
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise UserError(f"{name} must be an integer of at least 0 or left out, got {value!r}")
+        raise UserError(f"{name} must be an integer of at least 0{' or left out' * optional}, got {value!r}")
     if value < 0:
         raise UserError(f"{name} must be at least 0, got {value}")
     return int(value)
 
 
-def _pattern(levels: csr_array) -> csr_array:
-    return csr_array((np.ones(levels.nnz, bool), levels.indices, levels.indptr), shape=levels.shape)
+def _is_exact(couplings: Couplings, kappa: int | None) -> bool:
+    return kappa is None or kappa >= couplings.num_agents  # no path is longer
 
 
-def _over_sequence(
-    sequence: CouplingSequence, kappa: int | None, at: int, minimal: bool
-) -> tuple[csr_array, csr_array]:
-    """The recursion of [`value_dependency`][], from the end of the window back to `at`."""
-    if at > sequence.horizon:
-        raise UserError(f"at = {at} is past the end of the coupling sequence, whose last time is {sequence.horizon}")
-    end = sequence.horizon if kappa is None else min(at + kappa, sequence.horizon)
-    later: csr_array | None = None
-    for time in range(end, at if minimal else at - 1, -1):
-        now = sequence[time]
-        needs = reward_needs(now)
-        later = needs if later is None else union(needs, product(later, step_needs(now)))
-    if not minimal:
-        assert later is not None  # the loop has run for `at`
-        return later, later
-    now = sequence[at]
-    states, actions = now.reward, now.reward_action
-    if later is not None:
-        states, actions = union(now.reward, product(later, now.state)), union(actions, product(later, now.action))
-    return (states, states) if same_sets(now, minimal) else (states, actions)
-
-
-def _without_end(couplings: Couplings, minimal: bool) -> tuple[csr_array, csr_array]:
-    """The fixed point of the recursion: what the rewards need, closed under one step back."""
-    reached = product_with_closure(reward_needs(couplings), step_needs(couplings))
-    # The minimal set of states, R | U S, is U itself: every agent keeps its own state, and U is closed under S.
-    if same_sets(couplings, minimal):
-        return reached, reached
-    return reached, union(couplings.reward_action, product(reached, couplings.action))
+def _windowed(couplings: Couplings, kappa: int, minimal: bool) -> tuple[csr_array, csr_array]:
+    """The sets of a window, by the cheaper way; a few agents are searched without asking."""
+    if couplings.num_agents <= SAMPLE // 4:
+        return by_search(couplings, minimal, kappa)
+    expected, rows = plan(couplings, minimal, kappa)
+    what = f"the sets of these {couplings.num_agents} agents at kappa = {kappa}"
+    check_fits(what, expected, "take a smaller kappa")
+    if expected.way == "search":
+        return by_search(couplings, minimal, kappa)
+    return by_products(couplings, minimal, kappa, rows)

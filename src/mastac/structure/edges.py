@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from functools import cached_property
 from numbers import Integral
 from typing import Any
 
@@ -20,12 +21,32 @@ Edges = Any
 MOST_AGENTS = 10**7
 """More than this is a slip of the pen, answered before it fills the memory."""
 
-Place = Callable[[Any], int | None]
-"""From the end of an edge, as the user wrote it, to the agent's row; `None` if there is no such agent."""
+
+class Names:
+    """The names of agents, and from the ends of edges to rows; the tables are made when first needed."""
+
+    def __init__(self, names: tuple[str, ...], labels: list[Hashable] | None) -> None:
+        self.names = names
+        # Numbers in edges are rows, unless the agents themselves were named by numbers.
+        self.numbered = {label: place for place, label in enumerate(labels or ()) if isinstance(label, int)}
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The row of each name."""
+        return {name: place for place, name in enumerate(self.names)}
+
+    def place(self, end: Any) -> int | None:
+        """The row of an edge's end, as the user wrote it; `None` if there is no such agent."""
+        if isinstance(end, str):
+            return self.places.get(end)
+        if not isinstance(end, Integral) or isinstance(end, bool):
+            return None
+        number = int(end)
+        return self.numbered.get(number) if self.numbered else number if 0 <= number < len(self.names) else None
 
 
-def named(agents: Any) -> tuple[tuple[str, ...], Place]:
-    """The names of the agents, and a function from an edge's end to the agent's row (`None`: unknown)."""
+def named(agents: Any) -> Names:
+    """The names of the agents, checked."""
     if agents is None or isinstance(agents, bool | str | float | dict):
         raise UserError(f"agents must be a number of agents or a list of names, got {agents!r}")
     if isinstance(agents, Integral):
@@ -33,66 +54,67 @@ def named(agents: Any) -> tuple[tuple[str, ...], Place]:
             raise UserError(f"there must be at least one agent, got agents={agents}")
         if int(agents) > MOST_AGENTS:
             raise UserError(f"there can be at most {MOST_AGENTS} agents, got agents={agents}")
-        labels: list[Hashable] = [f"agent-{number}" for number in range(int(agents))]
-    else:
-        if not isinstance(agents, Iterable):
-            raise UserError(f"agents must be a number of agents or a list of names, got {agents!r}")
-        labels = [label.item() if isinstance(label, np.generic) else label for label in agents]
+        return Names(tuple([f"agent-{number}" for number in range(int(agents))]), None)
+    if not isinstance(agents, Iterable):
+        raise UserError(f"agents must be a number of agents or a list of names, got {agents!r}")
+    labels: list[Hashable] = [label.item() if isinstance(label, np.generic) else label for label in agents]
     if not labels:
         raise UserError("there must be at least one agent, got an empty list")
     for number, label in enumerate(labels):
         if isinstance(label, bool) or not isinstance(label, str | int) or not str(label).strip():
             raise UserError(f"agent number {number} is named {label!r}; a name must be text that is not empty")
-    names = tuple(str(label) for label in labels)
-    places = {name: place for place, name in enumerate(names)}
-    if len(places) < len(names):
-        repeated = next(name for place, name in enumerate(names) if places[name] != place)
+    found = Names(tuple(str(label) for label in labels), labels)
+    if len(found.places) < len(found.names):
+        repeated = next(name for place, name in enumerate(found.names) if found.places[name] != place)
         raise UserError(f"two agents are named '{repeated}'; names must differ")
-    # Numbers in edges are rows, unless the agents themselves were named by numbers.
-    by_number = {label: place for place, label in enumerate(labels) if isinstance(label, int)}
-    numbered = by_number or {place: place for place in range(len(names))}
-
-    def place(end: Any) -> int | None:
-        if isinstance(end, str):
-            return places.get(end)
-        return numbered.get(int(end)) if isinstance(end, Integral) and not isinstance(end, bool) else None
-
-    return names, place
+    return found
 
 
-def edge_matrix(edges: Edges, graph: str, names: tuple[str, ...], place: Place) -> csr_array:
+def edge_matrix(edges: Edges, graph: str, names: Names) -> csr_array:
     """Edges of any form as a matrix of bool, row depends on column, diagonal set, indices sorted."""
+    size = len(names.names)
     if isinstance(edges, np.ndarray) or sp.issparse(edges):
-        sources, targets = _fromedge_matrix(edges, graph, len(names))
+        transposed = _from_matrix(edges, graph, size)
     else:
-        sources, targets = _from_pairs(edges, graph, names, place)
-    own = np.arange(len(names))
-    rows, columns = np.concatenate([targets, own]), np.concatenate([sources, own])
-    matrix = csr_array((np.ones(len(rows), bool), (rows, columns)), shape=(len(names), len(names)))
-    matrix.sum_duplicates()
+        sources, targets = _from_pairs(edges, graph, names)
+        transposed = csr_array((np.ones(len(sources), bool), (targets, sources)), shape=(size, size))
+        transposed.sum_duplicates()
+    matrix = csr_array(transposed + sp.eye_array(size, dtype=bool, format="csr"))
     matrix.sort_indices()
     return matrix
 
 
-def _fromedge_matrix(matrix: Any, graph: str, num_agents: int) -> tuple[np.ndarray, np.ndarray]:
+def _from_matrix(matrix: Any, graph: str, num_agents: int) -> csr_array:
+    """A matrix [source, target] of 0 and 1 as a canonical one of bool, [target, source]."""
     if matrix.shape != (num_agents, num_agents):
         raise UserError(
             f"the matrix of the {graph} graph has shape {tuple(matrix.shape)}, expected ({num_agents}, {num_agents}) "
             "for [source, target]; pairs are given as a list of tuples"
         )
-    coo = sp.coo_array(matrix)
-    values = coo.data
-    if values.dtype.kind not in "biuf" or not np.isin(values, (0, 1)).all():
-        wrong = values.flat[0] if values.dtype.kind not in "biuf" else values[~np.isin(values, (0, 1))][0]
+    compressed = sp.csc_array(matrix, copy=True)  # what follows works in place
+    values = compressed.data
+    if values.dtype != bool and (values.dtype.kind not in "biuf" or not ((values == 0) | (values == 1)).all()):
+        _refuse_entries(matrix, graph)
+    # Columns of [source, target] are the rows of the transpose.
+    transposed = csr_array((values.astype(bool), compressed.indices, compressed.indptr), shape=(num_agents, num_agents))
+    transposed.sum_duplicates()
+    transposed.eliminate_zeros()
+    return transposed
+
+
+def _refuse_entries(matrix: Any, graph: str) -> None:
+    """Raises if an entry, as the user wrote it, is neither 0 nor 1 (the same edge given twice adds up to more)."""
+    values = sp.coo_array(matrix).data
+    wrong = values if values.dtype.kind not in "biuf" else values[~np.isin(values, (0, 1))]
+    if len(wrong):
         raise UserError(
-            f"the matrix of the {graph} graph holds {wrong}; entries must be 0 or 1 "
+            f"the matrix of the {graph} graph holds {wrong.flat[0]}; entries must be 0 or 1 "
             "(`matrix != 0` takes every non-zero weight as an edge)"
         )
-    sources, targets = coo.coords
-    return sources[values != 0].astype(np.int64), targets[values != 0].astype(np.int64)
 
 
-def _from_pairs(edges: Edges, graph: str, names: tuple[str, ...], place: Place) -> tuple[np.ndarray, np.ndarray]:
+def _from_pairs(edges: Edges, graph: str, known: Names) -> tuple[np.ndarray, np.ndarray]:
+    names, place = known.names, known.place
     if isinstance(edges, nx.Graph):
         for node in edges.nodes:
             if place(node) is None:

@@ -20,6 +20,7 @@ class Bucket(NamedTuple):
     advises: `slot_agents` `[terms, slots]`, filled with `num_agents`; `slot_columns` `[terms, slots, act]`: where in
     `action_rows` its action's entries stand, filled with the width; `slot_rows` alike: which rows of the actions these
     are; `slot_credit` `[terms, slots]`: with what weight. `fan_in`: the true number of inputs.
+    `open` `[terms, times, inputs]`: which states and actions, in this order, are in the set at which time; `None`: all.
     """
 
     terms: np.ndarray
@@ -31,6 +32,7 @@ class Bucket(NamedTuple):
     slot_rows: np.ndarray
     slot_credit: np.ndarray
     fan_in: np.ndarray
+    open: np.ndarray | None = None
 
     @property
     def is_shared(self) -> bool:
@@ -52,6 +54,8 @@ class CriticLayout:
     - `rewards`: `[values, agents]`, weight of agent `j`'s reward in value `v`.
     - `credit`: `[agents, values]`, weight of value `v` in what actor `i` climbs ($\hat Q_i$, eq. 11).
     - `mix`: `[values, terms]`, weight of term `m` in value `v`; `None` where terms are values.
+    - `schedule`: for each time which of `states` and `actions` are read then; `None` where it is all of them always.
+        An input that is not read at a time is zero to the critic, and no actor hears of its slope.
 
     **Raises:**
 
@@ -64,6 +68,7 @@ class CriticLayout:
     rewards: csr_array
     credit: csr_array
     mix: csr_array | None = None
+    schedule: tuple[tuple[csr_array, csr_array], ...] | None = None
 
     def __post_init__(self) -> None:
         num_agents = len(self.agents)
@@ -83,6 +88,12 @@ class CriticLayout:
             matrix.eliminate_zeros()
             matrix.sort_indices()
             object.__setattr__(self, name, matrix)
+        for time, entry in enumerate(self.schedule or ()):
+            for name, matrix in zip(("states", "actions"), entry, strict=True):
+                if csr_array(matrix > getattr(self, name)).nnz:
+                    raise UserError(
+                        f"the schedule of the critic layout reads {name} at time {time} that are not in {name}"
+                    )
 
     @property
     def num_agents(self) -> int:
@@ -134,12 +145,13 @@ class CriticLayout:
             slot_agents.append([j for j, _, _ in advised])
             slot_columns.append([list(range(a, b)) for _, a, b in advised])
             slot_credit.append([weight[j] for j, _, _ in advised])
+        filled_states = _filled(state_rows, self.num_agents * state_width)
         filled_actions = _filled(action_rows, self.num_agents * action_width)
         columns = _slots(slot_columns, filled_actions.shape[1], action_width)
         padded = np.concatenate([filled_actions, np.full((len(terms), 1), self.num_agents * action_width)], axis=1)
         return Bucket(
             terms=terms,
-            state_rows=_filled(state_rows, self.num_agents * state_width),
+            state_rows=filled_states,
             action_rows=filled_actions,
             credit=_filled(credit, 0.0).astype(np.float32),
             slot_agents=_filled(slot_agents, self.num_agents),
@@ -147,7 +159,20 @@ class CriticLayout:
             slot_rows=padded[np.arange(len(terms))[:, None, None], columns].astype(np.int32),
             slot_credit=_filled(slot_credit, 0.0).astype(np.float32),
             fan_in=np.array([len(s) + len(a) for s, a in zip(state_rows, action_rows, strict=True)]),
+            open=self._open(terms, (filled_states, state_width), (filled_actions, action_width)),
         )
+
+    def _open(self, terms: np.ndarray, *reads: tuple[np.ndarray, int]) -> np.ndarray | None:
+        """`Bucket.open`, from the rows that are read and how many of them an agent has, of states and of actions."""
+        if self.schedule is None:
+            return None
+        filler = np.zeros((len(terms), 1), bool)
+        parts = []
+        for place, (rows, width) in enumerate(reads):
+            agents = rows // width  # the row of zeros belongs to an agent that nobody is
+            times = [np.concatenate([each[place][terms].toarray(), filler], axis=1) for each in self.schedule]
+            parts.append(np.stack([np.take_along_axis(each, agents, axis=1) for each in times], axis=1))
+        return np.concatenate(parts, axis=2).astype(bool)
 
 
 def _slots(columns: Sequence[Sequence[Sequence[int]]], fill: int, width: int) -> np.ndarray:

@@ -6,37 +6,56 @@ from dataclasses import replace
 import numpy as np
 from scipy.sparse import csr_array, eye_array, vstack
 
-from mastac.structure.couplings import GRAPHS, Couplings
-from mastac.structure.dependency import Dependency, gradient_dependency
+from mastac.structure.couplings import GRAPHS, Couplings, CouplingSequence
+from mastac.structure.dependency import Dependency, gradient_dependency, value_dependencies, value_dependency
 from mastac.structure.layout import CriticLayout
 
 
-def structured(dependency: Dependency) -> CriticLayout:
-    """MAStAC: critic `i` reads $I_Q^i$, predicts agent `i`'s reward, and advises every agent in its set ($I_{GD}$)."""
-    num_agents = dependency.couplings.num_agents
+def at_all_times(couplings: Couplings | CouplingSequence, kappa: int | None, minimal: bool) -> tuple[Dependency, ...]:
+    """The value dependency sets of every time: one where couplings stay the same."""
+    if isinstance(couplings, CouplingSequence):
+        return value_dependencies(couplings, kappa, minimal)
+    return (value_dependency(couplings, kappa, minimal=minimal),)
+
+
+def structured(*over_time: Dependency) -> CriticLayout:
+    """MAStAC: critic `i` reads $I_Q^i$, predicts agent `i`'s reward, and advises every agent in its set ($I_{GD}$).
+
+    Of time-varying couplings the sets of all times are given: a critic has room for their union and reads at each time
+    what is in that time's set.
+    """
+    couplings = over_time[0].couplings
     return CriticLayout(
-        agents=dependency.couplings.agents,
-        states=dependency.states,
-        actions=dependency.actions,
-        rewards=csr_array(eye_array(num_agents)),
-        credit=gradient_dependency(dependency),
+        agents=couplings.agents,
+        states=_union([each.states for each in over_time]),
+        actions=_union([each.actions for each in over_time]),
+        rewards=csr_array(eye_array(couplings.num_agents)),
+        credit=_union([gradient_dependency(each) for each in over_time]),
+        schedule=tuple((each.states, each.actions) for each in over_time) if len(over_time) > 1 else None,
     )
 
 
-def undecomposed(dependency: Dependency) -> CriticLayout:
+def _union(matrices: Sequence[csr_array]) -> csr_array:
+    total = matrices[0]
+    for each in matrices[1:]:
+        total = csr_array(total + each)
+    return total
+
+
+def undecomposed(*over_time: Dependency) -> CriticLayout:
     """Critics of agents' own rewards as in [`structured`][], but each reads everything (the ablation of Section 5)."""
-    agents = dependency.couplings.agents
-    return replace(structured(dependency), states=_all_pairs(len(agents)), actions=_all_pairs(len(agents)))
+    everything = _all_pairs(over_time[0].couplings.num_agents)
+    return replace(structured(*over_time), states=everything, actions=everything, schedule=None)
 
 
-def summed(dependency: Dependency) -> CriticLayout:
+def summed(*over_time: Dependency) -> CriticLayout:
     r"""Critic `i` reads everything and predicts $\hat Q_i$ itself: the rewards of all agents that `i` moves, summed."""
-    agents = dependency.couplings.agents
+    agents = over_time[0].couplings.agents
     return CriticLayout(
         agents=agents,
         states=_all_pairs(len(agents)),
         actions=_all_pairs(len(agents)),
-        rewards=gradient_dependency(dependency),
+        rewards=_union([gradient_dependency(each) for each in over_time]),
         credit=csr_array(eye_array(len(agents))),
     )
 

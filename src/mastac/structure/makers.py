@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.sparse import csr_array
 
 from mastac.errors import UserError
 from mastac.structure.couplings import Couplings
@@ -12,35 +15,38 @@ Names = Sequence[str] | None
 
 def ring(number: int, names: Names = None) -> Couplings:
     """Each agent coupled with the next one and the last with the first: state and observation; rewards local."""
-    return _coupled(number, ((i, (i + 1) % _size(number)) for i in range(_size(number))), names)
+    agents = np.arange(_size(number))
+    return _coupled(number, agents, (agents + 1) % len(agents), names)
 
 
 def chain(number: int, names: Names = None) -> Couplings:
     """Each agent coupled with the next one: state and observation; rewards local."""
-    return _coupled(number, ((i, i + 1) for i in range(_size(number) - 1)), names)
+    agents = np.arange(_size(number))
+    return _coupled(number, agents[:-1], agents[1:], names)
 
 
 def grid(rows: int, columns: int, names: Names = None) -> Couplings:
     """Each agent coupled with those beside, above and below it, agents in order of rows; rewards local."""
-    rows, columns = _size(rows), _size(columns)
-    across = ((r * columns + c, r * columns + c + 1) for r in range(rows) for c in range(columns - 1))
-    down = ((r * columns + c, (r + 1) * columns + c) for r in range(rows - 1) for c in range(columns))
-    return _coupled(rows * columns, [*across, *down], names)
+    agents = np.arange(_size(rows) * _size(columns)).reshape(int(rows), int(columns))
+    across, down = (agents[:, :-1], agents[:, 1:]), (agents[:-1], agents[1:])
+    one, other = (np.concatenate([a.ravel(), d.ravel()]) for a, d in zip(across, down, strict=True))
+    return _coupled(agents.size, one, other, names)
 
 
 def star(number: int, names: Names = None) -> Couplings:
     """Agent 0 coupled with each other one: state and observation; rewards local."""
-    return _coupled(number, ((0, i) for i in range(1, _size(number))), names)
+    others = np.arange(1, _size(number))
+    return _coupled(number, np.zeros_like(others), others, names)
 
 
 def complete(number: int, names: Names = None) -> Couplings:
     """All agents coupled with all: state and observation; rewards local."""
-    return _coupled(number, ((i, j) for i in range(_size(number)) for j in range(i)), names)
+    return _coupled(number, *np.tril_indices(_size(number), -1), names)
 
 
 def uncoupled(number: int, names: Names = None) -> Couplings:
     """Every agent on its own."""
-    return _coupled(number, (), names)
+    return _coupled(number, np.arange(0), np.arange(0), names)
 
 
 def _size(number: int) -> int:
@@ -49,9 +55,10 @@ def _size(number: int) -> int:
     return int(number)
 
 
-def _coupled(number: int, pairs: Iterable[tuple[int, int]], names: Names) -> Couplings:
+def _coupled(number: int, one: np.ndarray, other: np.ndarray, names: Names) -> Couplings:
     size = _size(number)
     if names is not None and len(names) != size:
         raise UserError(f"there are {len(names)} names for {size} agents")
-    both = [edge for source, target in pairs for edge in ((source, target), (target, source))]
-    return Couplings(size if names is None else names, state=both, observation=both)
+    ends = (np.concatenate([one, other]).astype(np.int32), np.concatenate([other, one]).astype(np.int32))
+    edges = csr_array((np.ones(len(ends[0]), bool), ends), shape=(size, size))
+    return Couplings(size if names is None else names, state=edges, observation=edges)

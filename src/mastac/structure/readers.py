@@ -13,7 +13,7 @@ from xml.etree.ElementTree import ParseError
 import networkx as nx
 
 from mastac.errors import UserError, unknown
-from mastac.structure.couplings import GRAPHS, REQUIRED, Couplings
+from mastac.structure.couplings import GRAPHS, REQUIRED, Couplings, CouplingSequence
 
 
 def read_couplings(path: str | Path) -> Couplings:
@@ -39,18 +39,49 @@ def read_couplings(path: str | Path) -> Couplings:
     readers = {".json": _from_json, ".csv": _from_csv, ".graphml": _from_graphml}
     if path.suffix.lower() not in readers:
         raise UserError(f"{path}: couplings are read from files that end in {', '.join(readers)}")
+    return readers[path.suffix.lower()](_text(path), str(path))
+
+
+def read_sequence(path: str | Path) -> CouplingSequence:
+    """Couplings that change in time, from a file that ends in `.json`.
+
+    `{"agents": [names], "sequence": [graphs at time 0, graphs at time 1, …]}`, the graphs of a time as
+    [`read_couplings`][] reads them, or the number of an earlier time whose graphs hold again. A file of couplings that
+    stay the same is a sequence of one time.
+
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] naming the file and the time, if the file is not there, cannot be read, or does not
+        say what it should.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".json":
+        raise UserError(f"{path}: sequences of couplings are read from files that end in .json")
+    data = _json(_text(path), str(path))
+    if isinstance(data, dict) and "sequence" in data:
+        return CouplingSequence.from_dict(data, str(path))
+    return CouplingSequence([Couplings.from_dict(data, str(path))])
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such file") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: this is not text in UTF-8 (byte {error.start})") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    return readers[path.suffix.lower()](text, str(path))
 
 
 def _from_json(text: str, source: str) -> Couplings:
+    data = _json(text, source)
+    if isinstance(data, dict) and "sequence" in data:
+        raise UserError(f"{source}: these couplings change in time; read them with read_sequence")
+    return Couplings.from_dict(data, source)
+
+
+def _json(text: str, source: str) -> Any:
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
         repeated = [key for key in keys if keys.count(key) > 1]
@@ -59,14 +90,13 @@ def _from_json(text: str, source: str) -> Couplings:
         return dict(pairs)
 
     try:
-        data = json.loads(text, object_pairs_hook=once)
+        return json.loads(text, object_pairs_hook=once)
     except json.JSONDecodeError as error:
         raise UserError(
             f"{source}: not valid JSON at line {error.lineno}, column {error.colno}: {error.msg}"
         ) from error
     except RecursionError as error:
         raise UserError(f"{source}: nested too deeply for couplings") from error
-    return Couplings.from_dict(data, source)
 
 
 def _from_csv(text: str, source: str) -> Couplings:

@@ -8,17 +8,25 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
+from scipy.sparse.csgraph import breadth_first_order
 
 from mastac.errors import UserError
 from mastac.structure.bayesian_network import WORDS, explanations
 from mastac.structure.couplings import GRAPHS, Couplings
-from mastac.structure.dependency import checked_count, gradient_dependency, value_dependency
+from mastac.structure.critical_edges import edge_effects, link_effects
+from mastac.structure.dependency import Dependency, checked_count, estimate, gradient_dependency, value_dependency
+from mastac.structure.messages import messages_of, partners_of
+from mastac.structure.reasons import reason
+from mastac.structure.tallies import earlier, kappa_schedule, tally
 from mastac.structure.windows import first_windows
 
 LARGE = 4000
 """With more agents than this the table of windows stops early: the exact sets may have agents x agents entries."""
-EARLY = 16
-FIRST_WINDOWS = (0, 1, 2, 3, 4, 6)
+MOST_PATHS = 1000
+"""Of so many agents, an agent's members are then listed no further than this."""
+READS = {"states": "state", "actions": "action"}
+EARLY, EARLY_ENTRIES = (16, 12, 8, 6, 4, 3, 2, 1), 3 * 10**7
+"""It then ends with the largest of these windows whose sets have no more entries than that."""
 
 
 def graph_report(
@@ -28,6 +36,9 @@ def graph_report(
     state_sizes: Sequence[int] | np.ndarray | None = None,
     action_sizes: Sequence[int] | np.ndarray | None = None,
     hidden: Sequence[int] = (64, 64, 64),
+    why: str | int | None = None,
+    edges: bool = False,
+    messages: bool = False,
 ) -> dict[str, Any]:
     """The figures of `mastac graph`, ready for JSON.
 
@@ -37,23 +48,36 @@ def graph_report(
     - `kappa`: the window of the critics; `None` for the exact sets.
     - `agent`: whose set is listed, with a path for each member.
     - `state_sizes`, `action_sizes`: numbers of each agent's state and action; one each where not given.
-    - `hidden`: widths of the hidden layers of a critic.
+    - `hidden`: widths of the hidden layers of a critic (and of an actor, where its weights are sent).
+    - `why`: an agent of whom it is asked why it is in the set of `agent`, or is not.
+    - `edges`: whether to say what the removal of each edge would do to the sets.
+    - `messages`: whether to say who has to send what to whom.
 
     **Returns:**
 
     `num_agents`, `agents`; `graphs` (edges without self-loops, density, in-degrees); `kappa`, `exact_from` (the
     smallest kappa whose sets are exact; `None` if it is past the end of the table); `sets`; `critics` (against one
-    central critic for each agent); `windows` (the same figures for each kappa); `agent` (or `None`).
+    central critic for each agent); `windows` (the same figures for each kappa); `agent`, `why`
+    ([`reason`][mastac.structure.reason]), `edges` and `links`
+    ([`edge_effects`][mastac.structure.edge_effects]) and `messages`
+    ([`messages_of`][mastac.structure.messages.messages_of], and the `partners` of `agent`), each `None` if not wanted.
+
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] for couplings that change with the time, for an unknown agent, and for sizes that do
+        not fit the agents.
     """
     if not isinstance(couplings, Couplings):
         raise UserError(f"a graph report needs Couplings, the same at all times, got {type(couplings).__name__}")
     kappa = None if kappa is None else checked_count("kappa", kappa)
     row = None if agent is None else couplings.index(agent)
+    if why is not None and row is None:
+        raise UserError(f"whose set is meant? Give an agent beside why='{why}'")
     sizes = _Sizes(couplings, state_sizes, action_sizes, hidden)
     chosen = value_dependency(couplings, kappa)
     paper = value_dependency(couplings, kappa, minimal=False)
-    windows, exact_from = _windows(couplings, kappa, sizes)
-    inputs = chosen.states @ sizes.states + chosen.actions @ sizes.actions
+    levels, exact_from = _levels(couplings, kappa)
+    windows = _windows(couplings, levels, kappa, exact_from, sizes)
     return {
         "num_agents": couplings.num_agents,
         "agents": list(couplings.agents),
@@ -62,20 +86,24 @@ def graph_report(
         "exact_from": exact_from,
         "exact": kappa is None or (exact_from is not None and kappa >= exact_from),
         "sets": {
-            "states": _spread(np.diff(chosen.states.indptr)),
-            "actions": _spread(np.diff(chosen.actions.indptr)),
-            "agents": _spread(np.diff(chosen.agents.indptr)),
-            "paper": _spread(np.diff(paper.agents.indptr)),
-            "gradient": _spread(np.diff(gradient_dependency(chosen).indptr)),
+            "states": _spread(_size_of(chosen, "states")),
+            "actions": _spread(_size_of(chosen, "actions")),
+            "agents": _spread(chosen.sizes()),
+            "paper": _spread(paper.sizes()),
+            "gradient": _spread(chosen.moved_sizes()),
         },
         "critics": {
             "hidden": list(sizes.hidden),
             "sizes_given": state_sizes is not None or action_sizes is not None,
-            **sizes.cost(inputs),
+            **sizes.cost(chosen.input_sizes(sizes.states, sizes.actions)),
             "central": sizes.central(),
         },
         "windows": windows,
-        "agent": None if row is None else _members(couplings, row, kappa),
+        "agent": None if row is None else _members(chosen, row),
+        "why": None if row is None or why is None else reason(couplings, row, why, kappa).to_dict(),
+        "edges": edge_effects(couplings, kappa).to_dict() if edges else None,
+        "links": link_effects(couplings, kappa).to_dict() if edges else None,
+        "messages": _messages(chosen, levels, windows, row, sizes) if messages else None,
     }
 
 
@@ -142,83 +170,109 @@ def _graph(couplings: Couplings, graph: str) -> dict[str, Any]:
     }
 
 
-def _windows(couplings: Couplings, kappa: int | None, sizes: _Sizes) -> tuple[list[dict[str, Any]], int | None]:
-    """One row for each of a few kappas up to the first that is exact; and that one, if it was reached."""
+def _size_of(dependency: Dependency, kind: str) -> np.ndarray:
+    """Sizes of the sets of states or of actions; exact ones are the same, and need no matrix."""
+    return dependency.sizes() if _is_exact(dependency) else np.diff(getattr(dependency, kind).indptr)
+
+
+def _is_exact(dependency: Dependency) -> bool:
+    return dependency.kappa is None or dependency.kappa >= dependency.couplings.num_agents
+
+
+def _levels(couplings: Couplings, kappa: int | None) -> tuple[tuple[csr_array, csr_array], int | None]:
+    """The window at which each agent enters each set; and the first that is exact, if it is among them."""
     complete = couplings.num_agents <= LARGE
-    limit = None if complete else max(EARLY, kappa or 0)
-    states, actions = first_windows(couplings, limit=limit)
-    last = max(int(states.data.max()), int(actions.data.max()))
-    kappas = _schedule(last, kappa)
-    in_states, in_actions = _tally(states, sizes.states, kappas), _tally(actions, sizes.actions, kappas)
-    both = states if states is actions else _either(states, actions)
-    counts = _tally(both, np.ones(couplings.num_agents, np.int64), kappas)
-    rows = [
-        {"kappa": each, "exact": complete and each >= last, "agents": _spread(counts[:, place])}
+    levels = first_windows(couplings, limit=None if complete else max(_early(couplings), kappa or 0))
+    return levels, _last(levels) if complete else None
+
+
+def _early(couplings: Couplings) -> int:
+    """The last window of the table where agents are many."""
+    fits = (window for window in EARLY if estimate(couplings, window).entries <= EARLY_ENTRIES)
+    return next(fits, 0)
+
+
+def _last(levels: tuple[csr_array, csr_array]) -> int:
+    return max(int(each.data.max()) for each in levels)
+
+
+def _windows(
+    couplings: Couplings,
+    levels: tuple[csr_array, csr_array],
+    kappa: int | None,
+    exact_from: int | None,
+    sizes: _Sizes,
+) -> list[dict[str, Any]]:
+    """One row for each of a few kappas up to the last."""
+    states, actions = levels
+    kappas = kappa_schedule(_last(levels), kappa)
+    in_states, in_actions = tally(states, sizes.states, kappas), tally(actions, sizes.actions, kappas)
+    counts = tally(earlier(states, actions), np.ones(couplings.num_agents, np.int64), kappas)
+    return [
+        {
+            "kappa": each,
+            "exact": exact_from is not None and each >= exact_from,
+            "agents": _spread(counts[:, place]),
+        }
         | sizes.cost(in_states[:, place] + in_actions[:, place])
         for place, each in enumerate(kappas)
     ]
-    return rows, last if complete else None
 
 
-def _schedule(last: int, kappa: int | None) -> list[int]:
-    """0, 1, 2, 3, 4, 6, 8, 12, 16, 24, … below `last`, then `last`; and `kappa` if it is below."""
-    chosen = set(FIRST_WINDOWS)
-    power = 8
-    while power < last:
-        chosen |= {power, power + power // 2}
-        power *= 2
-    return sorted({each for each in chosen | {kappa if kappa is not None else last} if each < last} | {last})
+def _messages(
+    chosen: Dependency,
+    levels: tuple[csr_array, csr_array],
+    windows: list[dict[str, Any]],
+    row: int | None,
+    sizes: _Sizes,
+) -> dict[str, Any]:
+    kappas = [each["kappa"] for each in windows]
+    assert isinstance(chosen.couplings, Couplings)
+    sent = messages_of(chosen.couplings, levels, kappas, sizes.states, sizes.actions, sizes.hidden)
+    return sent | {"partners": None if row is None else partners_of(chosen, row, sizes.states, sizes.actions)}
 
 
-def _tally(levels: csr_array, weights: np.ndarray, kappas: list[int]) -> np.ndarray:
-    """For each row and kappa: the weights of the entries whose level is at most that kappa, summed."""
-    place = np.searchsorted(kappas, levels.data)
-    sums = np.bincount(_rows(levels) * len(kappas) + place, weights[levels.indices], len(weights) * len(kappas))
-    return sums.reshape(-1, len(kappas)).cumsum(axis=1).astype(np.int64)
-
-
-def _rows(matrix: csr_array) -> np.ndarray:
-    """The row of each stored entry."""
-    return np.repeat(np.arange(len(matrix.indptr) - 1, dtype=np.int64), np.diff(matrix.indptr))
-
-
-def _either(one: csr_array, other: csr_array) -> csr_array:
-    """The smaller level of two, where an entry may stand in one matrix only."""
-    size = len(one.indptr) - 1
-    keys = np.concatenate([_rows(each) * size + each.indices for each in (one, other)])
-    levels = np.concatenate([one.data, other.data])
-    order = np.lexsort((levels, keys))
-    first = order[np.concatenate([[True], np.diff(keys[order]) > 0])]
-    rows, columns = np.divmod(keys[first], size)
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=size))])
-    return csr_array((levels[first], columns, indptr), shape=(size, size))
-
-
-def _members(couplings: Couplings, row: int, kappa: int | None) -> dict[str, Any]:
-    chosen = value_dependency(couplings, kappa)
-    has = {kind: set(getattr(chosen, kind)[[row]].indices.tolist()) for kind in ("states", "actions")}
+def _members(chosen: Dependency, row: int) -> dict[str, Any]:
+    """Why each member is in the set of one agent; of a very large set the nearest ones."""
+    couplings = chosen.couplings
+    assert isinstance(couplings, Couplings)
+    exact = _is_exact(chosen)
+    reads = {} if exact else {kind: set(getattr(chosen, kind)[[row]].indices.tolist()) for kind in READS}
+    most = None if couplings.num_agents <= LARGE else MOST_PATHS
     members = [
         {
             "agent": why.other,
-            "state": couplings.index(why.other) in has["states"],
-            "action": couplings.index(why.other) in has["actions"],
+            **{word: exact or couplings.index(why.other) in reads[kind] for kind, word in READS.items()},
             "from_kappa": why.kappa,
             "path": [[WORDS[kind], name, time] for kind, name, time in why.nodes],
             "why": str(why),
         }
-        for why in explanations(couplings, row, kappa).values()
+        for why in explanations(couplings, row, chosen.kappa, most=most).values()
     ]
-    moved = gradient_dependency(chosen)[[row]].indices.tolist()
+    moved = _moved_by(couplings, row) if exact else gradient_dependency(chosen)[[row]].indices
     return {
         "name": couplings.agents[row],
-        "size": len(members),
+        "size": len(chosen.members(row)),
         "members": members,
-        "moves": [couplings.agents[other] for other in moved],
+        "moves": [couplings.agents[other] for other in moved.tolist()],
     }
 
 
+def _moved_by(couplings: Couplings, row: int) -> np.ndarray:
+    """Whose exact sets have an agent: a search from it, forward in time, in place of the matrix of all sets."""
+    step = couplings.state + couplings.action @ couplings.observation
+    reached = np.zeros(couplings.num_agents, bool)
+    reached[breadth_first_order(csr_array(step.T), row, return_predecessors=False)] = True
+    needs = couplings.reward + couplings.reward_action @ couplings.observation
+    return np.flatnonzero(needs @ reached)
+
+
 def format_report(report: Mapping[str, Any], width: int = 100, members: int = 20) -> str:
-    """The text of a [`graph_report`][]: at most `width` columns, at most `members` members of an agent's set."""
+    """The text of a [`graph_report`][]: at most `width` columns, at most `members` members of an agent's set.
+
+    Entries `influence` (a curve of rollouts) and `steps` (how many the couplings change over, of whose union the report
+    is), which `mastac graph` adds, are told, too.
+    """
     from mastac.structure.report_text import report_text
 
     return report_text(report, width, members)

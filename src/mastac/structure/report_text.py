@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -23,13 +23,23 @@ def report_text(report: Mapping[str, Any], width: int, members: int) -> str:
         console.print(table)
     console.print(_critics(report) + "\n")
     console.print(_windows(report))
+    if report.get("steps") is not None:
+        console.print(f"The couplings change over {report['steps']} steps; these are the figures of their union.\n")
     if report["agent"] is not None:
         console.print(_members(report["agent"], members, width))
+    if report["why"] is not None:
+        console.print(escape(report["why"]["text"]) + "\n")
+    if report["edges"] is not None:
+        console.print(*_edges(report), sep="\n")
+    if report["messages"] is not None:
+        console.print(*_messages(report, members), sep="\n")
+    if report.get("influence") is not None:
+        console.print(*_influence(report["influence"], report["kappa"]), sep="\n")
     lines = text.getvalue().splitlines()
     return "\n".join(line.rstrip() for line in lines).strip() + "\n"
 
 
-def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> Table:
+def _table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> Table:
     table = Table(title=title, title_justify="left", title_style="", box=box.SIMPLE, pad_edge=False)
     for place, column in enumerate(columns):
         table.add_column(column, justify="left" if place < left else "right", overflow="fold")
@@ -121,6 +131,76 @@ def _members(agent: Mapping[str, Any], most: int, width: int) -> Table:
 
 def _reads(member: Mapping[str, Any]) -> str:
     return " and ".join(kind for kind in ("state", "action") if member[kind])
+
+
+def _edges(report: Mapping[str, Any]) -> Iterator[str | Table]:
+    """Edges of one graph, and links: all edges from one agent to another at once."""
+    edges, links = report["edges"], report["links"]
+    window = "exact sets" if edges["kappa"] is None else f"kappa = {edges['kappa']}"
+    yield f"Edges whose removal, alone, shrinks the sets most ({window})"
+    if edges["sampled"] is None:
+        yield f"{edges['edges_with_effect']:,} of {_count(edges['edges'], 'edge')} would shrink a set"
+    else:
+        yield f"a sample of {_count(edges['sampled'], 'agent')}; with ±: an estimate and two standard errors"
+    yield from _effects("edge", edges)
+    if links["edges"]:
+        yield "Links, that is all edges from one agent to another, removed at once"
+        looked = links["edges"] if links["sampled"] is None else links["sampled"]
+        some = "" if links["sampled"] is None else f" of the {looked:,} that could do most,"
+        yield f"{links['edges_with_effect']:,}{some} of {_count(links['edges'], 'link')} would shrink a set"
+        yield from _effects("link", links)
+
+
+def _effects(what: str, found: Mapping[str, Any]) -> Iterator[str | Table]:
+    rows = [
+        (
+            f"{each['source']} -> {each['target']}",
+            ", ".join(graph.replace("_", " ") for graph in each["graphs"]),
+            f"{each['decrease']:,.0f}" + (f" ± {2 * each['error']:,.0f}" if each["error"] else ""),
+            _percent(each["share"]),
+        )
+        for each in found["most"]
+    ]
+    yield _table(None, (what, "graphs", "members less, in all sets", "share of all"), rows, left=2) if rows else ""
+
+
+def _messages(report: Mapping[str, Any], most: int) -> Iterator[str | Table]:
+    """What each window sends, and whom one agent exchanges what with."""
+    sent = report["messages"]
+    marks = {row["kappa"]: _mark(row, report["kappa"]) for row in report["windows"]}
+    kinds = [(f"kappa {marks[row['kappa']]}", row) for row in sent["windows"]]
+    kinds += [("central critics", sent["central_critics"]), ("central trainer", sent["central_trainer"])]
+    rows = [("running only", *_sent(sent["running"]), "", "", "")]
+    rows += [(label, *_sent(row["step"]), *_sent(row["sample"])) for label, row in kinds]
+    yield "Numbers to send: each step (what acting needs among them), and for each sample of an update"
+    yield f"(the central trainer sends {sent['central_trainer']['weights']:,} weights back when policies are renewed)"
+    yield _table(None, ("", "messages", "a step", "busiest", "messages", "a sample", "busiest"), rows)
+    if sent["partners"] is None:
+        return
+    keys = ("step_from", "step_to", "sample_from", "sample_to")
+    rows = [(each["agent"], *(f"{each[key]:,}" for key in keys)) for each in sent["partners"][:most]]
+    if len(sent["partners"]) > most:
+        rows.append((f"… and {len(sent['partners']) - most:,} more", "", "", "", "(--json lists all)"))
+    title = f"What {report['agent']['name']} exchanges with whom while training, in numbers"
+    yield _table(escape(title), ("agent", "a step from", "a step to", "a sample from", "a sample to"), rows)
+
+
+def _sent(figures: Mapping[str, int]) -> tuple[str, str, str]:
+    return tuple(f"{figures[key]:,}" for key in ("messages", "numbers", "busiest"))  # pyright: ignore[reportReturnType]
+
+
+def _influence(found: Mapping[str, Any], kappa: int | None) -> Iterator[str | Table]:
+    def share(kind: Mapping[str, Any]) -> tuple[str, str, str]:
+        if kind["mean"] is None:
+            return "none", "", ""
+        interval = f"{100 * kind['low']:.2g} to {100 * kind['high']:.2g}"
+        worst = f"{_percent(kind['worst'])} {kind['worst_agent']}" if kind["worst"] else ""
+        return _percent(kind["mean"]), interval if kind["high"] else "", worst
+
+    rows = [(_mark(row, kappa), *share(row["states"]), *share(row["actions"])) for row in found["windows"]]
+    yield "How much of what moves a value lies beyond kappa: mean over agents, 95 % interval, worst agent"
+    yield f"({_count(found['rollouts'], 'rollout')} of {escape(found['policy'])}; another policy has another influence)"
+    yield _table(None, ("kappa", "by states", "95 %", "worst", "by actions", "95 %", "worst"), rows)
 
 
 def _three(spread: Mapping[str, Any]) -> tuple[str, str, str]:

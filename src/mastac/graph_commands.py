@@ -1,0 +1,106 @@
+"""What `mastac graph` does. Imports JAX for rollouts only."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mastac import arguments
+from mastac.errors import UserError
+
+if TYPE_CHECKING:
+    from mastac.envs.graphs import Structure
+
+
+def add_arguments(sub: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    sub.add_argument("source", metavar="ENV|FILE", help="an environment, a couplings file or a run folder")
+    sub.add_argument("--kappa", metavar="K", help="truncate after K steps (default: exact)")
+    sub.add_argument("--agent", metavar="NAME", help="explain the set of this agent")
+    sub.add_argument("--why", metavar="OTHER", help="with --agent: why OTHER is in that set, or is not")
+    sub.add_argument("--edges", action="store_true", help="which edge, removed, would shrink the sets most")
+    sub.add_argument("--messages", action="store_true", help="who must send what to whom, for each kappa")
+    sub.add_argument("--influence", action="store_true", help="play, and see how much lies beyond each kappa")
+    sub.add_argument("--rollouts", metavar="R", help="with --influence: episodes to play (default: 64)")
+    sub.add_argument("--json", action="store_true", help="print JSON")
+    sub.add_argument(
+        "--env-set", action="append", default=[], metavar="OPTION=VALUE", help="set an option of the environment"
+    )
+
+
+def graph(args: argparse.Namespace) -> int:
+    """Print who depends on whom and what that saves."""
+    from mastac.learning.settings import Settings
+    from mastac.structure import CouplingSequence, format_report, graph_report, reason
+
+    kappa = None if args.kappa is None else arguments.parse_kappa(args.kappa)
+    env_options = arguments.parse_assignments("--env-set", args.env_set)
+    if args.why is not None and args.agent is None:
+        raise UserError(f"--why {args.why} asks of the set of an agent; name it with --agent")
+    if args.rollouts is not None and not args.influence:
+        raise UserError("--rollouts goes with --influence")
+    rollouts = None if args.rollouts is None else arguments.parse_count("rollouts", args.rollouts, least=2)
+    couplings, state_sizes, action_sizes = structure_from(args.source, env_options)
+    if args.influence and is_file(args.source) and not (Path(args.source) / "config.json").exists():
+        raise UserError(f"--influence plays an environment, and '{args.source}' holds couplings alone")
+    sequence = couplings if isinstance(couplings, CouplingSequence) else None
+    always = couplings.union() if isinstance(couplings, CouplingSequence) else couplings
+    report = graph_report(
+        always,
+        kappa=kappa,
+        agent=args.agent,
+        state_sizes=state_sizes,
+        action_sizes=action_sizes,
+        hidden=Settings().critic_hidden,
+        why=args.why,
+        edges=args.edges,
+        messages=args.messages,
+    )
+    if sequence is not None:
+        report["steps"] = len(sequence)
+        if args.why is not None:
+            report["why"] = reason(sequence, args.agent, args.why, kappa).to_dict()
+    if args.influence:
+        kappas = [row["kappa"] for row in report["windows"]]
+        report["influence"] = _influence(args.source, env_options, kappas, rollouts)
+    text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) if args.json else format_report(report)
+    print(text.rstrip())
+    return 0
+
+
+def _influence(source: str, env_options: dict[str, Any], kappas: list[int], rollouts: int | None) -> dict[str, Any]:
+    """The curve under the policy of a run folder, or under an environment's simple policy."""
+    from mastac.experiments.influence import ROLLOUTS, influence_curve
+    from mastac.experiments.run import load
+    from mastac.learning.settings import Settings
+
+    if is_file(source):
+        run = load(source)
+        env, policy, discount = run.env, run.policy(), run.config.settings.discount
+        played = f"the trained policy of seed {run.config.seeds[0]}"
+    else:
+        from mastac.envs.registry import make
+
+        env, policy, discount, played = make(source, **env_options), None, Settings().discount, "the simple policy"
+    found = influence_curve(env, policy, kappas, ROLLOUTS if rollouts is None else rollouts, discount)
+    return {"policy": played, **found}
+
+
+def is_file(source: str) -> bool:
+    """Whether `source` is a file or a run folder, and not an environment."""
+    path = Path(source)
+    looks = path.exists() or path.suffix or len(path.parts) > 1
+    return bool(looks) and not (path.is_dir() and not (path / "couplings.json").exists())
+
+
+def structure_from(source: str, env_options: dict[str, Any]) -> "Structure | tuple[Any, None, None]":
+    """Couplings and sizes of an environment, of a couplings file (sizes unknown), or of a run folder."""
+    from mastac.envs.graphs import structure_of
+    from mastac.structure import read_couplings
+
+    if not is_file(source):
+        return structure_of(source, env_options)
+    if env_options:
+        raise UserError(f"--env-set sets options of an environment, and '{source}' is a file")
+    path = Path(source)
+    return read_couplings(path / "couplings.json" if path.is_dir() else path), None, None

@@ -1,0 +1,186 @@
+"""Are the declared graphs true of the simulator? Imports JAX for environments only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from mastac.envs import make
+from mastac.errors import UserError
+from mastac.probing.effects import Effects
+from mastac.probing.findings import Declared, Finding, compared, corrected, edge_keys, in_order
+from mastac.probing.loading import load
+from mastac.probing.probes import is_environment, probe
+from mastac.probing.simulator import Simulator
+from mastac.structure import Couplings, CouplingSequence, value_dependency
+from mastac.structure.couplings import GRAPHS
+
+SHARES = (0.01, 0.05, 0.1)
+KAPPAS = (None, 2)
+"""Windows for which it is said what findings mean; `None` for the exact sets."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What [`mastac.check`][] found; printed, it is the report.
+
+    - `name`, `declared`, `seed`: what was checked against what.
+    - `missing`: edges that the simulator has and the couplings do not. Sets are then not exact.
+    - `superfluous`: declared edges that never showed. Sets may then be larger than needed.
+    - `effects`: all that was seen.
+    """
+
+    name: str
+    declared: Declared
+    seed: int
+    effects: Effects = field(repr=False)
+    missing: tuple[Finding, ...] = field(repr=False)
+    superfluous: tuple[Finding, ...] = field(repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is missing."""
+        return not self.missing
+
+    @property
+    def points(self) -> int:
+        """Independent points at which any one edge was looked for; of changing couplings, at the least at a time."""
+        return min(each.points for row in self.effects.evidence.values() for each in row)
+
+    def corrected(self, drop_superfluous: bool = True) -> Declared:
+        """The declared couplings with the missing edges, and without the superfluous ones."""
+        return corrected(self.effects, self.declared, drop_superfluous)
+
+    @cached_property
+    def misses(self) -> dict[float, float]:
+        """For some shares of points at which an edge shows, the probability that it was missed."""
+        return {share: miss_probability(share, self.points) for share in SHARES}
+
+    @cached_property
+    def consequences(self) -> list[dict[str, Any]]:
+        """For the exact sets and a window, whose critics would read more, or less, if the couplings were corrected."""
+        found = []
+        for kappa in KAPPAS:
+            now = self._inputs(self.declared, kappa)
+            row: dict[str, Any] = {"kappa": kappa, "largest": int(now.max())}
+            if self.missing:
+                whole = self._inputs(self.corrected(drop_superfluous=False), kappa)
+                row |= {"grow": int((whole > now).sum()), "largest_with_missing": int(whole.max())}
+            if self.superfluous:
+                whole = self._inputs(self.corrected(drop_superfluous=False), kappa)
+                needed = self._inputs(self.corrected(), kappa)
+                row |= {"shrink": int((needed < whole).sum()), "largest_needed": int(needed.max())}
+            found.append(row)
+        return found
+
+    def _inputs(self, couplings: Declared, kappa: int | None) -> np.ndarray:
+        return value_dependency(couplings, kappa).input_sizes(self.effects.state_sizes, self.effects.action_sizes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report, ready for JSON; no list is shortened."""
+        return {
+            "name": self.name,
+            "num_agents": len(self.effects.agents),
+            "points": self.effects.num_points,
+            "points_for_each_edge": self.points,
+            "seed": self.seed,
+            "derivatives": self.effects.derivatives,
+            "graphs": {graph: self.counts(graph) for graph in GRAPHS},
+            "ok": self.ok,
+            "missing": [asdict(each) for each in self.missing],
+            "superfluous": [asdict(each) for each in self.superfluous],
+            "critic_inputs": self.consequences,
+            "probability_of_a_miss": {f"{share:g}": chance for share, chance in self.misses.items()},
+        }
+
+    def counts(self, graph: str) -> dict[str, int] | None:
+        """How many edges of a graph are declared, were seen, are missing and superfluous; `None` if not probed."""
+        if graph not in self.effects.evidence:
+            return None
+        entries = [self.declared] if isinstance(self.declared, Couplings) else list(self.declared)
+        union = np.unique(np.concatenate([edge_keys(getattr(each, graph)) for each in entries]))
+        rows = self.effects.evidence[graph]
+        seen = np.unique(np.concatenate([each.targets * len(self.effects.agents) + each.sources for each in rows]))
+        return {
+            "declared": len(union),
+            "seen": len(seen),
+            "missing": sum(each.graph == graph for each in self.missing),
+            "superfluous": sum(each.graph == graph for each in self.superfluous),
+        }
+
+    def __str__(self) -> str:
+        from mastac.probing.check_text import check_text
+
+        return check_text(self)
+
+
+def check(
+    simulator: Any,
+    couplings: Declared | None = None,
+    points: int | None = None,
+    seed: int = 0,
+    tolerance: float | None = None,
+    widen: bool = True,
+    env_options: Mapping[str, Any] | None = None,
+) -> Check:
+    """Whether the declared graphs are true of the simulator, with the evidence edge by edge.
+
+    All five graphs are compared with what [`mastac.probing.probe`][] sees at random points. What was seen is
+    certain, up to rounding; what was not seen may be there: of an edge that shows at a share $p$ of the points, $n$
+    independent points miss $(1 - p)^n$ (`Check.misses`).
+
+    **Arguments:**
+
+    - `simulator`: an [`mastac.Environment`][], a [`mastac.Simulator`][], the name of an environment, or
+        `module:function`.
+    - `couplings`: what is held against it; what the simulator declares unless given.
+    - `points`, `seed`, `tolerance`, `widen`: as for [`mastac.probing.probe`][].
+    - `env_options`: of an environment that is named.
+
+    **Raises:** `UserError` for couplings of other agents, and as [`mastac.probing.probe`][].
+    """
+    simulator, paired = _simulator(simulator, env_options)
+    is_black_box = isinstance(simulator, Simulator)
+    name, agents = (simulator.name, simulator.names) if is_black_box else (simulator.id, simulator.agents)
+    declared = couplings or paired or simulator.couplings
+    if not isinstance(declared, Couplings | CouplingSequence):
+        raise UserError(f"'{name}' declares no couplings; give some to check, as in check(simulator, couplings)")
+    declared = in_order(declared, agents, name)
+    changing = isinstance(declared, CouplingSequence)
+    if changing and len(declared) != simulator.horizon:
+        raise UserError(
+            f"the coupling sequence has {len(declared)} entries and an episode of '{name}' {simulator.horizon} steps; "
+            "give one entry for each step"
+        )
+    effects = probe(simulator, points, seed, tolerance, widen, by_time=changing)
+    missing, superfluous = compared(effects, declared)
+    return Check(name, declared, seed, effects, tuple(missing), tuple(superfluous))
+
+
+def _simulator(given: Any, env_options: Mapping[str, Any] | None) -> tuple[Any, Declared | None]:
+    """The simulator that is given or named, and the couplings that came with it as a pair."""
+    paired = None
+    if isinstance(given, str) and ":" not in given:
+        given = make(given, **(env_options or {}))
+    elif env_options:
+        raise UserError("env_options are of environments that are named; leave them out here")
+    elif isinstance(given, str):
+        given, paired = load(given)
+    if not isinstance(given, Simulator) and not is_environment(given):
+        raise UserError(
+            f"a {type(given).__name__} cannot be checked; give a mastac.Environment, a mastac.Simulator or a name"
+        )
+    return given, paired
+
+
+def miss_probability(share: float, points: int) -> float:
+    """The probability that independent points miss an edge that shows at this share of them: $(1 - p)^n$.
+
+    >>> f"{miss_probability(0.01, 512):.4f}"
+    '0.0058'
+    """
+    return (1.0 - share) ** points

@@ -1,0 +1,224 @@
+"""Probing a JAX environment: derivatives and paired changes of many points and agents in one compiled function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mastac.envs.base import Environment
+from mastac.errors import UserError
+from mastac.probing.effects import Change, change
+from mastac.probing.points import Points, Vary, Visited, real_entries
+
+BLOCK_BYTES = 64_000_000
+"""Memory of the pairs (point, agent) that are worked on at once, roughly."""
+POOL = 64
+"""Actions that rollouts draw from."""
+SOFTNESS = (0.5, 3.0)
+WIDTHS = (0.3, 1.0, 3.0)
+
+
+class Compiled:
+    """An [`mastac.Environment`][] as something that can be probed."""
+
+    vary: Vary | None = None
+    has_obs = True
+
+    def __init__(self, env: Environment) -> None:
+        self.env, self.name = env, env.id
+        self.agents, self.horizon = env.agents, env.horizon
+        self.state_sizes, self.action_sizes, self.obs_sizes = env.state_sizes, env.action_sizes, env.obs_sizes
+        key, self.act_width = jax.random.key(0), int(env.action_sizes.max())
+        self.state_shape = self._shape("reset", env.reset, key)
+        actions = jax.ShapeDtypeStruct((len(self.agents), self.act_width), jnp.float32)
+        given = (self.state_shape, actions, 0)
+        self._check("step", self._shape("step", env.step, *given, key).shape, self.state_shape.shape)
+        self._check("reward", self._shape("reward", env.reward, *given).shape, (len(self.agents),))
+        self.obs_shape = self._shape("observe", env.observed, self.state_shape, 0)
+        for name, shape in (("reset", self.state_shape.shape), ("observe", self.obs_shape.shape)):
+            if len(shape) != 2 or shape[0] != len(self.agents):
+                self._check(name, shape, (len(self.agents), "entries"))
+        self.precision = float(jnp.finfo(jnp.float32).eps)
+        self.derivatives = self._has_derivatives(key, actions)
+
+    def actions(self, count: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Actions that the head can give, and what each agent's are exchanged for: near ones and far ones."""
+        base, other = self._drawn(count, random), self._drawn(count, random)
+        near = random.choice((0.1, 1.0), (count, len(self.agents), 1))
+        return base, (base + near * (other - base)).astype(np.float32)  # valid actions are convex for every head
+
+    def _drawn(self, count: int, random: np.random.Generator) -> np.ndarray:
+        env, shape = self.env, (count, len(self.agents), self.act_width)
+        real, normal = real_entries(env.action_sizes, self.act_width), random.standard_normal(shape)
+        if env.action_head == "softmax":
+            shares = np.where(real, np.exp(random.choice(SOFTNESS, (*shape[:2], 1)) * normal), 0.0)
+            return (shares / shares.sum(-1, keepdims=True)).astype(np.float32)
+        if env.action_head == "tanh":
+            inside, edge = random.uniform(-1, 1, shape), np.sign(normal)
+            values = np.where(random.random(shape) < 0.2, edge, inside)
+        else:
+            values = random.choice(WIDTHS, (*shape[:2], 1)) * normal
+        return (np.where(real, values, 0.0) * np.asarray(env.action_limit)).astype(np.float32)
+
+    def visit(self, times: np.ndarray, random: np.random.Generator) -> Visited:
+        """One state of each of as many rollouts as there are times.
+
+        By turns under random actions that are fresh at every step, random ones that are held, and the simple policy.
+        """
+        env, agents = self.env, np.arange(len(self.agents))
+        pool = jnp.asarray(self._drawn(POOL, random))
+
+        def rollout(seed, number, last, picks):
+            reset_key, step_key = jax.random.split(jax.random.key(seed))
+            held = pool[picks[0], agents]
+
+            def one_step(state, at):
+                time, pick = at
+                simple = held if env.simple_actions is None else env.simple_actions(state, time)
+                actions = jnp.stack([pool[pick, agents], held, simple])[number % 3]
+                after = env.step(state, actions, time, jax.random.fold_in(step_key, time))
+                return jnp.where(time < last, after, state), None
+
+            state, _ = jax.lax.scan(one_step, env.reset(reset_key), (jnp.arange(self.horizon), picks))
+            return state, env.reward(state, held, last), env.observed(state, last)
+
+        count = len(times)
+        seeds = random.integers(0, 2**31 - 1, count, np.int32)
+        picks = random.integers(0, POOL, (count, self.horizon, len(agents)), np.uint8)  # drawn here: compiles faster
+        run = jax.jit(jax.vmap(rollout))
+        states, rewards, obs = run(seeds, np.arange(count, dtype=np.int32), times.astype(np.int32), picks)
+        found = Visited(np.asarray(states), np.asarray(rewards), np.asarray(obs))
+        for function, rows in zip(("step", "reward", "observe"), found, strict=True):
+            if rows is not None and not np.isfinite(rows).all():
+                point, agent = np.argwhere(~np.isfinite(rows))[0][:2]
+                raise UserError(
+                    f"{function} of environment '{self.name}' gives agent '{self.agents[agent]}' a value that is not "
+                    f"finite by time {times[point]} of a rollout with valid actions; mend it before it is probed"
+                )
+        return found
+
+    def changes(self, points: Points, spread: Visited) -> Iterator[tuple[np.ndarray, np.ndarray, dict[str, Change]]]:
+        """In blocks: the numbers of the points, the sources, and the changes in each graph."""
+        num_points, num_agents = len(points.times), len(self.agents)
+        width = 2 * self.state_shape.shape[1] + self.obs_shape.shape[1] + 1
+        pairs = max(1, BLOCK_BYTES // (num_agents * width * 32))
+        some_agents = min(num_agents, pairs)
+        some_points = min(num_points, max(1, pairs // some_agents))
+        compiled = self._block(spread)
+        directions = points.directions.astype(np.float32)
+        floats = (points.states, points.actions, points.other_states, points.other_actions, directions)
+        whole = (points.seeds.astype(np.int32), points.times.astype(np.int32))
+        for start in range(0, num_points, some_points):
+            # Blocks have one size, so that one program is compiled; what stands over is dropped.
+            numbers = np.arange(start, min(start + some_points, num_points))
+            padded = np.resize(numbers, some_points)
+            rows = [each[padded] for each in (*whole, *floats)]
+            for first in range(0, num_agents, some_agents):
+                sources = np.arange(first, min(first + some_agents, num_agents))
+                found = compiled(*rows, np.resize(sources, some_agents).astype(np.int32))
+                cut = (slice(len(numbers)), slice(len(sources)))
+                yield (
+                    numbers,
+                    sources,
+                    {graph: Change(*(np.asarray(each)[cut] for each in both)) for graph, both in found.items()},
+                )
+
+    def _block(self, spread: Visited) -> Callable[..., dict[str, Change]]:
+        """The compiled function: changes [points, sources, targets] of every graph."""
+        agents, derivatives = np.arange(len(self.agents)), self.derivatives
+        scales = [np.asarray(each, np.float32) for each in (spread.states, spread.rewards[:, None], spread.obs)]
+        reals = [
+            real_entries(self.state_sizes, self.state_shape.shape[1]),
+            np.ones((len(self.agents), 1), bool),
+            real_entries(self.obs_sizes, self.obs_shape.shape[1]),
+        ]
+
+        def block(seed, time, state, actions, other_state, other_actions, direction, sources):
+            key = jax.random.key(seed)
+
+            def outcome(state, actions):
+                return self._outcome(state, actions, time, key)
+
+            before = outcome(state, actions)
+
+            def one_source(source):
+                mine = (agents == source)[:, None]
+                by_state = outcome(jnp.where(mine, other_state, state), actions)
+                by_action = outcome(state, jnp.where(mine, other_actions, actions))
+                moved = [_between(before, by_state, scales, reals), _between(before, by_action, scales, reals)]
+                if derivatives:
+                    ways = (jnp.where(mine, direction, 0.0), jnp.where(mine, other_actions - actions, 0.0))
+                    _, along_state = jax.jvp(lambda s: outcome(s, actions), (state,), (ways[0],))
+                    _, along_action = jax.jvp(lambda a: outcome(state, a), (actions,), (ways[1],))
+                    slopes = [_along(before, each, scales, reals) for each in (along_state, along_action)]
+                    moved = jax.tree.map(jnp.maximum, moved, slopes)
+                state_graphs, action_graphs = moved
+                names = ("state", "reward", "observation")
+                return dict(zip(names, state_graphs, strict=True)) | dict(
+                    zip(("action", "reward_action"), action_graphs[:2], strict=True)
+                )
+
+            return jax.vmap(one_source)(sources)
+
+        return jax.jit(jax.vmap(block, in_axes=(0,) * 7 + (None,)))
+
+    def _outcome(self, state: Any, actions: Any, time: Any, key: Any) -> tuple[Any, Any, Any]:
+        env = self.env
+        return env.step(state, actions, time, key), env.reward(state, actions, time)[:, None], env.observed(state, time)
+
+    def _has_derivatives(self, key: Any, actions: Any) -> bool:
+        """Whether JAX can take derivatives; whole numbers and some custom functions have none."""
+        if not jnp.issubdtype(self.state_shape.dtype, jnp.floating):
+            return False
+
+        def along(state, actions):
+            return jax.jvp(lambda s, a: self._outcome(s, a, 0, key), (state, actions), (state, actions))
+
+        one = [jax.ShapeDtypeStruct((1, *each.shape), each.dtype) for each in (self.state_shape, actions)]
+        try:
+            jax.eval_shape(jax.vmap(along), *one)  # batched, as it will be: some functions refuse no earlier
+        except Exception:
+            return False
+        return True
+
+    def _shape(self, name: str, function: Callable[..., Any], *given: Any) -> Any:
+        try:
+            found = jax.eval_shape(function, *given)
+        except UserError:
+            raise
+        except Exception as error:
+            said = str(error).strip().partition("\n")[0]
+            raise UserError(
+                f"{name} of environment '{self.name}' cannot be traced by JAX ({type(error).__name__}: {said}); if it "
+                "is no JAX code, describe it by a mastac.Simulator"
+            ) from error
+        if not hasattr(found, "shape"):
+            raise UserError(f"{name} of environment '{self.name}' gives {type(found).__name__}, expected one array")
+        return found
+
+    def _check(self, name: str, shape: tuple[int, ...], expected: tuple[Any, ...]) -> None:
+        if tuple(shape) != tuple(expected):
+            wanted = ", ".join(map(str, expected)) + ("," if len(expected) == 1 else "")
+            raise UserError(
+                f"{name} of environment '{self.name}' gives an array of shape {tuple(shape)}, expected ({wanted}): "
+                f"one {'number' if len(expected) == 1 else 'row'} for each agent"
+            )
+
+
+def _between(before: Any, after: Any, scales: Any, reals: Any) -> list[Change]:
+    """Paired changes: two outcomes that differ in one agent's row."""
+    pairs = zip(before, after, scales, reals, strict=True)
+    return [
+        change(jnp, abs(new - old), jnp.maximum(jnp.maximum(abs(new), abs(old)), scale), real)
+        for old, new, scale, real in pairs
+    ]
+
+
+def _along(before: Any, slope: Any, scales: Any, reals: Any) -> list[Change]:
+    """Derivatives along a direction, as far as they would move the outcome."""
+    rows = zip(before, slope, scales, reals, strict=True)
+    return [change(jnp, abs(tilt), jnp.maximum(abs(old), scale), real) for old, tilt, scale, real in rows]

@@ -1,0 +1,110 @@
+"""How large an answer may be, and the refusal of one that is larger."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mastac.errors import UserError
+
+MEMORY: int | None = None
+"""Bytes that sets may fill; `None`: half of this machine's memory (the other half is for writing them)."""
+
+SAMPLE = 1024
+"""An estimate looks at no more agents than this."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The size of the dependency sets before they are written down.
+
+    - `entries`: stored entries of all matrices together, `error` the standard error of that figure (0: exact).
+    - `agents`: how many of the agents' sets were looked at for it.
+    - `way`: how the sets are found: `components`, `products` or `search`.
+    """
+
+    entries: float
+    error: float
+    agents: int
+    way: str
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the matrices: a column and a flag for each entry."""
+        return bytes_of(self.entries)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the memory holds them."""
+        return self.bytes <= memory_limit()
+
+    def __str__(self) -> str:
+        about = f"about {self.entries:.1e} ± {self.error:.0e}" if self.error else f"{self.entries:.0f}"
+        return f"{about} entries, {in_words(self.bytes)}"
+
+
+def total_of(sizes: np.ndarray, number: int) -> tuple[float, float]:
+    """The sum over `number` agents of which some were drawn, and its standard error."""
+    drawn = len(sizes)
+    if drawn == number:
+        return float(sizes.sum()), 0.0
+    left = np.sqrt(1 - drawn / number)
+    return float(sizes.mean() * number), float(number * sizes.std(ddof=1) / np.sqrt(drawn) * left)
+
+
+def drawn_agents(number: int, most: int = SAMPLE) -> np.ndarray:
+    """Up to `most` of `number` agents, the same ones at every call."""
+    return np.arange(number) if number <= most else np.random.default_rng(0).choice(number, most, replace=False)
+
+
+def bytes_of(entries: float) -> int:
+    """Bytes of a boolean matrix with so many entries: columns of four bytes, of eight from 2^31 entries on."""
+    return int(entries) * (5 if entries < 2**31 else 9)
+
+
+def memory_limit() -> int:
+    """Bytes that sets may fill."""
+    if MEMORY is not None:
+        return MEMORY
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 16 * 2**30
+    group = Path("/sys/fs/cgroup/memory.max")  # a container may have less than its machine
+    if group.is_file() and (text := group.read_text().strip()).isdigit():
+        memory = min(memory, int(text))
+    return memory // 2
+
+
+def check_fits(what: str, estimate: Estimate, mend: str) -> None:
+    """Refuses an answer that the memory does not hold.
+
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] with the size, the limit and the mend.
+    """
+    if not estimate.fits:
+        raise UserError(f"{what} have {estimate}; at most {in_words(memory_limit())} are held here; {mend}")
+
+
+class Room:
+    """Counts what is written: an estimate from a sample may miss a few agents with very large sets."""
+
+    def __init__(self, what: str, mend: str) -> None:
+        self.what, self.mend, self.entries, self.limit = what, mend, 0, memory_limit()
+
+    def take(self, entries: int) -> None:
+        """Counts so many entries more. Raises as [`check_fits`][]."""
+        self.entries += entries
+        if bytes_of(self.entries) > self.limit:
+            check_fits(self.what, Estimate(self.entries, 0.0, 0, "products"), self.mend)
+
+
+def in_words(size: int) -> str:
+    """A number of bytes in units that are read easily."""
+    value, unit = float(size), "bytes"
+    for larger in ("kB", "MB", "GB", "TB", "PB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.3g} {unit}"
