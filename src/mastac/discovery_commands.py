@@ -53,7 +53,7 @@ def discover(args: argparse.Namespace) -> int:
         raise UserError(f"--{'points' if args.points else 'by-time'} is of queries, and '{args.source}' is a log")
     if args.out is not None and not args.out.endswith(".json"):
         raise UserError(f"'{args.out}' is no name for graphs; write a name that ends in .json")
-    true = None if args.against is None else _truth(args.against)
+    true = None if args.against is None else _truth(args.against, options if args.against == args.source else {})
     from mastac.discovery import discover
     from mastac.discovery.report import score_text
 
@@ -94,15 +94,15 @@ def _record(args: argparse.Namespace, options: dict[str, Any], seed: int) -> int
     return 0
 
 
-def _truth(place: str) -> Any:
-    """Couplings of a file, or of a named environment with its default options."""
+def _truth(place: str, options: dict[str, Any]) -> Any:
+    """Couplings of a file, or of a named environment with these options."""
     from mastac.graph_commands import structure_from
     from mastac.structure import read_sequence
 
     if place.endswith(".json"):
         sequence = read_sequence(place)
         return sequence[0] if len(sequence) == 1 else sequence
-    return structure_from(place, {})[0]
+    return structure_from(place, options)[0]
 
 
 def _write(couplings: Any, path: str) -> None:
