@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mastac.discovery.discovered import Score
+from mastac.probing.check_text import misses_text
 
 if TYPE_CHECKING:
     from mastac.discovery.discovered import Discovered, Edge
@@ -81,8 +82,7 @@ def _sets(found: Discovered) -> str:
 def _misses(found: Discovered) -> list[str]:
     if found.source == "log":
         return ["What was not found may be there: an effect too small for so many transitions, or one not varied."]
-    chances = [f"at {100 * share:.2g} % of the points: {100 * each:.2g} %" for share, each in found.misses().items()]
-    return [f"The probability of missing an edge that shows {'; '.join(chances)}."]
+    return [misses_text(found.misses())]
 
 
 def _edges(count: int) -> str:
