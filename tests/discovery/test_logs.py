@@ -77,6 +77,20 @@ def test_p_values_without_edges_are_uniform_or_larger(of_nothing):
         assert (values <= level).mean() < level + 3 * np.sqrt(level * (1 - level) / len(values))
 
 
+@pytest.mark.parametrize(("episodes", "steps"), [(8, 4), (10, 4), (8, 10), (20, 5)])
+def test_few_transitions_of_pure_noise_make_no_sure_edges(episodes, steps):
+    """With as many terms as transitions everything fits, and no spread would be left to measure by."""
+    finds, least = 0, 1.0
+    for seed in range(8):
+        random = np.random.default_rng(seed)
+        shape = (episodes, steps, 3)
+        states = random.standard_normal((episodes, steps + 1, 3, 1))
+        found = discover(TransitionLog(states, random.standard_normal((*shape, 1)), random.standard_normal(shape)))
+        finds += bool(found.found())
+        least = min([least, *(each.p_value or 0.0 for each in found.edges)])
+    assert finds <= 4 and least > 1e-5
+
+
 def test_confidence_is_one_less_the_adjusted_p_value():
     found = discover(record(random_network(6, 0, degree=1.0), 25), least_effect=0.0)
     for graph in found.graphs:

@@ -110,7 +110,10 @@ def _notes(log: TransitionLog, sample: Sample, untold: int) -> tuple[str, ...]:
             )
     if untold:
         what = "1 edge" if untold == 1 else f"{untold} edges"
-        notes.append(f"{what} could not be told from the effects of others that move alike, and are left out")
+        notes.append(
+            f"{what} could not be told from the effects of others that move alike, or not from so few transitions, "
+            "and are left out"
+        )
     return tuple(notes)
 
 

@@ -11,13 +11,25 @@ from scipy import stats
 
 from mastac.discovery.samples import CONSTANT, Entry, Sample, centred
 
-FINE_KNOTS = (0, 0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98, 1)
-KNOTS = (0, 0.1, 0.35, 0.65, 0.9, 1)
-COARSE_KNOTS = (0, 0.05, 0.35, 0.65, 0.95, 1)
-COARSEST_KNOTS = (0, 0.5, 1)
-"""Quantiles at which the pieces of splines meet: the target's own entries and others', of many rows and of few."""
-MANY_ROWS = 150
-"""Rows for each agent that may matter; fewer than this are few."""
+
+class Bends(NamedTuple):
+    """Quantiles at which the pieces of splines meet, of the target's own entries and of others'.
+
+    `rows`: so many for each block of entries are needed at the least.
+    """
+
+    own: Sequence[float]
+    other: Sequence[float]
+    rows: int
+
+
+BENDS = (
+    Bends((0, 0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98, 1), (0, 0.1, 0.35, 0.65, 0.9, 1), 150),
+    Bends((0, 0.05, 0.35, 0.65, 0.95, 1), (0, 0.5, 1), 0),
+)
+LINES = Bends((0, 1), (0, 1), 0)
+ROWS_A_TERM = 3
+"""Terms are fewer than one for so many rows: what fits anything by chance leaves no spread to measure by."""
 ROWS_EACH = 24
 """Of a sample no more agents are tested together than one for so many rows."""
 TELL_APART = 1e-3
@@ -26,6 +38,10 @@ MOST_DIRECTIONS = 4
 """Of a block's terms so many directions are tested at the most, those that vary most. Others rest on few transitions,
 and with six p-values without edges come out too small: 9 % of them below 0.05, with four 5 %."""
 RIDGE = 1e-7
+
+
+_Design = tuple[np.ndarray, list[tuple[Entry, ...]]]
+"""Terms, and the entries that each is made of."""
 
 
 class Tested(NamedTuple):
@@ -49,9 +65,10 @@ class Tests:
         own = [Entry(kind, target.agent) for kind in kinds]
         others = [entry for entry in survivors if entry.agent != target.agent]
         others = others[: max(4, len(outcome) // ROWS_EACH)]
-        if not others:
-            return []
-        terms, owners = self._design([*own, *others], target.agent)
+        design = self._affordable(own, others, target.agent)
+        if design is None:
+            return [Tested(entry, np.nan, np.nan) for entry in others]
+        terms, owners = design
         fit = _Fit(terms, outcome, self.sample)
         found = []
         for entry in others:
@@ -59,13 +76,21 @@ class Tests:
             found.append(Tested(entry, *fit.test(places, self.least_effect)))
         return found
 
-    def _design(self, blocks: Sequence[Entry], agent: int) -> tuple[np.ndarray, list[tuple[Entry, ...]]]:
+    def _affordable(self, own: Sequence[Entry], others: Sequence[Entry], agent: int) -> _Design | None:
+        """The finest terms of most others that the rows can carry; `None` if they carry none."""
+        rows = len(self.sample.values)
+        # Finer or coarser splines; then straight lines, and of ever fewer others, the likeliest.
+        choices = [(others, bends) for bends in BENDS if bends.rows * (len(own) + len(others)) <= rows]
+        choices += [(others[:number], LINES) for number in range(len(others), 0, -1)]
+        designs = (self._design([*own, *some], agent, bends) for some, bends in choices)
+        return next((each for each in designs if each[0].shape[1] * ROWS_A_TERM <= rows - self.sample.steps), None)
+
+    def _design(self, blocks: Sequence[Entry], agent: int, bends: Bends) -> _Design:
         """Terms of a spline for each entry, and products within an agent and with the target's own entries."""
         sample, values = self.sample, self.sample.values
-        few = len(values) < MANY_ROWS * len(blocks)
         splines: dict[int, np.ndarray] = {}
         for entry in blocks:
-            knots = (COARSE_KNOTS if few else FINE_KNOTS) if entry.agent == agent else COARSEST_KNOTS if few else KNOTS
+            knots = bends.own if entry.agent == agent else bends.other
             splines |= {k: self._spline(k, knots) for k in sample.columns(*entry)}
         columns, owners = [], []
         for k, one in splines.items():
@@ -112,6 +137,8 @@ class _Fit:
         self.groups = int(group.max()) + 1
         # Taking out the mean at each time has taken one episode's worth of the noise with it.
         self.deflation = 1 - sample.steps / self.rows
+        # No more deviations are independent than rows are left after the means and the terms.
+        self.independent = min(self.groups, self.rows - sample.steps - size)
         grams, moments = np.zeros((self.groups, size, size)), np.zeros((self.groups, size))
         for each in range(self.groups):
             mine = terms[group == each]
@@ -143,5 +170,5 @@ class _Fit:
         effect = float(np.sqrt(estimate**2 @ share))
         beyond = max(0.0, 1.0 - least_effect / effect) if effect > 0 else 0.0
         size = estimate @ np.linalg.lstsq(covariance, estimate, rcond=1e-12)[0] * beyond**2
-        scale = (self.groups - free) / (free * (self.groups - 1))
-        return float(stats.f.sf(size * scale, free, self.groups - free)), effect
+        scale = (self.independent - free) / (free * (self.independent - 1))
+        return float(stats.f.sf(size * scale, free, self.independent - free)), effect
