@@ -28,8 +28,8 @@ BENDS = (
     Bends((0, 0.05, 0.35, 0.65, 0.95, 1), (0, 0.5, 1), 0),
 )
 LINES = Bends((0, 1), (0, 1), 0)
-ROWS_A_TERM = 3
-"""Terms are fewer than one for so many rows: what fits anything by chance leaves no spread to measure by."""
+ROWS_A_TERM = 1.5
+"""No more terms than one for so many rows: what fits anything by chance leaves no spread to measure by."""
 ROWS_EACH = 24
 """Of a sample no more agents are tested together than one for so many rows."""
 TELL_APART = 1e-3
