@@ -21,13 +21,16 @@ class Actors(NamedTuple):
     `init`: `key -> weights`. `apply`: `(weights, obs) -> actions`, in the environment's units. `explore`:
     `(weights, obs, noise, random_fraction, key) -> actions`. `smoothed`: `(weights, obs, noise, clip, key) -> actions`
     with Gaussian noise that is clipped at `clip`. `one`: a single agent's `(weights, obs, constants)`;
-    `constants`: what each agent's output layer needs to know.
+    `constants`: what each agent's output layer needs to know. `apply` is `raw`, `(weights, obs) -> outputs`, and
+    then `head`, `outputs -> actions`.
     """
 
     init: Callable[[PRNGKeyArray], MLP]
     apply: Callable[[MLP, ObsRows], ActionRows]
     explore: Callable[..., ActionRows]
     smoothed: Callable[..., ActionRows]
+    raw: Callable[[MLP, ObsRows], ActionRows]
+    head: Callable[[ActionRows], ActionRows]
     one: Callable[..., Float[Array, "act batch"]]
     constants: tuple[Array, ...]
 
@@ -56,11 +59,14 @@ def actors(env: Environment, hidden: Sequence[int], output_scale: float = 1.0, c
         out = jnp.where(mask[:, None], out, 0.0)
         return limit[:, None] * (jnp.tanh(out) if env.action_head == "tanh" else out)
 
-    def raw(weights: MLP, obs: Float[Array, "obs batch"], center: Array, scale: Array) -> Float[Array, "act batch"]:
+    def one_raw(weights: MLP, obs: Float[Array, "obs batch"], center: Array, scale: Array) -> Float[Array, "act batch"]:
         return weights((obs - center[:, None]) * scale[:, None])
 
+    def raw(weights: MLP, obs: ObsRows) -> ActionRows:
+        return jax.vmap(one_raw)(weights, obs, center, scale)
+
     def one(weights: MLP, obs: Float[Array, "obs batch"], center, scale, limit, mask) -> Float[Array, "act batch"]:
-        return head(raw(weights, obs, center, scale), limit, mask)
+        return head(one_raw(weights, obs, center, scale), limit, mask)
 
     def apply(weights: MLP, obs: ObsRows) -> ActionRows:
         return each_member(one, weights, obs, *constants, chunk=chunk)
@@ -72,12 +78,12 @@ def actors(env: Environment, hidden: Sequence[int], output_scale: float = 1.0, c
         return jnp.clip(noisy, -limit[:, :, None], limit[:, :, None]) if env.action_head == "tanh" else noisy
 
     def smoothed(weights: MLP, obs: ObsRows, noise: float, clip: float, key: PRNGKeyArray) -> ActionRows:
-        out = jax.vmap(raw)(weights, obs, center, scale)
+        out = raw(weights, obs)
         return perturbed(out, jnp.clip(noise * jax.random.normal(key, out.shape), -clip, clip))
 
     def explore(weights: MLP, obs: ObsRows, noise: Array, random_fraction: Array, key: PRNGKeyArray) -> ActionRows:
         noise_key, uniform_key, choice_key = jax.random.split(key, 3)
-        out = jax.vmap(raw)(weights, obs, center, scale)
+        out = raw(weights, obs)
         noisy = perturbed(out, noise * jax.random.normal(noise_key, out.shape))
         if env.action_head == "softmax":
             # Exponential draws, normalised, are uniform on the simplex.
@@ -88,4 +94,7 @@ def actors(env: Environment, hidden: Sequence[int], output_scale: float = 1.0, c
         is_random = jax.random.uniform(choice_key, (env.num_agents, 1, out.shape[2])) < random_fraction
         return jnp.where(is_random, uniform, noisy)
 
-    return Actors(init=init, apply=apply, explore=explore, smoothed=smoothed, one=one, constants=constants)
+    def heads(out: ActionRows) -> ActionRows:
+        return jax.vmap(head)(out, limit, mask)
+
+    return Actors(init, apply, explore, smoothed, raw, heads, one, constants)

@@ -6,8 +6,10 @@ from mastac.algorithms.independent import INDEPENDENT
 from mastac.algorithms.khop import KHOP
 from mastac.algorithms.maddpg import MADDPG, MATD3
 from mastac.algorithms.mastac import MASTAC, MASTAC_COORDINATED
+from mastac.algorithms.ppo import IPPO, MAPPO, MASTAC_A2C, MASTAC_PPO
 from mastac.algorithms.qdcg import QDCG_CENTRALISED, QDCG_COUPLING, QDCG_DECENTRALISED
 from mastac.algorithms.undecomposed import UNDECOMPOSED_Q, UNDECOMPOSED_QHAT
+from mastac.algorithms.zeroth_order import ZEROTH_ORDER
 
 __all__ = ["ALGORITHMS", "Algorithm"]
 
@@ -25,4 +27,9 @@ ALGORITHMS: dict[str, Algorithm] = {
     "qdcg-decentralised": QDCG_DECENTRALISED,
     "qdcg-coupling": QDCG_COUPLING,
     "qdcg-centralised": QDCG_CENTRALISED,
+    "mastac-ppo": MASTAC_PPO,
+    "mastac-a2c": MASTAC_A2C,
+    "mappo": MAPPO,
+    "ippo": IPPO,
+    "zeroth-order": ZEROTH_ORDER,
 }

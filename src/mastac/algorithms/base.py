@@ -19,6 +19,30 @@ NO_TRICKS: Mapping[str, Any] = {
     "policy_delay": 1,
 }
 
+# What only on-policy learners use.
+OFF_POLICY: Mapping[str, Any] = {
+    "estimator": "pathwise",
+    "rollout_steps": 512,
+    "gae_lambda": 0.95,
+    "clip_ratio": 0.2,
+    "normalise_advantages": True,
+    "entropy_bonus": 0.0,
+    "perturbation": 0.05,
+}
+# What on-policy learners leave unused: the replay, targets, and exploration that is no part of the policy.
+ON_POLICY: Mapping[str, Any] = {
+    **NO_MIXER,
+    **NOT_IN_SEQUENCE,
+    **NO_TRICKS,
+    "tau": 0.02,
+    "buffer_size": 100_000,
+    "warmup_epochs": 0,
+    "noise_final": 0.0,
+    "random_fraction": 0.0,
+    "random_final": 0.0,
+    "policy_actions": True,
+}
+
 
 @dataclass(frozen=True)
 class Algorithm:
@@ -29,7 +53,9 @@ class Algorithm:
     - `rewards`: what its critics can predict, the default first: "own", "team".
     - `uses_kappa`: whether its critics have a window at all.
     - `follows_time`: whether it can tell at which time which couplings hold. Others get the union over all times.
-    - `fixed`: knobs that make the algorithm what it is; a user cannot set them.
+    - `takes_choices`: whether actions may be choices. Others climb slopes of their critics in the action.
+    - `fixed`: knobs that make the algorithm what it is; a user cannot set them. What a learner of its kind leaves
+        unused is fixed besides.
     - `defaults`: knobs that it sets unless the user says otherwise.
     """
 
@@ -38,8 +64,13 @@ class Algorithm:
     rewards: tuple[str, ...] = ("own",)
     uses_kappa: bool = False
     follows_time: bool = False
+    takes_choices: bool = False
     fixed: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.fixed.get("estimator", "pathwise") == "pathwise":
+            object.__setattr__(self, "fixed", {**OFF_POLICY, **self.fixed})
 
     @property
     def combines(self) -> str:

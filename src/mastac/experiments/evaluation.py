@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from mastac.agents.networks import MLP
+from mastac.agents.stochastic import greedy_network
 from mastac.envs.base import Environment, Reference, rollout_return
 from mastac.experiments.policy import EVALUATION_SEED, Policy
 from mastac.learning.parts import LearnerState, Parts
@@ -23,7 +24,7 @@ def policies_of(parts: Parts, state: LearnerState) -> list[Policy]:
     """The policies of every seed, from a learner state with a leading axis of seeds."""
     env = parts.env
     center, scale, limit, _ = (np.asarray(each) for each in parts.actors.constants)
-    weights = jax.device_get(state.actors)
+    weights = jax.device_get(greedy_network(state.actors))
     return [
         Policy(
             agents=env.agents,

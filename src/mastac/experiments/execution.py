@@ -19,9 +19,9 @@ from mastac.experiments.folder import RunFolder, write_json
 from mastac.experiments.policy import FINAL_EPISODES
 from mastac.experiments.progress import Report
 from mastac.experiments.results import read_results
-from mastac.learning.learner import learner_parts, off_policy_learner
-from mastac.learning.memory import Memory, replay
-from mastac.learning.train import FAILURES, EpochMetrics, first_update, training_program
+from mastac.learning.learner import learner_of, learner_parts
+from mastac.learning.memory import Memory, replay, rollout
+from mastac.learning.train import FAILURES, EpochMetrics, pace_of, rollout_episodes, training_program
 from mastac.structure.layout import CriticLayout
 
 
@@ -35,10 +35,10 @@ class Execution:
             env,
             layout_of(env, config),
             settings,
-            config.epochs * settings.updates_per_epoch,
+            pace_of(env, settings).total(config.epochs),
             chunk_for(len(config.seeds)),
         )
-        learner, memory = off_policy_learner(self.parts), memory_of(env, config)
+        learner, memory = learner_of(self.parts), memory_of(env, config)
         self.program = training_program(env, learner, memory, settings, config.epochs)
         self.keys = jax.vmap(jax.random.key)(jnp.asarray(config.seeds))
         self.epoch = 0
@@ -124,15 +124,13 @@ class Execution:
     def _append_rows(self, rows: EpochMetrics, first: int, greedy: np.ndarray, seconds: float) -> None:
         failed = self._failed_epochs()
         alive_at = np.where(failed < 0, self.config.epochs, failed)
-        horizon, per_epoch = self.env.horizon, self.config.settings.updates_per_epoch
-        # The first updates come when the replay can fill a batch.
-        idle = first_update(self.env, self.config.settings) - 1
+        horizon, pace = self.env.horizon, pace_of(self.env, self.config.settings)
         table = [
             [
                 s,
                 e,
                 (e + 1) * horizon,
-                max(0, e + 1 - idle) * per_epoch,
+                max(0, pace.until(e + 1)),
                 *(float(column[k, e - first]) for column in rows),
             ]
             for e in range(first, self.epoch)
@@ -145,7 +143,7 @@ class Execution:
         ]
         self.folder.append(self.folder.evaluation, evaluated)
         length = (self.epoch - first) * len(self.config.seeds)
-        timing = [self.epoch, seconds, length * horizon / seconds, length * per_epoch / seconds]
+        timing = [self.epoch, seconds, length * horizon / seconds, length * pace.updates / pace.period / seconds]
         self.folder.append(self.folder.timing, [timing])
         for k in np.flatnonzero(failed >= 0).tolist():
             if k not in self.told:
@@ -179,8 +177,11 @@ def layout_of(env: Environment, config: ExperimentConfig) -> CriticLayout:
 
 
 def memory_of(env: Environment, config: ExperimentConfig) -> Memory:
-    """The replay, with never more room than the run can fill: every checkpoint holds all of it."""
+    """The replay, with never more room than the run can fill: every checkpoint holds all of it; or the rollout."""
     settings = config.settings
+    if settings.estimator != "pathwise":
+        drawn = settings.batch_size // env.horizon if settings.estimator == "score" else config.epochs
+        return rollout(rollout_episodes(env, settings), max(1, drawn))
     return replay(max(1, min(config.epochs, settings.buffer_size // env.horizon)), settings.batch_size)
 
 

@@ -144,17 +144,17 @@ def play_trials(config: ExperimentConfig, tried: Sequence[Mapping[str, float]]) 
     from mastac.envs.registry import make
     from mastac.experiments.evaluation import evaluation_key
     from mastac.experiments.execution import layout_of, memory_of
-    from mastac.learning.learner import learner_parts, off_policy_learner
-    from mastac.learning.train import one_seed
+    from mastac.learning.learner import learner_of, learner_parts
+    from mastac.learning.train import one_seed, pace_of
 
     env = make(config.env, **config.env_options)
     settings, layout, memory = config.settings, layout_of(env, config), memory_of(env, config)
-    updates = config.epochs * settings.updates_per_epoch
+    updates = pace_of(env, settings).total(config.epochs)
     tenths = jnp.arange(config.epochs).reshape(10, -1)
 
     def one(values: Mapping[str, Any]) -> Any:
         here = replace(settings, **values)
-        learner = off_policy_learner(learner_parts(env, layout, here, updates, chunk=1))
+        learner = learner_of(learner_parts(env, layout, here, updates, chunk=1))
         seed = one_seed(env, learner, memory, here, config.epochs)
         key = jax.random.key(config.seeds[0])
 

@@ -1,5 +1,6 @@
-"""A learner for any layout of critics: the parts put together."""
+"""A learner for any layout of critics and any estimator of gradients: the parts put together."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -10,13 +11,15 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from mastac.agents.actors import actors
 from mastac.agents.mixers import mixer
 from mastac.agents.networks import MLP, glorot
+from mastac.agents.stochastic import greedy_network, stochastic_actors
 from mastac.envs.base import Environment
 from mastac.errors import UserError
 from mastac.learning.coordinated import coordinated_update
-from mastac.learning.memory import Batch
 from mastac.learning.mixed import mixed_update
 from mastac.learning.off_policy import simultaneous_update
-from mastac.learning.parts import Learner, LearnerState, Metrics, Parts, Update, optimiser
+from mastac.learning.on_policy import on_policy_update
+from mastac.learning.parts import Learner, LearnerState, Parts, Update, optimiser
+from mastac.learning.perturbing import perturbing_update, perturbed
 from mastac.learning.settings import Settings
 from mastac.structure.layout import Bucket, CriticLayout
 
@@ -32,12 +35,16 @@ def learner_parts(
         raise UserError("critics of time-varying couplings must know the time; leave finite_horizon at true")
     # One agent after the other means picking one critic by number, which needs them all in one stack.
     max_waste = 1.0 if settings.coordinated else 0.25
+    # Values of states have a place for actions in their layout, since these say whom they advise, and read none.
+    read = layout if settings.estimator == "pathwise" else layout.without_actions()
+    deterministic = actors(env, settings.actor_hidden, settings.actor_output_scale, chunk)
     return Parts(
         env=env,
         layout=layout,
         settings=settings,
-        buckets=layout.buckets(env.state_sizes, env.action_sizes, max_waste),
-        actors=actors(env, settings.actor_hidden, settings.actor_output_scale, chunk),
+        buckets=read.buckets(env.state_sizes, env.action_sizes, max_waste),
+        actors=deterministic,
+        stochastic=stochastic_actors(env, deterministic, settings.noise),
         mixer=mixer(
             settings.mixer,
             layout,
@@ -73,43 +80,80 @@ def initial_critics(bucket: Bucket, settings: Settings, key: PRNGKeyArray) -> ML
     return jax.tree.map(lambda leaf: leaf.reshape(-1, twins, *leaf.shape[1:]), stack)
 
 
-def off_policy_learner(parts: Parts) -> Learner:
-    """The functions that the training loop calls."""
+def initial_state(parts: Parts, key: PRNGKeyArray) -> LearnerState:
+    """First weights and optimisers; targets are copies where there are any."""
     settings = parts.settings
-    update_all = update_of(settings)
-    is_mixed = settings.mixer != "none"
-
-    def init(key: PRNGKeyArray) -> LearnerState:
-        actor_key, critic_key = jax.random.split(key)
-        weights = parts.actors.init(actor_key)
-        critics: tuple[Any, ...] = tuple(
+    actor_key, critic_key = jax.random.split(key)
+    is_on_policy = settings.estimator != "pathwise"
+    weights = (parts.stochastic if settings.estimator == "score" else parts.actors).init(actor_key)
+    critics: tuple[Any, ...] = ()
+    if settings.estimator != "perturbation":
+        critics = tuple(
             initial_critics(bucket, settings, jax.random.fold_in(critic_key, b))
             for b, bucket in enumerate(parts.buckets)
         )
-        if is_mixed:
-            critics += (parts.mixer.init(jax.random.fold_in(critic_key, len(critics))),)
-            optimisers = (parts.critic_optimiser.init(critics),)
-        else:
-            optimisers = tuple(jax.vmap(lambda one: parts.critic_optimiser.init(one))(stack) for stack in critics)
-        # Copies: a donated state must not hold the same array twice.
-        return LearnerState(
-            actors=weights,
-            critics=critics,
-            target_actors=jax.tree.map(jnp.copy, weights),
-            target_critics=jax.tree.map(jnp.copy, critics),
-            actor_optimiser=jax.vmap(lambda one: parts.actor_optimiser.init(one))(weights),
-            critic_optimisers=optimisers,
-        )
+    if settings.mixer != "none":
+        critics += (parts.mixer.init(jax.random.fold_in(critic_key, len(critics))),)
+        optimisers = (parts.critic_optimiser.init(critics),)
+    else:
+        optimisers = tuple(jax.vmap(lambda one: parts.critic_optimiser.init(one))(stack) for stack in critics)
+    # Copies: a donated state must not hold the same array twice.
+    return LearnerState(
+        actors=weights,
+        critics=critics,
+        target_actors=() if is_on_policy else jax.tree.map(jnp.copy, weights),
+        target_critics=() if is_on_policy else jax.tree.map(jnp.copy, critics),
+        actor_optimiser=jax.vmap(lambda one: parts.actor_optimiser.init(one))(weights),
+        critic_optimisers=optimisers,
+    )
 
+
+def learner_of(parts: Parts) -> Learner:
+    """The functions that the training loop calls, for the way in which the settings estimate actors' gradients."""
+    kinds = {"pathwise": off_policy_learner, "score": on_policy_learner, "perturbation": perturbing_learner}
+    return kinds[parts.settings.estimator](parts)
+
+
+def _learner(parts: Parts, begin: Callable, explore: Callable, update: Update) -> Learner:
     def act(state: LearnerState, obs: Float[Array, "agents obs"]) -> Float[Array, "agents act"]:
-        return jax.vmap(parts.actors.one)(state.actors, obs[:, :, None], *parts.actors.constants)[:, :, 0]
+        weights = greedy_network(state.actors)
+        return jax.vmap(parts.actors.one)(weights, obs[:, :, None], *parts.actors.constants)[:, :, 0]
+
+    return Learner(
+        init=lambda key: initial_state(parts, key),
+        act=act,
+        begin=begin,
+        explore=explore,
+        update=lambda state, batch, key, count=0: update(parts, state, batch, key, count),
+    )
+
+
+def off_policy_learner(parts: Parts) -> Learner:
+    """Deterministic policies that explore by noise and learn from a replay."""
 
     def explore(state: LearnerState, obs: Float[Array, "agents obs"], noise, random_fraction, key: PRNGKeyArray):
-        return parts.actors.explore(state.actors, obs[:, :, None], noise, random_fraction, key)[:, :, 0]
+        return parts.actors.explore(state.actors, obs[:, :, None], noise, random_fraction, key)[:, :, 0], None
 
-    def update(
-        state: LearnerState, batch: Batch, key: PRNGKeyArray, count: Array | int = 0
-    ) -> tuple[LearnerState, Metrics]:
-        return update_all(parts, state, batch, key, count)
+    return _learner(parts, lambda state, key: (state, None), explore, update_of(parts.settings))
 
-    return Learner(init=init, act=act, explore=explore, update=update)
+
+def on_policy_learner(parts: Parts) -> Learner:
+    """Stochastic policies that learn from what they have just drawn."""
+
+    def explore(state: LearnerState, obs: Float[Array, "agents obs"], noise, random_fraction, key: PRNGKeyArray):
+        draw = parts.stochastic.draw(state.actors, obs[:, :, None], key)
+        return draw.actions[:, :, 0], (draw.drawn[:, :, 0], draw.log_density[:, 0])
+
+    return _learner(parts, lambda state, key: (state, None), explore, on_policy_update)
+
+
+def perturbing_learner(parts: Parts) -> Learner:
+    """Deterministic policies whose weights are moved at random for an episode."""
+
+    def begin(state: LearnerState, key: PRNGKeyArray) -> tuple[LearnerState, Array]:
+        return state._replace(actors=perturbed(parts, state.actors, key)), jax.random.key_data(key)
+
+    def explore(state: LearnerState, obs: Float[Array, "agents obs"], noise, random_fraction, key: PRNGKeyArray):
+        return parts.actors.apply(state.actors, obs[:, :, None])[:, :, 0], None
+
+    return _learner(parts, begin, explore, perturbing_update)

@@ -1,4 +1,4 @@
-"""What every off-policy learner is made of, and the steps that all of them take."""
+"""What every learner is made of, and the steps that all of them take."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
@@ -9,9 +9,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from mastac.agents.actors import Actors
 from mastac.agents.mixers import Mixer
-from mastac.agents.networks import MLP
+from mastac.agents.stochastic import StochasticActors
 from mastac.envs.base import Environment
-from mastac.learning.memory import Batch
 from mastac.learning.settings import Settings
 from mastac.structure.layout import Bucket, CriticLayout
 
@@ -19,12 +18,12 @@ from mastac.structure.layout import Bucket, CriticLayout
 class LearnerState(NamedTuple):
     """Everything that evolves. Critics come in one stack for each bucket of the layout, and a mixer after them.
 
-    Twin critics have an axis of two behind that of the critics.
+    Twin critics have an axis of two behind that of the critics. On-policy there are no targets: `()`.
     """
 
-    actors: MLP
+    actors: Any
     critics: tuple[Any, ...]
-    target_actors: MLP
+    target_actors: Any
     target_critics: tuple[Any, ...]
     actor_optimiser: optax.OptState
     critic_optimisers: tuple[optax.OptState, ...]
@@ -41,12 +40,15 @@ class Metrics(NamedTuple):
 class Learner(NamedTuple):
     """What an algorithm is to the training loop.
 
+    `begin`: `(state, key) -> (state, drawn)`, what an episode is played with and what the memory is to know of it;
+    `explore`: `(state, obs, noise, random_fraction, key) -> (actions, drawn)`, likewise for a step.
     `update`: `(state, batch, key, count) -> (state, metrics)`; `count` updates came before, the same for all seeds.
     """
 
     init: Callable[[PRNGKeyArray], LearnerState]
     act: Callable[[LearnerState, Float[Array, "agents obs"]], Float[Array, "agents act"]]
-    explore: Callable[..., Float[Array, "agents act"]]
+    begin: Callable[[LearnerState, PRNGKeyArray], tuple[LearnerState, Any]]
+    explore: Callable[..., tuple[Float[Array, "agents act"], Any]]
     update: Callable[..., tuple[LearnerState, Metrics]]
 
 
@@ -58,13 +60,14 @@ class Parts(NamedTuple):
     settings: Settings
     buckets: tuple[Bucket, ...]
     actors: Actors
+    stochastic: StochasticActors
     mixer: Mixer
     actor_optimiser: optax.GradientTransformation
     critic_optimiser: optax.GradientTransformation
     chunk: int
 
 
-Update = Callable[[Parts, LearnerState, Batch, PRNGKeyArray, Any], tuple[LearnerState, Metrics]]
+Update = Callable[[Parts, LearnerState, Any, PRNGKeyArray, Any], tuple[LearnerState, Metrics]]
 
 
 def optimiser(rate: float, settings: Settings, total_updates: int) -> optax.GradientTransformation:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from scipy.sparse import csr_array
 
 from mastac.agents.networks import MLP
 from mastac.envs.base import Environment
@@ -84,15 +85,26 @@ def open_at(open: Bool[Array, "times width"], step: Int[Array, " batch"]) -> Flo
 
 def rewards_of_values(parts: Parts, batch: Batch) -> Float[Array, "values batch"]:
     """What each value predicts of a step: its own agent's reward, or the layout's weighted sum."""
-    rewards, scale = batch.rewards.T, parts.settings.reward_scale
+    return predicted_rewards(parts, batch.rewards.T)
+
+
+def predicted_rewards(parts: Parts, rewards: Float[Array, "agents batch"]) -> Float[Array, "values batch"]:
+    """The agents' rewards, weighted and summed as each value predicts them, and scaled."""
+    scale = parts.settings.reward_scale
     weights = parts.layout.rewards.tocoo()
     identity = weights.nnz == parts.layout.num_agents == parts.layout.num_values
     if identity and (weights.row == weights.col).all() and (weights.data == 1).all():
         return scale * rewards
     if weights.nnz == parts.layout.num_agents * parts.layout.num_values:
         return scale * (jnp.asarray(parts.layout.rewards.toarray(), jnp.float32) @ rewards)
-    weighted = rewards[weights.col] * weights.data.astype(np.float32)[:, None]
-    return scale * jax.ops.segment_sum(weighted, weights.row, parts.layout.num_values)
+    return scale * weighted_sums(parts.layout.rewards, rewards)
+
+
+def weighted_sums(weights: csr_array, rows: Float[Array, "columns batch"]) -> Float[Array, "rows batch"]:
+    """`weights @ rows`, at the cost of the weights that are not zero."""
+    entries = weights.tocoo()
+    weighted = rows[entries.col] * entries.data.astype(np.float32)[:, None]
+    return jax.ops.segment_sum(weighted, entries.row, weights.shape[0])
 
 
 def batch_rows(

@@ -14,7 +14,7 @@ def knob(default: Any, help: str, choices: tuple[str, ...] = ()) -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-    """Knobs of an off-policy learner. Units: rates are per update, noise is in units of the action's limit."""
+    """Knobs of a learner. Units: rates are per update, noise is in units of the action's limit."""
 
     actor_lr: float = knob(1e-3, "Adam step size of the actors")
     critic_lr: float = knob(1e-3, "Adam step size of the critics")
@@ -23,9 +23,9 @@ class Settings:
     tau: float = knob(0.02, "share of the online weights that enters the target weights at each update")
     batch_size: int = knob(256, "transitions in one update, the same for all agents")
     buffer_size: int = knob(100_000, "environment steps that the replay holds")
-    updates_per_epoch: int = knob(4, "updates of all agents after each episode")
+    updates_per_epoch: int = knob(4, "updates of all agents after each episode, on-policy after each rollout")
     warmup_epochs: int = knob(0, "episodes before the first update (at least until the replay could fill a batch)")
-    noise: float = knob(0.1, "standard deviation of the Gaussian exploration at the start")
+    noise: float = knob(0.1, "standard deviation of the Gaussian exploration, or of stochastic policies, at the start")
     noise_final: float = knob(0.05, "and at the end; it falls linearly")
     random_fraction: float = knob(0.1, "probability that an agent's action is uniformly random, at the start")
     random_final: float = knob(0.0, "and at the end; it falls linearly")
@@ -44,5 +44,16 @@ class Settings:
     smoothing_noise: float = knob(0.0, "standard deviation of the noise on the target policies' actions")
     smoothing_clip: float = knob(0.5, "largest such noise")
     policy_delay: int = knob(1, "actors and targets move at every so many updates of the critics")
+    estimator: str = knob(
+        "pathwise",
+        "of the actors' gradients: through the critics, by scores of what was drawn, or by perturbed weights",
+        ("pathwise", "score", "perturbation"),
+    )
+    rollout_steps: int = knob(512, "environment steps that policies stay the same for, where learning is on-policy")
+    gae_lambda: float = knob(0.95, "how much of later errors enters an advantage: 0 one step, 1 the whole return")
+    clip_ratio: float = knob(0.2, "how far ratios of densities may leave 1 and still count; 0: no limit")
+    normalise_advantages: bool = knob(True, "each agent's advantages get mean 0 and spread 1 in every batch")
+    entropy_bonus: float = knob(0.0, "weight of a stochastic policy's entropy in what its actor climbs")
+    perturbation: float = knob(0.05, "standard deviation of what perturbed policies' weights are moved by")
     mixer: str = knob("none", "how terms become values", ("none", "sum", "monotonic", "nonmonotonic"))
     mixer_embedding: int = knob(64, "width of the mixer and of the networks that make its weights")

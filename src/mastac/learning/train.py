@@ -52,9 +52,36 @@ class Program(NamedTuple):
     evaluate: Callable[[RunState, PRNGKeyArray, int], Float[Array, "seeds episodes agents"]]
 
 
-def first_update(env: Environment, settings: Settings) -> int:
-    """Episodes before the first update: as many as it takes to fill a batch, or the warm-up."""
-    return max(settings.warmup_epochs, -(-settings.batch_size // env.horizon))
+class Pace(NamedTuple):
+    """When there are updates: `updates` of them at the end of epoch `first - 1`, and of every `period`th thereafter."""
+
+    first: int
+    period: int
+    updates: int
+
+    def is_due(self, epoch: Array) -> Array:
+        return (epoch + 1 >= self.first) & ((epoch + 1 - self.first) % self.period == 0)
+
+    def total(self, epochs: int) -> int:
+        """Updates of a run of so many epochs, as step sizes fall: as if there were no first ones to wait for."""
+        return epochs * self.updates // self.period
+
+    def until(self, epochs: Any) -> Any:
+        """Updates after this many epochs, where that is at least `first`."""
+        return ((epochs - self.first) // self.period + 1) * self.updates
+
+
+def pace_of(env: Environment, settings: Settings) -> Pace:
+    """Off-policy after every episode, from where the replay holds a batch or the warm-up ends; else by rollouts."""
+    if settings.estimator == "pathwise":
+        return Pace(max(settings.warmup_epochs, -(-settings.batch_size // env.horizon)), 1, settings.updates_per_epoch)
+    episodes = rollout_episodes(env, settings)
+    return Pace(episodes, episodes, settings.updates_per_epoch)
+
+
+def rollout_episodes(env: Environment, settings: Settings) -> int:
+    """Episodes of a rollout: whole ones, at least as many steps as asked for."""
+    return max(1, -(-settings.rollout_steps // env.horizon))
 
 
 def exploring_episode(
@@ -62,17 +89,19 @@ def exploring_episode(
 ) -> Episode:
     """One episode of the exploring policy."""
     reset_key, steps_key = jax.random.split(key)
+    played, begun = learner.begin(state, jax.random.fold_in(key, 2))
 
     def one_step(at: Array, time_and_key: tuple[Array, PRNGKeyArray]):
         time, step_key = time_and_key
         action_key, noise_key = jax.random.split(step_key)
-        actions = learner.explore(state, env.observed(at, time), noise, random_fraction, action_key)
-        return env.step(at, actions, time, noise_key), (at, actions, env.reward(at, actions, time))
+        actions, drawn = learner.explore(played, env.observed(at, time), noise, random_fraction, action_key)
+        return env.step(at, actions, time, noise_key), (at, actions, env.reward(at, actions, time), drawn)
 
     times = jnp.arange(env.horizon)
     first = env.reset(reset_key).astype(jnp.float32)
-    last, (states, actions, rewards) = jax.lax.scan(one_step, first, (times, jax.random.split(steps_key, env.horizon)))
-    return Episode(jnp.concatenate([states, last[None]]), actions, rewards)
+    keys = jax.random.split(steps_key, env.horizon)
+    last, (states, actions, rewards, drawn) = jax.lax.scan(one_step, first, (times, keys))
+    return Episode(jnp.concatenate([states, last[None]]), actions, rewards, drawn if begun is None else begun)
 
 
 def failure_of(env: Environment, episode: Episode, metrics: Metrics, learner_state: Any) -> Int[Array, ""]:
@@ -109,7 +138,7 @@ class OneSeed(NamedTuple):
 
 def one_seed(env: Environment, learner: Learner, memory: Memory, settings: Settings, epochs: int) -> OneSeed:
     """The loop's body: an episode, its storage, `updates_per_epoch` updates."""
-    warmup, per_epoch = first_update(env, settings), settings.updates_per_epoch
+    pace = pace_of(env, settings)
 
     def one_epoch(state: RunState, key: PRNGKeyArray, epoch: Int[Array, ""]) -> tuple[RunState, EpochMetrics]:
         episode_key, update_key = jax.random.split(jax.random.fold_in(key, epoch))
@@ -125,14 +154,14 @@ def one_seed(env: Environment, learner: Learner, memory: Memory, settings: Setti
             return learner.update(learner_state, memory.draw(store, epoch + 1, draw_key), learner_key, count)
 
         def updates(learner_state: Any) -> tuple[Any, Metrics]:
-            keys = jax.random.split(update_key, per_epoch)
-            counts = (epoch + 1 - warmup) * per_epoch + jnp.arange(per_epoch)
+            keys = jax.random.split(update_key, pace.updates)
+            counts = pace.until(epoch + 1) - pace.updates + jnp.arange(pace.updates)
             learner_state, metrics = jax.lax.scan(one_update, learner_state, (keys, counts))
             return learner_state, jax.tree.map(lambda leaf: leaf.mean(0), metrics)
 
         shapes = jax.eval_shape(updates, state.learner)[1]
         nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-        updated, metrics = jax.lax.cond(epoch + 1 >= warmup, updates, lambda kept: (kept, nothing), state.learner)
+        updated, metrics = jax.lax.cond(pace.is_due(epoch), updates, lambda kept: (kept, nothing), state.learner)
 
         failure = failure_of(env, episode, metrics, updated)
         good = (failure < 0) & (state.failed_epoch < 0)

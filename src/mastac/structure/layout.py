@@ -1,7 +1,7 @@
 """What every critic reads, whose rewards it predicts and which actors it advises: an algorithm as data."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -106,6 +106,15 @@ class CriticLayout:
     @property
     def num_values(self) -> int:
         return self.num_terms if self.mix is None else len(self.mix.indptr) - 1
+
+    def without_actions(self) -> "CriticLayout":
+        """The layout of critics of states alone, which advise the same actors."""
+
+        def none(actions: csr_array) -> csr_array:
+            return csr_array(actions.shape, dtype=bool)
+
+        schedule = None if self.schedule is None else tuple((states, none(acts)) for states, acts in self.schedule)
+        return replace(self, actions=none(self.actions), schedule=schedule)
 
     def credit_of_terms(self) -> csr_array:
         """`[agents, terms]`: `credit`, handed down to the terms that the values are made of."""

@@ -35,6 +35,33 @@ def structured(*over_time: Dependency) -> CriticLayout:
     )
 
 
+def local_values(couplings: Couplings | CouplingSequence, kappa: int | None) -> CriticLayout:
+    r"""Values of states for on-policy MAStAC: value `i` reads what $V_i$ depends on, and advises those that move $Q_i$.
+
+    $V_i(s) = E_a Q_i(s, a)$: the actions that the minimal set leaves open are those of policies, which read what they
+    observe. So the states are the paper's set $D O = U$, while actions outside the minimal set move nothing.
+    """
+    states, minimal = (at_all_times(couplings, kappa, each) for each in (False, True))
+    layout = structured(*minimal)
+    schedule = tuple((one.states, other.actions) for one, other in zip(states, minimal, strict=True))
+    return replace(
+        layout, states=_union([each.states for each in states]), schedule=schedule if len(schedule) > 1 else None
+    )
+
+
+def of_the_team(couplings: Couplings) -> CriticLayout:
+    """One value of the team's mean reward that reads everything and advises everyone."""
+    n = couplings.num_agents
+    everything = csr_array(np.ones((1, n), bool))
+    return CriticLayout(
+        agents=couplings.agents,
+        states=everything,
+        actions=everything,
+        rewards=csr_array(np.full((1, n), 1 / n)),
+        credit=csr_array(np.ones((n, 1))),
+    )
+
+
 def _union(matrices: Sequence[csr_array]) -> csr_array:
     total = matrices[0]
     for each in matrices[1:]:
