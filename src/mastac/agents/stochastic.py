@@ -19,11 +19,13 @@ LOWEST, HIGHEST = math.log(1e-3), math.log(10.0)  # of the logarithm of a spread
 class StochasticActor(eqx.Module):
     """A network's output is the centre of a Gaussian of spread $e^{log\\_spread}$, or the logits of a choice.
 
-    The spread does not depend on the observation. Stacked, both have a leading axis of agents.
+    The spread does not depend on the observation. Stacked, all have a leading axis of agents. `log_temperature`: what
+    entropy is worth to a soft actor-critic that tunes it.
     """
 
     centre: MLP
     log_spread: Float[Array, "*agents act"]
+    log_temperature: Float[Array, "*agents"] | None = None
 
 
 class Draw(NamedTuple):
@@ -46,6 +48,11 @@ class StochasticActors(NamedTuple):
     judge: Callable[[StochasticActor, ObsRows, ActionRows], tuple[Array, Array]]
 
 
+def log_spreads(weights: StochasticActor) -> Float[Array, "agents act 1"]:
+    """The logarithms of the spreads, kept where densities do not overflow."""
+    return jnp.clip(weights.log_spread, LOWEST, HIGHEST)[:, :, None]
+
+
 def stochastic_actors(env: Environment, actors: Actors, spread: float) -> StochasticActors:
     r"""Gaussians before the environment's head: squashed for boxes, logistic-normal for shares; choices: categorical.
 
@@ -59,9 +66,6 @@ def stochastic_actors(env: Environment, actors: Actors, spread: float) -> Stocha
     def init(key: PRNGKeyArray) -> StochasticActor:
         start = math.log(min(max(spread, 1e-3), 10.0))
         return StochasticActor(actors.init(key), jnp.full(mask.shape, start, jnp.float32))
-
-    def log_spreads(weights: StochasticActor) -> Float[Array, "agents act 1"]:
-        return jnp.clip(weights.log_spread, LOWEST, HIGHEST)[:, :, None]
 
     def log_chances(weights: StochasticActor, obs: ObsRows) -> ActionRows:
         return jax.nn.log_softmax(jnp.where(mask[:, :, None], actors.raw(weights.centre, obs), -jnp.inf), axis=1)

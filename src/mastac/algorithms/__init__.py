@@ -5,7 +5,7 @@ from mastac.algorithms.facmac import FACMAC, FACMAC_NONMONOTONIC
 from mastac.algorithms.independent import INDEPENDENT
 from mastac.algorithms.khop import KHOP
 from mastac.algorithms.maddpg import MADDPG, MATD3
-from mastac.algorithms.mastac import MASTAC, MASTAC_COORDINATED
+from mastac.algorithms.mastac import MASTAC, MASTAC_COORDINATED, MASTAC_SAC
 from mastac.algorithms.ppo import IPPO, MAPPO, MASTAC_A2C, MASTAC_PPO
 from mastac.algorithms.qdcg import QDCG_CENTRALISED, QDCG_COUPLING, QDCG_DECENTRALISED
 from mastac.algorithms.undecomposed import UNDECOMPOSED_Q, UNDECOMPOSED_QHAT
@@ -27,6 +27,7 @@ ALGORITHMS: dict[str, Algorithm] = {
     "qdcg-decentralised": QDCG_DECENTRALISED,
     "qdcg-coupling": QDCG_COUPLING,
     "qdcg-centralised": QDCG_CENTRALISED,
+    "mastac-sac": MASTAC_SAC,
     "mastac-ppo": MASTAC_PPO,
     "mastac-a2c": MASTAC_A2C,
     "mappo": MAPPO,

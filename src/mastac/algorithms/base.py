@@ -19,6 +19,8 @@ NO_TRICKS: Mapping[str, Any] = {
     "policy_delay": 1,
 }
 
+# What only the soft actor-critic uses.
+NOT_SOFT: Mapping[str, Any] = {"soft": False, "temperature": 0.01, "tuned_temperature": True, "entropy_target": -1.0}
 # What only on-policy learners use.
 OFF_POLICY: Mapping[str, Any] = {
     "estimator": "pathwise",
@@ -34,6 +36,7 @@ ON_POLICY: Mapping[str, Any] = {
     **NO_MIXER,
     **NOT_IN_SEQUENCE,
     **NO_TRICKS,
+    "n_steps": 1,
     "tau": 0.02,
     "buffer_size": 100_000,
     "warmup_epochs": 0,
@@ -69,8 +72,9 @@ class Algorithm:
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.fixed.get("estimator", "pathwise") == "pathwise":
-            object.__setattr__(self, "fixed", {**OFF_POLICY, **self.fixed})
+        unused = OFF_POLICY if self.fixed.get("estimator", "pathwise") == "pathwise" else {}
+        unused = unused if self.fixed.get("soft") else {**NOT_SOFT, **unused}
+        object.__setattr__(self, "fixed", {**unused, **self.fixed})
 
     @property
     def combines(self) -> str:

@@ -23,5 +23,24 @@ MASTAC_COORDINATED = Algorithm(
     layout=mastac_layout,
     uses_kappa=True,
     follows_time=True,
-    fixed={**NO_MIXER, **NO_TRICKS, "coordinated": True},
+    fixed={**NO_MIXER, **NO_TRICKS, "coordinated": True, "share_actors": False},
+)
+MASTAC_SAC = Algorithm(
+    summary="the same with stochastic policies that are rewarded for their entropy, and twin critics",
+    layout=mastac_layout,
+    uses_kappa=True,
+    follows_time=True,
+    fixed={
+        **NO_MIXER,
+        **NOT_IN_SEQUENCE,
+        "soft": True,
+        # The entropies of the steps between would be missing from the target.
+        "n_steps": 1,
+        "smoothing_noise": 0.0,
+        "smoothing_clip": 0.5,
+        "noise_final": 0.0,
+        "random_fraction": 0.0,
+        "random_final": 0.0,
+    },
+    defaults={"twin_critics": True},
 )

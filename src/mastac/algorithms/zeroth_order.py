@@ -9,6 +9,7 @@ ZEROTH_ORDER = Algorithm(
     uses_kappa=True,
     fixed={
         **ON_POLICY,
+        "share_actors": False,
         "estimator": "perturbation",
         "critic_lr": 1e-3,
         "critic_hidden": (64, 64, 64),

@@ -182,7 +182,8 @@ def memory_of(env: Environment, config: ExperimentConfig) -> Memory:
     if settings.estimator != "pathwise":
         drawn = settings.batch_size // env.horizon if settings.estimator == "score" else config.epochs
         return rollout(rollout_episodes(env, settings), max(1, drawn))
-    return replay(max(1, min(config.epochs, settings.buffer_size // env.horizon)), settings.batch_size)
+    episodes = max(1, min(config.epochs, settings.buffer_size // env.horizon))
+    return replay(episodes, settings.batch_size, settings.n_steps, settings.discount)
 
 
 def chunk_for(num_seeds: int) -> int:

@@ -80,7 +80,7 @@ def coordinated_update(
     now, after, discount = batch_rows(parts, batch, state.target_actors)
     one_term = update_term(parts, discount, rewards_of_values(parts, batch))
     obs, next_obs = (
-        observations(parts.env, *each) for each in ((batch.state, batch.time), (batch.next_state, batch.time + 1))
+        observations(parts.env, *each) for each in ((batch.state, batch.time), (batch.next_state, batch.next_time))
     )
     center, scale = map(jnp.asarray, action_units(parts.env))
     act = scale.shape[1]

@@ -21,6 +21,8 @@ from mastac.learning.on_policy import on_policy_update
 from mastac.learning.parts import Learner, LearnerState, Parts, Update, optimiser
 from mastac.learning.perturbing import perturbing_update, perturbed
 from mastac.learning.settings import Settings
+from mastac.learning.sharing import alike
+from mastac.learning.soft import soft_update, with_temperature
 from mastac.structure.layout import Bucket, CriticLayout
 
 
@@ -85,7 +87,9 @@ def initial_state(parts: Parts, key: PRNGKeyArray) -> LearnerState:
     settings = parts.settings
     actor_key, critic_key = jax.random.split(key)
     is_on_policy = settings.estimator != "pathwise"
-    weights = (parts.stochastic if settings.estimator == "score" else parts.actors).init(actor_key)
+    is_stochastic = settings.soft or settings.estimator == "score"
+    weights = (parts.stochastic if is_stochastic else parts.actors).init(actor_key)
+    weights = alike(parts, with_temperature(parts, weights) if settings.soft else weights)
     critics: tuple[Any, ...] = ()
     if settings.estimator != "perturbation":
         critics = tuple(
@@ -101,7 +105,7 @@ def initial_state(parts: Parts, key: PRNGKeyArray) -> LearnerState:
     return LearnerState(
         actors=weights,
         critics=critics,
-        target_actors=() if is_on_policy else jax.tree.map(jnp.copy, weights),
+        target_actors=() if is_stochastic or is_on_policy else jax.tree.map(jnp.copy, weights),
         target_critics=() if is_on_policy else jax.tree.map(jnp.copy, critics),
         actor_optimiser=jax.vmap(lambda one: parts.actor_optimiser.init(one))(weights),
         critic_optimisers=optimisers,
@@ -110,6 +114,8 @@ def initial_state(parts: Parts, key: PRNGKeyArray) -> LearnerState:
 
 def learner_of(parts: Parts) -> Learner:
     """The functions that the training loop calls, for the way in which the settings estimate actors' gradients."""
+    if parts.settings.soft:
+        return soft_learner(parts)
     kinds = {"pathwise": off_policy_learner, "score": on_policy_learner, "perturbation": perturbing_learner}
     return kinds[parts.settings.estimator](parts)
 
@@ -135,6 +141,15 @@ def off_policy_learner(parts: Parts) -> Learner:
         return parts.actors.explore(state.actors, obs[:, :, None], noise, random_fraction, key)[:, :, 0], None
 
     return _learner(parts, lambda state, key: (state, None), explore, update_of(parts.settings))
+
+
+def soft_learner(parts: Parts) -> Learner:
+    """Stochastic policies that explore by what they draw and learn from a replay."""
+
+    def explore(state: LearnerState, obs: Float[Array, "agents obs"], noise, random_fraction, key: PRNGKeyArray):
+        return parts.stochastic.draw(state.actors, obs[:, :, None], key).actions[:, :, 0], None
+
+    return _learner(parts, lambda state, key: (state, None), explore, soft_update)
 
 
 def on_policy_learner(parts: Parts) -> Learner:

@@ -21,13 +21,23 @@ class Episode(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Transitions drawn from the replay; `time` is the step within the episode. Observations are recomputed."""
+    """Transitions drawn from the replay; `time` is the step within the episode. Observations are recomputed.
+
+    `ahead`: how many steps after `state` the `next_state` is, `None` for one; `rewards` are then the discounted sums of
+    what these steps gave.
+    """
 
     state: Float[Array, "batch agents state"]
     actions: Float[Array, "batch agents act"]
     rewards: Float[Array, "batch agents"]
     next_state: Float[Array, "batch agents state"]
     time: Int[Array, " batch"]
+    ahead: Int[Array, " batch"] | None = None
+
+    @property
+    def next_time(self) -> Int[Array, " batch"]:
+        """The step within the episode of `next_state`."""
+        return self.time + (1 if self.ahead is None else self.ahead)
 
 
 class Memory(NamedTuple):
@@ -59,8 +69,11 @@ def _holding(capacity: int) -> tuple[Callable[[Episode], Episode], Callable[...,
     return init, add
 
 
-def replay(capacity: int, batch_size: int) -> Memory:
-    """The last `capacity` episodes; transitions are drawn uniformly with replacement."""
+def replay(capacity: int, batch_size: int, steps: int = 1, discount: float = 1.0) -> Memory:
+    """The last `capacity` episodes; transitions are drawn uniformly with replacement.
+
+    With `steps` above 1 a transition goes that many steps ahead, or to the end of the episode where that is nearer.
+    """
     init, add = _holding(capacity)
 
     def draw(store: Episode, count: Int[Array, ""], key: PRNGKeyArray) -> Batch:
@@ -68,6 +81,8 @@ def replay(capacity: int, batch_size: int) -> Memory:
         filled = jnp.minimum(count, capacity)
         episode = jax.random.randint(episode_key, (batch_size,), 0, filled)
         time = jax.random.randint(time_key, (batch_size,), 0, store.rewards.shape[1])
+        if steps > 1:
+            return _far_ahead(store, episode, time, steps, discount)
         return Batch(
             state=store.states[episode, time],
             actions=store.actions[episode, time],
@@ -77,6 +92,24 @@ def replay(capacity: int, batch_size: int) -> Memory:
         )
 
     return Memory(init=init, add=add, draw=draw)
+
+
+def _far_ahead(
+    store: Episode, episode: Int[Array, " batch"], time: Int[Array, " batch"], steps: int, discount: float
+) -> Batch:
+    """Transitions over up to `steps` steps: none goes beyond the end of its episode."""
+    horizon = store.rewards.shape[1]
+    later = time[:, None] + jnp.arange(min(steps, horizon))
+    rewards = store.rewards.at[episode[:, None], later].get(mode="fill", fill_value=0.0)
+    end = jnp.minimum(time + steps, horizon)
+    return Batch(
+        state=store.states[episode, time],
+        actions=store.actions[episode, time],
+        rewards=jnp.einsum("k,bka->ba", discount ** jnp.arange(rewards.shape[1], dtype=jnp.float32), rewards),
+        next_state=store.states[episode, end],
+        time=time,
+        ahead=end - time,
+    )
 
 
 def rollout(episodes: int, drawn: int) -> Memory:

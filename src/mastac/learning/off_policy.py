@@ -1,7 +1,7 @@
 """The off-policy update: each critic on its own error, deterministic policy gradient (Theorem 3.7a, Algorithm 1)."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from mastac.learning.rows import (
     observations,
     rewards_of_values,
 )
+from mastac.learning.sharing import stepped
 from mastac.structure.layout import Bucket
 
 
@@ -175,12 +176,22 @@ def actors_after(
 ) -> tuple[MLP, MLP, Any, Float[Array, " agents"]]:
     """All actors one step up their gradients, their targets behind them, the optimiser, and the gradients' norms."""
 
-    def step() -> tuple[MLP, MLP, Any, Float[Array, " agents"]]:
-        gradient = actor_gradient(parts, state.actors, observations(parts.env, batch.state, batch.time), gradient_at)
-        actors, optimiser_state = jax.vmap(lambda *one: descended(parts.actor_optimiser, *one))(
-            state.actors, jax.tree.map(jnp.negative, gradient), state.actor_optimiser
-        )
-        targets = followed(state.target_actors, actors, parts.settings.tau)
+    def gradient() -> MLP:
+        return actor_gradient(parts, state.actors, observations(parts.env, batch.state, batch.time), gradient_at)
+
+    return climbed(parts, state, gradient, due)
+
+
+def climbed(
+    parts: Parts, state: LearnerState, gradient_of_all: Callable[[], Any], due: Any
+) -> tuple[Any, Any, Any, Float[Array, " agents"]]:
+    """[`actors_after`][] for any gradient; targets are followed where there are any. Not computed unless it is due."""
+
+    def step() -> tuple[Any, Any, Any, Float[Array, " agents"]]:
+        gradient = gradient_of_all()
+        descent = jax.tree.map(jnp.negative, gradient)
+        actors, optimiser_state = stepped(parts, state.actors, descent, state.actor_optimiser)
+        targets = () if parts.settings.soft else followed(state.target_actors, actors, parts.settings.tau)
         return actors, targets, optimiser_state, jax.vmap(optax.tree.norm)(gradient)
 
     resting = (state.actors, state.target_actors, state.actor_optimiser, jnp.zeros(parts.env.num_agents))
@@ -196,7 +207,32 @@ def simultaneous_update(
     actors, target_actors, actor_optimiser, norms = actors_after(
         parts, state, batch, lambda policy_rows: action_gradients(parts, state.critics, now, policy_rows), due
     )
-    one = update_term(parts, discount, rewards_of_values(parts, batch), due)
+    found = critics_after(parts, state, now, after, discount, rewards_of_values(parts, batch), due)
+    learner = LearnerState(actors, found.critics, target_actors, found.targets, actor_optimiser, found.optimisers)
+    return learner, Metrics(found.losses, found.values, norms)
+
+
+class CriticsAfter(NamedTuple):
+    """All critics after an update, with their targets and optimisers, and for each value its error and mean."""
+
+    critics: tuple[MLP, ...]
+    targets: tuple[MLP, ...]
+    optimisers: tuple[Any, ...]
+    losses: Float[Array, " values"]
+    values: Float[Array, " values"]
+
+
+def critics_after(
+    parts: Parts,
+    state: LearnerState,
+    now: Rows,
+    after: Rows,
+    discount: Float[Array, " batch"],
+    rewards: Float[Array, "values batch"],
+    due: Any,
+) -> CriticsAfter:
+    """Every critic one step down its own error, by [`update_term`][]."""
+    one = update_term(parts, discount, rewards, due)
     results = [
         each_critic(one, b, [now, after], critic, target, opt, jnp.asarray(b.terms), chunk=parts.chunk)
         for critic, target, opt, b in zip(
@@ -205,8 +241,5 @@ def simultaneous_update(
     ]
     critics, target_critics, critic_optimisers, losses, values = zip(*results, strict=True)
     back = np.argsort(np.concatenate([bucket.terms for bucket in parts.buckets]))
-    metrics = Metrics(jnp.concatenate(losses)[back], jnp.concatenate(values)[back], norms)
-    return (
-        LearnerState(actors, critics, target_actors, target_critics, actor_optimiser, critic_optimisers),
-        metrics,
-    )
+    means = jnp.concatenate(values)[back]
+    return CriticsAfter(critics, target_critics, critic_optimisers, jnp.concatenate(losses)[back], means)

@@ -20,6 +20,7 @@ from mastac.learning.memory import Episode
 from mastac.learning.off_policy import each_critic
 from mastac.learning.parts import LearnerState, Metrics, Parts, descended
 from mastac.learning.rows import Rows, observations, predicted_rewards, state_rows, time_rows, weighted_sums
+from mastac.learning.sharing import stepped
 
 
 def visited(parts: Parts, rollout: Episode, end: bool) -> Rows:
@@ -119,9 +120,7 @@ def on_policy_update(
         return -objective(parts, actors, obs, drawn, before, gains).sum()
 
     gradient = jax.grad(loss)(state.actors)
-    actors, actor_optimiser = jax.vmap(lambda *one: descended(parts.actor_optimiser, *one))(
-        state.actors, gradient, state.actor_optimiser
-    )
+    actors, actor_optimiser = stepped(parts, state.actors, gradient, state.actor_optimiser)
     critics, critic_optimisers, errors = _critics_after(parts, state, rollout, returns)
     learner = LearnerState(actors, critics, (), (), actor_optimiser, critic_optimisers)
     return learner, Metrics(errors, returns.mean((1, 2)), jax.vmap(optax.tree.norm)(gradient))

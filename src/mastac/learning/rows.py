@@ -110,10 +110,22 @@ def weighted_sums(weights: csr_array, rows: Float[Array, "columns batch"]) -> Fl
 def batch_rows(
     parts: Parts, batch: Batch, target_actors: MLP, key: PRNGKeyArray | None = None
 ) -> tuple[Rows, Rows, Float[Array, " batch"]]:
-    """The batch as rows, now and one step after with the target policies' actions, and the discount of each.
+    """The batch as rows, now and at its next states with the target policies' actions, and the discount of each.
 
     With `smoothing_noise` the target policies' actions are perturbed, by what `key` chooses.
     """
+    settings = parts.settings
+    next_obs = observations(parts.env, batch.next_state, batch.next_time)
+    if settings.smoothing_noise > 0:
+        noise, clip = settings.smoothing_noise, settings.smoothing_clip
+        return rows_with(parts, batch, parts.actors.smoothed(target_actors, next_obs, noise, clip, key))
+    return rows_with(parts, batch, parts.actors.apply(target_actors, next_obs))
+
+
+def rows_with(
+    parts: Parts, batch: Batch, next_actions: Float[Array, "agents act batch"]
+) -> tuple[Rows, Rows, Float[Array, " batch"]]:
+    """The batch as rows, now and at its next states with these actions, and the discount of each."""
     env, settings = parts.env, parts.settings
     now = Rows(
         states=state_rows(env, batch.state),
@@ -121,20 +133,14 @@ def batch_rows(
         time=time_rows(parts, batch.time),
         step=batch.time,
     )
-    next_obs = observations(env, batch.next_state, batch.time + 1)
-    if settings.smoothing_noise > 0:
-        next_actions = parts.actors.smoothed(
-            target_actors, next_obs, settings.smoothing_noise, settings.smoothing_clip, key
-        )
-    else:
-        next_actions = parts.actors.apply(target_actors, next_obs)
     after = Rows(
         states=state_rows(env, batch.next_state),
         actions=action_rows(env, next_actions),
-        time=time_rows(parts, batch.time + 1),
-        step=batch.time + 1,
+        time=time_rows(parts, batch.next_time),
+        step=batch.next_time,
     )
     # The end of an episode is a time limit: only critics that know the horizon may stop there.
-    is_last = batch.time + 1 == env.horizon
-    discount = settings.discount * jnp.where(is_last & settings.finite_horizon, 0.0, 1.0)
+    is_last = batch.next_time == env.horizon
+    over_steps = settings.discount if batch.ahead is None else settings.discount ** batch.ahead.astype(jnp.float32)
+    discount = over_steps * jnp.where(is_last & settings.finite_horizon, 0.0, 1.0)
     return now, after, discount.astype(jnp.float32)

@@ -20,6 +20,7 @@ class Settings:
     critic_lr: float = knob(1e-3, "Adam step size of the critics")
     lr_final: float = knob(0.02, "both step sizes fall linearly to this fraction of their start over the run")
     discount: float = knob(0.95, "discount factor of the action values")
+    n_steps: int = knob(1, "rewards in a target before its bootstrap value; above 1 it is biased by older policies")
     tau: float = knob(0.02, "share of the online weights that enters the target weights at each update")
     batch_size: int = knob(256, "transitions in one update, the same for all agents")
     buffer_size: int = knob(100_000, "environment steps that the replay holds")
@@ -44,6 +45,13 @@ class Settings:
     smoothing_noise: float = knob(0.0, "standard deviation of the noise on the target policies' actions")
     smoothing_clip: float = knob(0.5, "largest such noise")
     policy_delay: int = knob(1, "actors and targets move at every so many updates of the critics")
+    share_actors: bool = knob(False, "agents of equal sizes, scales and limits share one actor")
+    soft: bool = knob(False, "policies are stochastic and rewarded for their entropy")
+    temperature: float = knob(
+        0.01, "what a nat of entropy is worth, in scaled rewards; where it is tuned, at the start"
+    )
+    tuned_temperature: bool = knob(True, "each agent's temperature is tuned until its entropy is at its target")
+    entropy_target: float = knob(-1.0, "that target, for each free number of an action in units of its limit")
     estimator: str = knob(
         "pathwise",
         "of the actors' gradients: through the critics, by scores of what was drawn, or by perturbed weights",

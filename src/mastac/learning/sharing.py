@@ -1,0 +1,57 @@
+"""One actor for all agents of a kind: its weights stand once for each of them, equal by construction."""
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from mastac.agents.actors import Actors
+from mastac.envs.base import Environment
+from mastac.learning.parts import Parts, descended
+
+
+class Kinds(NamedTuple):
+    """`of` `[agents]`: which kind an agent is of. `first` `[kinds]`: one agent of each kind."""
+
+    of: np.ndarray
+    first: np.ndarray
+
+
+def kinds_of(env: Environment, actors: Actors) -> Kinds:
+    """Agents are of one kind where an actor sees no difference: equal sizes, scales and limits.
+
+    That the entries of their observations and actions mean the same is the environment's word.
+    """
+    constants = [np.asarray(each, np.float64) for each in actors.constants]
+    known = np.concatenate([env.obs_sizes[:, None], env.action_sizes[:, None], *constants], axis=1)
+    _, first, of = np.unique(known, axis=0, return_index=True, return_inverse=True)
+    return Kinds(of.reshape(-1), first)
+
+
+def alike(parts: Parts, actors: Any) -> Any:
+    """With `share_actors` the weights of the first agent of each kind for all of them, else each its own."""
+    if not parts.settings.share_actors:
+        return actors
+    kinds = kinds_of(parts.env, parts.actors)
+    return jax.tree.map(lambda leaf: leaf[kinds.first[kinds.of]], actors)
+
+
+def stepped(parts: Parts, actors: Any, gradient: Any, optimiser_state: Any) -> tuple[Any, Any]:
+    """Every actor and its optimiser one step down the gradient; with `share_actors` each kind down its members' mean.
+
+    The gradient of a shared actor is the sum over its agents (Theorem 3.7 and the chain rule). The mean is the same to
+    Adam, and a kind's size then does not matter to `max_grad_norm`.
+    """
+    every = jax.vmap(lambda *one: descended(parts.actor_optimiser, *one))
+    if not parts.settings.share_actors:
+        return every(actors, gradient, optimiser_state)
+    kinds = kinds_of(parts.env, parts.actors)
+    sizes = np.bincount(kinds.of)
+
+    def mean(leaf: jax.Array) -> jax.Array:
+        return jax.ops.segment_sum(leaf, kinds.of, len(sizes)) / sizes.reshape(-1, *(1,) * (leaf.ndim - 1))
+
+    # One step for each kind, handed to its members: they cannot drift apart.
+    own, optimiser_state = (jax.tree.map(lambda leaf: leaf[kinds.first], each) for each in (actors, optimiser_state))
+    after = every(own, jax.tree.map(mean, gradient), optimiser_state)
+    return jax.tree.map(lambda leaf: leaf[kinds.of], after)
