@@ -24,14 +24,24 @@ PROGRAMS = {
     "smoothing_noise": 0.3,
     "smoothing_clip": 0.1,
     "policy_delay": lambda chosen: 3 - chosen,
+    "share_actors": lambda chosen: not chosen,
+    "temperature": 0.2,
+    "tuned_temperature": lambda chosen: not chosen,
+    "entropy_target": -0.5,
+}
+# Knobs that only matter beside others.
+BESIDE: dict[str, dict[str, Any]] = {
+    "smoothing_clip": {"smoothing_noise": 0.2},
+    "temperature": {"tuned_temperature": False},
 }
 # Before any update: the first weights.
 BEFORE: dict[str, Any] = {"actor_output_scale": 0.3}
 # What the loop around the update reads.
-LOOP = {"batch_size", "buffer_size", "updates_per_epoch", "warmup_epochs"}
-LOOP |= {"noise", "noise_final", "random_fraction", "random_final"}
+LOOP = {"batch_size": 7, "buffer_size": 50, "updates_per_epoch": 3, "warmup_epochs": 1, "n_steps": 2}
+LOOP |= {"noise": 0.7, "noise_final": 0.6, "random_fraction": 0.5, "random_final": 0.4}
 ALWAYS_FIXED = {"coordinated": lambda chosen: not chosen, "mixer": lambda chosen: "sum" if chosen != "sum" else "none"}
-OTHERS = NUMBERS | SHAPES | PROGRAMS | BEFORE | ALWAYS_FIXED
+ALWAYS_FIXED["soft"] = lambda chosen: not chosen
+OTHERS = NUMBERS | SHAPES | PROGRAMS | BEFORE | LOOP | ALWAYS_FIXED
 
 
 def other(knob, chosen):

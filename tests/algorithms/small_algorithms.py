@@ -12,7 +12,7 @@ from small_world import random_batch, small_environment
 from mastac import Couplings, Environment
 from mastac.algorithms import ALGORITHMS
 from mastac.experiments.config import resolve
-from mastac.learning.learner import learner_parts, off_policy_learner
+from mastac.learning.learner import learner_of, learner_parts
 from mastac.learning.parts import Learner, LearnerState, Metrics, Parts
 
 KNOBS: dict[str, Any] = {
@@ -64,7 +64,7 @@ def built(name: str, kappa: int | None, alone: bool, head: str, couplings: Coupl
     settings = resolve(world.id, {}, custom=True, algorithm=name, kappa=window, **chosen).settings
     layout = how.layout_for(world.couplings, window, settings.minimal, settings.rewards)
     parts = learner_parts(world, layout, settings, total_updates=TOTAL)
-    learner = off_policy_learner(parts)
+    learner = learner_of(parts)
     return Case(world, parts, learner, jax.jit(learner.update))
 
 
@@ -87,7 +87,8 @@ def case(
 def initial(which: Case, seed: int = 0) -> LearnerState:
     """Online and target weights that differ, so that a mix-up of the two shows."""
     state, other = (which.learner.init(jax.random.key(number)) for number in (seed, seed + 100))
-    return state._replace(target_actors=other.actors, target_critics=other.critics)
+    actors = other.actors if jax.tree.leaves(state.target_actors) else ()
+    return state._replace(target_actors=actors, target_critics=other.critics)
 
 
 def history(which: Case, seed: int = 0, updates: int = UPDATES) -> tuple[list[LearnerState], list[Metrics]]:
