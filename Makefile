@@ -17,7 +17,7 @@ demo: $(VENV)/.installed
 	$(BIN)/mastac train warehouse-9 --epochs 600 --seeds 0-4
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check
@@ -29,7 +29,7 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format
 
 bench: $(VENV)/.installed
-	@for script in benchmarks/update.py benchmarks/scaling.py benchmarks/structure.py benchmarks/environments.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
+	@for script in benchmarks/update.py benchmarks/scaling.py benchmarks/structure.py benchmarks/environments.py benchmarks/discovery.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis dist build

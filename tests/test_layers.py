@@ -15,6 +15,7 @@ ALLOWED = {
     "structure": set(),
     "envs": {"structure"},
     "probing": {"structure", "envs"},
+    "discovery": {"structure", "envs", "probing"},
     "agents": {"structure", "envs"},
     "theory": {"structure", "envs", "agents"},
     "learning": {"structure", "envs", "agents"},
@@ -66,6 +67,7 @@ def test_figures_and_results_do_not_train() -> None:
         "mastac.envs.graphs",
         "mastac.probing",
         "mastac.probing.black_box",
+        "mastac.discovery",
         "mastac.algorithms",
         "mastac.learning.settings",
         "mastac.experiments.results",
@@ -84,6 +86,7 @@ def test_figures_and_results_do_not_train() -> None:
         "mastac.graph_commands",
         "mastac.reproduction_commands",
         "mastac.probing_commands",
+        "mastac.discovery_commands",
         "mastac.cli",
     ],
 )
@@ -93,7 +96,7 @@ def test_does_without_jax(module: str) -> None:
 
 
 def test_help_needs_nothing_heavy() -> None:
-    heavy = ("jax", "numpy", "scipy", "networkx", "matplotlib", "rich")
+    heavy = ("jax", "numpy", "scipy", "sklearn", "networkx", "matplotlib", "rich")
     code = f"import sys, mastac.cli; sys.exit(str([name for name in {heavy} if name in sys.modules] or ''))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == ""

@@ -10,6 +10,7 @@ from mastac.version import __version__
 
 if TYPE_CHECKING:
     from mastac.algorithms import ALGORITHMS
+    from mastac.discovery import Discovered, TransitionLog, discover, read_log, record
     from mastac.envs import make
     from mastac.envs.base import Environment, Reference
     from mastac.errors import UserError
@@ -43,6 +44,7 @@ _HOMES = {
     "mastac.envs.base": "Environment Reference",
     "mastac.errors": "UserError",
     "mastac.algorithms": "ALGORITHMS",
+    "mastac.discovery": "Discovered TransitionLog discover read_log record",
     "mastac.experiments.run": "Run Stopped load resume train",
     "mastac.probing": "Simulator check",
 }
@@ -54,11 +56,13 @@ __all__ = [
     "Couplings",
     "CriticLayout",
     "Dependency",
+    "Discovered",
     "Environment",
     "Reference",
     "Run",
     "Simulator",
     "Stopped",
+    "TransitionLog",
     "UserError",
     "__version__",
     "aggregate_dependency",
@@ -66,12 +70,15 @@ __all__ = [
     "chain",
     "check",
     "complete",
+    "discover",
     "folded_network",
     "gradient_dependency",
     "grid",
     "load",
     "make",
     "read_couplings",
+    "read_log",
+    "record",
     "resume",
     "ring",
     "star",

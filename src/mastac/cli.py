@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from mastac import commands, graph_commands, probing_commands, reproduction_commands
+from mastac import commands, discovery_commands, graph_commands, probing_commands, reproduction_commands
 from mastac.errors import UserError, unknown
 from mastac.version import __version__
 
@@ -107,6 +107,9 @@ def build_parser() -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
     )
     probing_commands.add_check_arguments(
         command("check", probing_commands.check, "check that the declared graphs are true of the simulator")
+    )
+    discovery_commands.add_discover_arguments(
+        command("discover", discovery_commands.discover, "find the graphs of a simulator, or of a log of transitions")
     )
     sub = command("envs", commands.envs, "list the environments, or the options of one")
     sub.add_argument("name", metavar="ENV", nargs="?", help="an environment")

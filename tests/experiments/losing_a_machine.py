@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
         cluster.add_node(num_cpus=1)
         wait_for(second / "config.json", process)
         cluster.remove_node(dying, allow_graceful=False)
-        return process.wait(timeout=120)
+        return process.wait(timeout=400)
     finally:
         cluster.shutdown()
 

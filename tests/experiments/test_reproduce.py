@@ -64,7 +64,7 @@ def whole(start: Start, tmp_path_factory) -> Path:
     """What comes out if nothing happens."""
     out = tmp_path_factory.mktemp("whole")
     undisturbed = start(out)
-    _, said = undisturbed.communicate(timeout=120)
+    _, said = undisturbed.communicate(timeout=300)
     assert undisturbed.returncode == 0, said
     return out
 
@@ -77,7 +77,7 @@ def test_killed_twice_and_restarted_gives_the_same_table(start: Start, whole: Pa
     kill_when(cells / "mastac" / "checkpoints" / "1000.json", start(killed))
     assert not (cells / "mastac" / "summary.json").exists()
     last = start(killed)
-    _, said = last.communicate(timeout=120)
+    _, said = last.communicate(timeout=300)
     assert last.returncode == 0, said
     assert "1 of 2 cells are done" in said and "warehouse-9/mastac (MAStAC (exact)), goes on" in said
     assert_same_cells(killed, whole)
@@ -166,6 +166,6 @@ def test_ctrl_c_stops_after_the_cell_at_work_and_says_how_to_go_on(tmp_path, tra
 def test_a_cluster_that_loses_a_machine_gives_what_one_machine_gives(start: Start, whole: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray")
     process = start(tmp_path, script=SCRIPT.with_name("losing_a_machine.py"))
-    _, said = process.communicate(timeout=180)
+    _, said = process.communicate(timeout=560)
     assert process.returncode == 0, said
     assert_same_cells(tmp_path, whole)

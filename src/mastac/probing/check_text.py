@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mastac.probing.findings import Finding
@@ -124,13 +124,15 @@ def _edges(count: int) -> str:
 
 
 def _misses(check: Check) -> str:
-    shares = list(check.misses)
-    chances = [_percent(chance) for chance in check.misses.values()]
     at = f" at a time (at least {check.points} points each)" if check.effects.by_time else ""
-    return (
-        f"The probability of missing an edge that shows at {_percent(shares[0])} of the points{at}: {chances[0]}; at "
-        f"{_percent(shares[1])}: {chances[1]}; at {_percent(shares[2])}: {chances[2]}."
-    )
+    return misses_text(check.misses, at)
+
+
+def misses_text(misses: Mapping[float, float], at: str = "") -> str:
+    """With which probability edges that show at some shares of the points are missed, as a sentence."""
+    (share, chance), *rest = misses.items()
+    first = f"The probability of missing an edge that shows at {_percent(share)} of the points{at}: {_percent(chance)}"
+    return "; ".join([first, *(f"at {_percent(share)}: {_percent(chance)}" for share, chance in rest)]) + "."
 
 
 def _percent(share: float) -> str:

@@ -1,0 +1,76 @@
+"""The graphs of a system, from its simulator or from a log of it. Imports JAX for environments only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mastac.discovery.discovered import Discovered
+from mastac.discovery.from_logs import discover_from_log
+from mastac.discovery.from_queries import discover_by_queries
+from mastac.discovery.logs import TransitionLog, read_log
+from mastac.envs import make
+from mastac.errors import UserError
+from mastac.probing.loading import load
+from mastac.probing.probes import is_environment
+from mastac.probing.simulator import Simulator
+
+
+def discover(
+    source: Any,
+    points: int | None = None,
+    seed: int = 0,
+    fdr: float = 0.05,
+    least_effect: float = 0.01,
+    tolerance: float | None = None,
+    widen: bool = True,
+    by_time: bool = False,
+    env_options: Mapping[str, Any] | None = None,
+) -> Discovered:
+    """Who affects whom, is seen by whom and pays into whom, with the evidence for each edge.
+
+    A simulator is asked: at random points each agent's state and action is exchanged, with all else and the random
+    numbers held ([`mastac.probing.probe`][]); nothing that it declares is used. A log is all that there is: on one half
+    of its episodes a sparse regression chooses who may matter to each entry of a next state, reward or observation; on
+    the other half each of them is tested, given all the others.
+
+    **Arguments:**
+
+    - `source`: an [`mastac.Environment`][], a [`mastac.Simulator`][], a [`mastac.TransitionLog`][], the name of an
+        environment, `module:function`, or a log's file (`.npz`).
+    - `points`, `tolerance`, `widen`: of queries, as for [`mastac.probing.probe`][]. `seed`: of everything random.
+    - `fdr`: of logs, the share of false edges that is allowed among those found of each graph, on average.
+    - `least_effect`: of logs, edges that add less than this to the target, in standard deviations, are not looked for:
+        a regression that does not fit perfectly gives such traces to agents that move alike.
+    - `by_time`: of queries, tell the times apart ([`Discovered.sequence`][]).
+    - `env_options`: of an environment that is named.
+
+    **Raises:** `UserError` for a source that is none of these, a number out of its range, and as
+    [`mastac.check`][] and [`mastac.read_log`][].
+    """
+    for name, value in (("fdr", fdr), ("least_effect", least_effect)):
+        if isinstance(value, bool | str) or not 0 <= value < 1 or (name == "fdr" and value == 0):
+            raise UserError(f"{name} is {value}; give a share below 1, such as 0.05")
+    source = source_of(source, env_options)
+    if isinstance(source, TransitionLog):
+        if by_time:
+            raise UserError("times are told apart by queries only; from a log comes the union over the times")
+        return discover_from_log(source, float(fdr), float(least_effect), seed)
+    return discover_by_queries(source, points=points, seed=seed, tolerance=tolerance, widen=widen, by_time=by_time)
+
+
+def source_of(given: Any, env_options: Mapping[str, Any] | None = None) -> Any:
+    """The log or simulator that is given, or named by a string."""
+    named = isinstance(given, str)
+    if named and not given.endswith(".npz") and ":" not in given:
+        return make(given, **(env_options or {}))
+    if env_options:
+        raise UserError("env_options are of environments that are named; leave them out here")
+    if named:
+        return read_log(given) if given.endswith(".npz") else load(given)[0]
+    if not isinstance(given, Simulator | TransitionLog) and not is_environment(given):
+        raise UserError(
+            f"nothing is discovered from a {type(given).__name__}; give a mastac.Environment, a mastac.Simulator, a "
+            "mastac.TransitionLog or a name"
+        )
+    return given
