@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mastac.envs.graphs import couplings_of
-from mastac.envs.linear_quadratic import lq_problem
+from mastac.envs.linear_system import lq_problem
 from mastac.envs.registry import checked_options
 from mastac.errors import UserError
 from mastac.structure import Couplings, chain, steady
@@ -137,9 +137,10 @@ def test_rewards_of_one_sign(drawn):
 def test_the_bounds_say_something():
     """Two pairs: what the other pair earns is noise to the centralised estimator, and both bounds see it."""
     game = random_game(Couplings(4, state=[(0, 1), (2, 3)]), seed=1)
-    logits, sets = random_logits(game), sets_of(game.couplings)
+    # Policies that are close to uniform: least and largest scores are then alike.
+    logits, sets = random_logits(game, scale=0.2), sets_of(game.couplings)
     bounds, terms = game_bounds(game, logits, sets), game_terms(game, logits, sets, "shared")
-    assert (bounds.lower > 0.01 * terms.difference).all() and (bounds.upper < 100 * terms.difference).all()
+    assert (bounds.lower > 0.3 * terms.difference).all() and (bounds.upper < 20 * terms.difference).all()
 
 
 def network(num_agents, **options):

@@ -113,9 +113,9 @@ def deterministic_policy_gradient(problem: LinearQuadraticProblem, gain: Gain, d
 def stochastic_policy_gradient(
     problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: Sets, spread: float = 0.5
 ) -> Check:
-    r"""Theorem 3.7 (b) for $a \sim N(K \bar x, \sigma^2 I)$, $\sigma$ the `spread`; the score is $\epsilon_k \bar x / \sigma^2$.
+    r"""Theorem 3.7 (b) for $a \sim N(K \bar x, \sigma^2 I)$, $\sigma$ the `spread`.
 
-    The mean over $\epsilon$ is a quadrature with points at $\pm \sigma \sqrt{m}$ along each axis, exact for the
+    The score is $\epsilon_k \bar x / \sigma^2$.     The mean over $\epsilon$ is a quadrature with points at $\pm \sigma \sqrt{m}$ along each axis, exact for the
     cubic polynomial $\epsilon_k \hat Q_k$; that over states needs the second moments alone.
     """
     gain = problem.affine(gain)

@@ -23,7 +23,7 @@ from mastac.theory.variance import Terms, known_actions
 
 @dataclass(frozen=True)
 class GaussianNetwork:
-    r"""Values as forms in $z = (x, \epsilon)$: $Q_i = z^\top F_i z + c_i$, $z \sim N(0, \Sigma)$ with independent halves.
+    r"""Values as forms in $z = (x, \epsilon)$: $Q_i = z^\top F_i z + c_i$ with $z \sim N(0, \Sigma)$, its halves independent.
 
     `states` is the covariance of $x$ and `spread` the $\sigma$ of $\epsilon$; `owner` and `seen` say whose the entries
     of $x$ are and which of them each agent observes.
@@ -144,7 +144,8 @@ class Thin:
 def product_mean(factors: Sequence[Dense | Thin]) -> float:
     r"""$E \prod_k (z^\top A_k z + c_k)$ for Gaussian $z$ with mean zero, by joint cumulants.
 
-    The joint cumulant of quadratic forms is $2^{k-1} \sum \operatorname{tr}(A_1 \Sigma A_{\pi(2)} \Sigma \cdots)$ over the
+    The joint cumulant of quadratic forms is
+    $2^{k-1} \sum \operatorname{tr}(A_1 \Sigma A_{\pi(2)} \Sigma \cdots)$ over the
     orders of all but the first (Mathai and Provost, Quadratic Forms in Random Variables, 1992); constants enter the
     first cumulant alone.
     """
