@@ -115,7 +115,9 @@ def stochastic_policy_gradient(
 ) -> Check:
     r"""Theorem 3.7 (b) for $a \sim N(K \bar x, \sigma^2 I)$, $\sigma$ the `spread`.
 
-    The score is $\epsilon_k \bar x / \sigma^2$.     The mean over $\epsilon$ is a quadrature with points at $\pm \sigma \sqrt{m}$ along each axis, exact for the
+    The score is $\epsilon_k \bar x / \sigma^2$.
+
+    The mean over $\epsilon$ is a quadrature with points at $\pm \sigma \sqrt{m}$ along each axis, exact for the
     cubic polynomial $\epsilon_k \hat Q_k$; that over states needs the second moments alone.
     """
     gain = problem.affine(gain)

@@ -23,7 +23,7 @@ from mastac.theory.variance import Terms, known_actions
 
 @dataclass(frozen=True)
 class GaussianNetwork:
-    r"""Values as forms in $z = (x, \epsilon)$: $Q_i = z^\top F_i z + c_i$ with $z \sim N(0, \Sigma)$, its halves independent.
+    r"""Values as forms in $z = (x, \epsilon)$: $Q_i = z^\top F_i z + c_i$, $z \sim N(0, \Sigma)$, halves independent.
 
     `states` is the covariance of $x$ and `spread` the $\sigma$ of $\epsilon$; `owner` and `seen` say whose the entries
     of $x$ are and which of them each agent observes.

@@ -145,7 +145,7 @@ class Bounds:
 
 
 def game_bounds(game: Game, logits: Logits, sets: Sets) -> Bounds:
-    r"""$N_i^2 E[\mathrm{Var}(\bar Q_i \mid s, a_C)] \le \text{difference} \le M_i^2 \sum \epsilon_j^2$, sum over $\bar A_i$.
+    r"""$N_i^2 E[\mathrm{Var}(\bar Q_i \mid s, a_C)] \le \text{difference} \le M_i^2 \sum_{\bar A_i} \epsilon_j^2$.
 
     $N_i, M_i$ are the least and the largest norm of the score, $\epsilon_j$ the largest advantage of agent `j` in the
     value of the team, and $\bar A_i$ those whose actions $\bar Q_i$ reads and $\hat Q_i$ does not. The paper's
