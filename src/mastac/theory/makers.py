@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mastac.errors import UserError
-from mastac.structure import Couplings, ring
+from mastac.errors import UserError, unknown
+from mastac.structure import Couplings, chain, grid, ring, star
 from mastac.theory.games import Game
 
 
@@ -95,3 +95,20 @@ def constant_pair(first: float, second: float, discount: float = 0.0) -> Game:
         starts=(np.ones(1),) * 2,
         discount=discount,
     )
+
+
+def game_couplings(name: str, num_agents: int) -> Couplings:
+    """Couplings by name: ring, chain, grid (as square as the number allows), star; stream, a chain one way only.
+
+    **Raises:** [`mastac.errors.UserError`][] for another name.
+    """
+    if name == "grid":
+        rows = max(k for k in range(1, int(num_agents**0.5) + 1) if num_agents % k == 0)
+        return grid(rows, num_agents // rows)
+    if name == "stream":
+        onward = [(i, i + 1) for i in range(num_agents - 1)]
+        return Couplings(num_agents, state=onward, observation=onward)
+    makers = {"ring": ring, "chain": chain, "star": star}
+    if name not in makers:
+        raise unknown("game", name, [*makers, "grid", "stream"])
+    return makers[name](num_agents)

@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
-from scipy import stats
 
 from mastac.envs.base import Actions, Environment, State, Time
 from mastac.errors import UserError
@@ -42,33 +41,6 @@ class Sampled:
     terms: Terms
     gap: Float[np.ndarray, "batches agents"]
     samples: int
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean and its 95 % interval (Student's t over batches)."""
-
-    mean: float
-    low: float
-    high: float
-
-
-def interval(batches: Float[np.ndarray, " batches"]) -> Interval:
-    """The interval of a mean from independent estimates of it."""
-    mean, count = float(batches.mean()), len(batches)
-    half = float(stats.t.ppf(0.975, count - 1) * batches.std(ddof=1) / np.sqrt(count))
-    return Interval(mean, mean - half, mean + half)
-
-
-def ratio_interval(above: Float[np.ndarray, " batches"], below: Float[np.ndarray, " batches"]) -> Interval:
-    """The interval of a ratio of means, by the jackknife over batches."""
-    count = len(above)
-    whole = above.sum() / below.sum()
-    left_out = (above.sum() - above) / (below.sum() - below)
-    mean = count * whole - (count - 1) * left_out.mean()
-    spread = np.sqrt((count - 1) * np.mean((left_out - left_out.mean()) ** 2))
-    half = float(stats.t.ppf(0.975, count - 1) * spread)
-    return Interval(float(mean), float(mean - half), float(mean + half))
 
 
 def sampled_terms(
