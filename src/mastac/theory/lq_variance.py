@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations, permutations
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -38,7 +39,7 @@ class GaussianNetwork:
     @property
     def covariance(self) -> Float[np.ndarray, "_ _"]:
         r"""$\Sigma$."""
-        return scipy.linalg.block_diag(self.states, self.spread**2 * np.eye(len(self.constants)))
+        return np.asarray(scipy.linalg.block_diag(self.states, self.spread**2 * np.eye(len(self.constants))))
 
 
 def gaussian_network(
@@ -95,7 +96,7 @@ def _row(
     i: int,
     own: tuple[np.ndarray, float],
     rest: tuple[np.ndarray, float],
-) -> list[float]:
+) -> list[Any]:
     n, seen = len(network.states), network.seen[i]
     axes = np.eye(len(covariance))
     noise = Thin(axes[:, [n + i]], covariance)

@@ -67,10 +67,11 @@ def sampled_terms(
     """
     chosen = np.arange(env.num_agents) if agents is None else np.asarray(agents)
     each = -(-samples // BATCHES)
-    known = [known_actions(sets, int(i), baseline) for i in chosen]
     apart = baseline in ("shared", "counterfactual")  # a baseline that reads others' actions is each agent's own
     check_work(env, each * BATCHES, len(chosen) if apart else int(baseline != "none"))
-    mask = None if known[0] is None else jnp.asarray(np.stack(known) if apart else known[0][None])
+    asking = chosen if apart else chosen[:1]
+    known = [each for each in (known_actions(sets, int(i), baseline) for i in asking) if each is not None]
+    mask = jnp.asarray(np.stack(known)) if known else None
     sampler = _Sampler(env, means, spread, discount, mask, times or (0, env.horizon))
     moved = jnp.asarray(sets.moved[chosen], jnp.float32)
     batch = jax.jit(lambda key: _batch(sampler, moved, jnp.asarray(chosen), jax.random.split(key, each)))

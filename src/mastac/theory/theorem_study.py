@@ -28,6 +28,10 @@ class System(NamedTuple):
     checks: dict[str, Callable[[Sets], Check]]
 
 
+def _given(check: Callable[..., Check], *given: Any) -> Callable[[Sets], Check]:
+    return lambda sets: check(*given, sets)
+
+
 class Row(NamedTuple):
     """One theorem on one kind of system.
 
@@ -37,8 +41,8 @@ class Row(NamedTuple):
     """
 
     theorem: str
-    systems: str
-    count: int
+    kind: str
+    number: int
     outside: float
     inside: float
     without_least: float
@@ -104,13 +108,13 @@ def random_games(count: int, seed: int) -> Iterator[System]:
         random = np.random.default_rng([seed, k])
         couplings = random_couplings(random, ("state", "observation", "reward", "action", "reward_action"))
         game = random_game(couplings, int(random.integers(2**31)), discount=0.9)
-        given: Any = (game, random_logits(game, int(random.integers(2**31))))
+        given = (game, random_logits(game, int(random.integers(2**31))))
         yield System(
             couplings,
             {
-                "3.2": lambda sets, given=given: game_theorems.value_locality(*given, sets),
-                "3.6": lambda sets, given=given: game_theorems.gradient_decomposition(*given, sets),
-                "3.7 (b)": lambda sets, given=given: game_theorems.stochastic_policy_gradient(*given, sets),
+                "3.2": _given(game_theorems.value_locality, *given),
+                "3.6": _given(game_theorems.gradient_decomposition, *given),
+                "3.7 (b)": _given(game_theorems.stochastic_policy_gradient, *given),
             },
         )
 
@@ -123,14 +127,14 @@ def random_networks(count: int, seed: int) -> Iterator[System]:
         options = checked_options(f"lq-{AGENTS}", {"seed": int(random.integers(2**31))})
         problem = lq_problem(couplings, options)
         gain = np.where(problem.free, random.normal(0, 0.1, problem.free.shape), 0.0)
-        given: Any = (problem, gain, DISCOUNT)
+        given = (problem, gain, DISCOUNT)
         yield System(
             couplings,
             {
-                "3.2": lambda sets, given=given: lq_theorems.value_locality(*given, sets),
-                "3.6": lambda sets, given=given: lq_theorems.gradient_decomposition(*given, sets),
-                "3.7 (a)": lambda sets, given=given: lq_theorems.deterministic_policy_gradient(*given, sets),
-                "3.7 (b)": lambda sets, given=given: lq_theorems.stochastic_policy_gradient(*given, sets),
+                "3.2": _given(lq_theorems.value_locality, *given),
+                "3.6": _given(lq_theorems.gradient_decomposition, *given),
+                "3.7 (a)": _given(lq_theorems.deterministic_policy_gradient, *given),
+                "3.7 (b)": _given(lq_theorems.stochastic_policy_gradient, *given),
             },
         )
 
@@ -142,7 +146,7 @@ def theorem_text(rows: list[Row]) -> str:
         (
             row.theorem,
             STATEMENTS[row.theorem],
-            f"{row.count} {row.systems}",
+            f"{row.number} {row.kind}",
             *("" if np.isnan(value) else f"{value:.1e}" for value in row[3:]),
         )
         for row in rows

@@ -14,6 +14,7 @@ where $\hat Q_i, \bar Q_i$ stand for what the baselines leave of them. Proof and
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -102,7 +103,7 @@ def game_terms(game: Game, logits: Logits, sets: Sets, baseline: str = "none") -
 
 def _row(
     game: Game, logits: Logits, i: int, weight: np.ndarray, squared: np.ndarray, own: np.ndarray, rest: np.ndarray
-) -> list[float]:
+) -> list[Any]:
     mean, other = (score_average(game, logits, i, weight * value).ravel() for value in (own, rest))
     return [
         np.sum(squared * own**2),
