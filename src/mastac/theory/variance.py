@@ -150,7 +150,7 @@ def game_bounds(game: Game, logits: Logits, sets: Sets) -> Bounds:
 
     $N_i, M_i$ are the least and the largest norm of the score, $\epsilon_j$ the largest advantage of agent `j` in the
     value of the team, and $\bar A_i$ those whose actions $\bar Q_i$ reads and $\hat Q_i$ does not. The paper's
-    (Theorem 4.2): $N_i^2 E[\bar Q_i^2]$ and $M_i^2 \sum \epsilon_j^2$ over those outside $I_{\hat Q}^i$, no baseline.
+    (Theorem 4.2): $N_i^2 E[(\sum Q_j)^2]$ and $M_i^2 \sum \epsilon_j^2$ over those outside $I_{\hat Q}^i$, no baseline.
     """
     values, policy = action_values(game, logits), joint_policy(game, logits)
     weight, agents = occupancy(game, logits)[:, None] * policy, np.arange(len(logits))
@@ -167,7 +167,7 @@ def game_bounds(game: Game, logits: Logits, sets: Sets) -> Bounds:
             [
                 norms.min() * np.sum(weight * free**2),
                 norms.max() * np.sum(advantages[alone] ** 2),
-                norms.min() * np.sum(weight * rest**2),
+                norms.min() * np.sum(weight * values[outside].sum(0) ** 2),
                 norms.max() * np.sum(advantages[outside] ** 2),
             ]
         )
