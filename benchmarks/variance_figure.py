@@ -39,15 +39,15 @@ def draw(games: Rows, linear: Rows, critics: Rows, path: Path) -> None:
 
 def ratios(axes: Axes, rows: Rows, shown: dict[str, str]) -> None:
     """Medians over seeds, with quartiles, of the ratio of totals over agents."""
-    found: dict[tuple[str, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[tuple[str, str], dict[int, list[float]]] = defaultdict(dict)
     for row in rows:
         if shown.get(row["graph"]) == row["kappa"] and row["baseline"] in DASHES:
-            ratio = float(row["centralised"]) / float(row["structured"])
-            found[row["graph"], row["baseline"]][int(row["agents"])].append(ratio)
+            quartiles = [float(row[name]) for name in ("ratio_low", "ratio", "ratio_high")]
+            found[row["graph"], row["baseline"]][int(row["agents"])] = quartiles
     axes.set_yscale("log")
     for (graph, baseline), by_count in found.items():
         counts = sorted(by_count)
-        low, mid, high = np.array([np.quantile(by_count[n], (0.25, 0.5, 0.75)) for n in counts]).T
+        low, mid, high = np.array([by_count[n] for n in counts]).T
         kappa = shown[graph]
         label = f"{graph}, {'exact sets' if kappa == 'exact' else f'κ = {kappa}'}" if baseline == "none" else None
         look = {"color": COLOR[graph], "linestyle": DASHES[baseline]}
@@ -65,7 +65,7 @@ def errors(axes: Axes, rows: Rows) -> None:
         found[row["system"], row["kappa"]][int(row["samples"])].append(each)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_title("errors of critics learnt from the same samples")
+    axes.set_title("critics learnt from the same samples")
     axes.set_xlabel("samples")
     axes.set_ylabel("squared error / variance of the team's value")
     shown = [("linear, stream", "exact"), ("linear, ring", "1"), ("game, stream", "exact"), ("game, ring", "1")]
