@@ -21,22 +21,20 @@ from typing import Any
 
 import numpy as np
 
-from mastac.envs.linear_system import LinearQuadraticProblem, lq_problem
-from mastac.envs.registry import checked_options
 from mastac.structure import Couplings
-from mastac.theory.games import Game, action_values, closed_loop, joint_policy, occupancy
+from mastac.theory.games import Game
 from mastac.theory.linear_quadratic import best_structured_gain
 from mastac.theory.lq_variance import gaussian_network, lq_terms
 from mastac.theory.makers import constant_pair, game_couplings, infection_ring, random_game, random_logits
-from mastac.theory.sets import Sets, sets_of
+from mastac.theory.sets import sets_of
 from mastac.theory.variance import BASELINES, Terms, game_bounds, game_terms
+from variance_critics import all_critics, network
 
 RESULTS = Path(__file__).parent / "results"
 DISCOUNT, SPREAD = 0.95, 0.3
 GRAPHS = ("ring", "chain", "grid", "stream")
 GAME_SEEDS, MOST_GAME_AGENTS = 20, 8
 LINEAR_SIZES, LINEAR_SEEDS = (4, 9, 16, 25, 36, 64, 100), 3
-SAMPLES, CRITIC_SEEDS = (100, 300, 1000, 3000, 10_000, 30_000), 5
 TERMS = ["centralised", "structured", "rest", "cross"]
 
 
@@ -56,7 +54,7 @@ def read(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def summed(terms: Terms) -> list[float]:
+def summed(terms: Terms) -> list[Any]:
     """Totals over the agents, the bias relative to the gradient, and the share of agents whom the structure helps."""
     gap, gradient = (terms.bias**2 * terms.mean_centralised).sum(), terms.mean_centralised.sum()
     helped = np.mean(terms.difference > 1e-9 * terms.centralised)
@@ -111,13 +109,6 @@ def game_rows(graph: str, count: int, seed: int, game: Game) -> list[list[Any]]:
             terms = game_terms(game, logits, sets, baseline)
             rows.append([graph, count, seed, "exact" if kappa is None else kappa, baseline, *summed(terms)])
     return rows
-
-
-def network(graph: str, count: int, seed: int) -> tuple[Couplings, LinearQuadraticProblem]:
-    """Matrices as `lq-N` draws them, on another graph."""
-    couplings = game_couplings(graph, count)
-    couplings = couplings.with_graphs(action=Couplings(count).action)
-    return couplings, lq_problem(couplings, checked_options(f"lq-{count}", {"seed": seed}))
 
 
 def linear() -> None:
@@ -186,127 +177,8 @@ def random_bounds(name: str, couplings: Couplings, count: int = 200) -> list[lis
 
 
 def critics() -> None:
-    rows = []
-    for seed in range(CRITIC_SEEDS):
-        for graph, count, kappa in (("stream", 12, None), ("ring", 12, 1), ("ring", 12, 2)):
-            rows += linear_critics(graph, count, kappa, seed)
-        for graph, count, kappa in (("stream", 6, None), ("ring", 6, 1)):
-            rows += game_critics(graph, count, kappa, seed)
-        print("critics", seed, flush=True)
     header = ["system", "agents", "kappa", "seed", "samples", "error_centralised", "error_structured"]
-    write("critics", [*header, "variance_centralised", "variance_structured"], rows)
-
-
-def critic_rows(
-    start: list[Any], sets: Sets, learnt: Any, exact: np.ndarray, returns: np.ndarray, test: slice
-) -> list[list[Any]]:
-    """Mean squared errors over a test set: of the team's value, and of each agent's sum, averaged over agents.
-
-    `learnt(target, member, samples)` gives predictions of a return from what a set reads; `None` reads everything.
-    `exact` and `returns` are [samples, agents].
-    """
-    rows, agents = [], range(exact.shape[1])
-    team = exact[test].sum(1)
-    own = exact[test] @ sets.moved.T
-    for samples in SAMPLES:
-        central = learnt(returns.sum(1), None, samples)
-        each = np.stack([learnt(returns[:, i], i, samples) for i in agents], 1)
-        errors = [np.mean((central - team) ** 2), np.mean((each @ sets.moved.T - own) ** 2)]
-        rows.append([*start, samples, *errors, team.var(), own.var(0).mean()])
-    return rows
-
-
-def linear_critics(graph: str, count: int, kappa: int | None, seed: int, discount: float = 0.9) -> list[list[Any]]:
-    """Ridge regression on all squares and products of what a critic reads, against single discounted returns."""
-    couplings, problem = network(graph, count, seed)
-    gain = best_structured_gain(problem, constant=False)[0][:, :count]
-    gaussian, sets = gaussian_network(problem, gain, discount, SPREAD), sets_of(couplings, kappa)
-    random, train, test = np.random.default_rng([seed, 7]), max(SAMPLES), 2000
-    z = random.multivariate_normal(np.zeros(2 * count), gaussian.covariance, train + test)
-    exact = np.einsum("za,iab,zb->zi", z, gaussian.forms, z) + gaussian.constants
-    returns = linear_returns(problem, gain, z[:train], discount, random)
-    z[:, count:] += z[:, :count] @ gain.T  # critics read actions, not their noise
-
-    def learnt(target: np.ndarray, member: int | None, samples: int) -> np.ndarray:
-        read = slice(None) if member is None else np.concatenate([sets.states[member], sets.actions[member]])
-        seen = z[:, read]
-        rows, columns = np.triu_indices(seen.shape[1])
-        table = np.column_stack([seen[:, rows] * seen[:, columns], np.ones(len(seen))])
-        return table[train:] @ ridge(table[:samples], target[:samples])
-
-    start = [f"linear, {graph}", count, "exact" if kappa is None else kappa, seed]
-    return critic_rows(start, sets, learnt, exact, returns, slice(train, None))
-
-
-def ridge(table: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Weights for the penalty that predicts the last fifth best, then fitted to all."""
-    part = len(table) * 4 // 5
-
-    def weights(rows: slice, penalty: float) -> np.ndarray:
-        gram = table[rows].T @ table[rows]
-        size = np.trace(gram) / len(gram)
-        return np.linalg.solve(gram + penalty * size * np.eye(len(gram)), table[rows].T @ target[rows])
-
-    def miss(penalty: float) -> float:
-        return float(np.mean((table[part:] @ weights(slice(part), penalty) - target[part:]) ** 2))
-
-    return weights(slice(None), min(10.0 ** np.arange(-8, 1), key=miss))
-
-
-def linear_returns(
-    problem: LinearQuadraticProblem, gain: np.ndarray, z: np.ndarray, discount: float, random: np.random.Generator
-) -> np.ndarray:
-    """Every agent's discounted return of one rollout from each state and noise of actions."""
-    count = problem.num_states
-    x, noise = z[:, :count].copy(), z[:, count:]
-    total = np.zeros((len(z), problem.num_agents))
-    for t in range(int(np.log(1e-5) / np.log(discount))):
-        u = x @ gain.T + noise
-        total -= discount**t * (x**2 @ problem.state_weights.T + u**2 @ problem.action_weights.T)
-        disturbed = random.normal(size=x.shape) * np.sqrt(problem.noise_variance)
-        x = x @ problem.state_matrix.T + u @ problem.input_matrix.T + disturbed
-        noise = SPREAD * random.normal(size=noise.shape)
-    return total
-
-
-def game_critics(graph: str, count: int, kappa: int | None, seed: int, discount: float = 0.9) -> list[list[Any]]:
-    """Tables of what a critic reads: the mean of the returns seen, and the mean of all where none was seen."""
-    couplings = game_couplings(graph, count)
-    game, sets = random_game(couplings, seed, discount=discount), sets_of(couplings, kappa)
-    logits, random = random_logits(game, seed), np.random.default_rng([seed, 8])
-    policy, train, test = joint_policy(game, logits), max(SAMPLES), 20_000
-    states = random.choice(game.joint_states, train + test, p=occupancy(game, logits))
-    actions = drawn(policy[states], random)
-    exact = action_values(game, logits)[:, states, actions].T
-    returns = game_returns(game, policy, closed_loop(game, logits), states[:train], actions[:train], random)
-    bits = np.array(np.unravel_index(np.stack([states, actions]), (2,) * count)).transpose(1, 2, 0)
-
-    def learnt(target: np.ndarray, member: int | None, samples: int) -> np.ndarray:
-        read = np.ones((2, count), bool) if member is None else np.stack([sets.states[member], sets.actions[member]])
-        seen = np.concatenate([bits[0][:, read[0]], bits[1][:, read[1]]], 1)
-        cells = seen @ (1 << np.arange(seen.shape[1]))
-        sums, times = (np.bincount(cells[:samples], w, 2 ** seen.shape[1]) for w in (target[:samples], None))
-        return np.where(times > 0, sums / np.maximum(times, 1), target[:samples].mean())[cells[train:]]
-
-    start = [f"game, {graph}", count, "exact" if kappa is None else kappa, seed]
-    return critic_rows(start, sets, learnt, exact, returns, slice(train, None))
-
-
-def drawn(laws: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """One draw from each row."""
-    return np.minimum((laws.cumsum(1) < random.random((len(laws), 1))).sum(1), laws.shape[1] - 1)
-
-
-def game_returns(
-    game: Game, policy: np.ndarray, loop: np.ndarray, states: np.ndarray, actions: np.ndarray, random: Any
-) -> np.ndarray:
-    """Every agent's discounted return of one rollout from each state and action."""
-    total = np.zeros((len(states), game.couplings.num_agents))
-    for t in range(int(np.log(1e-4) / np.log(game.discount))):
-        total += game.discount**t * game.reward_table[:, states, actions].T
-        states = drawn(game.kernel[states, actions], random)
-        actions = drawn(policy[states], random)
-    return total
+    write("critics", [*header, "variance_centralised", "variance_structured"], all_critics(SPREAD))
 
 
 PARTS = {"games": games, "linear": linear, "counterexamples": counterexamples, "critics": critics}
@@ -318,4 +190,4 @@ if __name__ == "__main__":
         print(f"{part}: {time.process_time() - began:.0f} s of one core", flush=True)
     from variance_figure import draw
 
-    draw(*map(read, ("games", "linear", "critics")), RESULTS / "variance.png")
+    draw(read("games"), read("linear"), read("critics"), RESULTS / "variance.png")

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from mastac.experiments.drawing import COLORS, STYLE, save
 
 Rows = list[dict[str, str]]
-COLOR = dict(zip(("ring", "chain", "grid", "stream"), COLORS, strict=False))
+COLOR: dict[str, str] = dict(zip(("ring", "chain", "grid", "stream"), COLORS, strict=False))
 DASHES = {"none": "-", "state": "--"}
 
 
@@ -50,7 +51,7 @@ def ratios(axes: Axes, rows: Rows, shown: dict[str, str]) -> None:
         low, mid, high = np.array([by_count[n] for n in counts]).T
         kappa = shown[graph]
         label = f"{graph}, {'exact sets' if kappa == 'exact' else f'κ = {kappa}'}" if baseline == "none" else None
-        look = {"color": COLOR[graph], "linestyle": DASHES[baseline]}
+        look: dict[str, Any] = {"color": COLOR[graph], "linestyle": DASHES[baseline]}
         axes.plot(counts, mid, marker="o", markersize=3.5, label=label, **look)
         axes.fill_between(counts, low, high, color=COLOR[graph], alpha=0.12, linewidth=0)
 

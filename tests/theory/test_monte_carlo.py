@@ -50,31 +50,18 @@ def test_intervals_cover_the_exact_terms(network, baseline, kappa):
         for name in NAMES:
             assert covers(getattr(found.terms, name)[:, i], getattr(exact, name)[i]), (name, i)
         assert covers(found.gap[:, i], exact.bias[i] ** 2 * exact.mean_centralised[i])
-        returns = found.terms
-        assert covers(returns.centralised[:, i] - returns.critic_centralised[:, i], exact.centralised[i])
-
-
-def test_intervals_say_something(network):
-    sets = sets_of(steady(network[0].couplings), 0)
-    exact, found = lq_terms(network[1], sets), sampled(network, sets, "none")
-    for name in ("own", "rest", "score"):
-        for i in range(2):
-            each = interval(getattr(found.terms, name)[:, i])
-            assert each.high - each.low < 0.7 * getattr(exact, name)[i]
+        central = found.terms.centralised - np.asarray(found.terms.critic_centralised)
+        assert covers(central[:, i], exact.centralised[i])
+        assert baseline != "none" or interval(found.terms.own[:, i]).low > 0.5 * exact.own[i]
 
 
 def test_a_wrong_set_shows_as_bias(network):
     """Agent 0 moves the value of agent 1; where that is left out its gradient is another one."""
     right = sets_of(steady(network[0].couplings))
     for sets, is_biased in ((right, False), (right.without(1, 0), True)):
-        found = interval(sampled(network, sets, "counterfactual", 2048, agents=[0]).gap[:, 0])
-        assert (found.low > 0) == is_biased
-
-
-def test_one_agent_is_sampled_as_among_all(network):
-    sets = sets_of(steady(network[0].couplings))
-    everybody, alone = (sampled(network, sets, "none", 32, agents=agents) for agents in (None, [1]))
-    assert alone.terms.own[:, 0] == pytest.approx(everybody.terms.own[:, 1], rel=1e-4)
+        found = sampled(network, sets, "counterfactual", 2048, agents=[0])
+        assert (interval(found.gap[:, 0]).low > 0) == is_biased
+        assert covers(found.terms.own[:, 0], lq_terms(network[1], sets, "counterfactual").own[0])
 
 
 def test_a_single_step_has_returns_without_noise():
@@ -101,6 +88,7 @@ def test_a_single_step_has_returns_without_noise():
 def test_heads_undo_what_simple_means_do(id):
     env = make(id)
     state = env.reset(jax.random.key(0))
+    assert env.simple_actions is not None
     actions = env.simple_actions(state, 0)
     assert np.asarray(headed(env, simple_means(env)(state, 0))) == pytest.approx(
         np.asarray(actions), rel=2e-3, abs=1e-5
