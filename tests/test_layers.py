@@ -87,6 +87,10 @@ def test_figures_and_results_do_not_train() -> None:
         "mastac.reproduction_commands",
         "mastac.probing_commands",
         "mastac.discovery_commands",
+        "mastac.variance_commands",
+        "mastac.theory.theorem_study",
+        "mastac.theory.variance_report",
+        "mastac.theory.lq_variance",
         "mastac.cli",
     ],
 )

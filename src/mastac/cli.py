@@ -12,7 +12,14 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from mastac import commands, discovery_commands, graph_commands, probing_commands, reproduction_commands
+from mastac import (
+    commands,
+    discovery_commands,
+    graph_commands,
+    probing_commands,
+    reproduction_commands,
+    variance_commands,
+)
 from mastac.errors import UserError, unknown
 from mastac.version import __version__
 
@@ -110,6 +117,12 @@ def build_parser() -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
     )
     discovery_commands.add_discover_arguments(
         command("discover", discovery_commands.discover, "find the graphs of a simulator, or of a log of transitions")
+    )
+    variance_commands.add_variance_arguments(
+        command("variance", variance_commands.variance, "how much the structure lowers the policy gradient's variance")
+    )
+    variance_commands.add_theorems_arguments(
+        command("theorems", variance_commands.theorems, "check the paper's theorems exactly on games and networks")
     )
     sub = command("envs", commands.envs, "list the environments, or the options of one")
     sub.add_argument("name", metavar="ENV", nargs="?", help="an environment")

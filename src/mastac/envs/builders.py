@@ -10,7 +10,8 @@ import numpy as np
 
 from mastac.envs.base import Environment
 from mastac.envs.graphs import couplings_of
-from mastac.envs.linear_quadratic import linear_quadratic, lq_problem
+from mastac.envs.linear_quadratic import linear_quadratic
+from mastac.envs.linear_system import lq_problem
 from mastac.envs.references import reference
 from mastac.envs.thermal import thermal
 from mastac.envs.thermal_references import best_constants, building_of_doors, thermal_problem

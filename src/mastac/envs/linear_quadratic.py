@@ -9,7 +9,13 @@ import numpy as np
 import scipy.sparse as sp
 
 from mastac.envs.base import Environment, observed_agents
-from mastac.envs.linear_system import LinearQuadraticProblem, best_structured_gain, episode_return, riccati
+from mastac.envs.linear_system import (
+    LinearQuadraticProblem,
+    best_structured_gain,
+    episode_return,
+    lq_problem,
+    riccati,
+)
 from mastac.errors import UserError
 from mastac.structure import Couplings, steady
 
@@ -149,49 +155,6 @@ def _check_covered(couplings: Couplings, problem: LinearQuadraticProblem) -> Non
             if not graph[i, j]:
                 source, target = couplings.agents[j], couplings.agents[i]
                 raise UserError(f"the matrices let '{source}' affect '{target}'; add that edge to the {name} graph")
-
-
-def lq_problem(couplings: Couplings, values: Mapping[str, Any]) -> LinearQuadraticProblem:
-    """The matrices of `lq-N`, drawn from the option `seed`: heterogeneous, as sparse as the couplings.
-
-    An agent keeps `decay` (times 0.85 to 1.15, turned by a random rotation) of its own state; its neighbours'
-    states enter with random signs and weights that add up to `coupling`; its action drives its own state.
-    With states of one entry the defaults decay without control.
-    """
-    random = np.random.default_rng(values["seed"])
-    n = couplings.num_agents
-    sizes = np.broadcast_to(np.asarray(values["state_size"], int), n)
-    owner = np.repeat(np.arange(n), sizes)
-    first = np.cumsum(sizes) - sizes
-    a, b = np.zeros((len(owner), len(owner))), np.zeros((len(owner), n))
-    for i in range(n):
-        own = slice(first[i], first[i] + sizes[i])
-        turn, _ = np.linalg.qr(random.standard_normal((sizes[i], sizes[i])))
-        a[own, own] = values["decay"] * random.uniform(0.85, 1.15) * (turn if sizes[i] > 1 else 1.0)
-        neighbours = [j for j in couplings.state[[i]].indices.tolist() if j != i]
-        shares = random.uniform(0.5, 1.5, len(neighbours))
-        for j, share in zip(neighbours, shares / max(shares.sum(), 1e-9), strict=True):
-            signs = random.choice([-1.0, 1.0], (sizes[i], sizes[j]))
-            a[own, first[j] : first[j] + sizes[j]] = values["coupling"] * share * signs / sizes[j]
-        push = random.uniform(0.5, 1.5, sizes[i])
-        b[own, i] = push / np.linalg.norm(push) * random.uniform(0.75, 1.25)
-    state_price, action_price = random.uniform(0.5, 1.5, len(owner)), random.uniform(0.5, 1.5, n)
-    rewarded = couplings.reward.toarray().astype(float)
-    return LinearQuadraticProblem(
-        state_matrix=a,
-        input_matrix=b,
-        offset=np.zeros(len(owner)),
-        state_weights=rewarded[:, owner] * state_price,
-        action_weights=np.eye(n) * values["control_cost"] * action_price,
-        target=np.zeros(len(owner)),
-        noise_variance=np.full(len(owner), values["noise"] ** 2),
-        start_mean=np.zeros(len(owner)),
-        start_variance=np.full(len(owner), values["start"] ** 2),
-        state_owner=owner,
-        action_owner=np.arange(n),
-        gain_mask=couplings.observation.toarray()[:, owner],
-        horizon=values["horizon"],
-    )
 
 
 def problem_of(env: Environment) -> LinearQuadraticProblem:

@@ -1,0 +1,155 @@
+r"""Theorems 3.2, 3.6 and 3.7 (a) and (b) on linear-quadratic networks: both sides exactly, how far they are apart.
+
+Values come from one linear system in all entries of the Lyapunov equations, which complex steps pass through; the
+doubling of [`mastac.theory.linear_quadratic`][] is a second way to the same forms, compared in the tests. What a set
+leaves out is struck from a value before it is used.
+"""
+
+import numpy as np
+from jaxtyping import Float, Inexact
+
+from mastac.envs.linear_system import Gain, LinearQuadraticProblem
+from mastac.theory.sets import Check, Sets, complex_slopes, relative
+
+Forms = Inexact[np.ndarray, "agents _ _"]
+
+
+def value_forms(problem: LinearQuadraticProblem, gain: Gain, discount: float) -> Forms:
+    r"""$F_i$ with $Q_i = \bar z^\top F_i \bar z + $ constant, $\bar z = (x, u, 1)$, of the policy $u = K \bar x$."""
+    n, m = problem.num_states, problem.num_actions
+    loop = problem.transition + problem.inputs @ gain
+    costs = np.stack([problem.state_cost(weights) for weights in problem.state_weights])
+    paid = np.einsum("ka,ik,kb->iab", gain, problem.action_weights, gain)
+    values = _sums(loop.T, -(costs + paid), discount)
+    step = np.zeros((n + 1, n + m + 1))
+    step[:, :n], step[:, n : n + m], step[:, -1] = problem.transition[:, :n], problem.inputs, problem.transition[:, n]
+    forms = discount * step.T @ values @ step
+    in_states = np.append(np.arange(n), n + m)
+    forms[:, in_states[:, None], in_states] -= costs
+    forms[:, np.arange(n, n + m), np.arange(n, n + m)] -= problem.action_weights
+    return forms
+
+
+def _sums(matrix: np.ndarray, sources: np.ndarray, discount: float) -> np.ndarray:
+    r"""The $X$ with $X = S + \gamma M X M^\top$ for each of several $S$, as one linear system."""
+    size = len(matrix)
+    system = np.eye(size**2) - discount * np.kron(matrix, matrix)
+    return np.linalg.solve(system, sources.reshape(-1, size**2).T).T.reshape(-1, size, size)
+
+
+def moments(
+    problem: LinearQuadraticProblem, gain: Gain, discount: float, spread: float = 0.0
+) -> Inexact[np.ndarray, "_ _"]:
+    r"""$\sum_t \gamma^t E[\bar x_t \bar x_t^\top]$ where actions are drawn from $N(K \bar x, \text{spread}^2 I)$."""
+    loop = problem.transition + problem.inputs @ gain
+    noise = problem.noise + spread**2 * problem.inputs @ problem.inputs.T
+    return _sums(loop, problem.start + discount / (1 - discount) * noise, discount)[0]
+
+
+def team_return(
+    problem: LinearQuadraticProblem, gain: Gain, discount: float, spread: float = 0.0
+) -> Inexact[np.ndarray, ""]:
+    r"""$J$ of $u \sim N(K \bar x, \text{spread}^2 I)$, from moments alone: no value is used."""
+    cost = problem.state_cost(problem.state_weights.sum(0))
+    paid = problem.action_weights.sum(0)
+    spent = np.sum((cost + gain.T @ (paid[:, None] * gain)) * moments(problem, gain, discount, spread))
+    return -spent - spread**2 * paid.sum() / (1 - discount)
+
+
+def as_read(problem: LinearQuadraticProblem, forms: Forms, sets: Sets) -> Forms:
+    """Every agent's form without what lies outside its set; the constant 1 is nobody's."""
+    states, actions = sets.states[:, problem.state_owner], sets.actions[:, problem.action_owner]
+    known = np.hstack([states, actions, np.ones((problem.num_agents, 1), bool)])
+    return np.where(known[:, :, None] & known[:, None, :], forms, 0.0)
+
+
+def value_locality(problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: Sets) -> Check:
+    """Theorem 3.2: entries of the forms outside the sets are zero, and no member's are."""
+    forms = value_forms(problem, problem.affine(gain), discount)
+    moves = np.abs(forms).max(2)
+    least = np.inf
+    for i, row in enumerate(moves):
+        for owner, members, entries in (
+            (problem.state_owner, sets.states[i], row[: problem.num_states]),
+            (problem.action_owner, sets.actions[i], row[problem.num_states : -1]),
+        ):
+            least = min([least, *(entries[owner == j].max() / row.max() for j in np.flatnonzero(members))])
+    return Check(relative(as_read(problem, forms, sets) - forms, forms), float(least))
+
+
+def gradient_decomposition(problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: Sets) -> Check:
+    r"""Theorem 3.6, for the gains that the observations allow: the slopes of the forms, constants included.
+
+    The constants $\gamma \operatorname{tr}(P_i \Sigma) / (1 - \gamma)$ need no comparison of their own:
+    $P_i = L^\top F_i L$ with $L$ from $(x, 1)$ to $(x, Kx, 1)$, so $P_i$ stands still where $F_i$ does and does not
+    read the moved action.
+    """
+    gain = problem.affine(gain)
+    slopes = complex_slopes(lambda gains: value_forms(problem, gains[0], discount), [gain], 0)
+    worst, least = 0.0, np.inf
+    for i in range(problem.num_agents):
+        own = slopes[problem.free & (problem.action_owner == i)[:, None]]
+        known = np.stack([as_read(problem, each, sets) for each in own])[:, sets.moved[i]].sum(1)
+        worst = max(worst, relative(known - own.sum(1), own.sum(1)))
+        each = np.abs(own).max((0, 2, 3))
+        least = min(least, (each[sets.moved[i]] / each.max()).min())
+    return Check(worst, float(least))
+
+
+def deterministic_policy_gradient(problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: Sets) -> Check:
+    r"""Theorem 3.7 (a): $\nabla_{K_i} J = E[\nabla_{a_i} \hat Q_i \, \bar x^\top]$ against the return's own slope."""
+    gain = problem.affine(gain)
+    exact = complex_slopes(lambda gains: team_return(problem, gains[0], discount), [gain], 0)
+    second = moments(problem, gain, discount)
+    ours = np.stack(
+        [
+            2 * (form[problem.num_states + k] @ _lift(problem, gain)) @ second
+            for k, form in enumerate(_advising(problem, gain, discount, sets))
+        ]
+    )
+    return Check(relative((ours - exact)[problem.free], exact[problem.free]))
+
+
+def stochastic_policy_gradient(
+    problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: Sets, spread: float = 0.5
+) -> Check:
+    r"""Theorem 3.7 (b) for $a \sim N(K \bar x, \sigma^2 I)$, $\sigma$ the `spread`.
+
+    The score is $\epsilon_k \bar x / \sigma^2$.
+
+    The mean over $\epsilon$ is a quadrature with points at $\pm \sigma \sqrt{m}$ along each axis, exact for the
+    cubic polynomial $\epsilon_k \hat Q_k$; that over states needs the second moments alone.
+    """
+    gain = problem.affine(gain)
+    n, m = problem.num_states, problem.num_actions
+    exact = complex_slopes(lambda gains: team_return(problem, gains[0], discount, spread), [gain], 0)
+    second, lift = moments(problem, gain, discount, spread), _lift(problem, gain)
+    points = spread * np.sqrt(m) * np.concatenate([np.eye(m), -np.eye(m)])
+    ours = np.zeros_like(gain)
+    for k, form in enumerate(_advising(problem, gain, discount, sets)):
+        for noise in points:
+            # Q of (x, Kx + noise, 1) as a form in (x, 1); odd moments of states vanish against odd ones of the noise.
+            moved = lift.copy()
+            moved[n : n + m, -1] += noise
+            value = moved.T @ form @ moved - lift.T @ form @ lift
+            ours[k] += noise[k] / spread**2 / len(points) * (_linear(value) @ second)
+    return Check(relative((ours - exact)[problem.free], exact[problem.free]))
+
+
+def _linear(value: Float[np.ndarray, "_ _"]) -> Float[np.ndarray, " _"]:
+    """A form in (x, 1) that is linear in x, as the row that multiplies (x, 1)."""
+    row = value[-1] + value[:, -1]
+    row[-1] = value[-1, -1]
+    return row
+
+
+def _lift(problem: LinearQuadraticProblem, gain: Gain) -> Float[np.ndarray, "_ _"]:
+    """From (x, 1) to (x, Kx, 1)."""
+    n = problem.num_states
+    return np.vstack([np.eye(n + 1)[:n], gain, np.eye(n + 1)[n:]])
+
+
+def _advising(problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: Sets) -> list[np.ndarray]:
+    r"""For each entry of the actions the form of its owner's $\hat Q$, of what the sets let it read."""
+    forms = as_read(problem, value_forms(problem, gain, discount), sets)
+    return [forms[sets.moved[owner]].sum(0) for owner in problem.action_owner]

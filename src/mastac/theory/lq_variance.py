@@ -1,0 +1,173 @@
+r"""The variance identity on linear-quadratic networks, exactly: eighth moments of Gaussians by cumulants.
+
+Actions are drawn from $N(K x, \sigma^2 I)$ and states from the stationary law of that policy, so $z = (x, \epsilon)$ is
+Gaussian. The score of agent `i` is $\epsilon_i x_O / \sigma^2$, its squared norm a product of two quadratic forms in
+$z$, and so are $\hat Q_i$ and $\bar Q_i$, baselines subtracted. Work grows with $N^4$ and no state is enumerated.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import combinations, permutations
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+from jaxtyping import Bool, Float
+
+from mastac.envs.linear_system import LinearQuadraticProblem
+from mastac.errors import UserError
+from mastac.theory.linear_quadratic import action_values
+from mastac.theory.sets import Sets
+from mastac.theory.variance import Terms, known_actions
+
+
+@dataclass(frozen=True)
+class GaussianNetwork:
+    r"""Values as forms in $z = (x, \epsilon)$: $Q_i = z^\top F_i z + c_i$, $z \sim N(0, \Sigma)$, halves independent.
+
+    `states` is the covariance of $x$ and `spread` the $\sigma$ of $\epsilon$; `owner` and `seen` say whose the entries
+    of $x$ are and which of them each agent observes.
+    """
+
+    forms: Float[np.ndarray, "agents _ _"]
+    constants: Float[np.ndarray, " agents"]
+    states: Float[np.ndarray, "states states"]
+    spread: float
+    seen: Bool[np.ndarray, "agents states"]
+
+    @property
+    def covariance(self) -> Float[np.ndarray, "_ _"]:
+        r"""$\Sigma$."""
+        return np.asarray(scipy.linalg.block_diag(self.states, self.spread**2 * np.eye(len(self.constants))))
+
+
+def gaussian_network(
+    problem: LinearQuadraticProblem, gain: Float[np.ndarray, "actions states"], discount: float, spread: float
+) -> GaussianNetwork:
+    """Values and stationary law of a noisy linear policy, one action for each agent.
+
+    **Raises:** [`mastac.errors.UserError`][] if the policy does not settle, or the problem has offsets or targets,
+    or an agent has not exactly one action.
+    """
+    n, m = problem.num_states, problem.num_actions
+    loop = problem.state_matrix + problem.input_matrix @ gain
+    if np.abs(np.linalg.eigvals(loop)).max() >= 1:
+        raise UserError("the network does not settle under this policy; make decay or coupling smaller")
+    if problem.offset.any() or problem.target.any() or not np.array_equal(problem.action_owner, np.arange(m)):
+        raise UserError("exact variances want a network without offsets and targets and one action for each agent")
+    noise = np.diag(problem.noise_variance)
+    driven = spread**2 * problem.input_matrix @ problem.input_matrix.T
+    plain = -action_values(problem, gain, discount).forms[:, : n + m, : n + m]
+    lift = np.block([[np.eye(n), np.zeros((n, m))], [gain, np.eye(m)]])
+    forms = lift.T @ plain @ lift
+    ahead = np.einsum("iab,ba->i", forms[:, :n, :n], noise) + spread**2 * np.trace(forms[:, n:, n:], axis1=1, axis2=2)
+    states = scipy.linalg.solve_discrete_lyapunov(loop, noise + driven)
+    return GaussianNetwork(forms, discount / (1 - discount) * ahead, states, spread, problem.gain_mask)
+
+
+def centred(
+    network: GaussianNetwork, form: np.ndarray, constant: float, known: Bool[np.ndarray, " agents"] | None
+) -> tuple[np.ndarray, float]:
+    """A value less its mean given the state and the known actions, again as form and constant."""
+    if known is None:
+        return form, constant
+    kept = np.concatenate([np.ones(len(network.states), bool), known])
+    unknown = np.diag(form)[~kept].sum() * network.spread**2
+    return np.where(kept[:, None] & kept, 0.0, form), -float(unknown)
+
+
+def lq_terms(network: GaussianNetwork, sets: Sets, baseline: str = "none") -> Terms:
+    """The terms of every agent, exactly, under the stationary law."""
+    covariance, rows = network.covariance, []
+    for i in range(len(network.constants)):
+        known, moved = known_actions(sets, i, baseline), sets.moved[i]
+        own, rest = (
+            centred(network, network.forms[part].sum(0), network.constants[part].sum(), known)
+            for part in (moved, ~moved)
+        )
+        rows.append(_row(network, covariance, i, own, rest))
+    return Terms(*np.array(rows).T)
+
+
+def _row(
+    network: GaussianNetwork,
+    covariance: np.ndarray,
+    i: int,
+    own: tuple[np.ndarray, float],
+    rest: tuple[np.ndarray, float],
+) -> list[Any]:
+    n, seen = len(network.states), network.seen[i]
+    axes = np.eye(len(covariance))
+    noise = Thin(axes[:, [n + i]], covariance)
+    observed = Thin(axes[:, :n][:, seen], covariance)
+    mine, others = (Dense(form @ covariance, constant) for form, constant in (own, rest))
+
+    def weighted(*values: Dense) -> float:
+        return product_mean([noise, observed, *values]) / network.spread**4
+
+    # E[epsilon_i x_k z'Fz] = 2 (Sigma F Sigma)[epsilon_i, x_k], over sigma^2 of the score.
+    mean, other = (2 * form[n + i, :n] @ network.states[:, seen] for form, _ in (own, rest))
+    return [
+        weighted(mine, mine),
+        weighted(others, others),
+        2 * weighted(mine, others),
+        weighted(),
+        np.sum((mean + other) ** 2),
+        np.sum(mean**2),
+        np.linalg.norm(other) / max(np.linalg.norm(mean + other), np.finfo(float).tiny),
+    ]
+
+
+@dataclass(frozen=True)
+class Dense:
+    r"""$z^\top A z + c$ by $A \Sigma$ and $c$."""
+
+    matrix: np.ndarray
+    constant: float = 0.0
+
+    def __call__(self, columns: np.ndarray) -> np.ndarray:
+        return self.matrix @ columns
+
+
+class Thin:
+    r"""$z^\top U U^\top z$ with few columns in $U$."""
+
+    constant = 0.0
+
+    def __init__(self, columns: np.ndarray, covariance: np.ndarray) -> None:
+        self.columns, self.moved = columns, covariance @ columns
+
+    def __call__(self, columns: np.ndarray) -> np.ndarray:
+        return self.columns @ (self.moved.T @ columns)
+
+
+def product_mean(factors: Sequence[Dense | Thin]) -> float:
+    r"""$E \prod_k (z^\top A_k z + c_k)$ for Gaussian $z$ with mean zero, by joint cumulants.
+
+    The joint cumulant of quadratic forms is
+    $2^{k-1} \sum \operatorname{tr}(A_1 \Sigma A_{\pi(2)} \Sigma \cdots)$ over the
+    orders of all but the first (Mathai and Provost, Quadratic Forms in Random Variables, 1992); constants enter the
+    first cumulant alone.
+    """
+    if not factors:
+        return 1.0
+    first, others = factors[0], factors[1:]
+    total = 0.0
+    for size in range(len(factors)):
+        for chosen in combinations(range(len(others)), size):
+            left = [others[k] for k in range(len(others)) if k not in chosen]
+            cumulant = 2**size * sum(_trace([first, *(others[k] for k in order)]) for order in permutations(chosen))
+            total += (cumulant + (first.constant if size == 0 else 0.0)) * product_mean(left)
+    return total
+
+
+def _trace(cycle: list[Dense | Thin]) -> float:
+    """The trace of a product, from the thin factor if there is one."""
+    for place, factor in enumerate(cycle):
+        if isinstance(factor, Thin):
+            columns = factor.columns
+            for each in reversed(cycle[place + 1 :] + cycle[:place]):
+                columns = each(columns)
+            return float(np.sum(factor.moved * columns))
+    return float(np.trace(reduce(np.matmul, [each.matrix for each in cycle if isinstance(each, Dense)])))

@@ -1,0 +1,158 @@
+"""Theorems 3.2, 3.6 and 3.7 on many random games and linear-quadratic networks: the largest deviation of each.
+
+Beside each statement stands what would break it: the smallest effect of a member of the sets, and the deviation that
+shows when one member is taken out.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mastac.envs.linear_system import lq_problem
+from mastac.envs.registry import checked_options
+from mastac.structure import Couplings
+from mastac.theory import game_theorems, lq_theorems
+from mastac.theory.makers import random_game, random_logits
+from mastac.theory.sets import Check, Sets, sets_of
+
+TOLERANCE = 1e-10
+AGENTS = 4
+DISCOUNT = 0.5  # at which the random networks' values are finite
+
+
+class System(NamedTuple):
+    """Couplings, and for each theorem's name how to check it with given sets."""
+
+    couplings: Couplings
+    checks: dict[str, Callable[[Sets], Check]]
+
+
+def _given(check: Callable[..., Check], *given: Any) -> Callable[[Sets], Check]:
+    return lambda sets: check(*given, sets)
+
+
+class Row(NamedTuple):
+    """One theorem on one kind of system.
+
+    `outside`: the largest relative deviation with exact sets, zero but for rounding; `inside`: the least relative
+    effect of a member of the minimal set; `without_least`, `without_median`: deviations when one member, chosen at
+    random among the others than the agent itself, is taken out of one set.
+    """
+
+    theorem: str
+    kind: str
+    number: int
+    outside: float
+    inside: float
+    without_least: float
+    without_median: float
+
+    @property
+    def holds(self) -> bool:
+        return self.outside < TOLERANCE
+
+
+STATEMENTS = {
+    "3.2": "Q_i reads its set alone",
+    "3.6": "gradient of Q = gradient of Qhat_i",
+    "3.7 (a)": "deterministic policy gradient by Qhat_i",
+    "3.7 (b)": "stochastic policy gradient by Qhat_i",
+}
+
+
+def theorem_rows(count: int = 50, seed: int = 0) -> list[Row]:
+    """Every theorem on `count` random games and as many random linear-quadratic networks."""
+    rows = []
+    for name, systems in (("games", random_games(count, seed)), ("linear-quadratic", random_networks(count, seed))):
+        drawn = list(systems)
+        random = np.random.default_rng([seed, 3])
+        for theorem in drawn[0].checks:
+            whole = [each.checks[theorem](sets_of(each.couplings)) for each in drawn]
+            less = [each.checks[theorem](sets).outside for each in drawn for sets in one_less(each.couplings, random)]
+            rows.append(
+                Row(
+                    theorem,
+                    name,
+                    count,
+                    max(each.outside for each in whole),
+                    min(each.inside for each in whole),
+                    min(less, default=np.nan),
+                    float(np.median(less)) if less else np.nan,
+                )
+            )
+    return rows
+
+
+def one_less(couplings: Couplings, random: np.random.Generator) -> Iterator[Sets]:
+    """The exact sets without one member whose action is read; none where there is no such member."""
+    sets = sets_of(couplings)
+    places = np.argwhere(sets.actions & ~np.eye(couplings.num_agents, dtype=bool))
+    if len(places):
+        yield sets.without(*map(int, places[random.integers(len(places))]))
+
+
+def random_couplings(random: np.random.Generator, graphs: tuple[str, ...], **given: Any) -> Couplings:
+    """Four agents and up to four edges in each of the graphs; others as given."""
+    pairs = [(i, j) for i in range(AGENTS) for j in range(AGENTS) if i != j]
+
+    def edges() -> list[tuple[int, int]]:
+        return [pairs[k] for k in random.choice(len(pairs), random.integers(0, 5), replace=False)]
+
+    return Couplings(AGENTS, **{graph: edges() for graph in graphs}, **given)
+
+
+def random_games(count: int, seed: int) -> Iterator[System]:
+    """Games with all five graphs drawn apart, and random policies."""
+    for k in range(count):
+        random = np.random.default_rng([seed, k])
+        couplings = random_couplings(random, ("state", "observation", "reward", "action", "reward_action"))
+        game = random_game(couplings, int(random.integers(2**31)), discount=0.9)
+        given = (game, random_logits(game, int(random.integers(2**31))))
+        yield System(
+            couplings,
+            {
+                "3.2": _given(game_theorems.value_locality, *given),
+                "3.6": _given(game_theorems.gradient_decomposition, *given),
+                "3.7 (b)": _given(game_theorems.stochastic_policy_gradient, *given),
+            },
+        )
+
+
+def random_networks(count: int, seed: int) -> Iterator[System]:
+    """Networks whose state, observation and reward graphs are drawn apart, and random gains."""
+    for k in range(count):
+        random = np.random.default_rng([seed, k, 1])
+        couplings = random_couplings(random, ("state", "observation", "reward"), action=[], reward_action=[])
+        options = checked_options(f"lq-{AGENTS}", {"seed": int(random.integers(2**31))})
+        problem = lq_problem(couplings, options)
+        gain = np.where(problem.free, random.normal(0, 0.1, problem.free.shape), 0.0)
+        given = (problem, gain, DISCOUNT)
+        yield System(
+            couplings,
+            {
+                "3.2": _given(lq_theorems.value_locality, *given),
+                "3.6": _given(lq_theorems.gradient_decomposition, *given),
+                "3.7 (a)": _given(lq_theorems.deterministic_policy_gradient, *given),
+                "3.7 (b)": _given(lq_theorems.stochastic_policy_gradient, *given),
+            },
+        )
+
+
+def theorem_text(rows: list[Row]) -> str:
+    """A table, what its columns are, and whether all hold."""
+    head = ("theorem", "", "on", "deviation", "least effect of a member", "one member less: least", "median")
+    cells = [
+        (
+            row.theorem,
+            STATEMENTS[row.theorem],
+            f"{row.number} {row.kind}",
+            *("" if np.isnan(value) else f"{value:.1e}" for value in row[3:]),
+        )
+        for row in rows
+    ]
+    widths = [max(len(line[k]) for line in (head, *cells)) for k in range(len(head))]
+    lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in (head, *cells)]
+    held = all(row.holds for row in rows)
+    verdict = f"All deviations are below {TOLERANCE:.0e}." if held else f"A deviation is above {TOLERANCE:.0e}."
+    return "\n".join([lines[0], "  ".join("─" * width for width in widths), *lines[1:], "", verdict])
