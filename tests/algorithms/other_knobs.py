@@ -6,6 +6,7 @@ from mastac.algorithms import ALGORITHMS
 
 # Numbers: the same program ends elsewhere.
 NUMBERS = {"actor_lr": 7e-3, "critic_lr": 7e-3, "lr_final": 0.1, "discount": 0.5, "tau": 0.3, "reward_scale": 3.0}
+NUMBERS |= {"gae_lambda": 0.5, "entropy_bonus": 0.3}
 # Shapes: other arrays evolve.
 SHAPES = {
     "actor_hidden": (9,),
@@ -24,6 +25,8 @@ PROGRAMS = {
     "smoothing_noise": 0.3,
     "smoothing_clip": 0.1,
     "policy_delay": lambda chosen: 3 - chosen,
+    "clip_ratio": lambda chosen: 0.2 - chosen,
+    "normalise_advantages": lambda chosen: not chosen,
     "share_actors": lambda chosen: not chosen,
     "temperature": 0.2,
     "tuned_temperature": lambda chosen: not chosen,
@@ -38,8 +41,10 @@ BESIDE: dict[str, dict[str, Any]] = {
 BEFORE: dict[str, Any] = {"actor_output_scale": 0.3}
 # What the loop around the update reads.
 LOOP = {"batch_size": 7, "buffer_size": 50, "updates_per_epoch": 3, "warmup_epochs": 1, "n_steps": 2}
+LOOP |= {"rollout_steps": 100, "perturbation": 0.2}
 LOOP |= {"noise": 0.7, "noise_final": 0.6, "random_fraction": 0.5, "random_final": 0.4}
 ALWAYS_FIXED = {"coordinated": lambda chosen: not chosen, "mixer": lambda chosen: "sum" if chosen != "sum" else "none"}
+ALWAYS_FIXED["estimator"] = lambda chosen: "score" if chosen != "score" else "pathwise"
 ALWAYS_FIXED["soft"] = lambda chosen: not chosen
 OTHERS = NUMBERS | SHAPES | PROGRAMS | BEFORE | LOOP | ALWAYS_FIXED
 

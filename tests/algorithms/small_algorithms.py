@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from small_world import random_batch, small_environment
+from small_world import random_batch, random_rollout, small_environment
 
 from mastac import Couplings, Environment
 from mastac.algorithms import ALGORITHMS
@@ -84,18 +84,29 @@ def case(
     return built(name, kappa, alone, head, couplings, tuple(sorted(knobs.items())))
 
 
+def material(which: Case, seed: int = 0) -> Any:
+    """What an update of this algorithm learns from: transitions, or whole episodes."""
+    estimator = which.parts.settings.estimator
+    if estimator == "pathwise":
+        return random_batch(which.env, BATCH, seed)
+    return random_rollout(which.env, 3, estimator, seed)
+
+
 def initial(which: Case, seed: int = 0) -> LearnerState:
     """Online and target weights that differ, so that a mix-up of the two shows."""
     state, other = (which.learner.init(jax.random.key(number)) for number in (seed, seed + 100))
-    actors = other.actors if jax.tree.leaves(state.target_actors) else ()
-    return state._replace(target_actors=actors, target_critics=other.critics)
+    actors, critics = (
+        (online if jax.tree.leaves(targets) else ())
+        for online, targets in ((other.actors, state.target_actors), (other.critics, state.target_critics))
+    )
+    return state._replace(target_actors=actors, target_critics=critics)
 
 
 def history(which: Case, seed: int = 0, updates: int = UPDATES) -> tuple[list[LearnerState], list[Metrics]]:
     """The states before and after each of several updates, and their metrics."""
     states, metrics = [initial(which, seed)], []
     for count in range(updates):
-        batch, key = random_batch(which.env, BATCH, 10 * seed + count), jax.random.key(10 * seed + count)
+        batch, key = material(which, 10 * seed + count), jax.random.key(10 * seed + count)
         state, row = which.update(states[-1], batch, key, jnp.int32(count))
         states.append(state)
         metrics.append(row)

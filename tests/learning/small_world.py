@@ -6,7 +6,7 @@ import numpy as np
 
 from mastac import Couplings, Environment, value_dependency
 from mastac.learning.learner import learner_parts, off_policy_learner
-from mastac.learning.memory import Batch
+from mastac.learning.memory import Batch, Episode
 from mastac.learning.settings import Settings
 from mastac.structure.layouts import structured
 
@@ -69,6 +69,23 @@ def random_batch(env: Environment, size: int, seed: int = 0) -> Batch:
         rewards=jnp.asarray(random.normal(size=(size, env.num_agents)).astype(np.float32)),
         next_state=jnp.asarray(padded(env.state_sizes)),
         time=jnp.asarray(random.integers(0, env.horizon, size), jnp.int32),
+    )
+
+
+def random_rollout(env: Environment, episodes: int, estimator: str, seed: int = 0) -> Episode:
+    """Episodes of random states and rewards; what stochastic policies drew, or the keys of perturbations, besides."""
+    random = np.random.default_rng(seed)
+    mask = np.arange(env.state_sizes.max()) < env.state_sizes[:, None]
+    states = np.where(mask, random.normal(size=(episodes, env.horizon + 1, *mask.shape)), 0.0)
+    shape = (episodes, env.horizon, env.num_agents)
+    drawn = random.normal(size=(*shape, int(env.action_sizes.max()))).astype(np.float32)
+    about = -1.0 + 0.3 * random.normal(size=shape).astype(np.float32)  # logarithms of densities, near enough to count
+    keys = jax.random.key_data(jax.random.split(jax.random.key(seed), episodes))
+    return Episode(
+        states=jnp.asarray(states, jnp.float32),
+        actions=jnp.asarray(drawn),
+        rewards=jnp.asarray(random.normal(size=shape).astype(np.float32)),
+        drawn=keys if estimator == "perturbation" else (jnp.asarray(drawn), jnp.asarray(about)),
     )
 
 

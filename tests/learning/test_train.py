@@ -8,7 +8,7 @@ import numpy as np
 from small_world import SMALL, small_environment, small_learner
 
 from mastac.learning.memory import Episode, replay
-from mastac.learning.train import FAILURES, exploring_episode, first_update, training_program
+from mastac.learning.train import FAILURES, exploring_episode, pace_of, training_program
 
 EPOCHS = 6
 
@@ -42,7 +42,7 @@ def test_stopping_in_between_changes_no_bit():
 
 def test_seeds_differ_and_updates_begin_when_a_batch_is_there():
     settings = replace(SMALL, batch_size=12)  # three episodes of five steps
-    assert first_update(small_environment(), settings) == 3
+    assert pace_of(small_environment(), settings).first == 3
     run = program(settings)
     seeds = keys(0, 1)
     start = run.init(seeds)
