@@ -169,7 +169,7 @@ def summary(cells: Sequence[Cell], out: Path) -> tuple[list[list[Any]], dict[str
 def drawn(scores: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """A panel for each environment: every seed's score as a dot, the interquartile mean and its interval as a line.
 
-    A frame ends half its own span below the worst interquartile mean: a seed that is lost would press the rest together.
+    Frames end half their span below the worst interquartile mean: a seed that is lost would press the rest together.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(2.6 * len(scores) + 1.2, 3.4), layout="constrained")
