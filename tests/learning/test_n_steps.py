@@ -17,9 +17,8 @@ HORIZON, EPISODES, DRAWN = 5, 3, 60
 
 def stored(random):
     """A replay's store of random episodes."""
-    shapes = {"states": (EPISODES, HORIZON + 1, 4, 3), "actions": (EPISODES, HORIZON, 4, 3)}
-    shapes["rewards"] = (EPISODES, HORIZON, 4)
-    return Episode(**{name: jnp.asarray(random.normal(size=shape), jnp.float32) for name, shape in shapes.items()})
+    shapes = ((EPISODES, HORIZON + 1, 4, 3), (EPISODES, HORIZON, 4, 3), (EPISODES, HORIZON, 4))
+    return Episode(*(jnp.asarray(random.normal(size=shape), jnp.float32) for shape in shapes))
 
 
 @pytest.mark.parametrize("steps", [2, 3, 9])
@@ -59,16 +58,15 @@ def far(env, size, seed=0):
     return batch._replace(ahead=ahead)
 
 
-@pytest.mark.parametrize("finite_horizon", [True, False])
-def test_the_target_is_the_rewards_and_what_the_last_state_is_worth(finite_horizon):
-    env, parts, learner = small_learner(replace(SMALL, finite_horizon=finite_horizon, discount=0.7))
+def test_the_target_is_the_rewards_and_what_the_last_state_is_worth():
+    env, parts, learner = small_learner(replace(SMALL, discount=0.7))
     state, other = (learner.init(jax.random.key(seed)) for seed in (3, 4))
     state = state._replace(target_actors=other.actors, target_critics=other.critics)
     batch = far(env, 12)
     _, metrics = jax.jit(learner.update)(state, batch, jax.random.key(0))
     time, ahead = np.asarray(batch.time), np.asarray(batch.ahead)
     assert set(ahead) == {1, 2, 3} and ((time + ahead == env.horizon) & (ahead > 1)).any()
-    keeps = np.where((time + ahead == env.horizon) & finite_horizon, 0.0, 0.7**ahead)
+    keeps = np.where(time + ahead == env.horizon, 0.0, 0.7**ahead)
     chosen = policy_actions(parts, state.target_actors, batch.next_state, jnp.asarray(time + ahead))
     for agent in range(env.num_agents):
         x = read_by(parts, agent, batch.next_state, chosen, time + ahead)

@@ -9,7 +9,6 @@ import pytest
 from small_world import SMALL, random_batch, small_environment
 
 import mastac
-from mastac.agents.actors import actors
 from mastac.algorithms import ALGORITHMS
 from mastac.learning.learner import learner_of, learner_parts
 from mastac.learning.off_policy import action_gradients, actor_gradient
@@ -36,7 +35,7 @@ def grouped(kinds):
 
 
 def test_agents_of_one_kind_have_equal_sizes_scales_and_limits(world):
-    kinds = kinds_of(world, actors(world, (4,)))
+    kinds = kinds_of(world)
     sizes = list(zip(world.obs_sizes.tolist(), world.action_sizes.tolist(), strict=True))
     by_size = {frozenset(i for i, each in enumerate(sizes) if each == size) for size in set(sizes)}
     assert grouped(kinds) == by_size and 1 < len(by_size) < 9
@@ -44,14 +43,17 @@ def test_agents_of_one_kind_have_equal_sizes_scales_and_limits(world):
     limits = np.ones((9, 1))
     limits[4] = 2.0
     apart = replace(world, action_limit=limits)
-    assert frozenset({4}) in grouped(kinds_of(apart, actors(apart, (4,))))
-    assert len(kinds_of(small_environment(), actors(small_environment(), (4,))).first) == 4
+    assert frozenset({4}) in grouped(kinds_of(apart))
+    assert len(kinds_of(small_environment()).first) == 4
 
 
 def test_members_stay_equal_bit_for_bit(world):
     parts, learner = sharing(world, "mastac-sac", max_grad_norm=0.1)
-    kinds, update = kinds_of(world, parts.actors), jax.jit(learner.update)
-    state = learner.init(jax.random.key(0))
+    kinds, update = kinds_of(world), jax.jit(learner.update)
+    # Inside of what is compiled, as a search for rates puts its learners together.
+    state = jax.jit(
+        lambda rate: sharing(world, "mastac-sac", actor_lr=rate, max_grad_norm=0.1)[1].init(jax.random.key(0))
+    )(1e-3)
     for count in range(3):
         for leaf in map(np.asarray, jax.tree.leaves((state.actors, state.target_actors, state.actor_optimiser))):
             assert (leaf == leaf[kinds.first[kinds.of]]).all()
@@ -63,7 +65,7 @@ def test_members_stay_equal_bit_for_bit(world):
 
 def test_a_kind_moves_by_the_mean_of_its_members_gradients(world):
     parts, learner = sharing(world)
-    kinds, state, batch = kinds_of(world, parts.actors), learner.init(jax.random.key(0)), random_batch(world, 6)
+    kinds, state, batch = kinds_of(world), learner.init(jax.random.key(0)), random_batch(world, 6)
     now, _, _ = batch_rows(parts, batch, state.actors)
     obs = observations(world, batch.state, batch.time)
     at = lambda rows: action_gradients(parts, state.critics, now, rows)  # noqa: E731

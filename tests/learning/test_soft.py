@@ -5,7 +5,6 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from scipy import stats
 from small_world import SMALL, random_batch, small_environment
 from test_update import critic_of, forward, read_by
@@ -17,7 +16,7 @@ from mastac.algorithms import ALGORITHMS
 from mastac.learning.learner import learner_of, learner_parts
 from mastac.learning.off_policy import action_gradients
 from mastac.learning.rows import batch_rows, observations
-from mastac.learning.soft import soft_gradient
+from mastac.learning.soft import soft_gradient, temperatures
 
 # The small world's agents have actions of one, two, one and three entries.
 SPREADS = jnp.log(jnp.asarray([[0.5, 1, 1], [0.4, 0.9, 1], [1.2, 1, 1], [0.6, 1.1, 0.8]], jnp.float32))
@@ -78,17 +77,12 @@ def twin(parts, critics, agent, k):
     return critic_of(parts, tuple(jax.tree.map(lambda leaf: leaf[:, k], stack) for stack in critics), agent)
 
 
-@pytest.mark.parametrize("tuned", [True, False])
-def test_targets_hold_the_own_agents_entropy(tuned):
-    env, parts, learner = soft(tuned_temperature=tuned, temperature=0.3, discount=0.7, reward_scale=0.5)
+def test_targets_hold_the_own_agents_entropy():
+    env, parts, learner = soft(discount=0.7, reward_scale=0.5)
     state, other = (learner.init(jax.random.key(seed)) for seed in (3, 4))
-    price = np.full(4, 0.3)
-    if tuned:
-        price = np.array([0.1, 0.2, 0.3, 0.4])
-        weights = state.actors
-        weights = StochasticActor(weights.centre, SPREADS, jnp.log(jnp.asarray(price, jnp.float32)))
-        state = state._replace(actors=weights)
-    state = state._replace(target_critics=other.critics)
+    price = np.array([0.1, 0.2, 0.3, 0.4])
+    weights = StochasticActor(state.actors.centre, SPREADS, jnp.log(jnp.asarray(price, jnp.float32)))
+    state = state._replace(actors=weights, target_critics=other.critics)
     batch, key = random_batch(env, 6), jax.random.key(5)
     _, metrics = jax.jit(learner.update)(state, batch, key)
     time = np.asarray(batch.time)
@@ -134,13 +128,13 @@ def test_actors_climb_credited_values_and_their_entropy_by_finite_differences():
 
     slopes = jax.tree.leaves((found.centre, found.log_spread))
     for place, array in enumerate(arrays):
-        for at in [(i, *(0,) * (array.ndim - 1)) for i in range(4)]:
+        for entry in [(i, *(0,) * (array.ndim - 1)) for i in range(4)]:
             ends = []
             for sign in (1, -1):
                 moved = [each.copy() for each in arrays]
-                moved[place][at] += sign * 1e-6
+                moved[place][entry] += sign * 1e-6
                 ends.append(objective(moved))
-            np.testing.assert_allclose(slopes[place][at], (ends[0] - ends[1]) / 2e-6, rtol=2e-3, atol=2e-5)
+            np.testing.assert_allclose(slopes[place][entry], (ends[0] - ends[1]) / 2e-6, rtol=2e-3, atol=2e-5)
     target = parts.settings.entropy_target * np.array([1, 2, 1, 3])
     np.testing.assert_allclose(found.log_temperature, target + log_density.mean(1), rtol=1e-4)
 
@@ -159,5 +153,7 @@ def test_temperatures_fall_where_there_is_more_entropy_than_asked_for():
 
 
 def test_a_fixed_temperature_is_no_weight():
-    _, _, learner = soft(tuned_temperature=False)
-    assert learner.init(jax.random.key(0)).actors.log_temperature is None
+    _, parts, learner = soft(tuned_temperature=False, temperature=0.3)
+    weights = learner.init(jax.random.key(0)).actors
+    assert weights.log_temperature is None
+    np.testing.assert_allclose(temperatures(parts, weights), 0.3, rtol=1e-6)

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from mastac.agents.actors import Actors
 from mastac.envs.base import Environment
 from mastac.learning.parts import Parts, descended
 
@@ -17,13 +16,19 @@ class Kinds(NamedTuple):
     first: np.ndarray
 
 
-def kinds_of(env: Environment, actors: Actors) -> Kinds:
-    """Agents are of one kind where an actor sees no difference: equal sizes, scales and limits.
+def kinds_of(env: Environment) -> Kinds:
+    """Agents are of one kind where an actor sees no difference: equal sizes, centres, scales and limits.
 
     That the entries of their observations and actions mean the same is the environment's word.
     """
-    constants = [np.asarray(each, np.float64) for each in actors.constants]
-    known = np.concatenate([env.obs_sizes[:, None], env.action_sizes[:, None], *constants], axis=1)
+
+    def entries(sizes: np.ndarray, value: np.ndarray | float) -> np.ndarray:
+        real = np.arange(sizes.max()) < sizes[:, None]
+        return np.where(real, np.broadcast_to(value, real.shape), 0.0)
+
+    seen = [entries(env.obs_sizes, each) for each in (env.obs_center, env.obs_scale)]
+    done = entries(env.action_sizes, env.action_limit)
+    known = np.concatenate([env.obs_sizes[:, None], env.action_sizes[:, None], *seen, done], axis=1)
     _, first, of = np.unique(known, axis=0, return_index=True, return_inverse=True)
     return Kinds(of.reshape(-1), first)
 
@@ -32,7 +37,7 @@ def alike(parts: Parts, actors: Any) -> Any:
     """With `share_actors` the weights of the first agent of each kind for all of them, else each its own."""
     if not parts.settings.share_actors:
         return actors
-    kinds = kinds_of(parts.env, parts.actors)
+    kinds = kinds_of(parts.env)
     return jax.tree.map(lambda leaf: leaf[kinds.first[kinds.of]], actors)
 
 
@@ -45,7 +50,7 @@ def stepped(parts: Parts, actors: Any, gradient: Any, optimiser_state: Any) -> t
     every = jax.vmap(lambda *one: descended(parts.actor_optimiser, *one))
     if not parts.settings.share_actors:
         return every(actors, gradient, optimiser_state)
-    kinds = kinds_of(parts.env, parts.actors)
+    kinds = kinds_of(parts.env)
     sizes = np.bincount(kinds.of)
 
     def mean(leaf: jax.Array) -> jax.Array:
