@@ -1,228 +1,27 @@
 """What strengthens the learner? `python benchmarks/stronger.py [--only ENV/ROW …] [--epochs-scale X] [--untuned]`.
 
 Seven rows on all examples: `mastac` as it is, with twin critics, with twins and smoothed targets, with targets over
-three and five steps, with one actor for each kind of agent, and the soft actor-critic. All have the same budget: the
-step sizes of actors and critics are chosen among five candidates around the environment's preset, each trained for the
-whole length from one seed that no result is reported for; then five seeds learn with the best. Both are one compiled
-program, five runs side by side.
-
-Lengths are short of the presets', so what is compared is how fast and how safely a row learns. Cells that `--out`
-(default: runs/stronger) holds are not trained again; several processes may share the work. Once all cells are there,
-`results/stronger.csv` has every run, `stronger-table.csv` a row for each cell, and `stronger.png` the scores. Another
-`--epochs-scale` than 1 writes to files of its own, and so does `--untuned`, which takes the preset's step sizes.
+three and five steps, with one actor for each kind of agent, and the soft actor-critic, at equal lengths and equal
+tuning (`comparing.py` says how). Lengths are short of the presets', so what is compared is how fast and how safely a
+row learns.
 """
 
-import argparse
-import csv
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
-from pathlib import Path
-from typing import Any
+from comparing import Study, run
 
-import jax
-import jax.numpy as jnp
-import matplotlib
-import numpy as np
-from matplotlib.figure import Figure
-
-import mastac
-from common import RESULTS, write
-from mastac.envs.base import Environment
-from mastac.experiments.config import ExperimentConfig, resolve
-from mastac.experiments.drawing import COLORS, INK, PALE, STYLE, save
-from mastac.experiments.evaluation import evaluation_key
-from mastac.experiments.execution import chunk_for, layout_of, memory_of
-from mastac.experiments.folder import as_csv
-from mastac.experiments.grid import locked
-from mastac.experiments.statistics import improvement_interval, iqm, iqm_interval, probability_of_improvement
-from mastac.learning.learner import learner_of, learner_parts
-from mastac.learning.train import one_seed, pace_of
-
-ROWS: dict[str, tuple[str, dict[str, Any]]] = {
-    "mastac": ("mastac", {}),
-    "twin": ("mastac", {"twin_critics": True}),
-    "twin-smoothed": ("mastac", {"twin_critics": True, "smoothing_noise": 0.2}),
-    "3-steps": ("mastac", {"n_steps": 3}),
-    "5-steps": ("mastac", {"n_steps": 5}),
-    "shared": ("mastac", {"share_actors": True}),
-    "sac": ("mastac-sac", {}),
-}
-EPOCHS = {"warehouse-9": 200, "warehouse-40": 300, "thermal-40": 120, "doors-12": 150, "lq-8": 200}
-SEEDS, TUNING_SEED = (0, 1, 2, 3, 4), 1000
-FACTORS = ((1.0, 1.0), (0.3, 1.0), (3.0, 1.0), (1.0, 0.3), (1.0, 3.0))  # on actor_lr and critic_lr of the preset
-TENTHS, EPISODES, MEASURED = 10, 50, 3  # candidates are judged by their last three tenths, which tames luck
-RATES = ("actor_lr", "critic_lr")
-RUNS = ["env", "row", "phase", "seed", "epochs", *RATES, *(f"greedy_{k}0" for k in range(1, 11)), "seconds"]
-TABLE = ["env", "row", "epochs", "seeds", *RATES, "greedy_mean", "greedy_std", "iqm", "iqm_low", "iqm_high"]
-TABLE += ["score_iqm", "score_low", "score_high", "better_than_mastac", "better_low", "better_high"]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One row on one environment."""
-
-    env: str
-    row: str
-    epochs: int
-    tuned: bool = True
-
-    def config(self) -> ExperimentConfig:
-        algorithm, knobs = ROWS[self.row]
-        return resolve(self.env, {}, algorithm=algorithm, epochs=self.epochs, seeds=SEEDS, **knobs)
-
-    def path(self, out: Path) -> Path:
-        return out / self.env / f"{self.row}-{self.epochs}{'' if self.tuned else '-untuned'}.csv"
-
-
-def cells_of(scale: float, tuned: bool) -> list[Cell]:
-    """All cells; lengths are whole tens."""
-    lengths = {env: max(1, round(epochs * scale / TENTHS)) * TENTHS for env, epochs in EPOCHS.items()}
-    return [Cell(env, row, epochs, tuned) for env, epochs in lengths.items() for row in ROWS]
-
-
-def program(env: Environment, config: ExperimentConfig) -> Any:
-    """`(rates, seeds) -> returns [runs, tenths]`: greedy returns of runs side by side; NaN once a number overflowed."""
-    layout, memory = layout_of(env, config), memory_of(env, config)
-    updates, chunk = pace_of(env, config.settings).total(config.epochs), chunk_for(len(SEEDS))
-    epochs = jnp.arange(config.epochs).reshape(TENTHS, -1)
-
-    def one(rates: Mapping[str, Any], number: jax.Array) -> jax.Array:
-        settings = replace(config.settings, **rates)
-        learner = learner_of(learner_parts(env, layout, settings, updates, chunk))
-        seed, key = one_seed(env, learner, memory, settings, config.epochs), jax.random.key(number)
-
-        def tenth(state: Any, epochs: jax.Array) -> tuple[Any, jax.Array]:
-            state, _ = jax.lax.scan(lambda state, epoch: seed.one_epoch(state, key, epoch), state, epochs)
-            played = env.reported(seed.play(state.learner, jax.random.split(evaluation_key(), EPISODES))).mean()
-            return state, jnp.where(state.failed_epoch < 0, played, jnp.nan)
-
-        return jax.lax.scan(tenth, seed.init(key), epochs)[1]
-
-    return jax.jit(jax.vmap(one))
-
-
-def candidates(config: ExperimentConfig) -> list[dict[str, float]]:
-    return [
-        {name: getattr(config.settings, name) * factor for name, factor in zip(RATES, factors, strict=True)}
-        for factors in FACTORS
-    ]
-
-
-def trained(cell: Cell) -> list[list[Any]]:
-    """The rows of a cell: its candidates from the tuning seed, then the seeds with the best of them."""
-    env, config = mastac.make(cell.env), cell.config()
-    run, rows = program(env, config), []
-
-    def play(phase: str, rates: Sequence[Mapping[str, float]], seeds: Sequence[int]) -> np.ndarray:
-        began = time.perf_counter()
-        stacked = {name: jnp.asarray([each[name] for each in rates], jnp.float32) for name in RATES}
-        returns = np.asarray(run(stacked, jnp.asarray(seeds)), np.float64)
-        seconds = time.perf_counter() - began
-        rows.extend(
-            [cell.env, cell.row, phase, seed, cell.epochs, *(f"{each[name]:.3g}" for name in RATES)]
-            + [f"{value:.6g}" for value in values]
-            + [f"{seconds:.1f}"]
-            for each, seed, values in zip(rates, seeds, returns, strict=True)
-        )
-        return returns
-
-    tried = candidates(config)
-    best = tried[0]
-    if cell.tuned:
-        last = play("tuning", tried, [TUNING_SEED] * len(tried))[:, -MEASURED:].mean(1)
-        best = tried[int(np.argmax(np.nan_to_num(last, nan=-np.inf)))]
-    play("seeds", [best] * len(SEEDS), SEEDS)
-    return rows
-
-
-def stored(cell: Cell, out: Path) -> list[dict[str, str]]:
-    with open(cell.path(out), newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def greedy_of(rows: Sequence[Mapping[str, str]]) -> np.ndarray:
-    """Returns of the seeds at the end."""
-    return np.array([float(row["greedy_100"]) for row in rows if row["phase"] == "seeds"])
-
-
-def summary(cells: Sequence[Cell], out: Path) -> tuple[list[list[Any]], dict[str, dict[str, np.ndarray]]]:
-    """The table's rows, and the scores of every seed by environment and row."""
-    table: list[list[Any]] = []
-    scores: dict[str, dict[str, np.ndarray]] = {}
-    references = {env: mastac.make(env).reference() for env in dict.fromkeys(cell.env for cell in cells)}
-    for cell in cells:
-        rows, plain = stored(cell, out), greedy_of(stored(replace(cell, row="mastac"), out))
-        greedy, used, reference = greedy_of(rows), rows[-1], references[cell.env]
-        score = np.array([np.nan if reference is None else reference.score(value) for value in greedy])
-        scores.setdefault(cell.env, {})[cell.row] = score
-        better = (probability_of_improvement(greedy, plain), *improvement_interval(greedy, plain))
-        figures = [greedy.mean(), greedy.std(), iqm(greedy), *iqm_interval(greedy), iqm(score), *iqm_interval(score)]
-        table.append(
-            [cell.env, cell.row, cell.epochs, len(greedy), *(used[name] for name in RATES)]
-            + [f"{value:.5g}" for value in (*figures, *better)]
-        )
-    return table, scores
-
-
-def drawn(scores: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
-    """A panel for each environment: every seed's score as a dot, the interquartile mean and its interval as a line.
-
-    Frames end half their span below the worst interquartile mean: a seed that is lost would press the rest together.
-    """
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(2.6 * len(scores) + 1.2, 3.4), layout="constrained")
-        axes = figure.subplots(1, len(scores), sharey=True, squeeze=False)[0]
-        for panel, (env, rows) in zip(axes, scores.items(), strict=True):
-            for place, values in enumerate(rows.values()):
-                color = COLORS[place % len(COLORS)]
-                panel.plot(values, np.full(len(values), place), "o", color=color, markersize=3.5, alpha=0.5)
-                panel.plot(iqm_interval(values), [place, place], color=color, linewidth=2.0)
-                panel.plot([iqm(values)], [place], "|", color=INK, markersize=11, markeredgewidth=2.0)
-            panel.axvline(float(iqm(rows["mastac"])), color=PALE, linewidth=0.8, linestyle="--")
-            middles = [float(iqm(values)) for values in rows.values()]
-            worst, best = min(middles), max(float(np.nanmax(values)) for values in rows.values())
-            lowest = min(float(np.nanmin(values)) for values in rows.values())
-            span = max(best - worst, 0.02)
-            panel.set_xlim(max(lowest, worst - 0.5 * span) - 0.03 * span, best + 0.05 * span)
-            panel.set_title(env)
-            panel.set_xlabel("score")
-        axes[0].set_yticks(range(len(ROWS)), list(ROWS))
-        axes[0].invert_yaxis()
-    return figure
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="*", default=["*"], help="cells like 'warehouse-9/*' or '*/twin'")
-    parser.add_argument("--epochs-scale", type=float, default=1.0)
-    parser.add_argument("--out", type=Path, default=Path("runs/stronger"))
-    parser.add_argument("--untuned", action="store_true", help="the preset's step sizes instead of the best of five")
-    asked = parser.parse_args()
-    cells = cells_of(asked.epochs_scale, not asked.untuned)
-    wanted = [cell for cell in cells if any(fnmatchcase(f"{cell.env}/{cell.row}", each) for each in asked.only)]
-    for number, cell in enumerate(wanted, 1):
-        path = cell.path(asked.out)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(path.with_suffix(".lock")) as held:
-            if held and not path.exists():
-                began = time.perf_counter()
-                text = as_csv([RUNS, *trained(cell)])
-                path.with_suffix(".part").write_text(text, encoding="utf-8")
-                path.with_suffix(".part").replace(path)
-                print(f"{number} of {len(wanted)}: {path} in {time.perf_counter() - began:.0f} s", flush=True)
-    missing = [cell for cell in cells if not cell.path(asked.out).exists()]
-    if missing:
-        print(f"{len(missing)} of {len(cells)} cells are still to be trained, {missing[0].env}/{missing[0].row} first")
-        return
-    name = "stronger" if asked.epochs_scale == 1 else f"stronger-x{asked.epochs_scale:g}"
-    name += "-untuned" if asked.untuned else ""
-    table, scores = summary(cells, asked.out)
-    write(name, RUNS, [list(row.values()) for cell in cells for row in stored(cell, asked.out)])
-    write(f"{name}-table", TABLE, table)
-    save(drawn(scores), RESULTS / f"{name}.png")
-
+STUDY = Study(
+    name="stronger",
+    rows={
+        "mastac": ("mastac", {}),
+        "twin": ("mastac", {"twin_critics": True}),
+        "twin-smoothed": ("mastac", {"twin_critics": True, "smoothing_noise": 0.2}),
+        "3-steps": ("mastac", {"n_steps": 3}),
+        "5-steps": ("mastac", {"n_steps": 5}),
+        "shared": ("mastac", {"share_actors": True}),
+        "sac": ("mastac-sac", {}),
+    },
+    epochs={"warehouse-9": 200, "warehouse-40": 300, "thermal-40": 120, "doors-12": 150, "lq-8": 200},
+    base="mastac",
+)
 
 if __name__ == "__main__":
-    main()
+    run(STUDY, __doc__)

@@ -142,7 +142,18 @@ def test_the_same_key_gives_the_same_bits(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["mastac", "mastac-coordinated", "mastac-sac", "independent", "matd3", "facmac", "qdcg-coupling", "mastac-ppo", "zeroth-order"]
+    "name",
+    [
+        "mastac",
+        "mastac-coordinated",
+        "mastac-sac",
+        "independent",
+        "matd3",
+        "facmac",
+        "qdcg-coupling",
+        "mastac-ppo",
+        "zeroth-order",
+    ],
 )
 def test_seeds_side_by_side_equal_seeds_alone(name):
     """For one algorithm of each kind of learner; side by side, the numbers among the knobs are traced besides."""
@@ -182,9 +193,7 @@ def test_every_shape_changes_the_update(name):
     def evolving(**knobs):
         it = case(name, **knobs)
         state = jax.eval_shape(it.learner.init, jax.random.key(0))
-        after = jax.eval_shape(it.learner.update, state, material(it), jax.random.key(0), jnp.int32(0))[
-            0
-        ]
+        after = jax.eval_shape(it.learner.update, state, material(it), jax.random.key(0), jnp.int32(0))[0]
         shapes = [leaf.shape for leaf in jax.tree.leaves(after)]
         assert shapes == [leaf.shape for leaf in jax.tree.leaves(state)]
         return shapes

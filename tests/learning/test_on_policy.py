@@ -57,7 +57,9 @@ def network(weights, biases, x):
 numbers = st.floats(-3, 3, allow_subnormal=False)
 
 
-@given(arrays(np.float64, 6, elements=numbers), arrays(np.float64, 5, elements=numbers), st.floats(0, 1), st.floats(0, 1))
+@given(
+    arrays(np.float64, 6, elements=numbers), arrays(np.float64, 5, elements=numbers), st.floats(0, 1), st.floats(0, 1)
+)
 @settings(max_examples=50, deadline=None)
 def test_advantages_are_weighted_sums_of_later_errors(values, rewards, discount, trace):
     errors = [rewards[t] + discount * values[t + 1] - values[t] for t in range(5)]
@@ -175,7 +177,9 @@ def test_the_objective_counts_clipped_ratios():
 def test_the_mean_update_is_the_exact_gradient_of_the_return():
     """Theorem 3.7 (b) on a linear-quadratic network: scores times local returns, against the exact policy gradient."""
     env = mastac.make("lq-3", horizon=4, noise=0.0, limit=1.0)
-    how = replace(PLAIN, actor_hidden=(), actor_output_scale=0.1, noise=0.5, discount=1.0, gae_lambda=1.0, clip_ratio=0.0)
+    how = replace(
+        PLAIN, actor_hidden=(), actor_output_scale=0.1, noise=0.5, discount=1.0, gae_lambda=1.0, clip_ratio=0.0
+    )
     how = replace(how, normalise_advantages=False)
     parts = learner_parts(env, local_values(env.couplings, None), how)
     learner = learner_of(parts)
@@ -201,10 +205,12 @@ def test_the_mean_update_is_the_exact_gradient_of_the_return():
 
     keys = jax.random.split(jax.random.key(9), 40_000)
     both = jax.jit(jax.vmap(lambda key: (jax.grad(expected)(state.actors.centre, key), score(key))))(keys)
+    clearest = 0.0
     for one, other in zip(*map(jax.tree.leaves, both), strict=True):
         error = np.std(other - one, axis=0) / np.sqrt(len(keys))
         assert (np.abs(np.mean(other - one, axis=0)) < 5 * error + 1e-6).all()
-        assert np.abs(np.mean(one, axis=0)).max() > 20 * error.max(), "a gradient that noise would hide proves nothing"
+        clearest = max(clearest, float((np.abs(np.mean(one, axis=0)) / error).max()))
+    assert clearest > 20, "a gradient that noise would hide proves nothing"
 
 
 def test_perturbations_against_plain_loops():

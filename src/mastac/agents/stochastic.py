@@ -17,7 +17,7 @@ LOWEST, HIGHEST = math.log(1e-3), math.log(10.0)  # of the logarithm of a spread
 
 
 class StochasticActor(eqx.Module):
-    """A network's output is the centre of a Gaussian of spread $e^{log\\_spread}$, or the logits of a choice.
+    r"""A network's output is the centre of a Gaussian of spread $e^{l}$, $l$ `log_spread`, or the logits of a choice.
 
     The spread does not depend on the observation. Stacked, all have a leading axis of agents. `log_temperature`: what
     entropy is worth to a soft actor-critic that tunes it.

@@ -1,4 +1,4 @@
-"""Proximal policy optimisation (Schulman et al. 2017) of stochastic policies, on three layouts that alone tell them apart.
+"""Proximal policy optimisation (Schulman et al. 2017) of stochastic policies, on layouts that alone tell them apart.
 
 MAStAC's: a value of states for each agent on its value dependency set, and every actor climbs the advantages that it
 moves (Theorem 3.7b). MAPPO (Yu et al. 2022): one value of the team that reads everything. IPPO (de Witt et al. 2020):
@@ -23,9 +23,7 @@ def team_value(couplings: Couplings, kappa: int | None, minimal: bool) -> Critic
 
 
 SCORE = {**ON_POLICY, **NO_SETS, "estimator": "score", "perturbation": 0.05}
-# Small first outputs: a distribution that begins where the head is flat never hears of anything else.
-ROLLOUTS = {"updates_per_epoch": 20, "batch_size": 512, "actor_output_scale": 0.01}
-PPO = {"fixed": SCORE, "defaults": ROLLOUTS, "takes_choices": True}
+PPO = {"fixed": SCORE, "takes_choices": True}
 MASTAC_PPO = Algorithm(
     summary="stochastic policies climb local advantages on the value dependency sets, with clipped ratios",
     layout=structured_values,
@@ -39,7 +37,7 @@ MASTAC_A2C = Algorithm(
     uses_kappa=True,
     follows_time=True,
     fixed={**SCORE, "clip_ratio": 0.0},
-    defaults={**ROLLOUTS, "updates_per_epoch": 1},
+    defaults={"updates_per_epoch": 1},
     takes_choices=True,
 )
 MAPPO = Algorithm(

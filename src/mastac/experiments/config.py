@@ -166,7 +166,7 @@ def resolve(
         raise unknown("algorithm", algorithm, ALGORITHMS)
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    chosen = preset_for(preset, env_id)
+    chosen = preset_for(preset, env_id, ALGORITHMS[algorithm].fixed.get("estimator", "pathwise"))
     preset_kappa, preset_epochs = chosen.pop("kappa"), chosen.pop("epochs")
     rates = _tuned_rates(env_id, algorithm, knobs.get("rewards")) if preset == "default" else {}
     settings = _settings_of(algorithm, knobs, chosen | rates)

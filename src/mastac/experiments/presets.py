@@ -77,6 +77,25 @@ PRESETS: dict[str, dict[str, Mapping[str, Any]]] = {
 }
 
 
+# Over the default preset, for algorithms that learn by scores of stochastic policies from rollouts.
+ROLLOUTS: dict[str, Mapping[str, Any]] = {
+    "*": {
+        "actor_lr": 3e-3,
+        "critic_lr": 3e-3,
+        "noise": 0.5,
+        "gae_lambda": 0.8,
+        "rollout_steps": 400,
+        "batch_size": 400,
+        "updates_per_epoch": 10,
+        # Small first outputs: a distribution that begins where the head is flat never hears of anything else.
+        "actor_output_scale": 0.01,
+    },
+    "warehouse-*": {"epochs": 3000, "noise": 1.0},
+    "thermal-*": {"gae_lambda": 0.7, "reward_scale": 0.01},
+    "doors-*": {"gae_lambda": 0.7, "reward_scale": 0.01, "discount": 0.9, "actor_hidden": []},
+}
+
+
 # Environments that were searched stand for those like them; the last pattern that fits wins.
 SEARCHED = {"warehouse-*": "warehouse-40", "thermal-*": "thermal-40", "warehouse-9": "warehouse-9"}
 
@@ -94,10 +113,13 @@ def tuned_for(env_id: str, row: str) -> dict[str, float]:
     return tuned().get(searched[-1], {}).get(row, {}) if searched else {}
 
 
-def preset_for(preset: str, env_id: str) -> dict[str, Any]:
-    """All knobs of `preset` for an environment, `kappa` and `epochs` among them."""
+def preset_for(preset: str, env_id: str, estimator: str = "pathwise") -> dict[str, Any]:
+    """All knobs of `preset` for an environment and a way to estimate gradients, `kappa` and `epochs` among them."""
+    layers = [*PRESETS[preset].items()]
+    if preset == "default" and estimator == "score":
+        layers += ROLLOUTS.items()
     merged: dict[str, Any] = {}
-    for pattern, knobs in PRESETS[preset].items():
+    for pattern, knobs in layers:
         if fnmatchcase(env_id, pattern):
             merged |= knobs
     return merged

@@ -19,7 +19,7 @@ from mastac.learning.mixed import mixed_update
 from mastac.learning.off_policy import simultaneous_update
 from mastac.learning.on_policy import on_policy_update
 from mastac.learning.parts import Learner, LearnerState, Parts, Update, optimiser
-from mastac.learning.perturbing import perturbing_update, perturbed
+from mastac.learning.perturbing import perturbed, perturbing_update
 from mastac.learning.settings import Settings
 from mastac.learning.sharing import alike
 from mastac.learning.soft import soft_update, with_temperature

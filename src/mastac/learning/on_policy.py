@@ -70,7 +70,7 @@ def local_advantages(
 
 
 def credited(parts: Parts, found: Float[Array, "values episodes time"]) -> Float[Array, "agents batch"]:
-    """What each actor climbs: the advantages of the values that it moves, summed; at each time of those it moves then."""
+    """What each actor climbs: the advantages of the values that it moves, at each time of those it moves then."""
     layout = parts.layout
     values, episodes, steps = found.shape
     if layout.schedule is None:
