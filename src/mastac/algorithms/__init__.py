@@ -16,6 +16,7 @@ __all__ = ["ALGORITHMS", "Algorithm"]
 ALGORITHMS: dict[str, Algorithm] = {
     "mastac": MASTAC,
     "mastac-coordinated": MASTAC_COORDINATED,
+    "mastac-sac": MASTAC_SAC,
     "undecomposed-q": UNDECOMPOSED_Q,
     "undecomposed-qhat": UNDECOMPOSED_QHAT,
     "khop": KHOP,
@@ -27,7 +28,6 @@ ALGORITHMS: dict[str, Algorithm] = {
     "qdcg-decentralised": QDCG_DECENTRALISED,
     "qdcg-coupling": QDCG_COUPLING,
     "qdcg-centralised": QDCG_CENTRALISED,
-    "mastac-sac": MASTAC_SAC,
     "mastac-ppo": MASTAC_PPO,
     "mastac-a2c": MASTAC_A2C,
     "mappo": MAPPO,

@@ -82,6 +82,7 @@ class Algorithm:
         parts = ["--kappa K or exact"] if self.uses_kappa else []
         parts += [f"rewards={'|'.join(self.rewards)}"] if len(self.rewards) > 1 else []
         free = ("policy_actions", "minimal", "twin_critics", "smoothing_noise", "policy_delay")
+        free += ("n_steps", "share_actors")
         parts += [name for name in free if name not in self.fixed]
         parts += ["couplings that change with the time"] if self.follows_time else []
         return ", ".join(parts) or "nothing"

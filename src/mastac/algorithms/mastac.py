@@ -26,7 +26,7 @@ MASTAC_COORDINATED = Algorithm(
     fixed={**NO_MIXER, **NO_TRICKS, "coordinated": True, "share_actors": False},
 )
 MASTAC_SAC = Algorithm(
-    summary="the same with stochastic policies that are rewarded for their entropy, and twin critics",
+    summary="structured twin critics, and stochastic policies that are rewarded for their entropy",
     layout=mastac_layout,
     uses_kappa=True,
     follows_time=True,
