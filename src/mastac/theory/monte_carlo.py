@@ -201,6 +201,11 @@ def _batch(sampler: _Sampler, moved: Array, chosen: Array, keys: PRNGKeyArray) -
 
 def headed(env: Environment, raw: Float[Array, "agents act"]) -> Actions:
     """Actions by the environment's head: shares, within limits, or as they are."""
+    if env.action_head == "discrete":
+        raise UserError(
+            f"the actions of '{env.id}' are choices, and variances are estimated for Gaussian policies; "
+            "take a small game instead: --game ring --agents 3"
+        )
     real = jnp.arange(raw.shape[1]) < jnp.asarray(env.action_sizes)[:, None]
     if env.action_head == "softmax":
         return jax.nn.softmax(jnp.where(real, raw, -jnp.inf), axis=1)
