@@ -3,9 +3,9 @@
 Step sizes of actors and critics are chosen among five candidates around the environment's preset, each trained for the
 whole length from one seed that no result is reported for; then five seeds learn with the best. Both are one compiled
 program, five runs side by side. Cells that `--out` (default: runs/NAME) holds are not trained again; several processes
-may share the work. Once all cells are there, `results/NAME.csv` has every run, `NAME-table.csv` a row for each cell,
-and `NAME.png` the scores. Another `--epochs-scale` than 1 writes to files of its own, and so does `--untuned`, which
-takes the preset's step sizes.
+may share the work. Of the environments of which all cells are there, `results/NAME.csv` has every run,
+`NAME-table.csv` a row for each cell, and `NAME.png` the scores. Another `--epochs-scale` than 1 writes to files of its
+own, and so does `--untuned`, which takes the preset's step sizes.
 """
 
 import argparse
@@ -218,6 +218,8 @@ def run(study: Study, doc: str) -> None:
     missing = [cell for cell in cells if not cell.path(asked.out).exists()]
     if missing:
         print(f"{len(missing)} of {len(cells)} cells are still to be trained, {missing[0].env}/{missing[0].row} first")
+    cells = [cell for cell in cells if cell.env not in {each.env for each in missing}]
+    if not cells:
         return
     name = study.name + (f"-x{asked.epochs_scale:g}" if asked.epochs_scale != 1 else "") + "-untuned" * asked.untuned
     table, scores = summary(cells, asked.out)

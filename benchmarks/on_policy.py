@@ -15,4 +15,4 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    run(STUDY, __doc__)
+    run(STUDY, __doc__ or "")

@@ -165,7 +165,8 @@ def test_the_objective_counts_clipped_ratios():
     drawn = jnp.moveaxis(played.drawn[0].reshape(10, 4, -1), 0, -1)
     density = parts.stochastic.judge(weights, obs, drawn)[0]
     random = np.random.default_rng(0)
-    before, gains = density - random.normal(0, 0.5, density.shape), random.normal(size=density.shape)
+    before = density - random.normal(0, 0.5, density.shape)
+    gains = jnp.asarray(random.normal(size=density.shape))
     ratio = np.exp(np.asarray(density - before, np.float64))
     least = np.minimum(ratio * gains, np.clip(ratio, 0.8, 1.2) * gains)
     assert (least != ratio * gains).any(1).all()
@@ -231,7 +232,7 @@ def test_perturbations_against_plain_loops():
     ways = [direction(state.actors, jax.random.wrap_key_data(data)) for data in played.drawn]
     total = np.zeros(4)
     for leaf in zip(*map(jax.tree.leaves, ways), strict=True):
-        estimate = sum(gains[:, e].reshape(-1, *[1] * (way.ndim - 1)) * way for e, way in enumerate(leaf)) / (6 * 0.1)
+        estimate = np.mean([gains[:, e].reshape(-1, *[1] * (w.ndim - 1)) * w for e, w in enumerate(leaf)], 0) / 0.1
         total += (estimate**2).reshape(4, -1).sum(1)
     _, metrics = perturbing_update(parts, state, played)
     np.testing.assert_allclose(metrics.gradient_norm, np.sqrt(total), rtol=1e-4)
@@ -258,7 +259,7 @@ def test_updates_come_after_whole_rollouts(steps, updates):
     assert pace.period == pace.first == -(-steps // env.horizon)
     done = 0
     for epoch in range(30):
-        if pace.is_due(epoch):
+        if pace.is_due(jnp.asarray(epoch)):
             assert pace.until(epoch + 1) - pace.updates == done
             done += updates
         assert max(0, pace.until(epoch + 1)) == done

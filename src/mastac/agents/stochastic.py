@@ -91,7 +91,8 @@ def stochastic_actors(env: Environment, actors: Actors, spread: float) -> Stocha
         away = (drawn - actors.raw(weights.centre, obs)) / jnp.exp(logs)
         density = -0.5 * away**2 - logs - 0.5 * math.log(2 * math.pi)
         entropy = jnp.broadcast_to(logs + 0.5 * math.log(2 * math.pi * math.e), density.shape)
-        return tuple(jnp.where(mask[:, :, None], each, 0.0).sum(1) for each in (density, entropy))
+        density, entropy = (jnp.where(mask[:, :, None], each, 0.0).sum(1) for each in (density, entropy))
+        return density, entropy
 
     return StochasticActors(init=init, draw=draw, judge=judge)
 

@@ -47,11 +47,15 @@ def earned(couplings: Couplings, values: Mapping[str, Any]) -> Float[np.ndarray,
     return np.stack([left, np.full_like(left, -values["cost"])], axis=1)
 
 
-def ahead(laws: Float[np.ndarray, "agents actions joint conditions"], chosen: np.ndarray, worth: np.ndarray) -> np.ndarray:
-    """The expected worth of the next joint condition, `[..., joint]`, under actions `chosen` `[joint, agents]`."""
+def ahead(
+    laws: Float[np.ndarray, "agents actions joint conditions"],
+    chosen: Int[np.ndarray, "joint agents"],
+    worth: np.ndarray,
+) -> np.ndarray:
+    """The expected worth of the next joint condition under the actions chosen; `worth` and result: `[..., joint]`."""
     joint, agents = chosen.shape
-    tensor = np.moveaxis(worth.reshape(*worth.shape[:-1], *(3,) * agents)[None], 0, 0)
-    tensor = np.broadcast_to(tensor, (joint, *worth.shape[:-1], *(3,) * agents))
+    tensor = worth.reshape(*worth.shape[:-1], *(3,) * agents)
+    tensor = np.broadcast_to(tensor, (joint, *tensor.shape))
     for i in range(agents):  # sums out one agent's next condition after the other
         law = laws[i, chosen[:, i], np.arange(joint)]
         tensor = np.einsum("jc,j...c->j...", law, np.moveaxis(tensor, worth.ndim, -1))
@@ -70,9 +74,7 @@ def rule_returns(couplings: Couplings, values: Mapping[str, Any], rule: Rule) ->
     return worth[:, 0]
 
 
-def optimum(
-    couplings: Couplings, values: Mapping[str, Any]
-) -> tuple[float, Int[np.ndarray, "time joint agents"]]:
+def optimum(couplings: Couplings, values: Mapping[str, Any]) -> tuple[float, Int[np.ndarray, "time joint agents"]]:
     """The best return of the team with full information, by backward induction, and what attains it."""
     laws, pay = chances(couplings, values), earned(couplings, values)
     joint, numbers = joint_conditions(couplings.num_agents), np.arange(3**couplings.num_agents)
@@ -95,6 +97,7 @@ def selfish(couplings: Couplings, values: Mapping[str, Any], rounds: int = 20) -
     laws, pay = chances(couplings, values), earned(couplings, values)
     joint, numbers = joint_conditions(couplings.num_agents), np.arange(3**couplings.num_agents)
     plan = np.zeros((values["horizon"], *joint.shape), int)
+    before = plan
     for _ in range(rounds):
         before = plan.copy()
         for i in range(couplings.num_agents):
