@@ -36,7 +36,7 @@ class Actors(NamedTuple):
 
 
 def actors(env: Environment, hidden: Sequence[int], output_scale: float = 1.0, chunk: int = 0) -> Actors:
-    """Perceptrons with the environment's output: softmax over shares, `limit * tanh`, linear, or the largest choice.
+    """Perceptrons with the environment's output: softmax over shares, `limit * tanh`, or linear.
 
     Observations are centred and scaled as the environment declares. Exploration noise is Gaussian with standard
     deviation `noise`: on the logits of a softmax, where it stays on the simplex, and otherwise on the action, in units
@@ -56,9 +56,6 @@ def actors(env: Environment, hidden: Sequence[int], output_scale: float = 1.0, c
     def head(out: Float[Array, "act batch"], limit: Array, mask: Array) -> Float[Array, "act batch"]:
         if env.action_head == "softmax":
             return jax.nn.softmax(jnp.where(mask[:, None], out, -jnp.inf), axis=0)
-        if env.action_head == "discrete":
-            likeliest = jnp.argmax(jnp.where(mask[:, None], out, -jnp.inf), axis=0)
-            return jax.nn.one_hot(likeliest, action_width, axis=0)
         out = jnp.where(mask[:, None], out, 0.0)
         return limit[:, None] * (jnp.tanh(out) if env.action_head == "tanh" else out)
 

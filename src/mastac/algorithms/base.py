@@ -84,7 +84,6 @@ class Algorithm:
         free = ("policy_actions", "minimal", "twin_critics", "smoothing_noise", "policy_delay")
         free += ("n_steps", "share_actors")
         parts += [name for name in free if name not in self.fixed]
-        parts += ["choices"] if self.takes_choices else []
         parts += ["couplings that change with the time"] if self.follows_time else []
         return ", ".join(parts) or "nothing"
 

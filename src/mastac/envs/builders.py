@@ -9,8 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from mastac.envs.base import Environment
-from mastac.envs.computers import computers
-from mastac.envs.computers_references import MOST_AGENTS
 from mastac.envs.graphs import couplings_of
 from mastac.envs.linear_quadratic import linear_quadratic
 from mastac.envs.linear_system import lq_problem
@@ -72,14 +70,6 @@ def doors_n(id: str, options: dict[str, Any]) -> Environment:
             simple_actions=lambda state, time: jnp.asarray(constants(), state.dtype),
         )
     )
-
-
-def computers_n(id: str, options: dict[str, Any]) -> Environment:
-    """Computers on a ring, a chain or any graph; figures for as many as can be enumerated."""
-    couplings = steady(couplings_of(id, options))
-    chosen = {name: options[name] for name in ("outbreak", "spread", "failure", "earning", "cost", "horizon")}
-    env = computers(couplings, **chosen, id=id, options=options)
-    return _with_reference(env) if couplings.num_agents <= MOST_AGENTS else env
 
 
 def lq_n(id: str, options: dict[str, Any]) -> Environment:

@@ -33,7 +33,6 @@ def _corridor(num_agents: int) -> Edges:
 
 NAMED_GRAPHS = {
     "corridor": _corridor,
-    "chain": lambda num_agents: [edge for i, j in _corridor(num_agents) for edge in ((i, j), (j, i))],
     "ring": _ring,
     "two-chains": _two_chains,
     "jing": lambda num_agents: [(i - 1, j - 1) for i, j in JING_GRAPH],
@@ -62,8 +61,6 @@ def structure_of(id: str, options: Mapping[str, Any] | None = None) -> Structure
             steady(couplings).state.indices, minlength=num_agents
         )  # the warehouse itself among them
         return Structure(couplings, 2 * ones, receivers - (values["share"] == "send"))
-    if id.startswith("computers-"):
-        return Structure(couplings, 2 * ones, 2 * ones)
     return Structure(couplings, ones * np.asarray(values.get("state_size", 1)), ones)
 
 
@@ -123,4 +120,4 @@ def _doors(num_agents: int, values: Mapping[str, Any]) -> Couplings | CouplingSe
     return sequence.union() if values["known"] == "union" else sequence
 
 
-AGENT_NAMES = {"warehouse": "warehouse", "thermal": "zone", "lq": "agent", "computers": "computer"}
+AGENT_NAMES = {"warehouse": "warehouse", "thermal": "zone", "lq": "agent"}

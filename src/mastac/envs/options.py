@@ -43,18 +43,6 @@ def number(least: float = -math.inf, above: bool = False) -> Check:
     return lambda name, value, num_agents: _number(name, plain(value), least, above)
 
 
-def share() -> Check:
-    """A number from 0 to 1."""
-
-    def check(name: str, value: Any, num_agents: int) -> float:
-        found = _number(name, plain(value), 0.0, False)
-        if found > 1:
-            raise UserError(f"option {name} is a probability and must be at most 1, not {value}")
-        return found
-
-    return check
-
-
 def numbers_of_agents(least: float = -math.inf, above: bool = False) -> Check:
     """One number for all agents or a list with one for each."""
 

@@ -74,10 +74,6 @@ def figures(
         from mastac.envs.warehouse_references import warehouse_figures
 
         found, witness = warehouse_figures(steady(couplings), values, seconds)
-    elif id.startswith("computers"):
-        from mastac.envs.computers_references import computers_figures
-
-        found, witness = computers_figures(steady(couplings), values)
     elif id.startswith("doors"):
         from mastac.envs.thermal_references import building_of_doors, thermal_figures
 

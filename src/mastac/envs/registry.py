@@ -15,7 +15,6 @@ from mastac.envs.options import (
     number,
     numbers_of_agents,
     resolved,
-    share,
     supply,
     walls,
 )
@@ -110,18 +109,6 @@ _LQ_OPTIONS = {
     "horizon": Option(25, "steps of an episode", count()),
 }
 
-_COMPUTERS_OPTIONS = {
-    "outbreak": Option(0.04, "probability that a working computer is infected from outside in a step", share()),
-    "spread": Option(0.7, "probability that an infected one infects one that it affects in a step", share()),
-    "failure": Option(0.05, "probability that an infected one fails in a step", share()),
-    "earning": Option(0.7, "what an infected one earns in a step; a working one earns 1", number(0)),
-    "cost": Option(0.5, "of a step of cleaning, besides the work that is not done", number(0)),
-    "graph": Option("ring", "who infects whom: ring, chain or [source, target] pairs", edges("ring", "chain")),
-    "observation": Option("graph", "who is seen by whom: graph (those who infect), none, or pairs", _OBSERVATION),
-    "reward": Option("local", "who pays into whose reward: local alone", choice("local")),
-    "horizon": Option(25, "steps of an episode", count()),
-}
-
 ENVIRONMENTS: dict[str, Entry] = {
     entry.id: entry
     for entry in (
@@ -159,13 +146,6 @@ ENVIRONMENTS: dict[str, Entry] = {
             _LQ_OPTIONS,
             "lq-8",
             "lq_n",
-        ),
-        Entry(
-            "computers-N",
-            "computers that infect their neighbours and may be cleaned: choices, solved exactly up to six",
-            _COMPUTERS_OPTIONS,
-            "computers-4",
-            "computers_n",
         ),
     )
 }

@@ -42,8 +42,7 @@ class Policy:
         """The actions for one time step.
 
         `observations`: an array `[agents, obs]` (padded rows as in `Environment.observe`) gives an array
-        `[agents, act]`; a mapping from agents' names to their observations gives a mapping to their actions. A choice
-        is 1 for what is chosen and 0 for the rest.
+        `[agents, act]`; a mapping from agents' names to their observations gives a mapping to their actions.
 
         **Raises:** `UserError` if an agent is missing or an observation has the wrong length.
         """
@@ -73,8 +72,6 @@ class Policy:
         if self.action_head == "softmax":
             shares = np.where(mask, np.exp(x - np.where(mask, x, -np.inf).max(1, keepdims=True)), 0.0)
             return shares / shares.sum(1, keepdims=True)
-        if self.action_head == "discrete":
-            return np.eye(x.shape[1], dtype=np.float32)[np.where(mask, x, -np.inf).argmax(1)]
         return np.where(mask, self.action_limit * (np.tanh(x) if self.action_head == "tanh" else x), 0.0)
 
     def save(self, path: Path) -> None:

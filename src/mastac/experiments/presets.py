@@ -92,7 +92,6 @@ ROLLOUTS: dict[str, Mapping[str, Any]] = {
     },
     "warehouse-*": {"epochs": 3000, "noise": 1.0},
     "thermal-*": {"gae_lambda": 0.7, "reward_scale": 0.01},
-    "computers-*": {"discount": 0.97, "gae_lambda": 0.9, "noise": 0.1, "epochs": 2000, "finite_horizon": True},
     "doors-*": {"gae_lambda": 0.7, "reward_scale": 0.01, "discount": 0.9, "actor_hidden": []},
 }
 

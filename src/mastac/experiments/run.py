@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mastac.algorithms import ALGORITHMS
 from mastac.errors import UserError
 from mastac.experiments.config import ExperimentConfig, resolve
 from mastac.experiments.folder import RunFolder, read_json
@@ -134,7 +133,6 @@ def train(
         from mastac.envs.registry import make
 
         env = make(env, **options)
-    check_actions(env, algorithm)
     folder.begin(config.to_dict(), env.couplings)
     return _execute(Run(folder.path, env), progress)
 
@@ -178,16 +176,6 @@ def rebuilt_environment(folder: RunFolder, config: ExperimentConfig) -> "Environ
     if env.couplings.to_dict() != read_json(folder.couplings):
         raise UserError(f"couplings.json in '{folder.path}' does not belong to {config.env} with the stored options")
     return env
-
-
-def check_actions(env: "Environment", algorithm: str) -> None:
-    """`UserError` if the environment's actions are choices and the algorithm climbs slopes in the action."""
-    if env.action_head == "discrete" and not ALGORITHMS[algorithm].takes_choices:
-        able = [name for name, how in ALGORITHMS.items() if how.takes_choices]
-        raise UserError(
-            f"algorithm '{algorithm}' climbs the slopes of its critics in the action, and the actions of '{env.id}' "
-            f"are choices; choose {', '.join(able[:-1])} or {able[-1]}"
-        )
 
 
 def _is_registered(env: "Environment") -> bool:

@@ -48,17 +48,12 @@ class Compiled:
     def actions(self, count: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Actions that the head can give, and what each agent's are exchanged for: near ones and far ones."""
         base, other = self._drawn(count, random), self._drawn(count, random)
-        if self.env.action_head == "discrete":
-            return base, other
         near = random.choice((0.1, 1.0), (count, len(self.agents), 1))
         return base, (base + near * (other - base)).astype(np.float32)  # valid actions are convex for every head
 
     def _drawn(self, count: int, random: np.random.Generator) -> np.ndarray:
         env, shape = self.env, (count, len(self.agents), self.act_width)
         real, normal = real_entries(env.action_sizes, self.act_width), random.standard_normal(shape)
-        if env.action_head == "discrete":
-            chosen = np.where(real, random.random(shape), -1.0).argmax(-1)
-            return np.eye(self.act_width, dtype=np.float32)[chosen]
         if env.action_head == "softmax":
             shares = np.where(real, np.exp(random.choice(SOFTNESS, (*shape[:2], 1)) * normal), 0.0)
             return (shares / shares.sum(-1, keepdims=True)).astype(np.float32)
