@@ -38,9 +38,9 @@ def computers(
     restarted earns nothing and pays `restart_cost`. An infected computer may thus be worth little to its owner to
     clean, and much to its neighbours.
 
-    Observed are the conditions of the observed computers, the own first, and the share of the episode that is over: what
-    is best depends on how much time is left. At the start a computer is infected with probability `start_infected`,
-    and works otherwise. Returns are summed over the computers, in steps' earnings of a working one.
+    Observed are the conditions of the observed computers, the own first, and the share of the episode that is over:
+    what is best depends on how much time is left. At the start a computer is infected with probability
+    `start_infected`, and works otherwise. Returns are summed over computers, in steps' earnings of a working one.
     """
     n = couplings.num_agents
     infects = couplings.state.tocoo()

@@ -17,7 +17,7 @@ from mastac.structure import Couplings
 WORKING, INFECTED, FAILED = range(3)
 CONDITIONS = 3
 MOST_COMPUTERS = 6
-"""Of more, there would be too many joint conditions and choices: 729 and 64 for six, three times and twice for each more."""
+"""Six have 729 joint conditions and 64 joint choices; one more has three times and twice as many."""
 
 Values = Float[np.ndarray, "joint ..."]
 Restarts = Bool[np.ndarray, "joint agents"]
@@ -122,7 +122,8 @@ def optimum(problem: ComputersProblem) -> tuple[float, Plan]:
     """The best total return when everybody knows all conditions, and a plan that attains it."""
     size, choices = problem.conditions.shape, problem.joint_choices
     steps = [
-        (problem.earned(all_do).sum(1), problem.factors(all_do)) for all_do in (np.broadcast_to(c, size) for c in choices)
+        (problem.earned(all_do).sum(1), problem.factors(all_do))
+        for all_do in (np.broadcast_to(c, size) for c in choices)
     ]
     values, plan = np.zeros(len(problem.conditions)), []
     for _ in range(problem.horizon):
@@ -159,9 +160,7 @@ def own_play(problem: ComputersProblem) -> tuple[Plan, float]:
 
 def observation_codes(problem: ComputersProblem) -> Int[np.ndarray, "joint agents"]:
     """What each agent observes in every joint condition, as a number."""
-    codes = [
-        problem.conditions[:, seen] @ CONDITIONS ** np.arange(len(seen)) for seen in map(list, problem.observed)
-    ]
+    codes = [problem.conditions[:, seen] @ CONDITIONS ** np.arange(len(seen)) for seen in map(list, problem.observed)]
     return np.stack(codes, 1)
 
 
@@ -195,7 +194,7 @@ def _localised(problem: ComputersProblem, codes: np.ndarray, plan: Plan) -> Plan
 
 
 def _ascended(problem: ComputersProblem, codes: np.ndarray, plan: Plan) -> tuple[float, Plan]:
-    changed = True
+    values, changed = np.zeros(len(codes)), True
     while changed:
         changed = False
         shares = [problem.first]

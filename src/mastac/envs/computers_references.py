@@ -1,5 +1,6 @@
 """The exact figures of small networks of computers, and simulated ones and a bound for large ones."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,13 +22,13 @@ from mastac.structure import Couplings
 
 MOST_FOR_OWN_PLAY = 5
 EPISODES = 512
-"""Of each policy tried in simulation; the figures are from sixteen times as many others of the best one, fewer of many."""
+"""Of each policy that is tried; the figures are from sixteen times as many others, or `MOST_SIMULATED`."""
 MOST_SIMULATED = 400_000
-"""Computers times episodes that are simulated at once."""
+"""Computers times episodes of a simulation."""
 
 
 def computers_figures(couplings: Couplings, values: Mapping[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
-    """Figures of [`Reference`][mastac.envs.base.Reference], and the plan [time, joint, agents] of the best known policy.
+    """Figures of [`Reference`][mastac.envs.base.Reference], and the best known plan [time, joint, agents].
 
     Up to `MOST_COMPUTERS` computers: exact. Of more: simulated thresholds, whose two times are the witness.
     """
@@ -51,7 +52,7 @@ def _exact(problem: ComputersProblem) -> tuple[dict[str, Any], np.ndarray]:
         notes += f"Each for its own return: {kind}, with full information. "
     if all(len(seen) == problem.num_agents for seen in problem.observed):
         best, witness = bound, plan
-        notes += "Best known: the same, for everybody observes all. All exact."
+        notes += "Best known: the bound, for everybody observes all. All exact."
     else:
         best, witness = best_local(problem, [plan, simple, always] if problem.num_agents < MOST_COMPUTERS else [plan])
         notes += "Best known: the best policies found that see what the agents observe (coordinate ascent). All exact."
@@ -67,7 +68,8 @@ def _exact(problem: ComputersProblem) -> tuple[dict[str, Any], np.ndarray]:
 
 def _simulated(problem: ComputersProblem) -> tuple[dict[str, Any], np.ndarray]:
     end = problem.horizon
-    untils = [(a, b) for a in range(max(0, end - 4), end + 1) for b in sorted({0, *range(max(0, end - 8), end + 1, 2)})]
+    times = range(end, max(0, end - 10) - 1, -2)
+    untils = [(failed, infected) for failed in times for infected in (*times, 0)]
     trials = [simulated_return(problem, *each, episodes=EPISODES, seed=0) for each in untils]
     best = untils[int(np.argmax(trials))]
     simple, known = (simulated_return(problem, *each, episodes=16 * EPISODES, seed=1) for each in ((end, 0), best))
@@ -89,13 +91,8 @@ def alone_bound(problem: ComputersProblem) -> float:
     With the same random numbers and choices a computer without infectious neighbours is never in a worse condition, and
     a better condition never earns less.
     """
-    alone = ComputersProblem(**(vars_of(problem) | {"infects": np.zeros((1, 1), bool), "observed": [[0]]}))
+    alone = dataclasses.replace(problem, infects=np.zeros((1, 1), bool), observed=[[0]])
     return problem.num_agents * optimum(alone)[0]
-
-
-def vars_of(problem: ComputersProblem) -> dict[str, Any]:
-    """The fields of a problem."""
-    return {name: getattr(problem, name) for name in problem.__dataclass_fields__}
 
 
 def simulated_return(

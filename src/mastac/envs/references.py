@@ -67,8 +67,8 @@ def figures(
     """Compute the figures of [`Reference`][] and the policy that attains the best known one.
 
     `seconds` limits the search for the best plan of warehouses. The policy: shares of the stock at every step and edge
-    (warehouses), entries of the gain and constants (building), the gain (linear-quadratic network), who restarts at every
-    time in every joint condition, or until when (computers).
+    (warehouses), entries of the gain and constants (building), the gain (linear-quadratic network), who
+    restarts at every time in every joint condition, or until when (computers).
     """
     values = dict(options)
     if id.startswith("warehouse"):

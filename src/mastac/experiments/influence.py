@@ -158,6 +158,9 @@ def _random_actions(env: Environment, key: PRNGKeyArray, shape: tuple[int, ...],
     if env.action_head == "softmax":
         parts = jnp.where(real, jax.random.exponential(key, shape, dtype), 0.0)
         return parts / parts.sum(1, keepdims=True)
+    if env.action_head == "discrete":
+        chosen = jnp.where(real, jax.random.uniform(key, shape, dtype), -1.0).argmax(1)
+        return jax.nn.one_hot(chosen, shape[1], dtype=dtype)
     limit = jnp.broadcast_to(jnp.asarray(env.action_limit, dtype), shape)
     if env.action_head == "linear":
         return jnp.where(real, limit * jax.random.normal(key, shape, dtype), 0.0)
