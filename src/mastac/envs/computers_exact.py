@@ -80,6 +80,12 @@ class ComputersProblem:
         earnings = np.array([1.0, self.infected_earnings, 0.0])[self.conditions]
         return np.where(restarts, -self.restart_cost, earnings)
 
+    @cached_property
+    def steps(self) -> list[tuple[Float[np.ndarray, "joint agents"], Float[np.ndarray, "joint agents 3"]]]:
+        """What is earned, and the factors, under every joint choice, made in all joint conditions alike."""
+        everywhere = [np.broadcast_to(choice, self.conditions.shape) for choice in self.joint_choices]
+        return [(self.earned(restarts), self.factors(restarts)) for restarts in everywhere]
+
 
 def problem_of(couplings: Couplings, values: Mapping[str, Any]) -> ComputersProblem:
     """The chain of `computers-N` with all its options."""
@@ -120,17 +126,12 @@ def returns_of(problem: ComputersProblem, plan: Plan) -> Float[np.ndarray, " age
 
 def optimum(problem: ComputersProblem) -> tuple[float, Plan]:
     """The best total return when everybody knows all conditions, and a plan that attains it."""
-    size, choices = problem.conditions.shape, problem.joint_choices
-    steps = [
-        (problem.earned(all_do).sum(1), problem.factors(all_do))
-        for all_do in (np.broadcast_to(c, size) for c in choices)
-    ]
     values, plan = np.zeros(len(problem.conditions)), []
     for _ in range(problem.horizon):
-        found = np.stack([earned + expected(values, factors) for earned, factors in steps])
+        found = np.stack([earned.sum(1) + expected(values, factors) for earned, factors in problem.steps])
         best = found.argmax(0)
         values = np.take_along_axis(found, best[None], 0)[0]
-        plan.append(choices[best])
+        plan.append(problem.joint_choices[best])
     return float(problem.first @ values), np.stack(plan[::-1])
 
 
@@ -141,13 +142,11 @@ def own_play(problem: ComputersProblem) -> tuple[Plan, float]:
     step the one that is best for the team. The number is the most that anybody could gain at a step and condition: 0
     unless some step has no equilibrium in pure choices, where the choices nearest to one are taken.
     """
-    size, choices = problem.conditions.shape, problem.joint_choices
-    steps = [(problem.earned(c), problem.factors(c)) for c in (np.broadcast_to(each, size) for each in choices)]
-    numbers, agents = np.arange(len(choices)), np.arange(problem.num_agents)
-    deviations = numbers[:, None] ^ (1 << agents)
-    values, plan, worst = np.zeros(size), [], 0.0
+    choices, agents = problem.joint_choices, np.arange(problem.num_agents)
+    deviations = np.arange(len(choices))[:, None] ^ (1 << agents)
+    values, plan, worst = np.zeros(problem.conditions.shape), [], 0.0
     for _ in range(problem.horizon):
-        found = np.stack([earned + expected(values, factors) for earned, factors in steps])
+        found = np.stack([earned + expected(values, factors) for earned, factors in problem.steps])
         gains = found[deviations, :, agents].transpose(0, 2, 1) - found  # [choices, joint, agents]
         regret = gains.max(2).clip(0).round(10)
         nearest = regret == regret.min(0)
