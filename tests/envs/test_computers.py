@@ -153,7 +153,9 @@ def test_nobody_gains_by_leaving_own_play(problem):
 
 def test_the_best_of_all_plans_that_see_only_the_own_computer():
     """Two computers, two steps, nobody sees the other: all 4096 plans, against coordinate ascent."""
-    problem = problem_behind(make("computers-2", observation="none", horizon=2, start_infected=0.6, restart_cost=0.3))
+    rates = {"spread": 1.0, "outbreak": 0.0, "failure": 0.5, "start_infected": 0.5}
+    costs = {"infected_earnings": 0.5, "restart_cost": 0.5}
+    problem = problem_behind(make("computers-2", observation="none", horizon=2, **rates, **costs))
     codes = observation_codes(problem)
     assert codes.tolist() == problem.conditions.tolist()
     plans = [

@@ -62,7 +62,7 @@ def jacobians(env):
     return moved
 
 
-def moved_by_switching(env, points=300):
+def moved_by_switching(env, points=2000):
     """The same where conditions and choices have no slope: by exchanging one agent's row, all else held."""
     random, n = np.random.default_rng(0), env.num_agents
 
