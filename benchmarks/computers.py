@@ -1,6 +1,6 @@
 """Exact figures of rings of computers: `python benchmarks/computers.py [option=value …]`.
 
-For three to six computers the simple policy, own play (a Markov perfect equilibrium, where everybody knows all and looks
+For three to six computers the simple policy, own play (a Markov perfect equilibrium: everybody knows all and looks
 after its own return), the best policies found that see neighbours alone, and the optimum; returns of the team.
 """
 
