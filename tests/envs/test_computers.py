@@ -22,6 +22,7 @@ from mastac.envs.computers_exact import (
     observation_codes,
     optimum,
     own_play,
+    plan_of,
     problem_of,
     returns_of,
     threshold_plan,
@@ -221,6 +222,22 @@ def test_plans_return_in_the_simulator_what_they_are_said_to():
         obs = np.asarray(env.observe(jnp.asarray(np.eye(3)[problem.conditions[joint]], jnp.float32), 6))
         seen = obs[:, :9].reshape(4, 3, 3).argmax(2) @ 3 ** np.arange(3)
         assert seen.tolist() == codes[joint].tolist() and obs[:, 9].tolist() == [0.75] * 4
+
+
+def test_the_plan_of_a_policy_of_observations():
+    """A network's choices, looked up in its plan, are those that it makes in the simulator; and its return is theirs."""
+    env = make("computers-3", graph=[[0, 1], [2, 1], [1, 2]], horizon=5)
+    problem, weights = problem_behind(env), np.random.default_rng(0).standard_normal((3, 10, 2))
+
+    def act(obs, xp=np):
+        chosen = xp.einsum("ai,aio->ao", obs, weights[:, : obs.shape[1]]).argmax(1)
+        return xp.eye(2)[chosen]
+
+    plan = plan_of(problem, act)
+    play = jax.jit(jax.vmap(lambda key: rollout_return(env, lambda obs, state, time: act(obs, jnp), key)))
+    returns = np.asarray(play(jax.random.split(jax.random.key(1), 6000)))
+    assert 0.1 < plan.mean() < 0.9
+    assert np.abs(returns.mean(0) - returns_of(problem, plan)).max() < 4.5 * returns.std(0).max() / 6000**0.5
 
 
 def test_simulated_thresholds_against_exact_ones():

@@ -4,7 +4,7 @@ Given all conditions and choices the computers move independently, so the kernel
 kept as its factors and never multiplied out: expectations take up one computer after the other.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -161,6 +161,23 @@ def observation_codes(problem: ComputersProblem) -> Int[np.ndarray, "joint agent
     """What each agent observes in every joint condition, as a number."""
     codes = [problem.conditions[:, seen] @ CONDITIONS ** np.arange(len(seen)) for seen in map(list, problem.observed)]
     return np.stack(codes, 1)
+
+
+def plan_of(problem: ComputersProblem, act: Callable[[np.ndarray], Any]) -> Plan:
+    """The plan that a policy of observations comes to, so that [`returns_of`][] gives its exact return.
+
+    `act`: from observations as `computers-N` gives them, [agents, obs], to one-hot choices, [agents, 2]; for example the
+    `act` of a trained [`Policy`][mastac.experiments.policy.Policy].
+    """
+    flat = np.eye(CONDITIONS)[problem.conditions]  # [joint, agents, 3]
+    width = CONDITIONS * max(map(len, problem.observed)) + 1
+    plan = np.zeros((problem.horizon, *problem.conditions.shape), bool)
+    for time, joint in np.ndindex(plan.shape[:2]):
+        obs = np.zeros((problem.num_agents, width), np.float32)
+        for row, seen in zip(obs, map(list, problem.observed), strict=True):
+            row[: CONDITIONS * len(seen) + 1] = [*flat[joint, seen].ravel(), time / problem.horizon]
+        plan[time, joint] = np.asarray(act(obs)).argmax(1) == 1
+    return plan
 
 
 def threshold_plan(problem: ComputersProblem, failed_until: int, infected_until: int) -> Plan:
