@@ -225,7 +225,7 @@ def test_plans_return_in_the_simulator_what_they_are_said_to():
 
 
 def test_the_plan_of_a_policy_of_observations():
-    """A network's choices, looked up in its plan, are those that it makes in the simulator; and its return is theirs."""
+    """A network's choices, looked up in its plan, are those that it makes in the simulator, and so is the return."""
     env = make("computers-3", graph=[[0, 1], [2, 1], [1, 2]], horizon=5)
     problem, weights = problem_behind(env), np.random.default_rng(0).standard_normal((3, 10, 2))
 

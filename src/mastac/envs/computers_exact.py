@@ -166,8 +166,8 @@ def observation_codes(problem: ComputersProblem) -> Int[np.ndarray, "joint agent
 def plan_of(problem: ComputersProblem, act: Callable[[np.ndarray], Any]) -> Plan:
     """The plan that a policy of observations comes to, so that [`returns_of`][] gives its exact return.
 
-    `act`: from observations as `computers-N` gives them, [agents, obs], to one-hot choices, [agents, 2]; for example the
-    `act` of a trained [`Policy`][mastac.experiments.policy.Policy].
+    `act`: from observations as `computers-N` gives them, [agents, obs], to one-hot choices, [agents, 2]; for example
+    the `act` of a trained [`Policy`][mastac.experiments.policy.Policy].
     """
     flat = np.eye(CONDITIONS)[problem.conditions]  # [joint, agents, 3]
     width = CONDITIONS * max(map(len, problem.observed)) + 1
