@@ -13,6 +13,7 @@ from mastac.algorithms import ALGORITHMS
 from mastac.envs import make
 from mastac.errors import UserError
 from mastac.experiments.config import resolve
+from mastac.experiments.influence import influence_curve
 from mastac.experiments.policy import Policy
 
 CLIMBERS = [name for name, how in ALGORITHMS.items() if not how.takes_choices]
@@ -54,6 +55,18 @@ def test_exploration_chooses_too(chooser):
     shares = np.asarray(noisy).mean(2)
     assert np.isin(np.asarray(noisy), (0.0, 1.0)).all() and np.asarray(noisy).sum(1).min() == 1
     assert shares == pytest.approx(np.array([[1, 0, 0, 0], [0.5, 0.5, 0, 0], [0.25] * 4]), abs=0.04)
+
+
+def test_influence_is_told_by_switching_whole_choices():
+    """A reward that is worth nothing between two choices."""
+    env = make("computers-3", horizon=3)
+
+    def reward(state, actions, time):
+        return jnp.where(jnp.isin(actions, jnp.array([0.0, 1.0])).all(), env.reward(state, actions, time), jnp.nan)
+
+    found = influence_curve(dataclasses.replace(env, reward=reward), rollouts=64)
+    shares = [window["actions"]["mean"] for window in found["windows"]]
+    assert all(0 <= each <= 1 for each in shares) and shares[0] > 0
 
 
 @pytest.mark.parametrize("name", CLIMBERS)

@@ -144,7 +144,8 @@ def _rewards(
         actions = acting(env.observed(state, time), state, time)
         towards = _random_actions(env, action_key, actions.shape, actions.dtype)
         moved = now & (owner + env.num_agents == move)
-        actions = jnp.where(moved, actions + TOWARDS * (towards - actions), actions)
+        share = 1.0 if env.action_head == "discrete" else TOWARDS  # there is nothing between two choices
+        actions = jnp.where(moved, actions + share * (towards - actions), actions)
         state = jnp.where(now, state + state_move, state)  # after the actions were chosen, which are held
         return env.step(state, actions, time, noise_key), env.reward(state, actions, time)
 
