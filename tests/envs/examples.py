@@ -23,6 +23,8 @@ EXAMPLES = [
     ),
     ("doors-6", {"turn": 2}),
     ("doors-5", {"known": "union", "graph": [[0, 1], [1, 2], [3, 1]], "observation": "none"}),
+    ("computers-4", {}),
+    ("computers-5", {"graph": [[0, 1], [1, 2], [2, 1], [4, 2]], "observation": [[0, 3], [2, 4]], "horizon": 7}),
     ("lq-6", {}),
     ("lq-5", {"state_size": [1, 2, 3, 1, 2], "reward": "neighbours", "graph": [[0, 1], [1, 2], [4, 2], [3, 0]]}),
 ]
@@ -30,7 +32,9 @@ IDS = [f"{id}-{','.join(options) or 'default'}" for id, options in EXAMPLES]
 
 
 def random_state(env: Environment, random: np.random.Generator) -> jax.Array:
-    """A state with entries of both signs (so stocks are negative too), zero where rows are padded."""
+    """A state with entries of both signs (so stocks are negative too), zero where rows are padded; or conditions."""
+    if env.action_head == "discrete":
+        return jnp.asarray(np.eye(3)[random.integers(0, 3, env.num_agents)], jnp.float32)
     width = np.asarray(env.reset(jax.random.key(0))).shape[1]
     spread = np.asarray(env.state_center) + 2 * np.asarray(env.state_scale) * random.standard_normal(
         (env.num_agents, width)
@@ -45,6 +49,8 @@ def random_actions(env: Environment, random: np.random.Generator) -> jax.Array:
     if env.action_head == "softmax":
         shares = np.where(real, np.exp(random.standard_normal(real.shape)), 0.0)
         return jnp.asarray(shares / shares.sum(1, keepdims=True), jnp.float32)
+    if env.action_head == "discrete":
+        return jnp.asarray(np.eye(width)[random.integers(0, env.action_sizes)], jnp.float32)
     within = random.uniform(-1, 1, real.shape) * np.asarray(env.action_limit)
     return jnp.asarray(np.where(real, within, 0.0), jnp.float32)
 

@@ -32,6 +32,8 @@ def env(request):
 @pytest.fixture(scope="module")
 def jacobians(env):
     """Which agent's rows move which, over random points: {graph: bool [agents, agents]}, row depends on column."""
+    if env.action_head == "discrete":
+        return moved_by_switching(env)
     random = np.random.default_rng(0)
     key = jax.random.key(1)
     moved = {}
@@ -57,6 +59,33 @@ def jacobians(env):
         found = derivatives(point, random_actions(env, random))
         for name, matrix in found.items():
             moved[name] = moved.get(name, False) | (np.asarray(matrix) > 0)
+    return moved
+
+
+def moved_by_switching(env, points=2000):
+    """The same where conditions and choices have no slope: by exchanging one agent's row, all else held."""
+    random, n = np.random.default_rng(0), env.num_agents
+
+    def drawn(how):
+        return np.stack([np.asarray(how(env, random)) for _ in range(points)])
+
+    @jax.jit
+    @jax.vmap
+    def outcome(state, actions, seed):
+        after = env.step(state, actions, TIME, jax.random.key(seed))
+        return after, env.reward(state, actions, TIME)[:, None], env.observed(state, TIME)
+
+    states, actions, seeds = drawn(random_state), drawn(random_actions), np.arange(points)
+    other_states, other_actions = drawn(random_state), drawn(random_actions)
+    before = outcome(states, actions, seeds)
+    moved = {name: np.zeros((n, n), bool) for name in ("state", "reward", "observation", "action", "reward_action")}
+    for source in range(n):
+        mine = (np.arange(n) == source)[:, None]
+        by_state = outcome(np.where(mine, other_states, states), actions, seeds)
+        by_action = outcome(states, np.where(mine, other_actions, actions), seeds)
+        for names, after in ((("state", "reward", "observation"), by_state), (("action", "reward_action"), by_action)):
+            for name, old, new in zip(names, before, after, strict=False):
+                moved[name][:, source] = (np.asarray(old) != np.asarray(new)).any((0, 2))
     return moved
 
 

@@ -27,6 +27,7 @@ EXAMPLES: list[tuple[str, dict[str, Any]]] = [
     ("warehouse-40", {}),
     ("thermal-40", {}),
     ("doors-5", {"horizon": 12, "turn": 3}),
+    ("computers-4", {}),
     ("lq-5", {"state_size": [1, 2, 3, 1, 2], "reward": "neighbours", "graph": [[0, 1], [1, 2], [4, 2], [3, 0]]}),
 ]
 PLANTED = 200
@@ -39,7 +40,8 @@ def probed():
     for id, options in EXAMPLES:
         env = make(id, **options)
         changing = isinstance(env.couplings, CouplingSequence)
-        found.append((env, probe(env, points=240 if changing else 64, by_time=changing)))
+        points = 512 if env.action_head == "discrete" else 240 if changing else 64
+        found.append((env, probe(env, points=points, by_time=changing)))
     return found
 
 
@@ -141,6 +143,20 @@ def test_effects_without_a_derivative_and_at_a_single_time():
 
     found = edges_of(toy(step=step, reward=reward, observe=observe))
     assert found == {("action", "a", "b"), ("reward", "c", "b"), ("reward", "a", "c"), ("observation", "b", "a")}
+
+
+def test_choices_are_switched():
+    """One of three choices matters to another agent; what has a slope between choices and no difference does not."""
+
+    def step(state, actions, time, key):
+        third, between = actions[1, 2], actions[0, 0] * (1 - actions[0, 0])
+        return 0.5 * state + jnp.array([[0.0], [0.0], [1.0]]) * third + between
+
+    def reward(state, actions, time):
+        return jnp.where(actions.argmax(1) == 1, 1.0, 0.0) + jnp.array([0.0, 0.0, 1.0]) * actions[0, 1]
+
+    env = toy(step=step, reward=reward, action_head="discrete", action_sizes=np.array([2, 3, 1]))
+    assert edges_of(env) == {("action", "b", "c"), ("reward_action", "a", "c")}
 
 
 def test_rounding_is_no_edge_and_a_weak_edge_is_one():

@@ -36,11 +36,12 @@ class Actors(NamedTuple):
 
 
 def actors(env: Environment, hidden: Sequence[int], output_scale: float = 1.0, chunk: int = 0) -> Actors:
-    """Perceptrons with the environment's output: softmax over shares, `limit * tanh`, or linear.
+    """Perceptrons with the environment's output: softmax over shares, `limit * tanh`, linear, or the likeliest choice.
 
     Observations are centred and scaled as the environment declares. Exploration noise is Gaussian with standard
-    deviation `noise`: on the logits of a softmax, where it stays on the simplex, and otherwise on the action, in units
-    of its limit, clipped to it. With probability `random_fraction` an agent's whole action is drawn uniformly instead.
+    deviation `noise`: on the logits of shares and choices, where it leaves them valid, and otherwise on the action, in
+    units of its limit, clipped to it. With probability `random_fraction` an agent's whole action is drawn uniformly
+    instead. A choice is a row of zeros with a one where the logit is largest; it has no slope in the weights.
     """
     obs_width, action_width = int(env.obs_sizes.max()), int(env.action_sizes.max())
     mask = jnp.asarray(np.arange(action_width) < env.action_sizes[:, None])
@@ -56,6 +57,9 @@ def actors(env: Environment, hidden: Sequence[int], output_scale: float = 1.0, c
     def head(out: Float[Array, "act batch"], limit: Array, mask: Array) -> Float[Array, "act batch"]:
         if env.action_head == "softmax":
             return jax.nn.softmax(jnp.where(mask[:, None], out, -jnp.inf), axis=0)
+        if env.action_head == "discrete":
+            best = jnp.where(mask[:, None], out, -jnp.inf).argmax(0)
+            return jax.nn.one_hot(best, out.shape[0], axis=0, dtype=out.dtype)
         out = jnp.where(mask[:, None], out, 0.0)
         return limit[:, None] * (jnp.tanh(out) if env.action_head == "tanh" else out)
 
@@ -72,7 +76,7 @@ def actors(env: Environment, hidden: Sequence[int], output_scale: float = 1.0, c
         return each_member(one, weights, obs, *constants, chunk=chunk)
 
     def perturbed(out: ActionRows, gauss: ActionRows) -> ActionRows:
-        if env.action_head == "softmax":
+        if env.action_head in ("softmax", "discrete"):
             return jax.vmap(head)(out + gauss, limit, mask)
         noisy = jax.vmap(head)(out, limit, mask) + gauss * (limit * mask)[:, :, None]
         return jnp.clip(noisy, -limit[:, :, None], limit[:, :, None]) if env.action_head == "tanh" else noisy
@@ -89,6 +93,8 @@ def actors(env: Environment, hidden: Sequence[int], output_scale: float = 1.0, c
             # Exponential draws, normalised, are uniform on the simplex.
             draw = jnp.where(mask[:, :, None], jax.random.exponential(uniform_key, out.shape), 0.0)
             uniform = draw / draw.sum(1, keepdims=True)
+        elif env.action_head == "discrete":
+            uniform = heads(jax.random.uniform(uniform_key, out.shape))
         else:
             uniform = jax.random.uniform(uniform_key, out.shape, minval=-1.0) * (limit * mask)[:, :, None]
         is_random = jax.random.uniform(choice_key, (env.num_agents, 1, out.shape[2])) < random_fraction

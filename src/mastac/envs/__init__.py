@@ -7,6 +7,7 @@ from mastac.envs.registry import ENVIRONMENTS, make
 
 if TYPE_CHECKING:
     from mastac.envs.base import Environment, Reference, rollout_return
+    from mastac.envs.computers import computers
     from mastac.envs.linear_quadratic import linear_quadratic
     from mastac.envs.thermal import thermal
     from mastac.envs.warehouse import warehouse
@@ -16,6 +17,7 @@ _LAZY = {
     "Environment": "base",
     "Reference": "base",
     "rollout_return": "base",
+    "computers": "computers",
     "linear_quadratic": "linear_quadratic",
     "thermal": "thermal",
     "warehouse": "warehouse",
@@ -25,6 +27,7 @@ __all__ = [
     "ENVIRONMENTS",
     "Environment",
     "Reference",
+    "computers",
     "linear_quadratic",
     "make",
     "rollout_return",

@@ -20,7 +20,7 @@ Actions = Float[Array, "agents act"]
 Rewards = Float[Array, " agents"]
 Time = Int[Array, ""] | int
 
-ACTION_HEADS = ("tanh", "softmax", "linear")
+ACTION_HEADS = ("tanh", "softmax", "linear", "discrete")
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,9 @@ class Environment:
     - `observe`: `state -> obs`; every agent's observation, a function of the states it observes. Where that
         changes with the time, `(state, time) -> obs`.
     - `state_sizes`, `obs_sizes`, `action_sizes`: real entries of each agent's rows.
-    - `action_head`: "tanh" (each entry within ± `action_limit`), "softmax" (shares that sum to one)
-        or "linear" (unbounded; `action_limit` is then its natural scale).
+    - `action_head`: "tanh" (each entry within ± `action_limit`), "softmax" (shares that sum to one), "linear"
+        (unbounded; `action_limit` is then its natural scale) or "discrete" (one of `action_sizes[i]` choices, as a
+        row of zeros with a one in its place).
     - `state_center`, `state_scale`, `obs_center`, `obs_scale`, `action_center`, `action_scale`: value
         and spread around the operating point that a good policy settles at, used to bring what networks
         read to order one; rows like the arrays they belong to. Critics resolve slopes only on this scale

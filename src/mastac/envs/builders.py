@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mastac.envs.base import Environment
+from mastac.envs.computers import computers
 from mastac.envs.graphs import couplings_of
 from mastac.envs.linear_quadratic import linear_quadratic
 from mastac.envs.linear_system import lq_problem
@@ -77,3 +78,9 @@ def lq_n(id: str, options: dict[str, Any]) -> Environment:
     couplings = steady(couplings_of(id, options))
     problem = lq_problem(couplings, options)
     return _with_reference(linear_quadratic(couplings, problem, options["limit"], id=id, options=options))
+
+
+def computers_n(id: str, options: dict[str, Any]) -> Environment:
+    """Computers on a ring, on a chain or on any graph."""
+    chosen = {name: value for name, value in options.items() if name not in ("graph", "observation")}
+    return _with_reference(computers(steady(couplings_of(id, options)), **chosen, id=id, options=options))

@@ -31,7 +31,13 @@ def _corridor(num_agents: int) -> Edges:
     return [(i, i + 1) for i in range(num_agents - 1)]
 
 
+def _chain(num_agents: int) -> Edges:
+    ahead = _corridor(num_agents)
+    return ahead + [(j, i) for i, j in ahead]
+
+
 NAMED_GRAPHS = {
+    "chain": _chain,
     "corridor": _corridor,
     "ring": _ring,
     "two-chains": _two_chains,
@@ -61,6 +67,8 @@ def structure_of(id: str, options: Mapping[str, Any] | None = None) -> Structure
             steady(couplings).state.indices, minlength=num_agents
         )  # the warehouse itself among them
         return Structure(couplings, 2 * ones, receivers - (values["share"] == "send"))
+    if id.startswith("computers-"):
+        return Structure(couplings, 3 * ones, 2 * ones)  # conditions, choices
     return Structure(couplings, ones * np.asarray(values.get("state_size", 1)), ones)
 
 
@@ -68,7 +76,8 @@ def couplings_of(id: str, values: Mapping[str, Any]) -> Couplings | CouplingSequ
     """The couplings of environment `id` with all its options, agents named after what they are.
 
     Stock flows along the graph of warehouses, and what is sent is an action. Walls of a building conduct both ways,
-    but a zone's power heats that zone alone; in the linear network, too, an agent's action drives its own state. In
+    but a zone's power heats that zone alone; in the linear network, too, an agent's action drives its own state. A
+    computer infects along the graph unless it is restarted, which is an action. In
     none of them does an agent's action enter another one's reward: shortage was settled by the actions before it.
     """
     family, number = id.rsplit("-", 1)
@@ -89,7 +98,7 @@ def couplings_of(id: str, values: Mapping[str, Any]) -> Couplings | CouplingSequ
         state=state,
         observation=edges("observation"),
         reward=edges("reward"),
-        action=None if family == "warehouse" else [],
+        action=None if family in ("warehouse", "computers") else [],
         reward_action=[],
     )
 
@@ -120,4 +129,4 @@ def _doors(num_agents: int, values: Mapping[str, Any]) -> Couplings | CouplingSe
     return sequence.union() if values["known"] == "union" else sequence
 
 
-AGENT_NAMES = {"warehouse": "warehouse", "thermal": "zone", "lq": "agent"}
+AGENT_NAMES = {"computers": "computer", "warehouse": "warehouse", "thermal": "zone", "lq": "agent"}

@@ -43,6 +43,14 @@ def number(least: float = -math.inf, above: bool = False) -> Check:
     return lambda name, value, num_agents: _number(name, plain(value), least, above)
 
 
+def probability(name: str, value: Any, num_agents: int) -> float:
+    """A number from 0 to 1."""
+    found = _number(name, plain(value), 0.0, False)
+    if found > 1:
+        raise UserError(f"option {name} must be at most 1, not {found:g}")
+    return found
+
+
 def numbers_of_agents(least: float = -math.inf, above: bool = False) -> Check:
     """One number for all agents or a list with one for each."""
 

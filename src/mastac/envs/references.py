@@ -67,7 +67,8 @@ def figures(
     """Compute the figures of [`Reference`][] and the policy that attains the best known one.
 
     `seconds` limits the search for the best plan of warehouses. The policy: shares of the stock at every step and edge
-    (warehouses), entries of the gain and constants (building), the gain (linear-quadratic network).
+    (warehouses), entries of the gain and constants (building), the gain (linear-quadratic network), who
+    restarts at every time in every joint condition, or until when (computers).
     """
     values = dict(options)
     if id.startswith("warehouse"):
@@ -84,6 +85,10 @@ def figures(
         from mastac.envs.thermal_references import thermal_figures
 
         found, witness = thermal_figures(couplings, values)
+    elif id.startswith("computers"):
+        from mastac.envs.computers_references import computers_figures
+
+        found, witness = computers_figures(steady(couplings), values)
     else:
         from mastac.envs.linear_quadratic import lq_figures
 

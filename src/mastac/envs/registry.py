@@ -14,6 +14,7 @@ from mastac.envs.options import (
     edges,
     number,
     numbers_of_agents,
+    probability,
     resolved,
     supply,
     walls,
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 class Entry:
     """A family of environments: its id (`N` stands for the number of agents), one line on it, its options.
 
-    `example` is an id that `make` accepts; `builder` names a function of `mastac.envs.builders`.
+    `example` is an id that `make` accepts; `builder` names a function of `mastac.envs.builders`; `chooses`: whether
+    actions are choices.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Entry:
     options: Mapping[str, Option]
     example: str
     builder: str
+    chooses: bool = False
 
 
 def _warehouse_options(graph: str, amplitudes: str) -> dict[str, Option]:
@@ -109,6 +112,18 @@ _LQ_OPTIONS = {
     "horizon": Option(25, "steps of an episode", count()),
 }
 
+_COMPUTERS_OPTIONS = {
+    "spread": Option(0.6, "probability that an infected computer infects a neighbour in a step", probability),
+    "outbreak": Option(0.15, "probability that a working computer is infected from outside in a step", probability),
+    "failure": Option(0.2, "probability that an infected computer fails in a step", probability),
+    "start_infected": Option(0.3, "probability that a computer is infected at the start", probability),
+    "infected_earnings": Option(0.8, "of an infected computer in a step, as a share of a working one's", probability),
+    "restart_cost": Option(3.0, "of restarting, in steps' earnings of a working computer", number(0)),
+    "graph": Option("ring", "who infects whom: ring, chain or [source, target] pairs", edges("ring", "chain")),
+    "observation": Option("graph", "who is seen by whom: graph (who may infect), none, or pairs", _OBSERVATION),
+    "horizon": Option(20, "steps of an episode", count()),
+}
+
 ENVIRONMENTS: dict[str, Entry] = {
     entry.id: entry
     for entry in (
@@ -146,6 +161,14 @@ ENVIRONMENTS: dict[str, Entry] = {
             _LQ_OPTIONS,
             "lq-8",
             "lq_n",
+        ),
+        Entry(
+            "computers-N",
+            "computers on a ring that infect their neighbours and fail: each is left alone or restarted",
+            _COMPUTERS_OPTIONS,
+            "computers-4",
+            "computers_n",
+            chooses=True,
         ),
     )
 }

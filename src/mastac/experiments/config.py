@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_origin, get_type_hints
 
 from mastac.algorithms import ALGORITHMS
+from mastac.envs.registry import entry_of
 from mastac.errors import UserError, unknown
 from mastac.experiments.presets import PRESETS, preset_for, tuned_for
 from mastac.learning.settings import Settings
@@ -164,6 +165,8 @@ def resolve(
     """Fill in the preset, check everything, and say which knob is wrong if one is. Fast: nothing is built."""
     if algorithm not in ALGORITHMS:
         raise unknown("algorithm", algorithm, ALGORITHMS)
+    if not custom:
+        check_actions(algorithm, env_id, entry_of(env_id)[0].chooses)
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
     chosen = preset_for(preset, env_id, ALGORITHMS[algorithm].fixed.get("estimator", "pathwise"))
@@ -192,6 +195,20 @@ def resolve(
         evaluation_interval=min(interval, epochs),
         evaluation_episodes=evaluation_episodes,
         settings=settings,
+    )
+
+
+def check_actions(algorithm: str, env_id: str, chooses: bool) -> None:
+    """`UserError` if the environment's actions are choices and the algorithm cannot take any."""
+    how = ALGORITHMS[algorithm]
+    if not chooses or how.takes_choices:
+        return
+    climbs = how.fixed.get("estimator", "pathwise") == "pathwise"
+    wants = "climbs slopes of its critics in the action" if climbs else "needs actions that change by degrees"
+    able = [name for name, other in ALGORITHMS.items() if other.takes_choices]
+    raise UserError(
+        f"algorithm '{algorithm}' {wants}, and the actions of '{env_id}' are choices; "
+        f"choose {', '.join(able[:-1])} or {able[-1]}"
     )
 
 

@@ -144,7 +144,8 @@ def _rewards(
         actions = acting(env.observed(state, time), state, time)
         towards = _random_actions(env, action_key, actions.shape, actions.dtype)
         moved = now & (owner + env.num_agents == move)
-        actions = jnp.where(moved, actions + TOWARDS * (towards - actions), actions)
+        share = 1.0 if env.action_head == "discrete" else TOWARDS  # there is nothing between two choices
+        actions = jnp.where(moved, actions + share * (towards - actions), actions)
         state = jnp.where(now, state + state_move, state)  # after the actions were chosen, which are held
         return env.step(state, actions, time, noise_key), env.reward(state, actions, time)
 
@@ -158,6 +159,9 @@ def _random_actions(env: Environment, key: PRNGKeyArray, shape: tuple[int, ...],
     if env.action_head == "softmax":
         parts = jnp.where(real, jax.random.exponential(key, shape, dtype), 0.0)
         return parts / parts.sum(1, keepdims=True)
+    if env.action_head == "discrete":
+        chosen = jnp.where(real, jax.random.uniform(key, shape, dtype), -1.0).argmax(1)
+        return jax.nn.one_hot(chosen, shape[1], dtype=dtype)
     limit = jnp.broadcast_to(jnp.asarray(env.action_limit, dtype), shape)
     if env.action_head == "linear":
         return jnp.where(real, limit * jax.random.normal(key, shape, dtype), 0.0)

@@ -24,8 +24,8 @@ Observations = Mapping[str, ArrayLike] | Float[np.ndarray, "agents obs"]
 class Policy:
     """The greedy policies of all agents of one seed.
 
-    Observations and actions are in the environment's own units and order; scaling, limits and shares are applied
-    here. `weights[k]` is `[agents, inputs, outputs]`.
+    Observations and actions are in the environment's own units and order; scaling, limits, shares and choices are
+    applied here. `weights[k]` is `[agents, inputs, outputs]`.
     """
 
     agents: tuple[str, ...]
@@ -43,6 +43,7 @@ class Policy:
 
         `observations`: an array `[agents, obs]` (padded rows as in `Environment.observe`) gives an array
         `[agents, act]`; a mapping from agents' names to their observations gives a mapping to their actions.
+        A choice is a row with a one in its place and zeros elsewhere (`argmax` gives its number).
 
         **Raises:** `UserError` if an agent is missing or an observation has the wrong length.
         """
@@ -72,6 +73,8 @@ class Policy:
         if self.action_head == "softmax":
             shares = np.where(mask, np.exp(x - np.where(mask, x, -np.inf).max(1, keepdims=True)), 0.0)
             return shares / shares.sum(1, keepdims=True)
+        if self.action_head == "discrete":
+            return np.eye(x.shape[1], dtype=x.dtype)[np.where(mask, x, -np.inf).argmax(1)]
         return np.where(mask, self.action_limit * (np.tanh(x) if self.action_head == "tanh" else x), 0.0)
 
     def save(self, path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mastac.errors import UserError
-from mastac.experiments.config import ExperimentConfig, resolve
+from mastac.experiments.config import ExperimentConfig, check_actions, resolve
 from mastac.experiments.folder import RunFolder, read_json
 from mastac.experiments.policy import EVALUATION_SEED, FINAL_EPISODES, Policy
 from mastac.experiments.progress import Progress, Report
@@ -127,6 +127,8 @@ def train(
         evaluation_interval=evaluation_interval,
         **knobs,
     )
+    if not isinstance(env, str):
+        check_actions(algorithm, env_id, env.action_head == "discrete")
     folder = RunFolder(default_folder(env_id, algorithm) if out is None else out)
     folder.check_is_free()
     if isinstance(env, str):

@@ -31,6 +31,7 @@ class Compiled:
     def __init__(self, env: Environment) -> None:
         self.env, self.name = env, env.id
         self.agents, self.horizon = env.agents, env.horizon
+        self.chooses = env.action_head == "discrete"
         self.state_sizes, self.action_sizes, self.obs_sizes = env.state_sizes, env.action_sizes, env.obs_sizes
         key, self.act_width = jax.random.key(0), int(env.action_sizes.max())
         self.state_shape = self._shape("reset", env.reset, key)
@@ -46,10 +47,13 @@ class Compiled:
         self.derivatives = self._has_derivatives(key, actions)
 
     def actions(self, count: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Actions that the head can give, and what each agent's are exchanged for: near ones and far ones."""
-        base, other = self._drawn(count, random), self._drawn(count, random)
+        """Actions that the head can give, and what each agent's are exchanged for: near and far ones, other choices."""
+        base = self._drawn(count, random)
+        if self.chooses:
+            return base, self._switched(base, random)
+        other = self._drawn(count, random)
         near = random.choice((0.1, 1.0), (count, len(self.agents), 1))
-        return base, (base + near * (other - base)).astype(np.float32)  # valid actions are convex for every head
+        return base, (base + near * (other - base)).astype(np.float32)  # all but choices are convex
 
     def _drawn(self, count: int, random: np.random.Generator) -> np.ndarray:
         env, shape = self.env, (count, len(self.agents), self.act_width)
@@ -57,12 +61,23 @@ class Compiled:
         if env.action_head == "softmax":
             shares = np.where(real, np.exp(random.choice(SOFTNESS, (*shape[:2], 1)) * normal), 0.0)
             return (shares / shares.sum(-1, keepdims=True)).astype(np.float32)
+        if self.chooses:
+            return self._one_hot(random.integers(0, env.action_sizes, shape[:2]))
         if env.action_head == "tanh":
             inside, edge = random.uniform(-1, 1, shape), np.sign(normal)
             values = np.where(random.random(shape) < 0.2, edge, inside)
         else:
             values = random.choice(WIDTHS, (*shape[:2], 1)) * normal
         return (np.where(real, values, 0.0) * np.asarray(env.action_limit)).astype(np.float32)
+
+    def _one_hot(self, chosen: np.ndarray) -> np.ndarray:
+        return np.eye(self.act_width, dtype=np.float32)[chosen]
+
+    def _switched(self, actions: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """Of every agent another choice, drawn among all others; the same where there is no other."""
+        sizes = self.env.action_sizes
+        steps = random.integers(1, np.maximum(sizes, 2), actions.shape[:2])
+        return self._one_hot((actions.argmax(-1) + steps) % sizes)
 
     def visit(self, times: np.ndarray, random: np.random.Generator) -> Visited:
         """One state of each of as many rollouts as there are times.
@@ -151,11 +166,13 @@ class Compiled:
                 by_action = outcome(state, jnp.where(mine, other_actions, actions))
                 moved = [_between(before, by_state, scales, reals), _between(before, by_action, scales, reals)]
                 if derivatives:
-                    ways = (jnp.where(mine, direction, 0.0), jnp.where(mine, other_actions - actions, 0.0))
-                    _, along_state = jax.jvp(lambda s: outcome(s, actions), (state,), (ways[0],))
-                    _, along_action = jax.jvp(lambda a: outcome(state, a), (actions,), (ways[1],))
-                    slopes = [_along(before, each, scales, reals) for each in (along_state, along_action)]
-                    moved = jax.tree.map(jnp.maximum, moved, slopes)
+                    way = jnp.where(mine, direction, 0.0)
+                    _, slope = jax.jvp(lambda s: outcome(s, actions), (state,), (way,))
+                    moved[0] = jax.tree.map(jnp.maximum, moved[0], _along(before, slope, scales, reals))
+                if derivatives and not self.chooses:  # between choices there is nothing that a slope could tell of
+                    way = jnp.where(mine, other_actions - actions, 0.0)
+                    _, slope = jax.jvp(lambda a: outcome(state, a), (actions,), (way,))
+                    moved[1] = jax.tree.map(jnp.maximum, moved[1], _along(before, slope, scales, reals))
                 state_graphs, action_graphs = moved
                 names = ("state", "reward", "observation")
                 return dict(zip(names, state_graphs, strict=True)) | dict(

@@ -79,7 +79,8 @@ def draw_points(
     At every second point the state is as it was reached, and an agent's state is exchanged for one that the same
     agent had at another point. At the others (with `widen`) all states are moved at random, so that kinks and
     limits that rollouts seldom meet are crossed, and an agent's state is moved again by a size of `CHANGES`.
-    Of half the exchanges, one entry alone counts: what matters may show only where the other entries stay.
+    Of half the exchanges, one entry alone counts: what matters may show only where the other entries stay. States of
+    zeros and ones alone are conditions, not quantities: they are exchanged for reached ones, and always whole.
 
     **Arguments:**
 
@@ -88,21 +89,21 @@ def draw_points(
     - `vary`: another valid state of an agent, from its row, its number and random numbers.
     """
     count, num_agents, width = visited.shape
-    real = real_entries(state_sizes, width)
+    real, conditions = real_entries(state_sizes, width), are_conditions(visited)
     reached = (np.arange(count) % 2 == 0) | (not widen)
     spread = spread_of(visited) * real
     states = visited.copy()
     others = _exchanged(visited, random)
     if vary is not None:
         _vary(states, others, ~reached, vary, random)
-    elif np.issubdtype(visited.dtype, np.floating):
+    elif np.issubdtype(visited.dtype, np.floating) and not conditions:
         wide = np.flatnonzero(~reached)
         states[wide] += _moves(WIDENED, spread, len(wide), random, each_agent=False)
         others[wide] = states[wide] + _moves(CHANGES, spread, len(wide), random)
     else:
         states[~reached] = _exchanged(visited, random)[~reached]
     alone = np.arange(width) == random.integers(0, np.maximum(state_sizes, 1), (count, num_agents))[..., None]
-    keep = real & (alone | (random.random((count, num_agents, 1)) < 0.5))
+    keep = real & (alone | (random.random((count, num_agents, 1)) < (1.0 if conditions else 0.5)))
     return Points(
         times=times,
         seeds=random.integers(0, 2**31 - 1, count),
@@ -113,6 +114,11 @@ def draw_points(
         other_actions=actions[1],
         directions=random.standard_normal(visited.shape) * spread,
     )
+
+
+def are_conditions(visited: Float[np.ndarray, "points agents state"]) -> bool:
+    """Whether states are one-hot rows or flags: entries that are all 0 or 1, and both."""
+    return bool(((visited == 0) | (visited == 1)).all() and (visited == 0).any() and (visited == 1).any())
 
 
 def _exchanged(visited: np.ndarray, random: np.random.Generator) -> np.ndarray:
