@@ -7,6 +7,7 @@ ZEROTH_ORDER = Algorithm(
     summary="no critics: perturbed policies climb what the perturbation earned the agents that they move",
     layout=mastac_layout,
     uses_kappa=True,
+    takes_choices=True,
     fixed={
         **ON_POLICY,
         "share_actors": False,

@@ -92,6 +92,18 @@ ROLLOUTS: dict[str, Mapping[str, Any]] = {
     },
     "warehouse-*": {"epochs": 3000, "noise": 1.0},
     "thermal-*": {"gae_lambda": 0.7, "reward_scale": 0.01},
+    # An optimum that nobody finds alone: long rollouts, a small reward for staying undecided.
+    "computers-*": {
+        "epochs": 40_000,
+        "kappa": None,
+        "discount": 1.0,
+        "rollout_steps": 4000,
+        "batch_size": 1000,
+        "updates_per_epoch": 40,
+        "entropy_bonus": 3e-3,
+        "actor_hidden": [64, 64],
+        "critic_hidden": [64, 64],
+    },
     "doors-*": {"gae_lambda": 0.7, "reward_scale": 0.01, "discount": 0.9, "actor_hidden": []},
 }
 
