@@ -71,7 +71,7 @@ def test_influence_is_told_by_switching_whole_choices():
 
 @pytest.mark.parametrize("name", CLIMBERS)
 def test_who_climbs_slopes_is_refused(name, tmp_path):
-    said = f"algorithm '{name}' .* the actions of 'computers-4' are choices; choose .*mappo or ippo"
+    said = f"algorithm '{name}' .* the actions of 'computers-4' are choices; choose .*mappo, ippo or"
     with pytest.raises(UserError, match=said):
         resolve("computers-4", {}, algorithm=name)
     custom = dataclasses.replace(make("computers-3"), id="mine", options={})
