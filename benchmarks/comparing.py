@@ -39,6 +39,7 @@ from mastac.learning.train import one_seed, pace_of
 SEEDS, TUNING_SEED = (0, 1, 2, 3, 4), 1000
 FACTORS = ((1.0, 1.0), (0.3, 1.0), (3.0, 1.0), (1.0, 0.3), (1.0, 3.0))  # on actor_lr and critic_lr of the preset
 TENTHS, EPISODES, MEASURED = 10, 50, 3  # candidates are judged by their last three tenths, which tames luck
+SHOWN = 1.5  # scores, from the best downwards: what is lost would press the rest together
 RATES = ("actor_lr", "critic_lr")
 RUNS = ["env", "row", "phase", "seed", "epochs", *RATES, *(f"greedy_{k}0" for k in range(1, 11)), "seconds"]
 TABLE = ["env", "row", "epochs", "seeds", *RATES, "greedy_mean", "greedy_std", "iqm", "iqm_low", "iqm_high"]
@@ -171,7 +172,7 @@ def summary(cells: Sequence[Cell], out: Path) -> tuple[list[list[Any]], dict[str
 def drawn(study: Study, scores: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """A panel for each environment: every seed's score as a dot, the interquartile mean and its interval as a line.
 
-    Frames end half their span below the worst interquartile mean: a seed that is lost would press the rest together.
+    What lies further below the best than frames show is named by its interquartile mean.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(2.6 * len(scores) + 1.2, 3.4), layout="constrained")
@@ -184,10 +185,14 @@ def drawn(study: Study, scores: Mapping[str, Mapping[str, np.ndarray]]) -> Figur
                 panel.plot([iqm(values)], [place], "|", color=INK, markersize=11, markeredgewidth=2.0)
             panel.axvline(float(iqm(rows[study.base])), color=PALE, linewidth=0.8, linestyle="--")
             middles = [float(iqm(values)) for values in rows.values()]
-            worst, best = min(middles), max(float(np.nanmax(values)) for values in rows.values())
+            best = max(float(np.nanmax(values)) for values in rows.values())
             lowest = min(float(np.nanmin(values)) for values in rows.values())
-            span = max(best - worst, 0.02)
-            panel.set_xlim(max(lowest, worst - 0.5 * span) - 0.03 * span, best + 0.05 * span)
+            left = max(lowest, best - SHOWN)
+            span = max(best - left, 0.02)
+            panel.set_xlim(left - 0.03 * span, best + 0.05 * span)
+            for place, middle in enumerate(middles):
+                if middle < left:
+                    panel.text(left, place, f"← {middle:.1f}", color=INK, va="center", fontsize=7)
             panel.set_title(env)
             panel.set_xlabel("score")
         axes[0].set_yticks(range(len(study.rows)), list(study.rows))

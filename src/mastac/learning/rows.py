@@ -104,7 +104,7 @@ def weighted_sums(weights: csr_array, rows: Float[Array, "columns batch"]) -> Fl
     """`weights @ rows`, at the cost of the weights that are not zero."""
     entries = weights.tocoo()
     weighted = rows[entries.col] * entries.data.astype(np.float32)[:, None]
-    return jax.ops.segment_sum(weighted, entries.row, weights.shape[0])
+    return jax.ops.segment_sum(weighted, entries.row, len(weights.indptr) - 1)
 
 
 def batch_rows(
