@@ -1,7 +1,8 @@
-"""Exact figures of rings of computers: `python benchmarks/computers.py [option=value …]`.
+"""Exact figures of rings of computers: `python benchmarks/computers.py [option=value …]`, or `… trained RUN …`.
 
 For three to six computers the simple policy, own play (a Markov perfect equilibrium: everybody knows all and looks
-after its own return), the best policies found that see neighbours alone, and the optimum; returns of the team.
+after its own return), the best policies found that see neighbours alone, and the optimum; returns of the team. With
+`trained`, what every seed of the runs returns, exactly and without episodes, beside the optimum.
 """
 
 import json
@@ -10,9 +11,28 @@ import time
 
 import mastac
 from common import write
+from mastac.envs.computers_exact import plan_of, problem_of, returns_of
+
+
+def trained(folders: list[str]) -> None:
+    """Exact returns of the greedy policies of runs."""
+    rows = []
+    for folder in folders:
+        run = mastac.load(folder)
+        figures, problem = run.env.reference(), problem_of(run.env.couplings, run.env.options)
+        assert figures is not None and figures.bound is not None
+        for seed in run.config.seeds:
+            value = float(returns_of(problem, plan_of(problem, run.policy(seed).act)).sum())
+            shortfall = 1 - value / figures.bound
+            rows.append([run.config.env, run.config.algorithm, run.summary["env_steps"], seed, value, shortfall])
+    header = ["env", "algorithm", "env_steps", "seed", "exact_return", "below_the_optimum"]
+    write("computers-trained", header, rows)
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["trained"]:
+        trained(sys.argv[2:])
+        return
     options = {name: json.loads(value) for name, _, value in (each.partition("=") for each in sys.argv[1:])}
     rows = []
     for num_agents in (3, 4, 5, 6):
