@@ -12,6 +12,7 @@ import time
 import mastac
 from common import write
 from mastac.envs.computers_exact import plan_of, problem_of, returns_of
+from mastac.structure import steady
 
 
 def trained(folders: list[str]) -> None:
@@ -19,7 +20,7 @@ def trained(folders: list[str]) -> None:
     rows = []
     for folder in folders:
         run = mastac.load(folder)
-        figures, problem = run.env.reference(), problem_of(run.env.couplings, run.env.options)
+        figures, problem = run.env.reference(), problem_of(steady(run.env.couplings), run.env.options)
         assert figures is not None and figures.bound is not None
         for seed in run.config.seeds:
             value = float(returns_of(problem, plan_of(problem, run.policy(seed).act)).sum())
