@@ -94,13 +94,14 @@ ROLLOUTS: dict[str, Mapping[str, Any]] = {
     "thermal-*": {"gae_lambda": 0.7, "reward_scale": 0.01},
     # An optimum that nobody finds alone: long rollouts, a small reward for staying undecided.
     "computers-*": {
-        "epochs": 40_000,
+        "epochs": 6000,
         "kappa": None,
         "discount": 1.0,
-        "rollout_steps": 4000,
+        "gae_lambda": 0.9,
+        "rollout_steps": 1000,
         "batch_size": 1000,
         "updates_per_epoch": 40,
-        "entropy_bonus": 3e-3,
+        "entropy_bonus": 1e-2,
         "actor_hidden": [64, 64],
         "critic_hidden": [64, 64],
     },
