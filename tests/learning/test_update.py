@@ -233,7 +233,7 @@ def test_actions_respect_their_head(head):
     _, parts, learner = small_learner(head=head)
     state = learner.init(jax.random.key(0))
     obs = jax.vmap(env.observe)(jax.vmap(env.reset)(jax.random.split(jax.random.key(1), 50)))
-    explore = jax.vmap(lambda o, k: learner.explore(state, o, jnp.float32(0.5), jnp.float32(0.3), k))
+    explore = jax.vmap(lambda o, k: learner.explore(state, o, jnp.float32(0.5), jnp.float32(0.3), k)[0])
     noisy = np.asarray(explore(obs, jax.random.split(jax.random.key(2), 50)))
     greedy = np.asarray(jax.vmap(lambda o: learner.act(state, o))(obs))
     mask = np.arange(3) < env.action_sizes[:, None]
