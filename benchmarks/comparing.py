@@ -17,24 +17,19 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
 import mastac
 from common import RESULTS, write
-from mastac.envs.base import Environment
 from mastac.experiments.config import ExperimentConfig, resolve
 from mastac.experiments.drawing import COLORS, INK, PALE, STYLE, save
-from mastac.experiments.evaluation import evaluation_key
-from mastac.experiments.execution import chunk_for, layout_of, memory_of
+from mastac.experiments.execution import chunk_for
 from mastac.experiments.folder import as_csv
 from mastac.experiments.grid import locked
+from mastac.experiments.search import returns_by_tenth, side_by_side
 from mastac.experiments.statistics import improvement_interval, iqm, iqm_interval, probability_of_improvement
-from mastac.learning.learner import learner_of, learner_parts
-from mastac.learning.train import one_seed, pace_of
 
 SEEDS, TUNING_SEED = (0, 1, 2, 3, 4), 1000
 FACTORS = ((1.0, 1.0), (0.3, 1.0), (3.0, 1.0), (1.0, 0.3), (1.0, 3.0))  # on actor_lr and critic_lr of the preset
@@ -82,27 +77,6 @@ class Cell:
         return out / self.env / f"{self.row}-{self.epochs}{'' if self.tuned else '-untuned'}.csv"
 
 
-def program(env: Environment, config: ExperimentConfig) -> Any:
-    """`(rates, seeds) -> returns [runs, tenths]`: greedy returns of runs side by side; NaN once a number overflowed."""
-    layout, memory = layout_of(env, config), memory_of(env, config)
-    updates, chunk = pace_of(env, config.settings).total(config.epochs), chunk_for(len(SEEDS))
-    epochs = jnp.arange(config.epochs).reshape(TENTHS, -1)
-
-    def one(rates: Mapping[str, Any], number: jax.Array) -> jax.Array:
-        settings = replace(config.settings, **rates)
-        learner = learner_of(learner_parts(env, layout, settings, updates, chunk))
-        seed, key = one_seed(env, learner, memory, settings, config.epochs), jax.random.key(number)
-
-        def tenth(state: Any, epochs: jax.Array) -> tuple[Any, jax.Array]:
-            state, _ = jax.lax.scan(lambda state, epoch: seed.one_epoch(state, key, epoch), state, epochs)
-            played = env.reported(seed.play(state.learner, jax.random.split(evaluation_key(), EPISODES))).mean()
-            return state, jnp.where(state.failed_epoch < 0, played, jnp.nan)
-
-        return jax.lax.scan(tenth, seed.init(key), epochs)[1]
-
-    return jax.jit(jax.vmap(one))
-
-
 def candidates(config: ExperimentConfig) -> list[dict[str, float]]:
     return [
         {name: getattr(config.settings, name) * factor for name, factor in zip(RATES, factors, strict=True)}
@@ -113,12 +87,11 @@ def candidates(config: ExperimentConfig) -> list[dict[str, float]]:
 def trained(cell: Cell) -> list[list[Any]]:
     """The rows of a cell: its candidates from the tuning seed, then the seeds with the best of them."""
     env, config = mastac.make(cell.env), cell.config()
-    run, rows = program(env, config), []
+    run, rows = returns_by_tenth(env, config, EPISODES, chunk_for(len(SEEDS))), []
 
     def play(phase: str, rates: Sequence[Mapping[str, float]], seeds: Sequence[int]) -> np.ndarray:
         began = time.perf_counter()
-        stacked = {name: jnp.asarray([each[name] for each in rates], jnp.float32) for name in RATES}
-        returns = np.asarray(run(stacked, jnp.asarray(seeds)), np.float64)
+        returns = np.asarray(run(side_by_side(rates), np.asarray(seeds)), np.float64)
         seconds = time.perf_counter() - began
         rows.extend(
             [cell.env, cell.row, phase, seed, cell.epochs, *(f"{each[name]:.3g}" for name in RATES)]

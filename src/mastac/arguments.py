@@ -1,5 +1,6 @@
 """What a user types, turned into values: seeds, κ, `name=value` pairs, run folders. Imports no JAX."""
 
+import argparse
 import json
 import re
 from collections.abc import Collection, Sequence
@@ -11,6 +12,13 @@ MOST_SEEDS = 10_000
 LARGEST_SEED = 2**31 - 1
 LARGEST_COUNT = 10**9
 WORDS = {"True": True, "False": False, "None": None}
+
+
+def add_env_set(sub: argparse.ArgumentParser) -> None:
+    """The option that sets an environment's own, again and again."""
+    sub.add_argument(
+        "--env-set", action="append", default=[], metavar="OPTION=VALUE", help="set an option of the environment"
+    )
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from mastac import (
+    arguments,
     commands,
     discovery_commands,
     graph_commands,
@@ -139,9 +140,7 @@ def _add_train(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--out", metavar="DIR", help="run folder (default: runs/ENV-ALGORITHM, numbered)")
     sub.add_argument("--preset", default="default", metavar="NAME", help="default (tuned), or paper (its settings)")
     sub.add_argument("--set", action="append", default=[], metavar="KNOB=VALUE", help="set a knob; repeat for more")
-    sub.add_argument(
-        "--env-set", action="append", default=[], metavar="OPTION=VALUE", help="set an option of the environment"
-    )
+    arguments.add_env_set(sub)
     sub.add_argument("--no-progress", action="store_true", help="show no progress")
 
 

@@ -25,9 +25,7 @@ def add_discover_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--policy", metavar="NAME", help="with --record: random (default), held or simple actions")
     sub.add_argument("--seed", metavar="S", default="0", help="of everything random (default: %(default)s)")
     sub.add_argument("--json", action="store_true", help="print JSON")
-    sub.add_argument(
-        "--env-set", action="append", default=[], metavar="OPTION=VALUE", help="set an option of the environment"
-    )
+    arguments.add_env_set(sub)
 
 
 def discover(args: argparse.Namespace) -> int:

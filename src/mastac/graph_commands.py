@@ -23,9 +23,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--influence", action="store_true", help="play, and see how much lies beyond each kappa")
     sub.add_argument("--rollouts", metavar="R", help="with --influence: episodes to play (default: 64)")
     sub.add_argument("--json", action="store_true", help="print JSON")
-    sub.add_argument(
-        "--env-set", action="append", default=[], metavar="OPTION=VALUE", help="set an option of the environment"
-    )
+    arguments.add_env_set(sub)
 
 
 def graph(args: argparse.Namespace) -> int:

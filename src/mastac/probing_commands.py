@@ -16,9 +16,7 @@ def add_check_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--tolerance", metavar="SHARE", help="moves up to this share of an entry's size are rounding")
     sub.add_argument("--reached-only", action="store_true", help="look at states that rollouts reach and no others")
     sub.add_argument("--json", action="store_true", help="print JSON")
-    sub.add_argument(
-        "--env-set", action="append", default=[], metavar="OPTION=VALUE", help="set an option of the environment"
-    )
+    arguments.add_env_set(sub)
 
 
 def check(args: argparse.Namespace) -> int:

@@ -37,9 +37,7 @@ def add_variance_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--seed", metavar="S", default="0", help="of the game, or of Monte Carlo (default: %(default)s)")
     sub.add_argument("--agent", metavar="NAME", help="this agent alone")
     sub.add_argument("--json", action="store_true", help="print JSON")
-    sub.add_argument(
-        "--env-set", action="append", default=[], metavar="OPTION=VALUE", help="set an option of the environment"
-    )
+    arguments.add_env_set(sub)
 
 
 def variance(args: argparse.Namespace) -> int:

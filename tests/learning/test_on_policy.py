@@ -14,6 +14,7 @@ from scipy.special import softmax
 from small_world import random_rollout, small_environment
 
 import mastac
+from algorithms.plain_networks import forward, in_float64
 from mastac.agents.stochastic import StochasticActor
 from mastac.algorithms import ALGORITHMS
 from mastac.learning.learner import learner_of, learner_parts
@@ -43,17 +44,6 @@ def parts_of(how=PLAIN, head="tanh", kappa=1):
     return learner_parts(env, local_values(env.couplings, kappa), how, total_updates=100)
 
 
-def float64(tree):
-    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tree)
-
-
-def network(weights, biases, x):
-    for layer, (w, b) in enumerate(zip(weights, biases, strict=True)):
-        x = x @ w + b
-        x = np.maximum(x, 0.0) if layer < len(weights) - 1 else x
-    return x
-
-
 numbers = st.floats(-3, 3, allow_subnormal=False)
 
 
@@ -75,7 +65,7 @@ def test_local_advantages_against_plain_loops(finite_horizon):
     state, played = learner_of(parts).init(jax.random.key(1)), random_rollout(env, 3, "score", 5)
     found, returns = local_advantages(parts, state.critics, played)
     values = np.zeros((4, 3, 6))
-    for bucket, stack in zip(parts.buckets, float64(state.critics), strict=True):
+    for bucket, stack in zip(parts.buckets, in_float64(state.critics), strict=True):
         for place, agent in enumerate(bucket.terms):
             reads = layout.states[[agent]].indices
             wanted = mastac.value_dependency(env.couplings, kappa=1, minimal=False).states[[agent]].indices
@@ -87,7 +77,7 @@ def test_local_advantages_against_plain_loops(finite_horizon):
                 [bucket.state_rows[place] < 4 * 3, np.ones(bucket.action_rows.shape[1] + finite_horizon, bool)]
             )
             weights = [np.asarray(w)[place] for w in stack.weights]
-            out = network([weights[0][real], *weights[1:]], [b[place] for b in stack.biases], x)
+            out = forward([weights[0][real], *weights[1:]], [b[place] for b in stack.biases], x)
             values[agent] = out[:, :, 0]
     if finite_horizon:
         values[:, :, -1] = 0
@@ -123,11 +113,11 @@ def test_densities_and_entropies(head):
     draw = parts.stochastic.draw(weights, obs, jax.random.key(4))
     density, entropy = parts.stochastic.judge(weights, obs, draw.drawn)
     np.testing.assert_allclose(density, draw.log_density, rtol=1e-6)
-    plain = float64(weights)
+    plain = in_float64(weights)
     for i in range(4):
         size = env.action_sizes[i]
         x = np.asarray(obs[i], np.float64).T / 2.0
-        out = network([w[i] for w in plain.centre.weights], [b[i] for b in plain.centre.biases], x)[:, :size]
+        out = forward([w[i] for w in plain.centre.weights], [b[i] for b in plain.centre.biases], x)[:, :size]
         drawn = np.asarray(draw.drawn[i], np.float64).T[:, :size]
         if head == "discrete":
             chance = softmax(out, axis=1)

@@ -9,6 +9,7 @@ import optax
 import pytest
 from small_world import SMALL, random_batch, small_environment, small_learner
 
+from algorithms.plain_networks import forward
 from mastac.learning.off_policy import action_gradients, actor_gradient, simultaneous_update
 from mastac.learning.parts import optimiser
 from mastac.learning.rows import action_rows, action_units, batch_rows, observations
@@ -17,15 +18,6 @@ from mastac.learning.rows import action_rows, action_units, batch_rows, observat
 @pytest.fixture(scope="module")
 def small():
     return small_learner()
-
-
-def forward(weights, biases, x):
-    """One perceptron on `[batch, inputs]`, in float64."""
-    for layer, (w, b) in enumerate(zip(weights, biases, strict=True)):
-        x = x @ w + b
-        if layer < len(weights) - 1:
-            x = np.maximum(x, 0.0)
-    return x
 
 
 def critic_of(parts, critics, agent):

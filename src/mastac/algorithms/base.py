@@ -72,9 +72,14 @@ class Algorithm:
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        unused = OFF_POLICY if self.fixed.get("estimator", "pathwise") == "pathwise" else {}
+        unused = OFF_POLICY if self.estimator == "pathwise" else {}
         unused = unused if self.fixed.get("soft") else {**NOT_SOFT, **unused}
         object.__setattr__(self, "fixed", {**unused, **self.fixed})
+
+    @property
+    def estimator(self) -> str:
+        """Of its actors' gradients (see the knob)."""
+        return self.fixed.get("estimator", "pathwise")
 
     @property
     def combines(self) -> str:

@@ -169,7 +169,7 @@ def resolve(
         check_actions(algorithm, env_id, entry_of(env_id)[0].chooses)
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    chosen = preset_for(preset, env_id, ALGORITHMS[algorithm].fixed.get("estimator", "pathwise"))
+    chosen = preset_for(preset, env_id, ALGORITHMS[algorithm].estimator)
     preset_kappa, preset_epochs = chosen.pop("kappa"), chosen.pop("epochs")
     rates = _tuned_rates(env_id, algorithm, knobs.get("rewards")) if preset == "default" else {}
     settings = _settings_of(algorithm, knobs, chosen | rates)
@@ -203,7 +203,7 @@ def check_actions(algorithm: str, env_id: str, chooses: bool) -> None:
     how = ALGORITHMS[algorithm]
     if not chooses or how.takes_choices:
         return
-    climbs = how.fixed.get("estimator", "pathwise") == "pathwise"
+    climbs = how.estimator == "pathwise"
     wants = "climbs slopes of its critics in the action" if climbs else "needs actions that change by degrees"
     able = [name for name, other in ALGORITHMS.items() if other.takes_choices]
     raise UserError(

@@ -179,7 +179,7 @@ def layout_of(env: Environment, config: ExperimentConfig) -> CriticLayout:
 def memory_of(env: Environment, config: ExperimentConfig) -> Memory:
     """The replay, with never more room than the run can fill: every checkpoint holds all of it; or the rollout."""
     settings = config.settings
-    if settings.estimator != "pathwise":
+    if settings.on_policy:
         drawn = settings.batch_size // env.horizon if settings.estimator == "score" else config.epochs
         return rollout(rollout_episodes(env, settings), max(1, drawn))
     episodes = max(1, min(config.epochs, settings.buffer_size // env.horizon))

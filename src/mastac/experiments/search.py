@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
@@ -18,6 +18,11 @@ from mastac.experiments.folder import as_csv, write_json
 from mastac.experiments.grid import config_of, locked
 from mastac.experiments.paper import REPRODUCTIONS, Cell, cells_of
 from mastac.learning.settings import Settings
+
+if TYPE_CHECKING:
+    from jax import Array
+
+    from mastac.envs.base import Environment
 
 SEED = 1000  # none of those that results are reported for
 # Factors on the environment's preset: (knob, lowest, highest), between which Latin hypercubes are laid in logarithms.
@@ -136,38 +141,54 @@ def _row(name: str, trial: Trial) -> list[Any]:
     return [name, trial.epochs, trial.candidate, *(trial.rates[knob] for knob in KNOBS), *trial.returns]
 
 
-def play_trials(config: ExperimentConfig, tried: Sequence[Mapping[str, float]]) -> np.ndarray:
-    """Train every candidate from the same seed and play its greedy policy at the ends of the measured shares."""
+def returns_by_tenth(
+    env: "Environment", config: ExperimentConfig, episodes: int, chunk: int
+) -> "Callable[[Mapping[str, Any], Any], Array]":
+    """`(rates, seeds) -> returns`, `[runs, tenths]`: greedy policies after each tenth of runs side by side.
+
+    `rates`: for each knob its value in every run. Compiled once; NaN from the tenth on in which a number overflowed.
+    `chunk`: as in [`learner_parts`][mastac.learning.learner.learner_parts].
+    """
     import jax
     import jax.numpy as jnp
 
-    from mastac.envs.registry import make
     from mastac.experiments.evaluation import evaluation_key
     from mastac.experiments.execution import layout_of, memory_of
     from mastac.learning.learner import learner_of, learner_parts
     from mastac.learning.train import one_seed, pace_of
 
-    env = make(config.env, **config.env_options)
     settings, layout, memory = config.settings, layout_of(env, config), memory_of(env, config)
     updates = pace_of(env, settings).total(config.epochs)
     tenths = jnp.arange(config.epochs).reshape(10, -1)
 
-    def one(values: Mapping[str, Any]) -> Any:
-        here = replace(settings, **values)
-        learner = learner_of(learner_parts(env, layout, here, updates, chunk=1))
-        seed = one_seed(env, learner, memory, here, config.epochs)
-        key = jax.random.key(config.seeds[0])
+    def one(rates: Mapping[str, Any], number: Any) -> Any:
+        here = replace(settings, **rates)
+        learner = learner_of(learner_parts(env, layout, here, updates, chunk))
+        seed, key = one_seed(env, learner, memory, here, config.epochs), jax.random.key(number)
 
         def tenth(state: Any, epochs: Any) -> tuple[Any, Any]:
             state, _ = jax.lax.scan(lambda state, epoch: seed.one_epoch(state, key, epoch), state, epochs)
-            played = env.reported(seed.play(state.learner, jax.random.split(evaluation_key(), EPISODES))).mean()
+            played = env.reported(seed.play(state.learner, jax.random.split(evaluation_key(), episodes))).mean()
             return state, jnp.where(state.failed_epoch < 0, played, jnp.nan)
 
-        _, returns = jax.lax.scan(tenth, seed.init(key), tenths)
-        return returns[-len(MEASURED_AT) :]
+        return jax.lax.scan(tenth, seed.init(key), tenths)[1]
 
-    stacked = {name: jnp.asarray([each[name] for each in tried], jnp.float32) for name in tried[0]}
-    return np.asarray(jax.jit(jax.vmap(one))(stacked), np.float64)
+    return jax.jit(jax.vmap(one))
+
+
+def side_by_side(rates: Sequence[Mapping[str, float]]) -> dict[str, Float[np.ndarray, " runs"]]:
+    """The values of each knob in every run."""
+    return {name: np.array([each[name] for each in rates], np.float32) for name in rates[0]}
+
+
+def play_trials(config: ExperimentConfig, tried: Sequence[Mapping[str, float]]) -> np.ndarray:
+    """Train every candidate from the same seed and play its greedy policy at the ends of the measured shares."""
+    from mastac.envs.registry import make
+
+    env = make(config.env, **config.env_options)
+    run = returns_by_tenth(env, config, EPISODES, chunk=1)
+    returns = run(side_by_side(tried), np.full(len(tried), config.seeds[0]))
+    return np.asarray(returns, np.float64)[:, -len(MEASURED_AT) :]
 
 
 def read_trials(path: Path) -> list[Trial]:

@@ -38,7 +38,7 @@ def learner_parts(
     # One agent after the other means picking one critic by number, which needs them all in one stack.
     max_waste = 1.0 if settings.coordinated else 0.25
     # Values of states have a place for actions in their layout, since these say whom they advise, and read none.
-    read = layout if settings.estimator == "pathwise" else layout.without_actions()
+    read = layout.without_actions() if settings.on_policy else layout
     deterministic = actors(env, settings.actor_hidden, settings.actor_output_scale, chunk)
     return Parts(
         env=env,
@@ -86,7 +86,6 @@ def initial_state(parts: Parts, key: PRNGKeyArray) -> LearnerState:
     """First weights and optimisers; targets are copies where there are any."""
     settings = parts.settings
     actor_key, critic_key = jax.random.split(key)
-    is_on_policy = settings.estimator != "pathwise"
     is_stochastic = settings.soft or settings.estimator == "score"
     weights = (parts.stochastic if is_stochastic else parts.actors).init(actor_key)
     weights = alike(parts, with_temperature(parts, weights) if settings.soft else weights)
@@ -105,8 +104,8 @@ def initial_state(parts: Parts, key: PRNGKeyArray) -> LearnerState:
     return LearnerState(
         actors=weights,
         critics=critics,
-        target_actors=() if is_stochastic or is_on_policy else jax.tree.map(jnp.copy, weights),
-        target_critics=() if is_on_policy else jax.tree.map(jnp.copy, critics),
+        target_actors=() if is_stochastic or settings.on_policy else jax.tree.map(jnp.copy, weights),
+        target_critics=() if settings.on_policy else jax.tree.map(jnp.copy, critics),
         actor_optimiser=jax.vmap(lambda one: parts.actor_optimiser.init(one))(weights),
         critic_optimisers=optimisers,
     )

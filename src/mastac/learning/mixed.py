@@ -4,12 +4,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mastac.learning.memory import Batch
 from mastac.learning.off_policy import actors_after, each_critic
-from mastac.learning.parts import LearnerState, Metrics, Parts, descended, followed, is_due
+from mastac.learning.parts import LearnerState, Metrics, Parts, by_term, descended, followed, is_due
 from mastac.learning.rows import Rows, batch_rows, rewards_of_values
 
 
@@ -22,9 +21,8 @@ def mixed_values(parts: Parts, critics: tuple[Any, ...], rows: Rows) -> Float[Ar
         each_critic(one, bucket, [rows], stack, chunk=parts.chunk)
         for stack, bucket in zip(stacks, parts.buckets, strict=True)
     ]
-    back = np.argsort(np.concatenate([bucket.terms for bucket in parts.buckets]))
     state = jnp.concatenate([rows.states[:-1], rows.time])
-    return parts.mixer.apply(mixer, jnp.concatenate(found)[back], state)
+    return parts.mixer.apply(mixer, by_term(parts, found), state)
 
 
 def mixed_update(

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mastac.agents.networks import ACTIVATIONS, MLP, each_member
 from mastac.learning.memory import Batch
-from mastac.learning.parts import LearnerState, Metrics, Parts, descended, followed, is_due
+from mastac.learning.parts import LearnerState, Metrics, Parts, by_term, descended, followed, is_due
 from mastac.learning.rows import (
     Rows,
     action_rows,
@@ -240,6 +240,4 @@ def critics_after(
         )
     ]
     critics, target_critics, critic_optimisers, losses, values = zip(*results, strict=True)
-    back = np.argsort(np.concatenate([bucket.terms for bucket in parts.buckets]))
-    means = jnp.concatenate(values)[back]
-    return CriticsAfter(critics, target_critics, critic_optimisers, jnp.concatenate(losses)[back], means)
+    return CriticsAfter(critics, target_critics, critic_optimisers, by_term(parts, losses), by_term(parts, values))

@@ -10,24 +10,28 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mastac.agents.networks import MLP
 from mastac.agents.stochastic import StochasticActor
 from mastac.learning.memory import Episode
 from mastac.learning.off_policy import each_critic
-from mastac.learning.parts import LearnerState, Metrics, Parts, descended
-from mastac.learning.rows import Rows, observations, predicted_rewards, state_rows, time_rows, weighted_sums
+from mastac.learning.parts import LearnerState, Metrics, Parts, by_term, descended
+from mastac.learning.rows import Rows, observations, rewards_along, state_rows, time_rows, weighted_sums
 from mastac.learning.sharing import stepped
+
+
+def in_one_row(rollout: Episode, end: bool) -> tuple[Float[Array, "batch agents state"], Int[Array, " batch"]]:
+    """The states of a rollout and their times, episode by episode; `end`: the last ones among them."""
+    episodes, steps = rollout.states.shape[0], rollout.states.shape[1] - (not end)
+    flat = rollout.states[:, :steps].reshape(episodes * steps, *rollout.states.shape[2:])
+    return flat, jnp.tile(jnp.arange(steps), episodes)
 
 
 def visited(parts: Parts, rollout: Episode, end: bool) -> Rows:
     """All states of a rollout as rows for the critics, episode by episode; `end`: the last ones among them."""
-    episodes, steps = rollout.states.shape[0], rollout.states.shape[1] - (not end)
-    flat = rollout.states[:, :steps].reshape(episodes * steps, *rollout.states.shape[2:])
-    step = jnp.tile(jnp.arange(steps), episodes)
+    flat, step = in_one_row(rollout, end)
     nothing = jnp.zeros((1, len(flat)), jnp.float32)
     return Rows(state_rows(parts.env, flat), nothing, time_rows(parts, step), step)
 
@@ -38,7 +42,7 @@ def state_values(parts: Parts, critics: tuple[MLP, ...], rows: Rows) -> Float[Ar
         each_critic(lambda critic, x: critic(x)[0], bucket, [rows], stack, chunk=parts.chunk)
         for stack, bucket in zip(critics, parts.buckets, strict=True)
     ]
-    return jnp.concatenate(found)[np.argsort(np.concatenate([bucket.terms for bucket in parts.buckets]))]
+    return by_term(parts, found)
 
 
 def advantages(
@@ -64,8 +68,7 @@ def local_advantages(
     values = state_values(parts, critics, visited(parts, rollout, end=True)).reshape(-1, episodes, steps + 1)
     if settings.finite_horizon:  # an episode's end is a time limit: only critics that know the time may stop there
         values = values.at[:, :, -1].set(0.0)
-    rewards = predicted_rewards(parts, rollout.rewards.reshape(episodes * steps, -1).T).reshape(-1, episodes, steps)
-    found = advantages(values, rewards, settings.discount, settings.gae_lambda)
+    found = advantages(values, rewards_along(parts, rollout), settings.discount, settings.gae_lambda)
     return found, found + values[:, :, :-1]
 
 
@@ -110,10 +113,8 @@ def on_policy_update(
 ) -> tuple[LearnerState, Metrics]:
     """Actors one step up their objective, critics one step towards the returns, both from the same advantages."""
     found, returns = local_advantages(parts, state.critics, rollout)
-    gains, steps = credited(parts, found), rollout.rewards.shape[1]
-    times = jnp.tile(jnp.arange(steps), len(rollout.states))
-    flat = rollout.states[:, :-1].reshape(-1, *rollout.states.shape[2:])
-    obs = observations(parts.env, flat, times)
+    gains = credited(parts, found)
+    obs = observations(parts.env, *in_one_row(rollout, end=False))
     drawn, before = (_by_agent(each) for each in rollout.drawn)
 
     def loss(actors: StochasticActor) -> Array:
@@ -146,5 +147,4 @@ def _critics_after(
         for critic, optimiser, bucket in zip(state.critics, state.critic_optimisers, parts.buckets, strict=True)
     ]
     critics, optimisers, errors = zip(*results, strict=True)
-    back = np.argsort(np.concatenate([bucket.terms for bucket in parts.buckets]))
-    return critics, optimisers, jnp.concatenate(errors)[back]
+    return critics, optimisers, by_term(parts, errors)

@@ -1,9 +1,11 @@
 """What every learner is made of, and the steps that all of them take."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -89,6 +91,11 @@ def descended(
 def followed(target: Any, online: Any, tau: float) -> Any:
     r"""Target weights one step after the online ones: $\mu' \leftarrow \tau \mu + (1 - \tau) \mu'$ (line 20)."""
     return jax.tree.map(lambda old, new: old + tau * (new - old), target, online)
+
+
+def by_term(parts: Parts, found: Sequence[Array]) -> Array:
+    """What was found stack by stack, in the order of the layout's terms."""
+    return jnp.concatenate(found)[np.argsort(np.concatenate([bucket.terms for bucket in parts.buckets]))]
 
 
 def is_due(settings: Settings, count: Any) -> Any:

@@ -12,23 +12,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mastac.agents.networks import MLP
 from mastac.learning.memory import Episode
 from mastac.learning.parts import LearnerState, Metrics, Parts, descended
-from mastac.learning.rows import predicted_rewards, weighted_sums
+from mastac.learning.rows import rewards_along, weighted_sums
 
 
 def direction(actors: MLP, key: PRNGKeyArray) -> MLP:
     """Standard normal numbers in the shape of the weights."""
-    leaves, shape = jax.tree.flatten(actors)
-    drawn = jax.random.normal(key, (sum(leaf.size for leaf in leaves),))
-    ends = [0]
-    for leaf in leaves:
-        ends.append(ends[-1] + leaf.size)
-    pieces = [drawn[a:b].reshape(leaf.shape) for a, b, leaf in zip(ends, ends[1:], leaves, strict=False)]
-    return jax.tree.unflatten(shape, pieces)
+    flat, unravel = ravel_pytree(actors)
+    return unravel(jax.random.normal(key, flat.shape))
 
 
 def perturbed(parts: Parts, actors: MLP, key: PRNGKeyArray) -> MLP:
@@ -38,9 +34,7 @@ def perturbed(parts: Parts, actors: MLP, key: PRNGKeyArray) -> MLP:
 
 def local_returns(parts: Parts, rollout: Episode) -> Float[Array, "values episodes"]:
     r"""$W_j$ of each episode: the discounted sum of the rewards that value `j` predicts."""
-    episodes, steps = rollout.rewards.shape[:2]
-    rewards = predicted_rewards(parts, rollout.rewards.reshape(episodes * steps, -1).T).reshape(-1, episodes, steps)
-    return rewards @ parts.settings.discount ** jnp.arange(steps)
+    return rewards_along(parts, rollout) @ parts.settings.discount ** jnp.arange(rollout.rewards.shape[1])
 
 
 def perturbing_update(

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 
 from mastac.agents.networks import MLP
 from mastac.envs.base import Environment
-from mastac.learning.memory import Batch
+from mastac.learning.memory import Batch, Episode
 from mastac.learning.parts import Parts
 
 
@@ -98,6 +98,13 @@ def predicted_rewards(parts: Parts, rewards: Float[Array, "agents batch"]) -> Fl
     if weights.nnz == parts.layout.num_agents * parts.layout.num_values:
         return scale * (jnp.asarray(parts.layout.rewards.toarray(), jnp.float32) @ rewards)
     return scale * weighted_sums(parts.layout.rewards, rewards)
+
+
+def rewards_along(parts: Parts, rollout: Episode) -> Float[Array, "values episodes time"]:
+    """What each value predicts of every step of a rollout."""
+    episodes, steps, agents = rollout.rewards.shape
+    rewards = predicted_rewards(parts, rollout.rewards.reshape(episodes * steps, agents).T)
+    return rewards.reshape(-1, episodes, steps)
 
 
 def weighted_sums(weights: csr_array, rows: Float[Array, "columns batch"]) -> Float[Array, "rows batch"]:

@@ -65,3 +65,8 @@ class Settings:
     perturbation: float = knob(0.05, "standard deviation of what perturbed policies' weights are moved by")
     mixer: str = knob("none", "how terms become values", ("none", "sum", "monotonic", "nonmonotonic"))
     mixer_embedding: int = knob(64, "width of the mixer and of the networks that make its weights")
+
+    @property
+    def on_policy(self) -> bool:
+        """Whether there is a rollout instead of a replay."""
+        return self.estimator != "pathwise"

@@ -73,10 +73,10 @@ class Pace(NamedTuple):
 
 def pace_of(env: Environment, settings: Settings) -> Pace:
     """Off-policy after every episode, from where the replay holds a batch or the warm-up ends; else by rollouts."""
-    if settings.estimator == "pathwise":
-        return Pace(max(settings.warmup_epochs, -(-settings.batch_size // env.horizon)), 1, settings.updates_per_epoch)
-    episodes = rollout_episodes(env, settings)
-    return Pace(episodes, episodes, settings.updates_per_epoch)
+    if settings.on_policy:
+        episodes = rollout_episodes(env, settings)
+        return Pace(episodes, episodes, settings.updates_per_epoch)
+    return Pace(max(settings.warmup_epochs, -(-settings.batch_size // env.horizon)), 1, settings.updates_per_epoch)
 
 
 def rollout_episodes(env: Environment, settings: Settings) -> int:
