@@ -16,10 +16,12 @@ from mastac.structure.layouts import (
     central,
     local,
     neighbourhoods,
+    selfish,
     structured,
     summed,
     team,
     undecomposed,
+    with_distances,
     with_team_rewards,
 )
 from structure.witnesses import GRAPHS, systems
@@ -245,3 +247,32 @@ def test_shapes_that_disagree_are_refused():
         CriticLayout(layout.agents, layout.states, layout.actions, layout.rewards, layout.credit[:1])
     with pytest.raises(UserError, match="mix of the critic layout"):
         CriticLayout(layout.agents, layout.states, layout.actions, layout.rewards, layout.credit, layout.credit[:, :1])
+
+
+@given(systems(), st.booleans())
+@few
+def test_selfish_critics_read_what_structured_ones_do_and_advise_their_own_agent(couplings, minimal):
+    whole = structured(value_dependency(couplings, minimal=minimal))
+    own = selfish(value_dependency(couplings, minimal=minimal))
+    for part in ("states", "actions", "rewards"):
+        np.testing.assert_array_equal(getattr(own, part).toarray(), getattr(whole, part).toarray())
+    np.testing.assert_array_equal(own.credit.toarray(), np.eye(couplings.num_agents))
+
+
+@given(systems(), windows, st.booleans())
+@few
+def test_distances_are_the_windows_at_which_inputs_enter(couplings, kappa, minimal):
+    layout = with_distances(structured(value_dependency(couplings, kappa, minimal=minimal)), couplings, minimal)
+    sizes = np.ones(couplings.num_agents, int)
+    n = couplings.num_agents
+    earlier = [value_dependency(couplings, k, minimal=minimal) for k in range(n * n + 1)]
+    for bucket in layout.buckets(sizes, sizes):
+        rows = np.concatenate([bucket.state_rows, bucket.action_rows], axis=1)
+        from_actions = np.arange(rows.shape[1]) >= bucket.state_rows.shape[1]
+        assert bucket.distance is not None and bucket.distance.shape == rows.shape
+        for place, term in enumerate(bucket.terms):
+            for agent, is_action, distance in zip(rows[place], from_actions, bucket.distance[place], strict=True):
+                if agent < n:
+                    of = "actions" if is_action else "states"
+                    entered = [k for k, sets in enumerate(earlier) if getattr(sets, of).toarray()[term, agent]]
+                    assert distance == entered[0]

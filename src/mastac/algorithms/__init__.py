@@ -8,7 +8,7 @@ from mastac.algorithms.maddpg import MADDPG, MATD3
 from mastac.algorithms.mastac import MASTAC, MASTAC_COORDINATED, MASTAC_SAC
 from mastac.algorithms.ppo import IPPO, MAPPO, MASTAC_A2C, MASTAC_PPO
 from mastac.algorithms.qdcg import QDCG_CENTRALISED, QDCG_COUPLING, QDCG_DECENTRALISED
-from mastac.algorithms.undecomposed import UNDECOMPOSED_Q, UNDECOMPOSED_QHAT
+from mastac.algorithms.undecomposed import SELFISH, UNDECOMPOSED_Q, UNDECOMPOSED_QHAT
 from mastac.algorithms.zeroth_order import ZEROTH_ORDER
 
 __all__ = ["ALGORITHMS", "Algorithm"]
@@ -19,6 +19,7 @@ ALGORITHMS: dict[str, Algorithm] = {
     "mastac-sac": MASTAC_SAC,
     "undecomposed-q": UNDECOMPOSED_Q,
     "undecomposed-qhat": UNDECOMPOSED_QHAT,
+    "selfish": SELFISH,
     "khop": KHOP,
     "independent": INDEPENDENT,
     "maddpg": MADDPG,

@@ -9,7 +9,8 @@ from mastac.structure.layout import CriticLayout
 from mastac.structure.layouts import with_team_rewards
 
 # What a central or local critic leaves unused of the structured ones' knobs, and all but FACMAC of the mixer's.
-NO_SETS: Mapping[str, Any] = {"minimal": True}
+NO_DISTANCES: Mapping[str, Any] = {"distance_decay": 1.0}
+NO_SETS: Mapping[str, Any] = {"minimal": True, **NO_DISTANCES}
 NO_MIXER: Mapping[str, Any] = {"mixer": "none", "mixer_embedding": 64}
 NOT_IN_SEQUENCE: Mapping[str, Any] = {"coordinated": False}
 NO_TRICKS: Mapping[str, Any] = {
@@ -87,7 +88,7 @@ class Algorithm:
         parts = ["--kappa K or exact"] if self.uses_kappa else []
         parts += [f"rewards={'|'.join(self.rewards)}"] if len(self.rewards) > 1 else []
         free = ("policy_actions", "minimal", "twin_critics", "smoothing_noise", "policy_delay")
-        free += ("n_steps", "share_actors")
+        free += ("n_steps", "share_actors", "distance_decay")
         parts += [name for name in free if name not in self.fixed]
         parts += ["couplings that change with the time"] if self.follows_time else []
         return ", ".join(parts) or "nothing"

@@ -113,7 +113,8 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
 def _check_ranges(settings: Settings) -> None:
     positive = ("actor_lr", "critic_lr", "batch_size", "buffer_size", "updates_per_epoch", "reward_scale")
     positive += ("n_steps", "temperature", "actor_output_scale", "policy_delay", "mixer_embedding", "smoothing_clip")
-    shares = ("discount", "tau", "lr_final", "random_fraction", "random_final")
+    positive += ("distance_decay",)
+    shares = ("discount", "tau", "lr_final", "random_fraction", "random_final", "distance_decay")
     for name in positive:
         if getattr(settings, name) <= 0:
             raise UserError(f"knob '{name}' must be positive, got {getattr(settings, name)}")

@@ -23,6 +23,7 @@ from mastac.learning.learner import learner_of, learner_parts
 from mastac.learning.memory import Memory, replay, rollout
 from mastac.learning.train import FAILURES, EpochMetrics, pace_of, rollout_episodes, training_program
 from mastac.structure.layout import CriticLayout
+from mastac.structure.layouts import with_distances
 
 
 class Execution:
@@ -173,7 +174,9 @@ class Execution:
 def layout_of(env: Environment, config: ExperimentConfig) -> CriticLayout:
     """The critics of the configured algorithm on this environment."""
     settings = config.settings
-    return ALGORITHMS[config.algorithm].layout_for(env.couplings, config.kappa, settings.minimal, settings.rewards)
+    how = ALGORITHMS[config.algorithm]
+    layout = how.layout_for(env.couplings, config.kappa, settings.minimal, settings.rewards)
+    return with_distances(layout, env.couplings, settings.minimal) if settings.distance_decay < 1 else layout
 
 
 def memory_of(env: Environment, config: ExperimentConfig) -> Memory:

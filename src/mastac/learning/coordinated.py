@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from mastac.agents.networks import MLP
 from mastac.learning.memory import Batch
 from mastac.learning.off_policy import update_term
-from mastac.learning.parts import LearnerState, Metrics, Parts, descended, followed
+from mastac.learning.parts import LearnerState, Metrics, Parts, descended, followed, input_scale
 from mastac.learning.rows import (
     action_rows,
     action_units,
@@ -76,7 +76,7 @@ def coordinated_update(
     """Algorithm 1 with the agents in sequence; cost linear in the sum of the sets, as in the simultaneous update."""
     (bucket,) = parts.buckets
     reads_states, reads_actions = jnp.asarray(bucket.state_rows), jnp.asarray(bucket.action_rows)
-    advice = advised(parts)
+    advice, scales = advised(parts), input_scale(bucket, parts.settings)
     now, after, discount = batch_rows(parts, batch, state.target_actors)
     one_term = update_term(parts, discount, rewards_of_values(parts, batch))
     obs, next_obs = (
@@ -120,6 +120,7 @@ def coordinated_update(
             member(old.target_critics[0], agent),
             member(old.critic_optimisers[0], agent),
             agent,
+            None if scales is None else jnp.asarray(scales)[agent],
             critic_input(now, *reads),
             critic_input(after._replace(actions=turn.next_rows), *reads),
         )

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +19,7 @@ from mastac.learning.coordinated import coordinated_update
 from mastac.learning.mixed import mixed_update
 from mastac.learning.off_policy import simultaneous_update
 from mastac.learning.on_policy import on_policy_update
-from mastac.learning.parts import Learner, LearnerState, Parts, Update, optimiser
+from mastac.learning.parts import Learner, LearnerState, Parts, Update, input_scale, optimiser, times_of
 from mastac.learning.perturbing import perturbed, perturbing_update
 from mastac.learning.settings import Settings
 from mastac.learning.sharing import alike
@@ -59,11 +60,6 @@ def learner_parts(
     )
 
 
-def times_of(settings: Settings) -> int:
-    """How many inputs tell critics the time."""
-    return 1 if settings.finite_horizon else 0
-
-
 def update_of(settings: Settings) -> Update:
     """The kind of update that the settings ask for."""
     if settings.mixer != "none":
@@ -77,6 +73,11 @@ def initial_critics(bucket: Bucket, settings: Settings, key: PRNGKeyArray) -> ML
     width = bucket.state_rows.shape[1] + bucket.action_rows.shape[1] + times
     fan_in = np.repeat(bucket.fan_in, twins) + times
     stack = glorot(key, fan_in, width, settings.critic_hidden, 1, activation=settings.critic_activation)
+    scale = input_scale(bucket, settings)
+    if scale is not None:
+        stack = eqx.tree_at(
+            lambda one: one.weights[0], stack, stack.weights[0] * np.repeat(scale, twins, axis=0)[:, :, None]
+        )
     if twins == 1:
         return stack
     return jax.tree.map(lambda leaf: leaf.reshape(-1, twins, *leaf.shape[1:]), stack)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mastac.agents.networks import ACTIVATIONS, MLP, each_member
 from mastac.learning.memory import Batch
-from mastac.learning.parts import LearnerState, Metrics, Parts, by_term, descended, followed, is_due
+from mastac.learning.parts import LearnerState, Metrics, Parts, by_term, descended, followed, input_scale, is_due
 from mastac.learning.rows import (
     Rows,
     action_rows,
@@ -56,7 +56,7 @@ def update_term(
     def values(critic: MLP, x: Float[Array, "width batch"]) -> Float[Array, "twins batch"]:
         return jax.vmap(lambda one: one(x)[0])(critic) if twins else critic(x)
 
-    def one(critic: MLP, target: MLP, optimiser_state: Any, term: Array, x: Array, x_after: Array):
+    def one(critic: MLP, target: MLP, optimiser_state: Any, term: Array, scale: Array | None, x: Array, x_after: Array):
         y = rewards[term] + discount * values(target, x_after).min(0)
 
         def loss(critic: MLP) -> tuple[Array, Array]:
@@ -64,7 +64,7 @@ def update_term(
             return jnp.mean((y - value) ** 2, axis=-1).sum(), jnp.mean(value)
 
         (error, value), gradient = jax.value_and_grad(loss, has_aux=True)(critic)
-        critic, optimiser_state = descended(parts.critic_optimiser, critic, gradient, optimiser_state)
+        critic, optimiser_state = descended(parts.critic_optimiser, critic, gradient, optimiser_state, scale)
         return critic, followed(target, critic, parts.settings.tau * due), optimiser_state, error, value
 
     return one
@@ -233,8 +233,13 @@ def critics_after(
 ) -> CriticsAfter:
     """Every critic one step down its own error, by [`update_term`][]."""
     one = update_term(parts, discount, rewards, due)
+
+    def of_terms(bucket: Bucket) -> tuple[Array, Array | None]:
+        scale = input_scale(bucket, parts.settings)
+        return jnp.asarray(bucket.terms), None if scale is None else jnp.asarray(scale)
+
     results = [
-        each_critic(one, b, [now, after], critic, target, opt, jnp.asarray(b.terms), chunk=parts.chunk)
+        each_critic(one, b, [now, after], critic, target, opt, *of_terms(b), chunk=parts.chunk)
         for critic, target, opt, b in zip(
             state.critics, state.target_critics, state.critic_optimisers, parts.buckets, strict=True
         )

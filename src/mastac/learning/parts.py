@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +14,7 @@ from mastac.agents.actors import Actors
 from mastac.agents.mixers import Mixer
 from mastac.agents.stochastic import StochasticActors
 from mastac.envs.base import Environment
+from mastac.errors import UserError
 from mastac.learning.settings import Settings
 from mastac.structure.layout import Bucket, CriticLayout
 
@@ -79,12 +81,40 @@ def optimiser(rate: float, settings: Settings, total_updates: int) -> optax.Grad
     return optax.chain(*clip, optax.adam(schedule))
 
 
+def input_scale(bucket: Bucket, settings: Settings) -> Float[np.ndarray, "terms inputs"] | None:
+    r"""$\rho^{\kappa}$ for every input of every critic, $\rho$ the `distance_decay`; 1 for the time; `None`: all are 1.
+
+    First weights that start, and move, $\rho^{\kappa}$ times as far are those of a critic that reads its inputs scaled
+    by that much. What is far away has to matter before it is learnt, and the many slopes that an actor adds up hold
+    less noise.
+    """
+    if settings.distance_decay == 1.0:
+        return None
+    if bucket.distance is None:
+        raise UserError("distance_decay needs a layout that knows its distances; take with_distances(layout, ...)")
+    times = np.zeros((len(bucket.terms), times_of(settings)))
+    return settings.distance_decay ** np.concatenate([bucket.distance, times], axis=1).astype(np.float32)
+
+
+def times_of(settings: Settings) -> int:
+    """How many inputs tell critics the time."""
+    return 1 if settings.finite_horizon else 0
+
+
 def descended(
-    optimiser: optax.GradientTransformation, weights: Any, gradient: Any, optimiser_state: Any
+    optimiser: optax.GradientTransformation,
+    weights: Any,
+    gradient: Any,
+    optimiser_state: Any,
+    scale: Float[Array, " inputs"] | None = None,
 ) -> tuple[Any, Any]:
-    """Weights and optimiser state one step down the gradient."""
+    """Weights and optimiser state one step down the gradient; a critic's first weights `scale` of a step."""
     # optax knows trees of arrays by types of its own; a module of arrays is one.
     step, optimiser_state = optimiser.update(cast(Any, gradient), optimiser_state, cast(Any, weights))
+    if scale is not None:
+        step = eqx.tree_at(
+            lambda critic: critic.weights[0], cast(Any, step), replace_fn=lambda one: one * scale[:, None]
+        )
     return optax.apply_updates(cast(Any, weights), step), optimiser_state
 
 

@@ -34,6 +34,9 @@ class Settings:
     policy_actions: bool = knob(True, "the other agents' actions in the actor's gradient: current policy, or replay")
     coordinated: bool = knob(False, "agents update in sequence, each seeing the updates before it")
     minimal: bool = knob(True, "the minimal (d-separation) sets; false: the paper's, which are larger")
+    distance_decay: float = knob(
+        1.0, "factor on a critic's first weights and steps for what it reads, for each kappa that it is further away"
+    )
     finite_horizon: bool = knob(True, "critics are told the time and end with the episode; false: bootstrap through")
     reward_scale: float = knob(1.0, "what rewards are multiplied with before they reach the critics")
     actor_hidden: tuple[int, ...] = knob([64, 64, 64], "hidden layers of an actor")

@@ -21,6 +21,7 @@ class Bucket(NamedTuple):
     `action_rows` its action's entries stand, filled with the width; `slot_rows` alike: which rows of the actions these
     are; `slot_credit` `[terms, slots]`: with what weight. `fan_in`: the true number of inputs.
     `open` `[terms, times, inputs]`: which states and actions, in this order, are in the set at which time; `None`: all.
+    `distance` `[terms, inputs]`: the smallest kappa at which each of them is in the set; `None` where nobody asked.
     """
 
     terms: np.ndarray
@@ -33,6 +34,7 @@ class Bucket(NamedTuple):
     slot_credit: np.ndarray
     fan_in: np.ndarray
     open: np.ndarray | None = None
+    distance: np.ndarray | None = None
 
     @property
     def is_shared(self) -> bool:
@@ -56,6 +58,7 @@ class CriticLayout:
     - `mix`: `[values, terms]`, weight of term `m` in value `v`; `None` where terms are values.
     - `schedule`: for each time which of `states` and `actions` are read then; `None` where it is all of them always.
         An input that is not read at a time is zero to the critic, and no actor hears of its slope.
+    - `distances`: the smallest kappa at which term `m` reads agent `j`'s state, and its action; `None`: nobody asked.
 
     **Raises:**
 
@@ -69,6 +72,7 @@ class CriticLayout:
     credit: csr_array
     mix: csr_array | None = None
     schedule: tuple[tuple[csr_array, csr_array], ...] | None = None
+    distances: tuple[csr_array, csr_array] | None = None
 
     def __post_init__(self) -> None:
         num_agents = len(self.agents)
@@ -169,19 +173,34 @@ class CriticLayout:
             slot_credit=_filled(slot_credit, 0.0).astype(np.float32),
             fan_in=np.array([len(s) + len(a) for s, a in zip(state_rows, action_rows, strict=True)]),
             open=self._open(terms, (filled_states, state_width), (filled_actions, action_width)),
+            distance=self._distance(terms, (filled_states, state_width), (filled_actions, action_width)),
         )
 
     def _open(self, terms: np.ndarray, *reads: tuple[np.ndarray, int]) -> np.ndarray | None:
         """`Bucket.open`, from the rows that are read and how many of them an agent has, of states and of actions."""
         if self.schedule is None:
             return None
-        filler = np.zeros((len(terms), 1), bool)
-        parts = []
-        for place, (rows, width) in enumerate(reads):
-            agents = rows // width  # the row of zeros belongs to an agent that nobody is
-            times = [np.concatenate([each[place][terms].toarray(), filler], axis=1) for each in self.schedule]
-            parts.append(np.stack([np.take_along_axis(each, agents, axis=1) for each in times], axis=1))
-        return np.concatenate(parts, axis=2).astype(bool)
+        times = [
+            np.concatenate([_at(each[terms], read) for each, read in zip(entry, reads, strict=True)], axis=1)
+            for entry in self.schedule
+        ]
+        return np.stack(times, axis=1).astype(bool)
+
+    def _distance(self, terms: np.ndarray, *reads: tuple[np.ndarray, int]) -> np.ndarray | None:
+        """`Bucket.distance`, from the same."""
+        if self.distances is None:
+            return None
+        return np.concatenate(
+            [_at(each[terms], read) for each, read in zip(self.distances, reads, strict=True)], axis=1
+        )
+
+
+def _at(matrix: csr_array, read: tuple[np.ndarray, int]) -> np.ndarray:
+    """What a matrix `[terms, agents]` says of the agent of every row that is read; 0 for the row of zeros."""
+    rows, width = read
+    entries = matrix.toarray()
+    agents = rows // width  # the row of zeros belongs to an agent that nobody is
+    return np.take_along_axis(np.concatenate([entries, np.zeros_like(entries[:, :1])], axis=1), agents, axis=1)
 
 
 def _slots(columns: Sequence[Sequence[Sequence[int]]], fill: int, width: int) -> np.ndarray:

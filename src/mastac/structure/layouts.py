@@ -9,6 +9,7 @@ from scipy.sparse import csr_array, eye_array, vstack
 from mastac.structure.couplings import GRAPHS, Couplings, CouplingSequence
 from mastac.structure.dependency import Dependency, gradient_dependency, value_dependencies, value_dependency
 from mastac.structure.layout import CriticLayout
+from mastac.structure.windows import first_windows
 
 
 def at_all_times(couplings: Couplings | CouplingSequence, kappa: int | None, minimal: bool) -> tuple[Dependency, ...]:
@@ -33,6 +34,18 @@ def structured(*over_time: Dependency) -> CriticLayout:
         credit=_union([gradient_dependency(each) for each in over_time]),
         schedule=tuple((each.states, each.actions) for each in over_time) if len(over_time) > 1 else None,
     )
+
+
+def selfish(*over_time: Dependency) -> CriticLayout:
+    """Critics as in [`structured`][], but every agent climbs its own alone: nobody answers for the others' rewards."""
+    layout = structured(*over_time)
+    return replace(layout, credit=csr_array(eye_array(layout.num_agents)))
+
+
+def with_distances(layout: CriticLayout, couplings: Couplings | CouplingSequence, minimal: bool) -> CriticLayout:
+    """The same layout, told the smallest kappa at which each agent is in each set; at any time, where they change."""
+    whole = couplings.union() if isinstance(couplings, CouplingSequence) else couplings
+    return replace(layout, distances=first_windows(whole, minimal))
 
 
 def local_values(couplings: Couplings | CouplingSequence, kappa: int | None) -> CriticLayout:
