@@ -31,6 +31,7 @@ PROGRAMS = {
     "temperature": 0.2,
     "tuned_temperature": lambda chosen: not chosen,
     "entropy_target": -0.5,
+    "distance_decay": lambda chosen: 0.5 if chosen == 1 else 1.0,
 }
 # Knobs that only matter beside others.
 BESIDE: dict[str, dict[str, Any]] = {
