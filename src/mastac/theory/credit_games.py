@@ -1,14 +1,15 @@
-r"""What learners converge to who credit an actor with the returns of some agents: exactly, on linear-quadratic networks.
+r"""What actors converge to that are credited with the returns of some agents, exactly, on linear-quadratic networks.
 
 Actor $i$ climbs $U_i(K) = \sum_{j \in C_i} J_j(K)$, with $J_j$ the expected undiscounted episode return of agent $j$
-under the static structured gain $K$. With $C_i = \{i\}$ the fixed point is a Nash equilibrium's first-order condition
-(independent learners), with $C_i = I_{GD}^i$ at a window $\kappa$ it is what MAStAC with exact critics stands still at,
-with $C_i$ everybody it is the team's optimum. Only who is credited is modelled: critics that also *read* a window
-alone have a further error, which is not in here.
+under the static structured gain $K$. Where no $U_i$ has a slope in the own rows $K_i$, play stands still: with
+$C_i = \{i\}$ (independent learners) as at a Nash equilibrium, with $C_i$ everybody as at the team's optimum, with
+$C_i = I_{GD}^i$ at a window $\kappa$ as MAStAC does whose critics are exact. Only who is credited is modelled: critics
+that also *read* no more than a window have a further error, which is not in here.
 """
 
+import contextlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,6 +22,8 @@ from mastac.errors import UserError
 from mastac.structure import Couplings, gradient_dependency, value_dependency
 
 Credit = Bool[np.ndarray, "agents agents"]
+NEWTON_STEPS = 12
+LEAP = 0.5  # far from the top the quadratic models mislead; of gains
 TOLERANCE = 1e-9  # of gains, relative to the largest entry
 
 
@@ -63,49 +66,52 @@ def settled_gain(
     credit: Credit,
     start: Float[np.ndarray, "actions _"] | None = None,
     constant: bool = True,
-    damped: int = 20,
-    most: int = 2000,
+    damped: Sequence[int] = (8, 60, 400),
 ) -> Settled:
     """The static gain at which no actor's credited return has a slope, from `start` (default zero).
 
-    First `damped` steps half the way to the top of every actor's quadratic model, values and states held as they are;
-    then Newton's method on those steps. `constant=False` leaves the constant part at zero; `most` bounds the
-    gradients. Fixed points need not be unique: this is the one near which damped play from `start` ends up.
+    The first of `damped` steps half the way to the top of every actor's quadratic model, values and states held as
+    they are; then Newton's method on those steps. Where that does not arrive, as on the plateaus of networks that
+    neighbours alone can steady, the steps go on from where they were, as many as `damped` says next, and so does it.
+    `constant=False` leaves the constant part at zero. Fixed points need not be unique: this is the one near which
+    damped play from `start` ends up, and like that of any structured gain it is stationary, which is not proven to be
+    the best answer everywhere.
 
     **Raises:** as [`credited_gradient`][].
     """
     play = _Play(problem, credit, constant)
     gain = np.zeros(play.free.shape) if start is None else problem.affine(start)
     entries = gain[play.free]
-    for _ in range(damped):
-        entries = entries + 0.5 * play.step(entries)
-    found = _rooted(play.step, entries, most)
-    residual = play.residual(found)
+    found, residual = entries, np.inf
+    with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)  # what overflows is not a step forward, and shows as residual
+        for steps in damped:
+            for _ in range(steps):
+                moved = play.step(entries)
+                entries = entries + 0.5 * moved * min(1.0, LEAP / max(np.abs(moved).max(initial=0.0), LEAP))
+            found = _rooted(play, entries)
+            residual = play.residual(found)
+            if residual <= TOLERANCE:
+                break
     return Settled(play.gain(found), residual, residual <= TOLERANCE, play.passes)
 
 
-def _rooted(step: Callable[[np.ndarray], np.ndarray], entries: np.ndarray, most: int) -> np.ndarray:
-    """Where `step` vanishes, by Newton and Krylov; the best point seen where they do not arrive."""
-    best, least, calls = entries, np.inf, 0
+def _rooted(play: "_Play", entries: np.ndarray) -> np.ndarray:
+    """Where steps vanish, by Newton and Krylov from `entries`; the best point seen where they do not arrive."""
+    best, least = entries, np.inf
 
     def watched(point: np.ndarray) -> np.ndarray:
-        nonlocal best, least, calls
-        moved = step(point)
-        calls += 1
-        size = float(np.abs(moved).max(initial=0.0))
+        nonlocal best, least
+        moved = play.step(point)
+        size = float(np.abs(moved).max())
         if size < least:
             best, least = point.copy(), size
-        if calls > most:
-            raise scipy.optimize.NoConvergence(point)
         return moved
 
-    accuracy = TOLERANCE * max(1.0, float(np.abs(entries).max(initial=0.0)))
-    with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
-        warnings.simplefilter("ignore", RuntimeWarning)
-        try:
-            scipy.optimize.newton_krylov(watched, entries, f_tol=accuracy / 2, maxiter=50)
-        except (scipy.optimize.NoConvergence, ValueError):  # ValueError: the line search met infinite numbers
-            pass
+    accuracy = TOLERANCE / 2 * max(1.0, float(np.abs(entries).max(initial=0.0)))
+    # ValueError: the line search met infinite numbers, or no entry is free.
+    with contextlib.suppress(scipy.optimize.NoConvergence, ValueError):
+        scipy.optimize.newton_krylov(watched, entries, f_tol=accuracy, maxiter=NEWTON_STEPS)
     return best
 
 
