@@ -91,6 +91,7 @@ def test_figures_and_results_do_not_train() -> None:
         "mastac.theory.theorem_study",
         "mastac.theory.variance_report",
         "mastac.theory.lq_variance",
+        "mastac.theory.credit_games",
         "mastac.cli",
     ],
 )
