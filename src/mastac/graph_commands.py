@@ -91,18 +91,19 @@ def _influence(source: str, env_options: dict[str, Any], kappas: list[int], roll
 
 
 def _training(source: str, env_set: list[str]) -> tuple[str, bool]:
-    """The environment and its options as `mastac train` takes them, `ENV` where it has none; and whether it has choices."""
+    """The environment and its options as `mastac train` takes them, `ENV` where unknown; and whether actions are choices."""
     from mastac.envs.registry import entry_of
 
-    if not is_file(source):
-        options = [word for pair in env_set for word in ("--env-set", pair)]
-        return shlex.join([source, *options]), entry_of(source)[0].chooses
-    config = Path(source) / "config.json"
-    env = json.loads(config.read_text(encoding="utf-8"))["env"] if config.exists() else {"custom": True}
-    if env.get("custom"):
-        return "ENV", False
-    options = [word for name, value in env.get("options", {}).items() for word in ("--env-set", f"{name}={json.dumps(value)}")]
-    return shlex.join([env["id"], *options]), entry_of(env["id"])[0].chooses
+    if is_file(source):
+        config = Path(source) / "config.json"
+        made = json.loads(config.read_text(encoding="utf-8")) if config.exists() else {"custom": True}
+        if made["custom"]:
+            return "ENV", False
+        entry = entry_of(made["env"])[0]
+        values = {name: value for name, value in made["env_options"].items() if value != entry.options[name].default}
+        source, env_set = made["env"], [f"{name}={json.dumps(value)}" for name, value in values.items()]
+    options = [word for pair in env_set for word in ("--env-set", pair)]
+    return shlex.join([source, *options]), entry_of(source)[0].chooses
 
 
 def is_file(source: str) -> bool:

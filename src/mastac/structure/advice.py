@@ -13,12 +13,14 @@ METHODS = {
 FEW_AGENTS = 10
 """With so few agents critics of everything did as well: on nine warehouses and on eight linear-quadratic agents."""
 SET_SIZE, SET_SHARE = 12, 0.5
-"""Sets fit if they have on average at most so many agents, and at most this share of all. An actor climbs as many critics as
-the sets have members, and their errors add up: on a ring of forty 9 members learn better than 17 and 17 better than 40."""
+"""Sets fit if they have on average at most so many agents, and at most this share of all. An actor climbs as many critics
+as the sets have members, and their errors add up: on a ring of forty, 9 members learn better than 17, and 17 than 40."""
+WIDEST = 2
+"""The largest window to begin with; none of the examples with more than a few agents learnt better with a larger one."""
 NEARLY_SEPARABLE = 0.4
-"""Where less than this share of all that actions do to a value comes from other agents, independent learners come first. By the
-simple policies it is 0.32 on eight linear-quadratic agents and 0.36 on forty zones, where they win, and 0.56 and 0.91 on nine
-and forty warehouses, where they fail; but 0.35 among twelve rooms whose doors are all declared open, where they lose."""
+"""Where less than this share of all that actions do to a value comes from other agents, independent learners come first.
+By the simple policies it is 0.32 on eight linear-quadratic agents and 0.36 on forty zones, where they win, and 0.56 and
+0.91 on nine and forty warehouses, where they fail; but 0.35 in twelve rooms, all doors declared open, where they lose."""
 DENSE = 0.9
 """From this density of the exact sets on, nearly everyone depends on everyone."""
 BEYOND = 0.1
@@ -53,9 +55,14 @@ def advice(
     - `steps`: how many steps the couplings change over, if they do; signs and windows are then those of the union.
     - `influence`: the [`influence_curve`][mastac.experiments.influence.influence_curve], if rollouts were played.
 
-    **Returns:** `rule` (of `docs/choosing.md`: `separable`, `sight`, `weak`, `few`, `small`, `window`, `everyone`), `method`
-    and `kappa` (`None`: exact, or there are no sets), `command`, `why`, `alternatives` (`method`, `when`), `findings` and
-    `warnings` (sentences), `signs` (with `steps`, `chooses` and `others`, the share of other agents' actions, filled in).
+    **Returns:**
+
+    - `rule`: the one that holds, by its name in `docs/choosing.md`: `separable`, `sight`, `weak`, `few`, `small`,
+        `everyone`, `window`.
+    - `method`, `kappa` (`None`: the exact sets, or an algorithm without sets), `command`, `why`.
+    - `alternatives`: each a `method`, and `when` to try it.
+    - `findings`, `warnings`: sentences; what graphs show whatever is trained, and what could make the advice wrong.
+    - `signs`: those given, with `steps`, `chooses` and `others`, the share of influence that other agents' actions have.
     """
     names = METHODS[chooses]
     others = None if influence is None else influence["others"]["actions"]["mean"]
@@ -70,7 +77,7 @@ def advice(
         "why": choice.why,
         "alternatives": [{"method": names[kind], "when": when} for kind, when in _alternatives(choice, signs, windows)],
         "findings": list(_findings(signs, names, chooses, steps)),
-        "warnings": list(_warnings(choice, signs, windows, train, steps, influence, others)),
+        "warnings": list(_warnings(choice, signs, train, steps, influence, others)),
         "signs": {**signs, "steps": steps, "chooses": chooses, "others": others},
     }
 
@@ -88,36 +95,33 @@ def _choice(
         return _Choice("separable", "independent", None, why)
     if signs["separable_but_for_sight"]:
         why = (
-            "Agents meet only in what they see: states, actions and rewards are all local. Nobody's return hangs on what "
-            "another does unless its own policy makes it so; independent learners lose nothing."
+            "Agents meet only in what they see: states, actions and rewards are all local. Nobody's return hangs on "
+            "what another does unless its own policy makes it so, and independent learners lose nothing."
         )
         return _Choice("sight", "independent", None, why)
     if influence is not None and others is not None and others < NEARLY_SEPARABLE and not _number(influence, "no_own"):
-        why = f"Other agents' actions are {_percent(others)} of what actions do to a value, so own rewards nearly suffice."
+        share = f"{_percent(others)} of what actions do to a value comes from other agents"
+        why = f"Only {share}, so own rewards nearly suffice."
         return _Choice("weak", "independent", None, why)
     return _window(number, mean, windows)
 
 
 def _window(number: int, mean: float, windows: Sequence[Mapping[str, Any]]) -> _Choice:
     """Structured critics, of the exact sets where these fit, else of the largest window that does."""
+    moved, average = "Agents move each other's values", f"{mean:,.3g} of {number:,} agents on average"
     if number <= FEW_AGENTS:
-        why = f"Agents move each other's values, and with {number} of them the exact sets cost nothing."
-        return _Choice("few", "structured", None, why)
+        return _Choice("few", "structured", None, f"{moved}, and with {number} of them the exact sets cost little.")
     if _fits(mean, number):
-        why = f"Agents move each other's values, and the exact sets are small: {mean:,.3g} of {number:,} agents on average."
-        return _Choice("small", "structured", None, why)
+        return _Choice("small", "structured", None, f"{moved}, and the exact sets are small: {average}.")
     narrower = [row for row in windows if row["kappa"] >= 1 and not row["exact"]]
     sizes = {row["kappa"]: row["agents"]["total"] / number for row in narrower}
     smaller = {kappa: size for kappa, size in sizes.items() if size < mean}
     if windows[-1]["exact"] and not smaller:
-        why = f"Every window leaves {mean:,.3g} of {number:,} agents in a set, so only whom an actor is credited by differs."
+        why = f"{moved}, and every window from kappa = 1 on has sets of {average}; what differs is who is credited by whom."
         return _Choice("everyone", "structured", None, why)
-    kappa = max((kappa for kappa, size in smaller.items() if _fits(size, number)), default=1)
-    rest = f"; with kappa = {kappa} it is {sizes[kappa]:,.3g}" if kappa in sizes else ""
-    why = (
-        f"Agents move each other's values. An exact set has {mean:,.3g} of {number:,} agents on average, and an actor would "
-        f"climb as many critics, whose errors add up{rest}."
-    )
+    kappa = max((kappa for kappa, size in smaller.items() if kappa <= WIDEST and _fits(size, number)), default=1)
+    rest = f"; with kappa = {kappa} it has {sizes[kappa]:,.3g}" if kappa in sizes else ""
+    why = f"{moved}. An exact set has {average}, and an actor climbs as many critics, whose errors add up{rest}."
     return _Choice("window", "structured", kappa, why)
 
 
@@ -144,13 +148,13 @@ def _alternatives(
         yield "central", "its critics read the same, and there is one reward for the team"
 
 
-def _findings(
-    signs: Mapping[str, Any], names: Mapping[str, str], chooses: bool, steps: int | None
-) -> Iterator[str]:
+def _findings(signs: Mapping[str, Any], names: Mapping[str, str], chooses: bool, steps: int | None) -> Iterator[str]:
     """What the graphs show, whatever is trained."""
     number, groups = signs["num_agents"], signs["groups"]
     if 1 < groups["number"] < number:
-        size = f"{groups['smallest']:,}" + (f" to {groups['largest']:,}" if groups["smallest"] < groups["largest"] else "")
+        size = f"{groups['smallest']:,}" + (
+            f" to {groups['largest']:,}" if groups["smallest"] < groups["largest"] else ""
+        )
         whole = f"{groups['number']:,} groups, of {size} agents, never affect each other"
         yield f"{whole}; one of the smallest is {_names(groups)}."
     if 0 < signs["alone"]["number"] < number:
@@ -170,15 +174,14 @@ def _findings(
         yield "Actions are choices, in which critics have no slope: only algorithms that learn on-policy apply."
     if steps is not None:
         yield (
-            f"The couplings change over {steps} steps: {names['structured']} reads and credits each time by its own sets; "
-            "here are those of the union, and other algorithms are given these."
+            f"The couplings change over {steps} steps: {names['structured']} reads, and credits, each time by the sets of "
+            "that time. The figures here are those of the union, which other algorithms are given."
         )
 
 
 def _warnings(
     choice: _Choice,
     signs: Mapping[str, Any],
-    windows: Sequence[Mapping[str, Any]],
     train: str,
     steps: int | None,
     influence: Mapping[str, Any] | None,
@@ -189,30 +192,31 @@ def _warnings(
         return
     if choice.rule == "weak":
         yield "The problem is nearly separable under the policy that was played; another policy has another influence."
-    if signs["num_agents"] > FEW_AGENTS and signs["density"] >= DENSE:
+    if choice.rule == "window" and signs["density"] >= DENSE:
         yield "Nearly everyone depends on everyone: exact critics read what central ones read, and only a window saves."
     if influence is None:
         how = f"'mastac graph {train} --influence' measures it" if steps is None else "train both and compare"
         yield f"Graphs say who can matter, not how much: {how}."
         if not signs["direct"]["number"]:
             yield (
-                "No action enters another agent's next state or reward at once, only by way of its own agent's state: own "
-                "rewards may nearly suffice."
+                "No action enters another agent's next state or reward at once, only by way of its own agent's state: "
+                "own rewards may nearly suffice."
             )
         return
     if others is None:
         yield "Nothing that any agent did changed a return in these rollouts: play another policy."
     if _number(influence, "no_own"):
         yield (
-            f"What they do changes others' returns and not their own: {_names(influence['no_own'])}. Independent learners "
-            "give them no reason to act."
+            f"What they do changes others' returns and not their own: {_names(influence['no_own'])}. Learning by "
+            "themselves, they have no reason to act."
         )
     if others is not None and _number(influence, "no_effect"):
         yield f"What they do changed nobody's return in these rollouts: {_names(influence['no_effect'])}."
     beyond = next((row["actions"]["mean"] for row in influence["windows"] if row["kappa"] == choice.kappa), None)
     if beyond is not None and beyond > BEYOND:
         yield (
-            f"{_percent(beyond)} of what actions do to a value lies beyond kappa = {choice.kappa}: compare it with a larger one."
+            f"{_percent(beyond)} of what actions do to a value lies beyond kappa = {choice.kappa}: compare it with a "
+            "larger one."
         )
 
 
