@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ def graph(args: argparse.Namespace) -> int:
     """Print who depends on whom and what that saves."""
     from mastac.learning.settings import Settings
     from mastac.structure import CouplingSequence, format_report, graph_report, reason
+    from mastac.structure.advice import advice
 
     kappa = None if args.kappa is None else arguments.parse_kappa(args.kappa)
     env_options = arguments.parse_assignments("--env-set", args.env_set)
@@ -61,6 +63,10 @@ def graph(args: argparse.Namespace) -> int:
     if args.influence:
         kappas = [row["kappa"] for row in report["windows"]]
         report["influence"] = _influence(args.source, env_options, kappas, rollouts)
+    train, chooses = _training(args.source, args.env_set)
+    report["advice"] = advice(
+        report["advice"]["signs"], report["windows"], train, chooses, report.get("steps"), report.get("influence")
+    )
     text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) if args.json else format_report(report)
     print(text.rstrip())
     return 0
@@ -82,6 +88,22 @@ def _influence(source: str, env_options: dict[str, Any], kappas: list[int], roll
         env, policy, discount, played = make(source, **env_options), None, Settings().discount, "the simple policy"
     found = influence_curve(env, policy, kappas, ROLLOUTS if rollouts is None else rollouts, discount)
     return {"policy": played, **found}
+
+
+def _training(source: str, env_set: list[str]) -> tuple[str, bool]:
+    """The environment and its options as `mastac train` takes them, `ENV` where unknown; and whether actions are choices."""
+    from mastac.envs.registry import entry_of
+
+    if is_file(source):
+        config = Path(source) / "config.json"
+        made = json.loads(config.read_text(encoding="utf-8")) if config.exists() else {"custom": True}
+        if made["custom"]:
+            return "ENV", False
+        entry = entry_of(made["env"])[0]
+        values = {name: value for name, value in made["env_options"].items() if value != entry.options[name].default}
+        source, env_set = made["env"], [f"{name}={json.dumps(value)}" for name, value in values.items()]
+    options = [word for pair in env_set for word in ("--env-set", pair)]
+    return shlex.join([source, *options]), entry_of(source)[0].chooses
 
 
 def is_file(source: str) -> bool:

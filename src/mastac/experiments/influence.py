@@ -25,6 +25,7 @@ from mastac.envs.base import Actions, Environment, Obs, State, Time
 from mastac.errors import UserError
 from mastac.experiments.policy import Policy
 from mastac.structure import Couplings
+from mastac.structure.signs import some_of
 from mastac.structure.tallies import kappa_schedule
 from mastac.structure.windows import first_windows
 
@@ -183,14 +184,35 @@ def influence_curve(
     - `policy`: whose rollouts; by default the environment's simple policy's.
     - `kappas`: by default those of the table of `mastac graph`.
 
-    **Returns:** `rollouts`, `discount`, and `windows` ([`windows_of`][]).
+    **Returns:** `rollouts`, `discount`, `windows` ([`windows_of`][]), and what [`beside_own`][] says.
 
     **Raises:** as [`influence`][], and for couplings that change with the time.
     """
     if not isinstance(env.couplings, Couplings):
         raise UserError(f"the couplings of '{env.id}' change with the time; influence is told for those that do not")
     found = influence(env, None if policy is None else _acting(env, policy), rollouts, discount, seed)
-    return {"rollouts": rollouts, "discount": discount, "windows": windows_of(found, env.couplings, kappas)}
+    windows = windows_of(found, env.couplings, kappas)
+    return {"rollouts": rollouts, "discount": discount, "windows": windows, **beside_own(found, env.couplings)}
+
+
+def beside_own(found: Influence, couplings: Couplings) -> dict[str, Any]:
+    """How much of the influence on a value is other agents', whatever the sets, and whose actions do not pay themselves.
+
+    - `others`: the shares for `states` and `actions`, as in [`windows_of`][].
+    - `no_own`: agents whose action changes others' returns and never their own; `no_effect`: agents whose action changes
+        no return. Of both the `number`, the first names (`agents`) and how many `more`. No graph could show these, since
+        in every graph an agent affects itself.
+    """
+    own = np.eye(couplings.num_agents, dtype=bool)
+    states, actions = (_curve(each, np.where(own, 0, 1), [0], couplings.agents)[0] for each in found[:2])
+    done = found.actions.sum(0)
+    on_others = np.where(own, 0, done).sum(0) > 0
+    unpaid = done.diagonal() == 0
+    return {
+        "others": {"states": states, "actions": actions},
+        "no_own": some_of(couplings, unpaid & on_others),
+        "no_effect": some_of(couplings, unpaid & ~on_others),
+    }
 
 
 def windows_of(found: Influence, couplings: Couplings, kappas: Sequence[int] | None = None) -> list[dict[str, Any]]:

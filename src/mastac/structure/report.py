@@ -11,12 +11,14 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order
 
 from mastac.errors import UserError
+from mastac.structure.advice import advice
 from mastac.structure.bayesian_network import WORDS, explanations
 from mastac.structure.couplings import GRAPHS, Couplings
 from mastac.structure.critical_edges import edge_effects, link_effects
 from mastac.structure.dependency import Dependency, checked_count, estimate, gradient_dependency, value_dependency
 from mastac.structure.messages import messages_of, partners_of
 from mastac.structure.reasons import reason
+from mastac.structure.signs import signs_of
 from mastac.structure.tallies import earlier, kappa_schedule, tally
 from mastac.structure.windows import first_windows
 
@@ -57,7 +59,8 @@ def graph_report(
 
     `num_agents`, `agents`; `graphs` (edges without self-loops, density, in-degrees); `kappa`, `exact_from` (the
     smallest kappa whose sets are exact; `None` if it is past the end of the table); `sets`; `critics` (against one
-    central critic for each agent); `windows` (the same figures for each kappa); `agent`, `why`
+    central critic for each agent); `windows` (the same figures for each kappa); `advice`
+    ([`advice`][mastac.structure.advice.advice]: what to train first, of graphs alone); `agent`, `why`
     ([`reason`][mastac.structure.reason]), `edges` and `links`
     ([`edge_effects`][mastac.structure.edge_effects]) and `messages`
     ([`messages_of`][mastac.structure.messages.messages_of], and the `partners` of `agent`), each `None` if not wanted.
@@ -99,6 +102,7 @@ def graph_report(
             "central": sizes.central(),
         },
         "windows": windows,
+        "advice": advice(signs_of(couplings, _exact_sizes(chosen)), windows),
         "agent": None if row is None else _members(chosen, row),
         "why": None if row is None or why is None else reason(couplings, row, why, kappa).to_dict(),
         "edges": edge_effects(couplings, kappa).to_dict() if edges else None,
@@ -173,6 +177,13 @@ def _graph(couplings: Couplings, graph: str) -> dict[str, Any]:
 def _size_of(dependency: Dependency, kind: str) -> np.ndarray:
     """Sizes of the sets of states or of actions; exact ones are the same, and need no matrix."""
     return dependency.sizes() if _is_exact(dependency) else np.diff(getattr(dependency, kind).indptr)
+
+
+def _exact_sizes(chosen: Dependency) -> np.ndarray | None:
+    """Sizes of the exact sets where these are chosen, or where agents are few enough to find them, too."""
+    if _is_exact(chosen):
+        return chosen.sizes()
+    return value_dependency(chosen.couplings).sizes() if chosen.couplings.num_agents <= LARGE else None
 
 
 def _is_exact(dependency: Dependency) -> bool:

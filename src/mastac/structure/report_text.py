@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ def report_text(report: Mapping[str, Any], width: int, members: int) -> str:
     console.print(_windows(report))
     if report.get("steps") is not None:
         console.print(f"The couplings change over {report['steps']} steps; these are the figures of their union.\n")
+    console.print(escape("\n".join(_advice(report["advice"], width))) + "\n")
     if report["agent"] is not None:
         console.print(_members(report["agent"], members, width))
     if report["why"] is not None:
@@ -111,6 +113,15 @@ def _windows(report: Mapping[str, Any]) -> Table:
 def _mark(row: Mapping[str, Any], kappa: int | None) -> str:
     chosen = row["kappa"] == kappa or (kappa is None and row["exact"])
     return f"{row['kappa']}" + (" = exact" if row["exact"] else "") + (" <-" if chosen else "")
+
+
+def _advice(found: Mapping[str, Any], width: int) -> Iterator[str]:
+    """What to try first: the command stands on a line of its own, sentences are wrapped."""
+    yield "What to try first"
+    yield f"  {found['command']}"
+    sentences = [found["why"], *(f"Or {one['method']}: {one['when']}." for one in found["alternatives"])]
+    for sentence in (*sentences, *found["findings"], *(f"But: {warning}" for warning in found["warnings"])):
+        yield from textwrap.wrap(sentence, width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
 
 
 def _members(agent: Mapping[str, Any], most: int, width: int) -> Table:
