@@ -150,7 +150,7 @@ def _of_game(args: argparse.Namespace, asked: dict[str, Any]) -> Found:
 
 def _of_linear_network(args: argparse.Namespace, asked: dict[str, Any]) -> Found:
     from mastac.envs.graphs import couplings_of
-    from mastac.envs.linear_system import lq_problem
+    from mastac.envs.lq_references import lq_problem
     from mastac.envs.registry import checked_options
     from mastac.structure import steady
     from mastac.theory.linear_quadratic import best_structured_gain

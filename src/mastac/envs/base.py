@@ -62,7 +62,8 @@ class Environment:
     - `reward`: `(state, actions, time) -> rewards`, each agent's own reward at `time`.
     - `observe`: `state -> obs`; every agent's observation, a function of the states it observes. Where that
         changes with the time, `(state, time) -> obs`.
-    - `state_sizes`, `obs_sizes`, `action_sizes`: real entries of each agent's rows.
+    - `state_sizes`, `obs_sizes`, `action_sizes`: real entries of each agent's rows. An agent may have no action (0),
+        though not all of them, and not where actions are shares or choices.
     - `action_head`: "tanh" (each entry within ± `action_limit`), "softmax" (shares that sum to one), "linear"
         (unbounded; `action_limit` is then its natural scale) or "discrete" (one of `action_sizes[i]` choices, as a
         row of zeros with a one in its place).
@@ -101,18 +102,21 @@ class Environment:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("state_sizes", "obs_sizes", "action_sizes"):
-            sizes = np.asarray(getattr(self, name))
-            if sizes.shape != (self.num_agents,) or (sizes < (0 if name == "obs_sizes" else 1)).any():
-                raise UserError(
-                    f"{name} of environment '{self.id}' must give one positive number for each of its "
-                    f"{self.num_agents} agents"
-                )
-            object.__setattr__(self, name, sizes.astype(np.int64))
         if self.action_head not in ACTION_HEADS:
             raise UserError(
                 f"action_head of environment '{self.id}' is '{self.action_head}'; use one of {', '.join(ACTION_HEADS)}"
             )
+        for name in ("state_sizes", "obs_sizes", "action_sizes"):
+            sizes = np.asarray(getattr(self, name))
+            may_be_none = name == "obs_sizes" or (name == "action_sizes" and self.action_head in ("tanh", "linear"))
+            if sizes.shape != (self.num_agents,) or (sizes < (0 if may_be_none else 1)).any():
+                raise UserError(
+                    f"{name} of environment '{self.id}' must give one {'' if may_be_none else 'positive '}number for "
+                    f"each of its {self.num_agents} agents"
+                )
+            object.__setattr__(self, name, sizes.astype(np.int64))
+        if not self.action_sizes.any():
+            raise UserError(f"no agent of environment '{self.id}' has an action; give one at least one entry")
         if self.report not in ("sum", "mean"):
             raise UserError(f"report of environment '{self.id}' is '{self.report}'; use 'sum' or 'mean'")
         if self.horizon < 1:

@@ -8,14 +8,16 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from mastac.envs.actuators import zone_limits
 from mastac.envs.base import Environment
 from mastac.envs.computers import computers
 from mastac.envs.graphs import couplings_of
 from mastac.envs.linear_quadratic import linear_quadratic
-from mastac.envs.linear_system import lq_problem
+from mastac.envs.lq_references import lq_problem
 from mastac.envs.references import reference
 from mastac.envs.thermal import thermal
-from mastac.envs.thermal_references import best_constants, building_of_doors, thermal_problem
+from mastac.envs.thermal_policies import best_constants
+from mastac.envs.thermal_references import building_of_doors, thermal_problem
 from mastac.envs.warehouse import warehouse
 from mastac.errors import UserError
 from mastac.structure import steady
@@ -35,24 +37,28 @@ def warehouse_n(id: str, options: dict[str, Any]) -> Environment:
 def thermal_n(id: str, options: dict[str, Any]) -> Environment:
     """Two chains of zones (zone `i` shares walls with zones `i - 2` and `i + 2`), or any walls."""
     couplings = steady(couplings_of(id, options))
-    walls = options["wall_resistance"]
-    rest = {name: value for name, value in options.items() if name not in ("graph", "observation", "wall_resistance")}
-    resistance = walls
-    if isinstance(walls, list):
-        resistance = {(one, other): value for one, other, value in walls}
-        for one, other in resistance:
+    limit = zone_limits(couplings.num_agents, options)
+    chosen = {name: value for name, value in options.items() if name in inspect.signature(thermal).parameters}
+    chosen["limit_kw"] = limit
+    if isinstance(options["wall_resistance"], list):
+        chosen["wall_resistance"] = {(one, other): value for one, other, value in options["wall_resistance"]}
+        for one, other in chosen["wall_resistance"]:
             if one == other or not couplings.state[couplings.index(one), couplings.index(other)]:
                 raise UserError(f"wall_resistance names the wall '{one}'-'{other}', which is not in the graph")
-    env = thermal(couplings, wall_resistance=resistance, **rest, id=id, options=options)
-    limit = np.broadcast_to(np.asarray(options["limit_kw"], float), couplings.num_agents)
-    constants: list[np.ndarray] = []  # computed when first asked for
+    env = thermal(couplings, **chosen, id=id, options=options)
+    return _with_reference(_with_constants(env, options, limit))
 
-    def best_constant(state, time):
-        if not constants:
-            constants.append(best_constants(thermal_problem(couplings, options), limit)[:, None])
-        return jnp.asarray(constants[0], state.dtype)
 
-    return _with_reference(dataclasses.replace(env, simple_actions=best_constant))
+def _with_constants(env: Environment, values: dict[str, Any], limit: np.ndarray) -> Environment:
+    """The building with the best constant powers, computed when first asked for, as its simple policy."""
+
+    @functools.cache
+    def constants() -> np.ndarray:
+        problem, rows = thermal_problem(env.couplings, values), np.zeros((env.num_agents, 1))
+        rows[problem.action_owner, 0] = best_constants(problem, limit[problem.action_owner])
+        return rows
+
+    return dataclasses.replace(env, simple_actions=lambda state, time: jnp.asarray(constants(), state.dtype))
 
 
 def doors_n(id: str, options: dict[str, Any]) -> Environment:
@@ -61,16 +67,8 @@ def doors_n(id: str, options: dict[str, Any]) -> Environment:
     values = building_of_doors(couplings.num_agents, options)
     names = inspect.signature(thermal).parameters.keys() & values.keys()
     env = thermal(couplings, **{name: values[name] for name in names}, id=id, options=options)
-    constants = functools.cache(
-        lambda: best_constants(thermal_problem(couplings, values), np.asarray(values["limit_kw"]))[:, None]
-    )
-    return _with_reference(
-        dataclasses.replace(
-            env,
-            couplings=couplings_of(id, options),
-            simple_actions=lambda state, time: jnp.asarray(constants(), state.dtype),
-        )
-    )
+    env = _with_constants(env, values, np.asarray(values["limit_kw"]))
+    return _with_reference(dataclasses.replace(env, couplings=couplings_of(id, options)))
 
 
 def lq_n(id: str, options: dict[str, Any]) -> Environment:

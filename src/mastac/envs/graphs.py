@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mastac.envs.actuators import action_sizes, period_of
 from mastac.envs.registry import checked_options, entry_of
 from mastac.structure import Couplings, CouplingSequence, steady
 
@@ -69,7 +70,8 @@ def structure_of(id: str, options: Mapping[str, Any] | None = None) -> Structure
         return Structure(couplings, 2 * ones, receivers - (values["share"] == "send"))
     if id.startswith("computers-"):
         return Structure(couplings, 3 * ones, 2 * ones)  # conditions, choices
-    return Structure(couplings, ones * np.asarray(values.get("state_size", 1)), ones)
+    sizes = ones * np.asarray(values.get("state_size", 1))
+    return Structure(couplings, sizes, action_sizes(id.split("-")[0], num_agents, values))
 
 
 def couplings_of(id: str, values: Mapping[str, Any]) -> Couplings | CouplingSequence:
@@ -84,6 +86,8 @@ def couplings_of(id: str, values: Mapping[str, Any]) -> Couplings | CouplingSequ
     num_agents, graph = int(number), values["graph"]
     if family == "doors":
         return _doors(num_agents, values)
+    if family == "lq":
+        period_of(num_agents, values)  # refused before anything is built
     state = NAMED_GRAPHS[graph](num_agents) if isinstance(graph, str) else [tuple(pair) for pair in graph]
     if family == "thermal":
         state = list(dict.fromkeys(state + [(j, i) for i, j in state]))

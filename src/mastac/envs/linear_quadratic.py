@@ -9,13 +9,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from mastac.envs.base import Environment, observed_agents
-from mastac.envs.linear_system import (
-    LinearQuadraticProblem,
-    best_structured_gain,
-    episode_return,
-    lq_problem,
-    riccati,
-)
+from mastac.envs.linear_system import LinearQuadraticProblem
+from mastac.envs.lq_references import lq_problem
 from mastac.errors import UserError
 from mastac.structure import Couplings, steady
 
@@ -162,20 +157,3 @@ def problem_of(env: Environment) -> LinearQuadraticProblem:
     if not env.id.startswith("lq-") or "seed" not in env.options:
         raise UserError(f"environment '{env.id}' is no linear-quadratic network made by name")
     return lq_problem(steady(env.couplings), env.options)
-
-
-def lq_figures(couplings: Couplings, values: Mapping[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
-    """Reference figures, per agent: no control, the best structured feedback, the full-information optimum."""
-    problem = lq_problem(couplings, values)
-    n = problem.num_agents
-    gain, best = best_structured_gain(problem, constant=False)
-    nothing, _ = episode_return(problem, np.zeros((problem.num_actions, problem.num_states)))
-    figures = {
-        "simple": nothing / n,
-        "best_known": best / n,
-        "bound": riccati(problem)[2] / n,
-        "policies": {},
-        "notes": "Simple: no control. Best known: the best static linear feedback of what each agent observes. "
-        "Bound: the optimum with full information (Riccati). All exact.",
-    }
-    return figures, gain

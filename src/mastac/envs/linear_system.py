@@ -5,17 +5,14 @@ affine policies $u = K \bar x$ need no case of their own: the last column of a g
 endless discounted episodes are in [`mastac.theory.linear_quadratic`][].
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import scipy.linalg
 import scipy.optimize
 from jaxtyping import Bool, Float, Int
-
-from mastac.structure import Couplings
 
 Gain = Float[np.ndarray, "actions states+1"]
 
@@ -210,46 +207,3 @@ def riccati(
         gains.append(gain)
         values.append(value)
     return gains[::-1], values[::-1], -float(np.sum(value * problem.start)) - spent
-
-
-def lq_problem(couplings: Couplings, values: Mapping[str, Any]) -> LinearQuadraticProblem:
-    """The matrices of `lq-N`, drawn from the option `seed`: heterogeneous, as sparse as the couplings.
-
-    An agent keeps `decay` (times 0.85 to 1.15, turned by a random rotation) of its own state; its neighbours'
-    states enter with random signs and weights that add up to `coupling`; its action drives its own state.
-    With states of one entry the defaults decay without control.
-    """
-    random = np.random.default_rng(values["seed"])
-    n = couplings.num_agents
-    sizes = np.broadcast_to(np.asarray(values["state_size"], int), n)
-    owner = np.repeat(np.arange(n), sizes)
-    first = np.cumsum(sizes) - sizes
-    a, b = np.zeros((len(owner), len(owner))), np.zeros((len(owner), n))
-    for i in range(n):
-        own = slice(first[i], first[i] + sizes[i])
-        turn, _ = np.linalg.qr(random.standard_normal((sizes[i], sizes[i])))
-        a[own, own] = values["decay"] * random.uniform(0.85, 1.15) * (turn if sizes[i] > 1 else 1.0)
-        neighbours = [j for j in couplings.state[[i]].indices.tolist() if j != i]
-        shares = random.uniform(0.5, 1.5, len(neighbours))
-        for j, share in zip(neighbours, shares / max(shares.sum(), 1e-9), strict=True):
-            signs = random.choice([-1.0, 1.0], (sizes[i], sizes[j]))
-            a[own, first[j] : first[j] + sizes[j]] = values["coupling"] * share * signs / sizes[j]
-        push = random.uniform(0.5, 1.5, sizes[i])
-        b[own, i] = push / np.linalg.norm(push) * random.uniform(0.75, 1.25)
-    state_price, action_price = random.uniform(0.5, 1.5, len(owner)), random.uniform(0.5, 1.5, n)
-    rewarded = couplings.reward.toarray().astype(float)
-    return LinearQuadraticProblem(
-        state_matrix=a,
-        input_matrix=b,
-        offset=np.zeros(len(owner)),
-        state_weights=rewarded[:, owner] * state_price,
-        action_weights=np.eye(n) * values["control_cost"] * action_price,
-        target=np.zeros(len(owner)),
-        noise_variance=np.full(len(owner), values["noise"] ** 2),
-        start_mean=np.zeros(len(owner)),
-        start_variance=np.full(len(owner), values["start"] ** 2),
-        state_owner=owner,
-        action_owner=np.arange(n),
-        gain_mask=couplings.observation.toarray()[:, owner],
-        horizon=values["horizon"],
-    )

@@ -106,18 +106,30 @@ def choice(*known: str) -> Check:
 
 
 def supply(name: str, value: Any, num_agents: int) -> str | list[float]:
-    """`halves`, `primes`, `runs-K`, or one amplitude for each agent."""
+    """`halves`, `primes`, `runs-K`, `apart-D`, or one amplitude for each agent."""
     value = plain(value)
     if isinstance(value, str):
-        runs = value.removeprefix("runs-")
-        if value in ("halves", "primes") or (value != runs and runs.isdigit() and int(runs) > 0):
+        if value in ("halves", "primes") or any(counted(value, kind) >= 1 for kind in ("runs", "apart")):
             return value
-        raise unknown(f"value of option {name}", value, ["halves", "primes", "runs-5"])
+        raise unknown(f"value of option {name}", value, ["halves", "primes", "runs-5", "apart-2"])
     if not isinstance(value, list):
         raise UserError(
-            f"option {name} must be halves, primes, runs-5 or a list of {num_agents} numbers, not {value!r}"
+            f"option {name} must be halves, primes, runs-5, apart-2 or a list of {num_agents} numbers, not {value!r}"
         )
     return numbers_of_agents()(name, value, num_agents)
+
+
+def counted(value: str, kind: str) -> int:
+    """The K of `kind-K`; 0 of anything else."""
+    number = value.removeprefix(f"{kind}-")
+    return int(number) if number != value and number.isdecimal() else 0
+
+
+def every(name: str, value: Any, num_agents: int) -> str:
+    """`all`, or `every-K` with K of at least 2."""
+    if value != "all" and not (isinstance(value, str) and counted(value, "every") >= 2):
+        raise UserError(f"option {name} must be all, or every-2, every-3 and so on, not {value!r}")
+    return value
 
 
 def edges(*known: str) -> Check:

@@ -1,6 +1,7 @@
 """The exact figures that results are held against: stored where they take long, computed when asked otherwise.
 
-`python -m mastac.envs.references` computes the stored ones again and rewrites the file. Each stored record carries
+`python -m mastac.envs.references` computes the stored ones again and rewrites the file, `… missing` only those that it
+lacks. Each stored record carries
 the policy that attains its best known return, so that anyone can simulate it and see.
 """
 
@@ -29,6 +30,14 @@ STORED: list[tuple[str, dict[str, Any]]] = [
         for share in ("keep", "send")
     ),
     *(("thermal-40", {"limit_kw": limit}) for limit in (10.0, 20.0, 30.0)),
+    *(
+        ("warehouse-40", {"supply": supply, "frequency": 0.5, "initial_stock": 0.5})
+        for supply in ("apart-2", "apart-3")
+    ),
+    *(("thermal-40", {"coolers": coolers, "limit_kw": 30.0}) for coolers in ("every-2", "every-3")),
+    ("thermal-40", {"reward": "neighbours"}),
+    ("thermal-400", {}),
+    ("thermal-400", {"coolers": "every-2", "limit_kw": 30.0}),
 ]
 """What the file holds: id and the options that differ from the defaults."""
 
@@ -40,9 +49,9 @@ def reference(id: str, couplings: Couplings | CouplingSequence, options: Mapping
     """The reference figures of environment `id` with all its `options`, in the unit of its reported return.
 
     Stored figures are read; others are computed once in a process, within some seconds. `None` above
-    `MOST_AGENTS` agents.
+    `MOST_AGENTS` agents, unless they repeat ([`mastac.envs.lq_references`][]).
     """
-    if couplings.num_agents > MOST_AGENTS:
+    if couplings.num_agents > MOST_AGENTS and not options.get("repeat"):
         return None
     key = json.dumps([id, dict(options)], sort_keys=True)
     if key not in _COMPUTED:
@@ -90,7 +99,7 @@ def figures(
 
         found, witness = computers_figures(steady(couplings), values)
     else:
-        from mastac.envs.linear_quadratic import lq_figures
+        from mastac.envs.lq_references import lq_figures
 
         found, witness = lq_figures(steady(couplings), values)
     for name in ("simple", "best_known", "bound"):
@@ -99,10 +108,13 @@ def figures(
 
 
 def main() -> None:
-    """Compute the stored figures again and rewrite the file."""
-    records = []
+    """Compute the stored figures again and rewrite the file; with `missing` only those that are not there."""
+    known, records = stored() if sys.argv[1:] == ["missing"] else {}, []
     for id, given in STORED:
         options = checked_options(id, given)
+        if record := known.get(json.dumps([id, options], sort_keys=True)):
+            records.append(record)
+            continue
         started = time.monotonic()
         found, witness = figures(id, couplings_of(id, options), options, seconds=60.0)
         seconds = time.monotonic() - started

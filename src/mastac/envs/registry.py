@@ -12,6 +12,7 @@ from mastac.envs.options import (
     count,
     counts_of_agents,
     edges,
+    every,
     number,
     numbers_of_agents,
     probability,
@@ -43,7 +44,9 @@ class Entry:
 
 def _warehouse_options(graph: str, amplitudes: str) -> dict[str, Option]:
     return {
-        "supply": Option(amplitudes, "sign and size of each net supply: halves, primes, runs-K or a list", supply),
+        "supply": Option(
+            amplitudes, "sign and size of each net supply: halves, primes, runs-K, apart-D or a list", supply
+        ),
         "share": Option("keep", "keep: a share may stay; send: all stock is sent on", choice("keep", "send")),
         "frequency": Option(1.0, "of the supply, in rad per step; one number or one each", numbers_of_agents()),
         "phase": Option(0.0, "of the supply, in rad; one number or one each", numbers_of_agents()),
@@ -64,6 +67,8 @@ _POSITIVE = numbers_of_agents(0, above=True)
 
 _THERMAL_OPTIONS = {
     "limit_kw": Option(10.0, "largest heating or cooling power, in kW", _POSITIVE),
+    "coolers": Option("all", "which zones have that power: all, or every-K: the first of every K of a chain", every),
+    "weak_kw": Option(0.0, "largest power of the other zones, in kW; 0: they have no action", number(0)),
     "start_variance": Option(2.5, "variance of the first temperatures, in °C²", number(0)),
     "start_mean": Option(30.0, "mean of the first temperatures, in °C", number()),
     "target": Option(22.0, "temperature asked for, in °C", numbers_of_agents()),
@@ -79,11 +84,14 @@ _THERMAL_OPTIONS = {
     "observation": Option(
         "graph", "who is seen by whom: graph (both sides of each wall), none, or pairs", _OBSERVATION
     ),
+    "reward": Option(
+        "local", "whose comfort enters whose reward, in equal parts: local, neighbours, or pairs", _REWARD
+    ),
     "horizon": Option(40, "steps of an episode", count()),
 }
 
 _DOORS_OPTIONS = {
-    **{name: option for name, option in _THERMAL_OPTIONS.items() if name != "limit_kw"},
+    **{name: option for name, option in _THERMAL_OPTIONS.items() if name not in ("limit_kw", "coolers", "reward")},
     "strong_kw": Option(16.0, "largest power of every other room, the first among them, in kW", number(0, above=True)),
     "weak_kw": Option(5.0, "largest power of the rooms between, in kW", number(0, above=True)),
     "wall_resistance": Option(0.6, "resistance of an open door, in °C/kW", number(0, above=True)),
@@ -99,6 +107,8 @@ _DOORS_OPTIONS = {
 
 _LQ_OPTIONS = {
     "seed": Option(0, "of the matrices' entries", count(0)),
+    "repeat": Option(0, "after how many agents the entries repeat; 0: all are drawn", count(0)),
+    "actuators": Option("all", "whose action drives its state: all, or every-K: the first of every K agents", every),
     "state_size": Option(1, "entries of each agent's state; one number or one each", counts_of_agents()),
     "decay": Option(0.65, "how much of its own state an agent keeps from step to step", number(0)),
     "coupling": Option(0.25, "how much of the neighbours' states (together) enters a step", number(0)),

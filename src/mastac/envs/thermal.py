@@ -33,12 +33,13 @@ def thermal(
 ) -> Environment:
     r"""Zones that exchange heat through walls, with the outside and with a heater or cooler of their own (eq. 84).
 
-    State: the zone's temperature in °C. Action: heating power in kW within ± `limit_kw` (scalar or one per zone).
-    Observation: the temperatures of the observed zones, the own first. Reward: $-(x_i - x^*_i)^2 - \beta_i u_i^2$ at
-    the time of the action. `capacitance` in kJ/°C, resistances in °C/kW (one number, or one for each pair of names),
-    `noise_variance` in kJ²/s, `start_variance` in °C². Zones that share no wall (no edge) exchange nothing. Of a
-    sequence of couplings each entry says which walls conduct in its step (doors that are open), and which zones are
-    seen; of one that is not, the own target is read.
+    State: the zone's temperature in °C. Action: heating power in kW within ± `limit_kw` (scalar or one per zone); a
+    zone whose limit is 0 has none. Observation: the temperatures of the observed zones, the own first. Reward: the mean
+    of $-(x_j - x^*_j)^2$ over the zones that enter it, minus $\beta_i u_i^2$, at the time of the action. `capacitance`
+    in kJ/°C, resistances in °C/kW (one number, or one for each pair of names), `noise_variance` in kJ²/s,
+    `start_variance` in °C². Zones that share no wall (no edge) exchange nothing. Of a sequence of couplings each entry
+    says which walls conduct in its step (doors that are open), and which zones are seen; of one that is not, the own
+    target is read.
     """
     num_agents = couplings.num_agents
 
@@ -52,7 +53,10 @@ def thermal(
     nu = per_zone(capacitance, "capacitance")
     zeta = per_zone(outside_resistance, "outside_resistance")
     heat, goal, beta = per_zone(heat_kw, "heat_kw"), per_zone(target, "target"), per_zone(control_cost, "control_cost")
-    for name, values in (("limit_kw", limit), ("capacitance", nu), ("outside_resistance", zeta)):
+    if (limit < 0).any():
+        raise UserError(f"limit_kw of zone '{couplings.agents[int(np.argmax(limit < 0))]}' must not be negative")
+    acts = limit > 0
+    for name, values in (("capacitance", nu), ("outside_resistance", zeta)):
         if (values <= 0).any():
             bad = couplings.agents[int(np.argmax(values <= 0))]
             raise UserError(f"{name} of zone '{bad}' must be positive")
@@ -93,11 +97,16 @@ def thermal(
 
     is_open, is_seen = (None, None) if whole is couplings else _schedules(couplings, row, col, picks)
 
+    shared = whole.reward.tocoo()
+    share = 1.0 / np.asarray(whole.reward.sum(1), float).ravel()
+    # What stands in the place of an action that is none does nothing.
+    power = (lambda actions: actions[:, 0]) if acts.all() else (lambda actions: jnp.where(acts, actions[:, 0], 0.0))
+
     def reset(key):
         return start_mean + np.sqrt(start_variance) * jax.random.normal(key, (num_agents, 1))
 
     def step(state, actions, time, key):
-        x, u = state[:, 0], actions[:, 0]
+        x, u = state[:, 0], power(actions)
         flows = conduct * (x[col] - x[row])
         flows = flows if is_open is None else flows * jnp.asarray(is_open)[time]
         through_walls = jax.ops.segment_sum(flows, row, num_agents, indices_are_sorted=True)
@@ -105,7 +114,10 @@ def thermal(
         return (x + leak * (outside - x) + through_walls + gain * (u + heat) + noise)[:, None]
 
     def reward(state, actions, time):
-        return -((state[:, 0] - goal) ** 2) - beta * actions[:, 0] ** 2
+        comfort = -((state[:, 0] - goal) ** 2)
+        if len(shared.row) > num_agents:
+            comfort = jax.ops.segment_sum(comfort[shared.col], shared.row, num_agents) * share
+        return comfort - beta * power(actions) ** 2
 
     def observe_all(state):
         return jnp.append(state[:, 0], 0.0)[picks]
@@ -116,6 +128,7 @@ def thermal(
     # Around the operating point: the temperatures of zones that are held, the power that holds them.
     state_spread = max(float(np.sqrt(start_variance)), 0.5)
     holding = np.clip(-(outside - goal) / zeta - heat, -limit, limit)
+    scale = np.where(acts, limit, 1.0)
     spread = np.maximum(np.abs(start_mean - goal), 1.0) / 2
     pad = picks == num_agents
     return Environment(
@@ -128,15 +141,15 @@ def thermal(
         observe=observe_all if is_seen is None else observe_open,
         state_sizes=np.ones(num_agents, int),
         obs_sizes=obs_sizes,
-        action_sizes=np.ones(num_agents, int),
+        action_sizes=acts.astype(int),
         action_head="tanh",
-        action_limit=limit[:, None],
+        action_limit=scale[:, None],
         state_center=goal[:, None],
         state_scale=state_spread,
         obs_center=np.where(pad, 0.0, np.append(goal, 0.0)[picks]),
         obs_scale=np.where(pad, 1.0, np.append(spread, 1.0)[picks]),
         action_center=holding[:, None],
-        action_scale=limit[:, None] / 5,
+        action_scale=scale[:, None] / 5,
         report="mean",
         units={"state": "°C", "action": "kW", "reward": "°C²"},
         options=options or {},

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mastac.envs.base import Environment, observed_agents
+from mastac.envs.options import counted
 from mastac.errors import UserError
 from mastac.structure import Couplings
 
@@ -17,16 +18,26 @@ def primes_below(limit: int) -> list[int]:
 
 
 def amplitudes(supply: str | Sequence[float], num_agents: int) -> np.ndarray:
-    """Amplitude $A_i$ of every warehouse's net supply, from a name or a list of numbers."""
+    """Amplitude $A_i$ of every warehouse's net supply, from a name or a list of numbers.
+
+    `apart-D`: a source, D - 1 warehouses without supply, a sink, D - 1 without, and so on: what a sink lacks comes
+    through warehouses that never run short themselves. On a ring whose size is no multiple of 2 D the last pattern is
+    cut off.
+    """
     number = np.arange(1, num_agents + 1)
     if isinstance(supply, str):
         if supply == "halves":
             return np.where(number <= num_agents // 2, 1.0, -1.0)
         if supply == "primes":
             return np.where(np.isin(number, primes_below(num_agents + 1)), 1.0, -1.0)
-        if supply.startswith("runs-") and supply[5:].isdigit() and int(supply[5:]) > 0:
-            return np.where((number - 1) // int(supply[5:]) % 2 == 0, 1.0, -1.0)
-        raise UserError(f"unknown supply '{supply}'; use halves, primes, runs-5, or a list of {num_agents} amplitudes")
+        if length := counted(supply, "runs"):
+            return np.where((number - 1) // length % 2 == 0, 1.0, -1.0)
+        if distance := counted(supply, "apart"):
+            place = (number - 1) % (2 * distance)
+            return np.where(place == 0, 1.0, np.where(place == distance, -1.0, 0.0))
+        raise UserError(
+            f"unknown supply '{supply}'; use halves, primes, runs-5, apart-2, or a list of {num_agents} amplitudes"
+        )
     values = np.asarray(supply, float)
     if values.shape != (num_agents,):
         raise UserError(f"supply has {values.size} amplitudes for {num_agents} warehouses; give one for each")

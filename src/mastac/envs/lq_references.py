@@ -1,0 +1,148 @@
+r"""The linear-quadratic networks `lq-N` and their reference figures, all exact (numpy).
+
+A ring whose draws repeat is as well known as a small one, however long it is. Under gains that repeat too, what an
+agent does and feels in $T$ steps comes from the $T$ agents on either side of it, so on any ring of more than $2 T$
+agents its return is the same. The optimum with full information has no such reach; it falls apart into one small
+problem for each wave number, since a shift by a period leaves everything as it is.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mastac.envs.actuators import period_of, with_actuator
+from mastac.envs.graphs import couplings_of
+from mastac.envs.linear_system import LinearQuadraticProblem, best_structured_gain, episode_return, riccati
+from mastac.structure import Couplings, steady
+
+
+def lq_problem(couplings: Couplings, values: Mapping[str, Any]) -> LinearQuadraticProblem:
+    """The matrices of `lq-N`, drawn from the option `seed`: heterogeneous, as sparse as the couplings.
+
+    An agent keeps `decay` (times 0.85 to 1.15, turned by a random rotation) of its own state; its neighbours'
+    states enter with random signs and weights that add up to `coupling`; its action drives its own state.
+    With states of one entry the defaults decay without control. With `actuators` other than "all" the same network
+    is drawn and only those agents keep their actions; with `repeat` agent `i` has what agent `i - repeat` has.
+
+    **Raises:** `UserError` if the draws cannot `repeat` ([`mastac.envs.actuators.period_of`][]).
+    """
+    random = np.random.default_rng(values["seed"])
+    n = couplings.num_agents
+    sizes = np.broadcast_to(np.asarray(values["state_size"], int), n)
+    owner = np.repeat(np.arange(n), sizes)
+    first = np.cumsum(sizes) - sizes
+    a, b = np.zeros((len(owner), len(owner))), np.zeros((len(owner), n))
+    period = period_of(n, values)
+    for i in range(period):
+        own = slice(first[i], first[i] + sizes[i])
+        turn, _ = np.linalg.qr(random.standard_normal((sizes[i], sizes[i])))
+        a[own, own] = values["decay"] * random.uniform(0.85, 1.15) * (turn if sizes[i] > 1 else 1.0)
+        neighbours = [j for j in couplings.state[[i]].indices.tolist() if j != i]
+        if values["repeat"]:  # from an agent on round the ring: the same order for all of them
+            neighbours.sort(key=lambda j, i=i: (j - i) % n)
+        shares = random.uniform(0.5, 1.5, len(neighbours))
+        for j, share in zip(neighbours, shares / max(shares.sum(), 1e-9), strict=True):
+            signs = random.choice([-1.0, 1.0], (sizes[i], sizes[j]))
+            a[own, first[j] : first[j] + sizes[j]] = values["coupling"] * share * signs / sizes[j]
+        push = random.uniform(0.5, 1.5, sizes[i])
+        b[own, i] = push / np.linalg.norm(push) * random.uniform(0.75, 1.25)
+    drawn = int(sizes[:period].sum())
+    state_price, action_price = (np.tile(random.uniform(0.5, 1.5, m), n // period) for m in (drawn, period))
+    for start in range(drawn, len(owner), drawn):  # the same rows, further round the ring
+        a[start : start + drawn] = np.roll(a[:drawn], start, axis=1)
+    for start in range(period, n, period):
+        b[first[start] : first[start] + drawn, start : start + period] = b[:drawn, :period]
+    acting = np.flatnonzero(with_actuator(n, values["actuators"]))
+    rewarded = couplings.reward.toarray().astype(float)
+    return LinearQuadraticProblem(
+        state_matrix=a,
+        input_matrix=b[:, acting],
+        offset=np.zeros(len(owner)),
+        state_weights=rewarded[:, owner] * state_price,
+        action_weights=(np.eye(n) * values["control_cost"] * action_price)[:, acting],
+        target=np.zeros(len(owner)),
+        noise_variance=np.full(len(owner), values["noise"] ** 2),
+        start_mean=np.zeros(len(owner)),
+        start_variance=np.full(len(owner), values["start"] ** 2),
+        state_owner=owner,
+        action_owner=acting,
+        gain_mask=couplings.observation.toarray()[acting][:, owner],
+        horizon=values["horizon"],
+    )
+
+
+def lq_figures(couplings: Couplings, values: Mapping[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
+    """Reference figures, per agent: no control, the best structured feedback, the full-information optimum.
+
+    Where draws repeat and the ring is long, the feedback repeats as well, and the gain returned is that of the shortest
+    ring on which it earns the same.
+    """
+    n = couplings.num_agents
+    short = folded(n, values)
+    if short < n:
+        problem = lq_problem(steady(couplings_of(f"lq-{short}", values)), values)
+        bound = repeating_optimum(n, values)
+        gain, _ = best_structured_gain(problem, constant=False)
+        gain = alike_along(problem, gain, values)
+        best = episode_return(problem, gain)[0] / short
+    else:
+        problem = lq_problem(couplings, values)
+        gain, total = best_structured_gain(problem, constant=False)
+        best, bound = total / n, riccati(problem)[2] / n
+    nothing, _ = episode_return(problem, np.zeros((problem.num_actions, problem.num_states)))
+    figures = {
+        "simple": nothing / problem.num_agents,
+        "best_known": best,
+        "bound": bound,
+        "policies": {},
+        "notes": "Simple: no control. Best known: the best static linear feedback of what each agent observes. "
+        "Bound: the optimum with full information (Riccati). All exact.",
+    }
+    return figures, gain
+
+
+def folded(num_agents: int, values: Mapping[str, Any]) -> int:
+    """The number of agents of the shortest ring, of whole periods, whose agents cannot tell it from a longer one."""
+    period = period_of(num_agents, values)
+    return min(num_agents, period * (2 * values["horizon"] // period + 1))
+
+
+def alike_along(problem: LinearQuadraticProblem, gain: np.ndarray, values: Mapping[str, Any]) -> np.ndarray:
+    """`gain` averaged over shifts by whole periods (the search leaves differences of rounding)."""
+    n, period = problem.num_agents, values["repeat"]
+    shifts = range(n // period)
+    moves = problem.num_actions * period // n, problem.num_states * period // n
+    shifted = [np.roll(gain[:, :-1], (k * moves[0], k * moves[1]), (0, 1)) for k in shifts]
+    return problem.affine(np.mean(shifted, axis=0))
+
+
+def repeating_optimum(num_agents: int, values: Mapping[str, Any]) -> float:
+    r"""The full-information optimum of a ring whose draws repeat, per agent.
+
+    With wave number $\theta$ and $A_d$ the block of $A$ from $d$ periods further on, $\hat A(\theta) = \sum_d A_d
+    e^{i d \theta}$, and the value is the mean of the Riccati recursions' over the wave numbers of the ring.
+    """
+    period = period_of(num_agents, values)
+    waves = 2 * np.pi * np.arange(num_agents // period) / (num_agents // period)
+    problem = lq_problem(steady(couplings_of(f"lq-{3 * period}", values)), values)
+    # Three periods: what is ahead of one is not behind it.
+    size, acts = problem.num_states // 3, problem.num_actions // 3
+
+    def seen_by(matrix: np.ndarray, width: int) -> np.ndarray:
+        own, ahead, behind = (matrix[:size, k * width : (k + 1) * width] for k in range(3))
+        turn = np.exp(1j * waves)[:, None, None]
+        return own + turn * ahead + turn.conj() * behind
+
+    moved, driven = seen_by(problem.state_matrix, size), seen_by(problem.input_matrix, acts)
+    moved_back, driven_back = (np.swapaxes(each, 1, 2).conj() for each in (moved, driven))
+    cost = np.diag(problem.state_weights.sum(0)[:size])
+    paid = np.diag(problem.action_weights.sum(0)[:acts])
+    value, total = np.zeros_like(moved), 0.0
+    for _ in range(problem.horizon):
+        total += np.einsum("tkk,k->", np.real(value), problem.noise_variance[:size])
+        ahead = value @ moved
+        gain = -np.linalg.solve(paid + driven_back @ value @ driven, driven_back @ ahead)
+        value = cost + moved_back @ (ahead + value @ driven @ gain)
+    total += np.einsum("tkk,k->", np.real(value), problem.start_variance[:size])
+    return -float(total) / num_agents
