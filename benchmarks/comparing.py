@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 
 import mastac
 from common import RESULTS, write
+from mastac.arguments import parse_assignments
 from mastac.experiments.config import ExperimentConfig, resolve
 from mastac.experiments.drawing import COLORS, INK, PALE, STYLE, save
 from mastac.experiments.execution import chunk_for
@@ -45,18 +46,22 @@ TABLE += ["score_iqm", "score_low", "score_high", "better_than", "better", "bett
 class Study:
     """Rows, each an algorithm with knobs, on all of some environments, and what they are held against.
 
-    `epochs`: the length on each environment. `base`: the row that the others are to be better than.
+    `epochs`: the length on each environment, by its name and what options it has: 'thermal-40,coolers=every-2'.
+    `base`: the row that the others are to be better than. `without`: cells that no machine of this size can train,
+    as patterns like those of `--only`.
     """
 
     name: str
     rows: Mapping[str, tuple[str, Mapping[str, Any]]]
     epochs: Mapping[str, int]
     base: str
+    without: Sequence[str] = ()
 
     def cells(self, scale: float, tuned: bool) -> list["Cell"]:
         """All cells; lengths are whole tens."""
         lengths = {env: max(1, round(epochs * scale / TENTHS)) * TENTHS for env, epochs in self.epochs.items()}
-        return [Cell(self, env, row, epochs, tuned) for env, epochs in lengths.items() for row in self.rows]
+        cells = [Cell(self, env, row, epochs, tuned) for env, epochs in lengths.items() for row in self.rows]
+        return [cell for cell in cells if not cell.is_named(self.without)]
 
 
 @dataclass(frozen=True)
@@ -69,12 +74,22 @@ class Cell:
     epochs: int
     tuned: bool = True
 
+    def is_named(self, patterns: Sequence[str]) -> bool:
+        return any(fnmatchcase(f"{self.env}/{self.row}", each) for each in patterns)
+
     def config(self) -> ExperimentConfig:
         algorithm, knobs = self.study.rows[self.row]
-        return resolve(self.env, {}, algorithm=algorithm, epochs=self.epochs, seeds=SEEDS, **knobs)
+        env_id, options = environment(self.env)
+        return resolve(env_id, options, algorithm=algorithm, epochs=self.epochs, seeds=SEEDS, **knobs)
 
     def path(self, out: Path) -> Path:
         return out / self.env / f"{self.row}-{self.epochs}{'' if self.tuned else '-untuned'}.csv"
+
+
+def environment(label: str) -> tuple[str, dict[str, Any]]:
+    """Its name and its options."""
+    env_id, *options = label.split(",")
+    return env_id, parse_assignments("an option", options)
 
 
 def candidates(config: ExperimentConfig) -> list[dict[str, float]]:
@@ -86,7 +101,8 @@ def candidates(config: ExperimentConfig) -> list[dict[str, float]]:
 
 def trained(cell: Cell) -> list[list[Any]]:
     """The rows of a cell: its candidates from the tuning seed, then the seeds with the best of them."""
-    env, config = mastac.make(cell.env), cell.config()
+    config = cell.config()
+    env = mastac.make(config.env, **config.env_options)
     run, rows = returns_by_tenth(env, config, EPISODES, chunk_for(len(SEEDS))), []
 
     def play(phase: str, rates: Sequence[Mapping[str, float]], seeds: Sequence[int]) -> np.ndarray:
@@ -124,7 +140,10 @@ def summary(cells: Sequence[Cell], out: Path) -> tuple[list[list[Any]], dict[str
     """The table's rows, and the scores of every seed by environment and row."""
     table: list[list[Any]] = []
     scores: dict[str, dict[str, np.ndarray]] = {}
-    references = {env: mastac.make(env).reference() for env in dict.fromkeys(cell.env for cell in cells)}
+    references = {
+        label: mastac.make(env_id, **options).reference()
+        for label, (env_id, options) in {cell.env: environment(cell.env) for cell in cells}.items()
+    }
     for cell in cells:
         base = cell.study.base
         rows, plain = stored(cell, out), greedy_of(stored(replace(cell, row=base), out))
@@ -166,7 +185,7 @@ def drawn(study: Study, scores: Mapping[str, Mapping[str, np.ndarray]]) -> Figur
             for place, middle in enumerate(middles):
                 if middle < left:
                     panel.text(left, place, f"← {middle:.1f}", color=INK, va="center", fontsize=7)
-            panel.set_title(env)
+            panel.set_title(env.replace(",", "\n"))
             panel.set_xlabel("score")
         axes[0].set_yticks(range(len(study.rows)), list(study.rows))
         axes[0].invert_yaxis()
@@ -182,7 +201,7 @@ def run(study: Study, doc: str) -> None:
     parser.add_argument("--untuned", action="store_true", help="the preset's step sizes instead of the best of five")
     asked = parser.parse_args()
     cells = study.cells(asked.epochs_scale, not asked.untuned)
-    wanted = [cell for cell in cells if any(fnmatchcase(f"{cell.env}/{cell.row}", each) for each in asked.only)]
+    wanted = [cell for cell in cells if cell.is_named(asked.only)]
     for number, cell in enumerate(wanted, 1):
         path = cell.path(asked.out)
         path.parent.mkdir(parents=True, exist_ok=True)

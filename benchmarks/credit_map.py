@@ -23,7 +23,8 @@ from matplotlib.figure import Figure
 
 from common import RESULTS, write
 from mastac.envs.graphs import couplings_of
-from mastac.envs.linear_system import LinearQuadraticProblem, best_structured_gain, episode_return, lq_problem
+from mastac.envs.linear_system import LinearQuadraticProblem, best_structured_gain, episode_return
+from mastac.envs.lq_references import lq_problem
 from mastac.envs.registry import checked_options
 from mastac.experiments.drawing import STYLE, save
 from mastac.experiments.folder import as_csv

@@ -12,6 +12,7 @@ from small_world import random_batch, random_rollout, small_environment
 from mastac import Couplings, Environment
 from mastac.algorithms import ALGORITHMS
 from mastac.experiments.config import resolve
+from mastac.experiments.execution import layout_of
 from mastac.learning.learner import learner_of, learner_parts
 from mastac.learning.parts import Learner, LearnerState, Metrics, Parts
 
@@ -61,9 +62,8 @@ def built(name: str, kappa: int | None, alone: bool, head: str, couplings: Coupl
     how = ALGORITHMS[name]
     chosen = {knob: value for knob, value in KNOBS.items() if knob not in how.fixed} | dict(knobs)
     window = kappa if how.uses_kappa else None
-    settings = resolve(world.id, {}, custom=True, algorithm=name, kappa=window, **chosen).settings
-    layout = how.layout_for(world.couplings, window, settings.minimal, settings.rewards)
-    parts = learner_parts(world, layout, settings, total_updates=TOTAL)
+    config = resolve(world.id, {}, custom=True, algorithm=name, kappa=window, **chosen)
+    parts = learner_parts(world, layout_of(world, config), config.settings, total_updates=TOTAL)
     learner = learner_of(parts)
     return Case(world, parts, learner, jax.jit(learner.update))
 

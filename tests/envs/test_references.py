@@ -58,10 +58,11 @@ def test_a_stored_witness_attains_the_stored_figure(id, options):
         policies = {"best_known": lambda obs, s, t: plan[t], "simple": lambda obs, s, t: simple_actions(env, s, t)}
         episodes = 1
     else:
-        rows, columns = np.nonzero(steady(env.couplings).observation.toarray())
-        gain = np.zeros((env.num_agents, env.num_agents))
+        acting = env.action_sizes > 0
+        rows, columns = np.nonzero(steady(env.couplings).observation.toarray() * acting[:, None])
+        gain, constant, target = np.zeros((env.num_agents, env.num_agents)), np.zeros(env.num_agents), 22.0
         gain[rows, columns] = witness[: len(rows)]
-        constant, target = witness[len(rows) :], 22.0
+        constant[acting] = witness[len(rows) :]
 
         def saturated(obs, state, time):
             return options["limit_kw"] * jnp.tanh(gain @ (state[:, 0] - target) + constant)[:, None]

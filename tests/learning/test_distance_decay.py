@@ -22,7 +22,7 @@ def learner_with(decay, algorithm="mastac", **knobs):
     env = small_environment()
     how = ALGORITHMS[algorithm]
     settings = replace(SMALL, distance_decay=decay, **{**how.fixed, **knobs})
-    layout = with_distances(how.layout_for(env.couplings, None, True, "own"), env.couplings, True)
+    layout = with_distances(how.layout_for(env.couplings, None, True, "own"), env.couplings, None, True)
     parts = learner_parts(env, layout, settings, total_updates=100)
     return env, parts, learner_of(parts)
 

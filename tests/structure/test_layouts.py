@@ -262,7 +262,7 @@ def test_selfish_critics_read_what_structured_ones_do_and_advise_their_own_agent
 @given(systems(), windows, st.booleans())
 @few
 def test_distances_are_the_windows_at_which_inputs_enter(couplings, kappa, minimal):
-    layout = with_distances(structured(value_dependency(couplings, kappa, minimal=minimal)), couplings, minimal)
+    layout = with_distances(structured(value_dependency(couplings, kappa, minimal=minimal)), couplings, kappa, minimal)
     sizes = np.ones(couplings.num_agents, int)
     n = couplings.num_agents
     earlier = [value_dependency(couplings, k, minimal=minimal) for k in range(n * n + 1)]

@@ -1,6 +1,6 @@
 """Distributed zeroth-order learning on graph-induced local values (Jing et al. 2024, reference 20 of the paper)."""
 
-from mastac.algorithms.base import ON_POLICY, Algorithm
+from mastac.algorithms.base import NO_DISTANCES, ON_POLICY, Algorithm
 from mastac.algorithms.mastac import mastac_layout
 
 ZEROTH_ORDER = Algorithm(
@@ -10,6 +10,7 @@ ZEROTH_ORDER = Algorithm(
     takes_choices=True,
     fixed={
         **ON_POLICY,
+        **NO_DISTANCES,
         "share_actors": False,
         "estimator": "perturbation",
         "critic_lr": 1e-3,

@@ -34,7 +34,7 @@ STORED: list[tuple[str, dict[str, Any]]] = [
         ("warehouse-40", {"supply": supply, "frequency": 0.5, "initial_stock": 0.5})
         for supply in ("apart-2", "apart-3")
     ),
-    *(("thermal-40", {"coolers": coolers, "limit_kw": 30.0}) for coolers in ("every-2", "every-3")),
+    ("thermal-40", {"coolers": "every-2", "limit_kw": 30.0}),
     ("thermal-40", {"reward": "neighbours"}),
     ("thermal-400", {}),
     ("thermal-400", {"coolers": "every-2", "limit_kw": 30.0}),

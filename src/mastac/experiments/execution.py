@@ -176,7 +176,9 @@ def layout_of(env: Environment, config: ExperimentConfig) -> CriticLayout:
     settings = config.settings
     how = ALGORITHMS[config.algorithm]
     layout = how.layout_for(env.couplings, config.kappa, settings.minimal, settings.rewards)
-    return with_distances(layout, env.couplings, settings.minimal) if settings.distance_decay < 1 else layout
+    if settings.distance_decay == 1:
+        return layout
+    return with_distances(layout, env.couplings, config.kappa, settings.minimal)
 
 
 def memory_of(env: Environment, config: ExperimentConfig) -> Memory:

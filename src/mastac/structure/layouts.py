@@ -42,10 +42,15 @@ def selfish(*over_time: Dependency) -> CriticLayout:
     return replace(layout, credit=csr_array(eye_array(layout.num_agents)))
 
 
-def with_distances(layout: CriticLayout, couplings: Couplings | CouplingSequence, minimal: bool) -> CriticLayout:
-    """The same layout, told the smallest kappa at which each agent is in each set; at any time, where they change."""
+def with_distances(
+    layout: CriticLayout, couplings: Couplings | CouplingSequence, kappa: int | None, minimal: bool
+) -> CriticLayout:
+    """The same layout, told the smallest kappa at which each agent is in each set; at any time, where they change.
+
+    None of its sets may be larger than those of `kappa`.
+    """
     whole = couplings.union() if isinstance(couplings, CouplingSequence) else couplings
-    return replace(layout, distances=first_windows(whole, minimal))
+    return replace(layout, distances=first_windows(whole, minimal, kappa))
 
 
 def local_values(couplings: Couplings | CouplingSequence, kappa: int | None) -> CriticLayout:
