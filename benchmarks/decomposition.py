@@ -39,13 +39,13 @@ STUDY = Study(
     epochs={
         "warehouse-9": 200,
         "warehouse-40": 300,
-        APART: 200,
         "thermal-40": 100,
         "thermal-40,coolers=every-2,limit_kw=30": 100,
-        "thermal-40,reward=neighbours": 100,
-        "doors-12": 150,
         "lq-8": 150,
         SPARSE: 150,
+        "doors-12": 150,
+        APART: 200,
+        "thermal-40,reward=neighbours": 100,
     },
     base="k2-plain",
 )

@@ -91,7 +91,7 @@ def _influence(source: str, env_options: dict[str, Any], kappas: list[int], roll
 
 
 def _training(source: str, env_set: list[str]) -> tuple[str, bool]:
-    """The environment and its options as `mastac train` takes them, `ENV` where unknown; and whether actions are choices."""
+    """What `mastac train` takes, environment and options, `ENV` where unknown; and whether actions are choices."""
     from mastac.envs.registry import entry_of
 
     if is_file(source):

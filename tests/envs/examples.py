@@ -12,6 +12,9 @@ EXAMPLES = [
     ("warehouse-5", {"graph": [[0, 1], ["warehouse-3", "warehouse-1"], [3, 4]], "observation": [[4, 0], [1, 2]]}),
     ("warehouse-4", {"reward": [[0, 3], [1, 3]], "observation": "none", "supply": [1.0, -2.0, 0.5, 0.0]}),
     ("thermal-7", {}),
+    ("warehouse-8", {"supply": "apart-2", "frequency": 0.5, "initial_stock": 0.5}),
+    ("thermal-6", {"coolers": "every-2", "limit_kw": 30.0, "reward": "neighbours"}),
+    ("thermal-5", {"coolers": "every-3", "weak_kw": 2.0, "reward": [[0, 1], [4, 2]]}),
     ("thermal-4", {"graph": [[0, 1], [2, 1]], "observation": [[3, 0]], "limit_kw": [1, 2, 3, 4], "target": 21}),
     (
         "thermal-3",
@@ -26,6 +29,7 @@ EXAMPLES = [
     ("computers-4", {}),
     ("computers-5", {"graph": [[0, 1], [1, 2], [2, 1], [4, 2]], "observation": [[0, 3], [2, 4]], "horizon": 7}),
     ("lq-6", {}),
+    ("lq-12", {"actuators": "every-3", "repeat": 6, "horizon": 4}),
     ("lq-5", {"state_size": [1, 2, 3, 1, 2], "reward": "neighbours", "graph": [[0, 1], [1, 2], [4, 2], [3, 0]]}),
 ]
 IDS = [f"{id}-{','.join(options) or 'default'}" for id, options in EXAMPLES]

@@ -160,13 +160,27 @@ def test_building_episode_against_plain_loops():
     assert total == pytest.approx(expected, rel=1e-4)
 
 
-def test_linear_episode_against_one_matrix():
-    env = make("lq-5", state_size=[1, 2, 3, 1, 2], noise=0.0, reward="neighbours", graph=[[0, 1], [1, 2], [4, 2]])
+def test_shared_comfort_and_zones_without_a_cooler_by_hand():
+    """Zone 1 of three in a row cools; a zone's comfort is the mean over itself and those it shares a wall with."""
+    row = [["zone-1", "zone-2"], ["zone-2", "zone-3"]]
+    env = make("thermal-3", graph=row, coolers="every-3", limit_kw=30, reward="neighbours", noise_variance=0.0)
+    state, power = jnp.array([[30.0], [25.0], [21.0]]), jnp.array([[-20.0], [5.0], [5.0]])
+    paid = [-(64 + 9) / 2 - 0.01 * 400, -(64 + 9 + 1) / 3, -(9 + 1) / 2]
+    assert np.asarray(env.reward(state, power, 0)) == pytest.approx(paid, rel=1e-6)
+    alone = make("thermal-3", graph=row, noise_variance=0.0)
+    same = alone.step(state, power.at[1:].set(0.0), 0, KEY)
+    assert np.array_equal(env.step(state, power, 0, KEY), same), "what is no action does nothing"
+
+
+@pytest.mark.parametrize("actuators", ["all", "every-2"])
+def test_linear_episode_against_one_matrix(actuators):
+    given = {"state_size": [1, 2, 3, 1, 2], "reward": "neighbours", "graph": [[0, 1], [1, 2], [4, 2]]}
+    env = make("lq-5", **given, noise=0.0, actuators=actuators)
     problem = problem_of(env)
     real = np.arange(3) < env.state_sizes[:, None]
     random = np.random.default_rng(0)
     state, actions = random_state(env, random), random_actions(env, random)
-    x, u = np.asarray(state, float)[real], np.asarray(actions, float)[:, 0]
+    x, u = np.asarray(state, float)[real], np.asarray(actions, float)[env.action_sizes > 0, 0]
     after = np.asarray(env.step(state, actions, 0, KEY), float)[real]
     assert after == pytest.approx(problem.state_matrix @ x + problem.input_matrix @ u, rel=1e-5, abs=1e-6)
     rewards = -problem.state_weights @ x**2 - problem.action_weights @ u**2

@@ -47,6 +47,15 @@ MISTAKES = [
     ("computers-4", {"infected_earning": 0.5}, "did you mean 'infected_earnings'"),
     ("lq-4", {"state_size": 0}, "state_size must be a whole number"),
     ("lq-4", {"state_size": [1, 1, 2.5, 1]}, "state_size"),
+    ("warehouse-9", {"supply": "apart-0"}, "apart-2"),
+    ("thermal-4", {"coolers": "every-1"}, "coolers must be all, or every-2"),
+    ("thermal-4", {"coolers": 2}, "coolers must be all, or every-2"),
+    ("thermal-4", {"reward": "mine"}, "known: local, neighbours"),
+    ("thermal-4", {"weak_kw": -1}, "weak_kw must be at least 0"),
+    ("lq-4", {"actuators": "every"}, "actuators must be all, or every-2"),
+    ("lq-6", {"repeat": 4}, "repeat is 4, which does not divide 6 agents"),
+    ("lq-12", {"repeat": 4, "actuators": "every-3"}, "repeat is 4, not a multiple of the 3"),
+    ("lq-6", {"repeat": 3, "graph": [[0, 1]]}, "leave graph at a name"),
     ("lq-4", {"seed": -1}, "seed must be a whole number of at least 0"),
 ]
 
@@ -99,6 +108,17 @@ def test_supplies_by_name():
     assert signs() == [1] * 6 + [-1] * 6
     assert signs(supply="primes") == [-1, 1, 1, -1, 1, -1, 1, -1, -1, -1, 1, -1]
     assert signs(supply="runs-5") == [1] * 5 + [-1] * 5 + [1] * 2
+    assert signs(supply="apart-2") == [1, 0, -1, 0] * 3
+    assert signs(supply="apart-4") == [1, 0, 0, 0, -1, 0, 0, 0, 1, 0, 0, 0]
+
+
+def test_who_has_an_actuator():
+    """Counted along each chain, zones of the same number in turns; round the ring one by one."""
+    building, weak = make("thermal-9", coolers="every-2"), make("thermal-9", coolers="every-2", weak_kw=1.5)
+    assert building.action_sizes.tolist() == [1, 1, 0, 0, 1, 1, 0, 0, 1]
+    assert weak.action_sizes.tolist() == [1] * 9
+    assert np.ravel(weak.action_limit).tolist() == [10, 10, 1.5, 1.5, 10, 10, 1.5, 1.5, 10]
+    assert make("lq-6", actuators="every-3").action_sizes.tolist() == [1, 0, 0, 1, 0, 0]
 
 
 def test_a_building_is_two_chains():

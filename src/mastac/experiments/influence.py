@@ -196,12 +196,12 @@ def influence_curve(
 
 
 def beside_own(found: Influence, couplings: Couplings) -> dict[str, Any]:
-    """How much of the influence on a value is other agents', whatever the sets, and whose actions do not pay themselves.
+    """How much of the influence on a value is other agents', and whose actions do not pay themselves.
 
-    - `others`: the shares for `states` and `actions`, as in [`windows_of`][].
-    - `no_own`: agents whose action changes others' returns and never their own; `no_effect`: agents whose action changes
-        no return. Of both the `number`, the first names (`agents`) and how many `more`. No graph could show these, since
-        in every graph an agent affects itself.
+    - `others`: the shares for `states` and `actions`, as in [`windows_of`][], whatever the sets.
+    - `no_own`: agents whose action changes others' returns and never their own; `no_effect`: agents whose action
+        changes no return. Of both the `number`, the first names (`agents`) and how many `more`. No graph could show
+        these, since in every graph an agent affects itself.
     """
     own = np.eye(couplings.num_agents, dtype=bool)
     states, actions = (_curve(each, np.where(own, 0, 1), [0], couplings.agents)[0] for each in found[:2])

@@ -13,14 +13,16 @@ METHODS = {
 FEW_AGENTS = 10
 """With so few agents critics of everything did as well: on nine warehouses and on eight linear-quadratic agents."""
 SET_SIZE, SET_SHARE = 12, 0.5
-"""Sets fit if they have on average at most so many agents, and at most this share of all. An actor climbs as many critics
-as the sets have members, and their errors add up: on a ring of forty, 9 members learn better than 17, and 17 than 40."""
+"""Sets fit if they have on average at most so many agents, and at most this share of all. An actor climbs as many
+critics as the sets have members, and their errors add up: on a ring of forty, 9 members learn better than 17, and 17
+than 40."""
 WIDEST = 2
 """The largest window to begin with; none of the examples with more than a few agents learnt better with a larger one."""
 NEARLY_SEPARABLE = 0.4
-"""Where less than this share of all that actions do to a value comes from other agents, independent learners come first.
-By the simple policies it is 0.32 on eight linear-quadratic agents and 0.36 on forty zones, where they win, and 0.56 and
-0.91 on nine and forty warehouses, where they fail; but 0.35 in twelve rooms, all doors declared open, where they lose."""
+"""Where less than this share of all that actions do to a value comes from other agents, independent learners come
+first. By the simple policies it is 0.32 on eight linear-quadratic agents and 0.36 on forty zones, where they win, and
+0.56 and 0.91 on nine and forty warehouses, where they fail; but 0.35 in twelve rooms, all doors declared open, where
+they lose."""
 DENSE = 0.9
 """From this density of the exact sets on, nearly everyone depends on everyone."""
 BEYOND = 0.1
@@ -62,7 +64,7 @@ def advice(
     - `method`, `kappa` (`None`: the exact sets, or an algorithm without sets), `command`, `why`.
     - `alternatives`: each a `method`, and `when` to try it.
     - `findings`, `warnings`: sentences; what graphs show whatever is trained, and what could make the advice wrong.
-    - `signs`: those given, with `steps`, `chooses` and `others`, the share of influence that other agents' actions have.
+    - `signs`: those given, with `steps`, `chooses` and `others`, the share of influence that others' actions have.
     """
     names = METHODS[chooses]
     others = None if influence is None else influence["others"]["actions"]["mean"]
@@ -117,7 +119,7 @@ def _window(number: int, mean: float, windows: Sequence[Mapping[str, Any]]) -> _
     sizes = {row["kappa"]: row["agents"]["total"] / number for row in narrower}
     smaller = {kappa: size for kappa, size in sizes.items() if size < mean}
     if windows[-1]["exact"] and not smaller:
-        why = f"{moved}, and every window from kappa = 1 on has sets of {average}; what differs is who is credited by whom."
+        why = f"{moved}, and every window from kappa = 1 on has sets of {average}; only who is credited differs."
         return _Choice("everyone", "structured", None, why)
     kappa = max((kappa for kappa, size in smaller.items() if kappa <= WIDEST and _fits(size, number)), default=1)
     rest = f"; with kappa = {kappa} it has {sizes[kappa]:,.3g}" if kappa in sizes else ""
@@ -174,8 +176,8 @@ def _findings(signs: Mapping[str, Any], names: Mapping[str, str], chooses: bool,
         yield "Actions are choices, in which critics have no slope: only algorithms that learn on-policy apply."
     if steps is not None:
         yield (
-            f"The couplings change over {steps} steps: {names['structured']} reads, and credits, each time by the sets of "
-            "that time. The figures here are those of the union, which other algorithms are given."
+            f"The couplings change over {steps} steps: {names['structured']} reads, and credits, each time by the sets "
+            "of that time. The figures here are those of the union, which other algorithms are given."
         )
 
 

@@ -19,9 +19,9 @@ NAMED = 3
 def signs_of(couplings: Couplings, exact_sizes: np.ndarray | None = None) -> dict[str, Any]:
     r"""Figures of the exact sets $U$ that an [`advice`][mastac.structure.advice.advice] rests on, ready for JSON.
 
-    Nearly all are read off the edges. Exact sets are closed under one step back, so a set is one agent alone exactly if
-    no edge of any graph enters it, an agent is in nobody else's set exactly if none leaves it, and the groups that edges
-    connect are those that sets connect. None of it needs the sets, and the work is linear in the edges.
+    Nearly all are read off the edges. Exact sets are closed under one step back, so a set is one agent alone exactly
+    if no edge of any graph enters it, an agent is in nobody else's set exactly if none leaves it, and the groups that
+    edges connect are those that sets connect. None of it needs the sets, and the work is linear in the edges.
 
     Every agent affects itself by construction (the diagonals of all graphs are set), so no graph can show that an
     action earns its own agent nothing; rollouts can
