@@ -10,6 +10,7 @@ own, and so does `--untuned`, which takes the preset's step sizes.
 
 import argparse
 import csv
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,6 +36,7 @@ from mastac.experiments.statistics import improvement_interval, iqm, iqm_interva
 SEEDS, TUNING_SEED = (0, 1, 2, 3, 4), 1000
 FACTORS = ((1.0, 1.0), (0.3, 1.0), (3.0, 1.0), (1.0, 0.3), (1.0, 3.0))  # on actor_lr and critic_lr of the preset
 TENTHS, EPISODES, MEASURED = 10, 50, 3  # candidates are judged by their last three tenths, which tames luck
+ACROSS = 5  # panels of a figure side by side
 SHOWN = 1.5  # scores, from the best downwards: what is lost would press the rest together
 RATES = ("actor_lr", "critic_lr")
 RUNS = ["env", "row", "phase", "seed", "epochs", *RATES, *(f"greedy_{k}0" for k in range(1, 11)), "seconds"]
@@ -166,29 +168,34 @@ def drawn(study: Study, scores: Mapping[str, Mapping[str, np.ndarray]]) -> Figur
 
     What lies further below the best than frames show is named by its interquartile mean.
     """
+    places = {row: place for place, row in enumerate(study.rows)}
+    across, down = min(ACROSS, len(scores)), math.ceil(len(scores) / ACROSS)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(2.6 * len(scores) + 1.2, 3.4), layout="constrained")
-        axes = figure.subplots(1, len(scores), sharey=True, squeeze=False)[0]
-        for panel, (env, rows) in zip(axes, scores.items(), strict=True):
-            for place, values in enumerate(rows.values()):
-                color = COLORS[place % len(COLORS)]
+        size = (2.6 * across + 1.2, (0.9 + 0.25 * max(10, len(places))) * down)
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.subplots(down, across, sharey=True, squeeze=False)
+        for panel, (env, rows) in zip(axes.flat, scores.items(), strict=False):
+            for row, values in rows.items():
+                place, color = places[row], COLORS[places[row] % len(COLORS)]
                 panel.plot(values, np.full(len(values), place), "o", color=color, markersize=3.5, alpha=0.5)
                 panel.plot(iqm_interval(values), [place, place], color=color, linewidth=2.0)
                 panel.plot([iqm(values)], [place], "|", color=INK, markersize=11, markeredgewidth=2.0)
             panel.axvline(float(iqm(rows[study.base])), color=PALE, linewidth=0.8, linestyle="--")
-            middles = [float(iqm(values)) for values in rows.values()]
+            middles = {places[row]: float(iqm(values)) for row, values in rows.items()}
             best = max(float(np.nanmax(values)) for values in rows.values())
             lowest = min(float(np.nanmin(values)) for values in rows.values())
             left = max(lowest, best - SHOWN)
             span = max(best - left, 0.02)
             panel.set_xlim(left - 0.03 * span, best + 0.05 * span)
-            for place, middle in enumerate(middles):
+            for place, middle in middles.items():
                 if middle < left:
                     panel.text(left, place, f"← {middle:.1f}", color=INK, va="center", fontsize=7)
             panel.set_title(env.replace(",", "\n"))
             panel.set_xlabel("score")
-        axes[0].set_yticks(range(len(study.rows)), list(study.rows))
-        axes[0].invert_yaxis()
+        for panel in list(axes.flat)[len(scores) :]:
+            panel.set_visible(False)
+        axes[0, 0].set_yticks(range(len(places)), list(places))
+        axes[0, 0].invert_yaxis()
     return figure
 
 

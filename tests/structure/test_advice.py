@@ -120,6 +120,23 @@ def test_names_are_few_and_a_single_one_is_no_list():
     assert any(line.startswith("59 groups, of 1 to 2 agents,") and line.endswith(" is unit-2.") for line in told)
 
 
+def test_who_has_no_action_must_be_served_by_others():
+    found = structure_of("thermal-40", {"coolers": "every-2"})
+    signs = signs_of(found.couplings, None, found.action_sizes)
+    assert signs["idle"] == {"number": 20, "agents": ["zone-3", "zone-4", "zone-7"], "more": 17}
+    report = graph_report(found.couplings, action_sizes=found.action_sizes)
+    assert report["advice"]["signs"]["idle"] == signs["idle"]
+    told = report["advice"]
+    assert any(
+        line.startswith("No action of their own have zone-3, zone-4, zone-7 and 17 more") for line in told["findings"]
+    )
+    assert "independent" not in [each["method"] for each in told["alternatives"]]
+    assert not any("own rewards may nearly suffice" in line for line in told["warnings"])
+    weak = advice(signs, report["windows"], influence=played(NEARLY_SEPARABLE - 0.01))
+    assert weak["method"] == "mastac", "own rewards of others may suffice, but not theirs"
+    assert of(found.couplings)["signs"]["idle"]["number"] == 0
+
+
 def played(others: float | None, no_own: tuple[str, ...] = (), beyond: float = 0.0) -> dict:
     none = {"number": 0, "agents": [], "more": 0}
     return {

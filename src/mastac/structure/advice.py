@@ -17,7 +17,7 @@ SET_SIZE, SET_SHARE = 12, 0.5
 critics as the sets have members, and their errors add up: on a ring of forty, 9 members learn better than 17, and 17
 than 40."""
 WIDEST = 2
-"""The largest window to begin with; none of the examples with more than a few agents learnt better with a larger one."""
+"""The largest window to begin with; none of the examples with more than a few agents learnt better with more."""
 NEARLY_SEPARABLE = 0.4
 """Where less than this share of all that actions do to a value comes from other agents, independent learners come
 first. By the simple policies it is 0.32 on eight linear-quadratic agents and 0.36 on forty zones, where they win, and
@@ -101,7 +101,8 @@ def _choice(
             "what another does unless its own policy makes it so, and independent learners lose nothing."
         )
         return _Choice("sight", "independent", None, why)
-    if influence is not None and others is not None and others < NEARLY_SEPARABLE and not _number(influence, "no_own"):
+    selfless = _number(signs, "idle") or (influence is not None and _number(influence, "no_own"))
+    if others is not None and others < NEARLY_SEPARABLE and not selfless:
         share = f"{_percent(others)} of what actions do to a value comes from other agents"
         why = f"Only {share}, so own rewards nearly suffice."
         return _Choice("weak", "independent", None, why)
@@ -142,7 +143,7 @@ def _alternatives(
         kappa = _window(signs["num_agents"], signs["mean_set"], windows).kappa
         window = "the exact sets" if kappa is None else f"kappa = {kappa}"
         yield "structured", f"with {window}, to see whether the little that others do decides"
-    else:
+    elif not _number(signs, "idle"):
         yield "independent", "if every agent's own action settles most of its own reward"
     if choice.rule == "few":
         yield "central", "with so few agents critics of everything do as well"
@@ -166,6 +167,11 @@ def _findings(signs: Mapping[str, Any], names: Mapping[str, str], chooses: bool,
         yield f"No other agent moves the values of {_names(signs['unmoved'])}."
     if alone < signs["moves_nobody"]["number"] < number:
         yield f"Nobody else's value is moved by {_names(signs['moves_nobody'])}: the own critic is all their credit."
+    if _number(signs, "idle"):
+        yield (
+            f"No action of their own have {_names(signs['idle'])}: others have to serve them, and who climbs its own "
+            "reward alone has no reason to."
+        )
     if signs["sees_all"] is not None and signs["sees_all"] < number:
         unseen = number - signs["sees_all"]
         yield (
@@ -199,7 +205,7 @@ def _warnings(
     if influence is None:
         how = f"'mastac graph {train} --influence' measures it" if steps is None else "train both and compare"
         yield f"Graphs say who can matter, not how much: {how}."
-        if not signs["direct"]["number"]:
+        if not _number(signs, "direct") and not _number(signs, "idle"):
             yield (
                 "No action enters another agent's next state or reward at once, only by way of its own agent's state: "
                 "own rewards may nearly suffice."
@@ -222,8 +228,9 @@ def _warnings(
         )
 
 
-def _number(influence: Mapping[str, Any], key: str) -> int:
-    return influence[key]["number"]
+def _number(found: Mapping[str, Any], key: str) -> int:
+    """Of how many agents a sign holds."""
+    return found[key]["number"]
 
 
 def _names(some: Mapping[str, Any]) -> str:

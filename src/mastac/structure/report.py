@@ -102,7 +102,7 @@ def graph_report(
             "central": sizes.central(),
         },
         "windows": windows,
-        "advice": advice(signs_of(couplings, _exact_sizes(chosen)), windows),
+        "advice": advice(signs_of(couplings, _exact_sizes(chosen), sizes.actions), windows),
         "agent": None if row is None else _members(chosen, row),
         "why": None if row is None or why is None else reason(couplings, row, why, kappa).to_dict(),
         "edges": edge_effects(couplings, kappa).to_dict() if edges else None,

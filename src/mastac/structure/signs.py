@@ -16,7 +16,9 @@ NAMED = 3
 """So many agents are named, the others counted."""
 
 
-def signs_of(couplings: Couplings, exact_sizes: np.ndarray | None = None) -> dict[str, Any]:
+def signs_of(
+    couplings: Couplings, exact_sizes: np.ndarray | None = None, action_sizes: np.ndarray | None = None
+) -> dict[str, Any]:
     r"""Figures of the exact sets $U$ that an [`advice`][mastac.structure.advice.advice] rests on, ready for JSON.
 
     Nearly all are read off the edges. Exact sets are closed under one step back, so a set is one agent alone exactly
@@ -31,6 +33,7 @@ def signs_of(couplings: Couplings, exact_sizes: np.ndarray | None = None) -> dic
 
     - `couplings`: the same at all times.
     - `exact_sizes`: how many agents are in each agent's exact set, `[agents]`, where that is known.
+    - `action_sizes`: numbers of each agent's action, `[agents]`; 0 where it has none. Not given: all have one.
 
     **Returns:**
 
@@ -41,7 +44,8 @@ def signs_of(couplings: Couplings, exact_sizes: np.ndarray | None = None) -> dic
         `smallest`, and whom the smallest consists of (`agents` and `more`).
     - `alone`: agents in groups of one. `unmoved`: agents whose value no other agent moves. `moves_nobody`: agents that
         move no other agent's value. `direct`: agents whose action enters another one's next state or reward at once.
-        Each as `number`, the first names (`agents`), and how many are not named (`more`).
+        `idle`: agents without an action. Each as `number`, the first names (`agents`), and how many are not named
+        (`more`).
     - `mean_set`: agents in an exact set, mean over agents (an estimate if sizes are not given). `density`: the share of
         all others that this is.
     - `sees_all`: number of agents who observe every agent in their exact set; `None` if sizes are not given.
@@ -69,6 +73,7 @@ def signs_of(couplings: Couplings, exact_sizes: np.ndarray | None = None) -> dic
         "unmoved": some_of(couplings, enters == 0),
         "moves_nobody": some_of(couplings, leaves == 0),
         "direct": some_of(couplings, direct),
+        "idle": some_of(couplings, np.asarray(np.ones(number) if action_sizes is None else action_sizes) == 0),
         "mean_set": mean,
         "density": (mean - 1) / (number - 1) if number > 1 else 0.0,
         "sees_all": sees_all,
