@@ -44,7 +44,7 @@ STUDY = Study(
         "lq-8": 150,
         SPARSE: 150,
         "doors-12": 150,
-        APART: 200,
+        APART: 100,
         "thermal-40,reward=neighbours": 100,
     },
     base="k2-plain",

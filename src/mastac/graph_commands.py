@@ -96,7 +96,7 @@ def _training(source: str, env_set: list[str]) -> tuple[str, bool]:
 
     if is_file(source):
         config = Path(source) / "config.json"
-        made = json.loads(config.read_text(encoding="utf-8")) if config.exists() else {"custom": True}
+        made: dict[str, Any] = json.loads(config.read_text(encoding="utf-8")) if config.exists() else {"custom": True}
         if made["custom"]:
             return "ENV", False
         entry = entry_of(made["env"])[0]

@@ -1,5 +1,7 @@
 """Zones without a cooler: they learn a critic if that serves others, act on nothing, and are no obstacle to anyone."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -10,17 +12,19 @@ from mastac.experiments.config import resolve
 from mastac.experiments.execution import layout_of
 from mastac.learning.learner import learner_of, learner_parts
 
-TINY = {"actor_hidden": [4], "batch_size": 8, "updates_per_epoch": 2}
-OPTIONS = {"coolers": "every-2", "limit_kw": 30.0, "horizon": 6}
+TINY: dict[str, Any] = {"actor_hidden": [4], "batch_size": 8, "updates_per_epoch": 2}
+OPTIONS: dict[str, Any] = {"coolers": "every-2", "limit_kw": 30.0, "horizon": 6}
 
 
 @pytest.mark.parametrize("algorithm", ["mastac", "mastac-ppo", "mastac-sac", "facmac"])
 def test_they_are_trained_with_the_rest(algorithm, tmp_path):
     env = mastac.make("thermal-4", **OPTIONS)
     assert env.action_sizes.tolist() == [1, 1, 0, 0]
-    kappa = {} if algorithm == "facmac" else {"kappa": 1}
-    rollout = {"batch_size": 6, "rollout_steps": 6} if algorithm == "mastac-ppo" else {}
-    knobs = TINY | rollout | {"critic_hidden": [4], "updates_per_epoch": 2} | kappa
+    knobs: dict[str, Any] = TINY | {"critic_hidden": [4]}
+    if algorithm != "facmac":
+        knobs |= {"kappa": 1}
+    if algorithm == "mastac-ppo":
+        knobs |= {"batch_size": 6, "rollout_steps": 6}
     run = mastac.train(env, algorithm=algorithm, epochs=4, seeds=[0, 1], out=tmp_path / "run", **knobs)
     assert np.isfinite(list(run.summary["greedy_by_seed"].values())).all()
     seen = {agent: [25.0] * int(size) for agent, size in zip(env.agents, env.obs_sizes, strict=True)}
