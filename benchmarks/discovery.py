@@ -220,7 +220,9 @@ def training(epochs: int = 600, name: str = "warehouse-9", kappa: int = 2, seeds
         given = dataclasses.replace(env, id=f"{name}-graphs", couplings=couplings)
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "run"
-            run = train(given, kappa=kappa, epochs=epochs, seeds=range(seeds), out=out, progress=False)
+            run = train(
+                given, kappa=kappa, epochs=epochs, seeds=range(seeds), out=out, progress=False, distance_decay=1.0
+            )
             returns = read_results(run.path).greedy_by_seed()
         rows += [[name, kappa, label, *wrong, epochs, seed, float(each)] for seed, each in enumerate(returns)]
         print(rows[-1], flush=True)

@@ -21,7 +21,7 @@ def main() -> None:
     curves, table = [], []
     with tempfile.TemporaryDirectory() as folder:
         for name, each in (("operating-point", env), ("plain", plain)):
-            run = mastac.train(each, kappa=2, epochs=400, seeds=0, out=Path(folder) / name)
+            run = mastac.train(each, kappa=2, distance_decay=1.0, epochs=400, seeds=0, out=Path(folder) / name)
             epochs, returns = read_results(run.path).curve(greedy=True)
             curves += [[name, int(e), int(e) * env.horizon, float(r)] for e, r in zip(epochs, returns[0], strict=True)]
             table += slopes(run.path, each)

@@ -20,14 +20,13 @@ def one(agents: int) -> None:
     import mastac
     from common import median_seconds
     from mastac.experiments.config import resolve
-    from mastac.experiments.execution import chunk_for
+    from mastac.experiments.execution import chunk_for, layout_of
     from mastac.learning.learner import learner_parts, off_policy_learner
     from mastac.learning.memory import Batch
-    from mastac.structure.layouts import structured
 
     env = mastac.make(f"warehouse-{agents}")
-    settings = resolve(env.id, {}, kappa=2).settings
-    layout = structured(mastac.value_dependency(env.couplings, kappa=2))
+    config = resolve(env.id, {}, kappa=2)
+    settings, layout = config.settings, layout_of(env, config)
     learner = off_policy_learner(learner_parts(env, layout, settings, 1000, chunk_for(1)))
     state = jax.jit(learner.init)(jax.random.key(0))
     size = settings.batch_size

@@ -31,7 +31,11 @@ def trained(name: str, folder: Path) -> mastac.Run:
     known, kappa = ROWS[name]
     path = folder / name
     if not (path / "config.json").exists():
-        return mastac.train(ENV, kappa=kappa, epochs=EPOCHS, seeds=SEEDS, out=path, env_options={"known": known})
+        options = {"known": known}
+        # Without decay: what differs is the sets alone.
+        return mastac.train(
+            ENV, kappa=kappa, epochs=EPOCHS, seeds=SEEDS, out=path, env_options=options, distance_decay=1.0
+        )
     return mastac.load(path) if read_results(path).is_finished else mastac.resume(path)
 
 

@@ -8,16 +8,17 @@ row learns.
 
 from comparing import Study, run
 
+PLAIN = {"distance_decay": 1.0}  # what is compared is the learner without it
 STUDY = Study(
     name="stronger",
     rows={
-        "mastac": ("mastac", {}),
-        "twin": ("mastac", {"twin_critics": True}),
-        "twin-smoothed": ("mastac", {"twin_critics": True, "smoothing_noise": 0.2}),
-        "3-steps": ("mastac", {"n_steps": 3}),
-        "5-steps": ("mastac", {"n_steps": 5}),
-        "shared": ("mastac", {"share_actors": True}),
-        "sac": ("mastac-sac", {}),
+        "mastac": ("mastac", PLAIN),
+        "twin": ("mastac", {**PLAIN, "twin_critics": True}),
+        "twin-smoothed": ("mastac", {**PLAIN, "twin_critics": True, "smoothing_noise": 0.2}),
+        "3-steps": ("mastac", {**PLAIN, "n_steps": 3}),
+        "5-steps": ("mastac", {**PLAIN, "n_steps": 5}),
+        "shared": ("mastac", {**PLAIN, "share_actors": True}),
+        "sac": ("mastac-sac", PLAIN),
     },
     epochs={"warehouse-9": 200, "warehouse-40": 300, "thermal-40": 120, "doors-12": 150, "lq-8": 200},
     base="mastac",
