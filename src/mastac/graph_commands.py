@@ -97,7 +97,7 @@ def _training(source: str, env_set: list[str]) -> tuple[str, bool]:
     if is_file(source):
         config = Path(source) / "config.json"
         made: dict[str, Any] = json.loads(config.read_text(encoding="utf-8")) if config.exists() else {"custom": True}
-        if made["custom"]:
+        if made.get("custom", True):
             return "ENV", False
         entry = entry_of(made["env"])[0]
         values = {name: value for name, value in made["env_options"].items() if value != entry.options[name].default}
