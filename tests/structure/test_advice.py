@@ -144,7 +144,7 @@ def test_who_has_no_action_must_be_served_by_others():
     assert "independent" not in [each["method"] for each in told["alternatives"]]
     assert not any("own rewards may nearly suffice" in line for line in told["warnings"])
     weak = advice(signs, report["windows"], influence=played(NEARLY_SEPARABLE - 0.01))
-    assert weak["method"] == "mastac", "own rewards of others may suffice, but not theirs"
+    assert weak["rule"] == "window", "own rewards of others may suffice, but not theirs"
     assert of(couplings)["signs"]["idle"]["number"] == 0
 
 
@@ -160,9 +160,12 @@ def played(others: float | None, no_own: tuple[str, ...] = (), beyond: float = 0
 
 def test_how_strong_couplings_are_comes_before_how_many():
     weak = of(ring(40), influence=played(NEARLY_SEPARABLE - 0.01))
-    assert (weak["rule"], weak["command"]) == ("weak", "mastac train ENV --algorithm independent")
-    assert weak["alternatives"][0]["method"] == "mastac" and "kappa = 2" in weak["alternatives"][0]["when"]
+    assert (weak["rule"], weak["command"]) == ("weak", "mastac train ENV --algorithm mastac --kappa 2")
+    assert [each["method"] for each in weak["alternatives"]] == ["independent"]
     assert "nearly separable" in weak["warnings"][0]
+    choices = of(ring(40), influence=played(NEARLY_SEPARABLE - 0.01), chooses=True)
+    assert (choices["rule"], choices["command"]) == ("weak", "mastac train ENV --algorithm ippo")
+    assert choices["alternatives"][0]["method"] == "mastac-ppo" and "kappa = 2" in choices["alternatives"][0]["when"]
     strong = of(ring(40), influence=played(NEARLY_SEPARABLE, beyond=0.2))
     assert (strong["rule"], strong["kappa"]) == ("window", 2)
     assert any("20 % of what actions do to a value lies beyond kappa = 2" in line for line in strong["warnings"])
