@@ -10,7 +10,8 @@ equal lengths and equal tuning (`comparing.py` says how), with small networks:
 - `k2`, `exact`, `k1`, `k0`: with a decay of what is far away; `k2-replay`: actions of others from the replay, not from
   their current policies; `k2-own`: the sets without the sum; `independent`: neither.
 
-What the decay does was tuned on `thermal-40` alone.
+The decay was tuned on `thermal-40` alone; that others count as one step away at least, which matters where rewards are
+shared, on `thermal-40,reward=neighbours`.
 """
 
 from comparing import Study, run
@@ -19,6 +20,7 @@ SMALL = {"critic_hidden": [64, 64], "batch_size": 64}
 PLAIN, DECAY = {**SMALL, "distance_decay": 1.0}, {**SMALL, "distance_decay": 0.25}
 APART = "warehouse-40,supply=apart-2,frequency=0.5,initial_stock=0.5"
 SPARSE = "lq-40,actuators=every-3,decay=0.7,coupling=0.3"
+SHARED = "lq-12,actuators=every-3,decay=0.7,coupling=0.3,reward=neighbours"
 STUDY = Study(
     name="decomposition",
     rows={
@@ -46,6 +48,7 @@ STUDY = Study(
         "doors-12": 150,
         APART: 100,
         "thermal-40,reward=neighbours": 100,
+        SHARED: 100,
     },
     base="k2-plain",
 )

@@ -261,7 +261,7 @@ def test_selfish_critics_read_what_structured_ones_do_and_advise_their_own_agent
 
 @given(systems(), windows, st.booleans())
 @few
-def test_distances_are_the_windows_at_which_inputs_enter(couplings, kappa, minimal):
+def test_distances_are_the_windows_at_which_inputs_enter_and_others_are_apart(couplings, kappa, minimal):
     layout = with_distances(structured(value_dependency(couplings, kappa, minimal=minimal)), couplings, kappa, minimal)
     sizes = np.ones(couplings.num_agents, int)
     n = couplings.num_agents
@@ -275,4 +275,4 @@ def test_distances_are_the_windows_at_which_inputs_enter(couplings, kappa, minim
                 if agent < n:
                     of = "actions" if is_action else "states"
                     entered = [k for k, sets in enumerate(earlier) if getattr(sets, of).toarray()[term, agent]]
-                    assert distance == entered[0]
+                    assert distance == (max(entered[0], 1) if agent != term else entered[0])

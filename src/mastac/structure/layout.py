@@ -21,7 +21,8 @@ class Bucket(NamedTuple):
     `action_rows` its action's entries stand, filled with the width; `slot_rows` alike: which rows of the actions these
     are; `slot_credit` `[terms, slots]`: with what weight. `fan_in`: the true number of inputs.
     `open` `[terms, times, inputs]`: which states and actions, in this order, are in the set at which time; `None`: all.
-    `distance` `[terms, inputs]`: the smallest kappa at which each of them is in the set; `None` where nobody asked.
+    `distance` `[terms, inputs]`: the smallest kappa at which each of them is in the set, at least 1 for
+        others; `None` where nobody asked.
     """
 
     terms: np.ndarray
@@ -58,7 +59,8 @@ class CriticLayout:
     - `mix`: `[values, terms]`, weight of term `m` in value `v`; `None` where terms are values.
     - `schedule`: for each time which of `states` and `actions` are read then; `None` where it is all of them always.
         An input that is not read at a time is zero to the critic, and no actor hears of its slope.
-    - `distances`: the smallest kappa at which term `m` reads agent `j`'s state, and its action; `None`: nobody asked.
+    - `distances`: the smallest kappa at which term `m` reads agent `j`'s state, and its action, at least 1 for others;
+        `None`: nobody asked.
 
     **Raises:**
 

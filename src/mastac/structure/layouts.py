@@ -45,12 +45,21 @@ def selfish(*over_time: Dependency) -> CriticLayout:
 def with_distances(
     layout: CriticLayout, couplings: Couplings | CouplingSequence, kappa: int | None, minimal: bool
 ) -> CriticLayout:
-    """The same layout, told the smallest kappa at which each agent is in each set; at any time, where they change.
+    """The same layout, told how far away each agent is in each set; at any time, where couplings change.
 
-    None of its sets may be larger than those of `kappa`.
+    That is the smallest kappa at which it is in the set, and at least 1 for others: who enters the same reward is no
+    nearer than who is coupled. None of the sets may be larger than those of `kappa`.
     """
     whole = couplings.union() if isinstance(couplings, CouplingSequence) else couplings
-    return replace(layout, distances=first_windows(whole, minimal, kappa))
+    states, actions = (_others_apart(each) for each in first_windows(whole, minimal, kappa))
+    return replace(layout, distances=(states, actions))
+
+
+def _others_apart(windows: csr_array) -> csr_array:
+    """At least 1 off the diagonal."""
+    rows = np.repeat(np.arange(windows.shape[0]), np.diff(windows.indptr))
+    apart = np.maximum(windows.data, rows != windows.indices)
+    return csr_array((apart, windows.indices, windows.indptr), shape=windows.shape)
 
 
 def local_values(couplings: Couplings | CouplingSequence, kappa: int | None) -> CriticLayout:
