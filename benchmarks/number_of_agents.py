@@ -1,16 +1,16 @@
 """What many agents do to a learner: `python benchmarks/number_of_agents.py [--only ENV/ROW …] [--epochs-scale X]`.
 
 Rings of linear-quadratic agents of which every third has an actuator, twelve agents over and over again, so that the
-exact figures are alike for all lengths of the ring; and the buildings of 400 zones. Lengths, tuning and networks as in
-`decomposition.py`. Central and exact critics of many agents read all of them: on one core they are not trained above
-about a hundred.
+exact figures are alike for all lengths of the ring; and a building of 400 zones of which half have coolers. Tuning and
+networks are as in `decomposition.py`. Central and exact critics of many agents read all of them: on one core they are
+not trained above about a hundred.
 """
 
 from comparing import Study, run
 from decomposition import DECAY, SMALL
 
 RING = "lq-{},actuators=every-3,decay=0.7,coupling=0.3,repeat=12"
-LARGE = [RING.format(960), "thermal-400", "thermal-400,coolers=every-2,limit_kw=30"]
+LARGE = [RING.format(960), "thermal-400,coolers=every-2,limit_kw=30"]
 STUDY = Study(
     name="number-of-agents",
     rows={
