@@ -82,7 +82,7 @@ def optimiser(rate: float, settings: Settings, total_updates: int) -> optax.Grad
 
 
 def input_scale(bucket: Bucket, settings: Settings) -> Float[np.ndarray, "terms inputs"] | None:
-    r"""$\rho^d$ for every input of every critic, $\rho$ the `distance_decay`, $d$ its distance; 1 for the time; `None`: all 1.
+    r"""$\rho^d$ for every input of every critic: `distance_decay` to its distance, 1 for the time; `None`: all are 1.
 
     First weights that start, and move, $\rho^d$ times as far are those of a critic that reads its inputs scaled
     by that much. What is far away has to matter before it is learnt, and the many slopes that an actor adds up hold

@@ -57,7 +57,7 @@ def with_distances(
 
 def _others_apart(windows: csr_array) -> csr_array:
     """At least 1 off the diagonal."""
-    rows = np.repeat(np.arange(windows.shape[0]), np.diff(windows.indptr))
+    rows = np.repeat(np.arange(len(windows.indptr) - 1), np.diff(windows.indptr))
     apart = np.maximum(windows.data, rows != windows.indices)
     return csr_array((apart, windows.indices, windows.indptr), shape=windows.shape)
 
