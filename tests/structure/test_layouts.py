@@ -276,3 +276,16 @@ def test_distances_are_the_windows_at_which_inputs_enter_and_others_are_apart(co
                     of = "actions" if is_action else "states"
                     entered = [k for k, sets in enumerate(earlier) if getattr(sets, of).toarray()[term, agent]]
                     assert distance == (max(entered[0], 1) if agent != term else entered[0])
+
+
+def test_distances_of_many_agents_need_no_matrix_of_all():
+    """A ring of thirty thousand: what is of size agents x agents would take gigabytes."""
+    n = 30_000
+    couplings = ring(n)
+    layout = with_distances(structured(value_dependency(couplings, 2)), couplings, 2, True)
+    (bucket,) = layout.buckets(np.ones(n, int), np.ones(n, int))
+    assert bucket.distance is not None
+    found, counts = np.unique(bucket.distance, return_counts=True)
+    sets = [value_dependency(couplings, kappa) for kappa in range(3)]
+    sizes = np.array([each.input_sizes(np.ones(n, int), np.ones(n, int)).sum() for each in sets])
+    assert found.tolist() == [0, 1, 2] and counts.tolist() == np.diff(sizes, prepend=0).tolist()

@@ -198,11 +198,18 @@ class CriticLayout:
 
 
 def _at(matrix: csr_array, read: tuple[np.ndarray, int]) -> np.ndarray:
-    """What a matrix `[terms, agents]` says of the agent of every row that is read; 0 for the row of zeros."""
+    """What a matrix `[terms, agents]` says of the agent of every row that is read; 0 for the row of zeros.
+
+    Entries are looked up by number, so that nothing of terms times agents is built.
+    """
     rows, width = read
-    entries = matrix.toarray()
-    agents = rows // width  # the row of zeros belongs to an agent that nobody is
-    return np.take_along_axis(np.concatenate([entries, np.zeros_like(entries[:, :1])], axis=1), agents, axis=1)
+    matrix = matrix.sorted_indices()
+    terms = np.arange(len(rows), dtype=np.int64)
+    beyond = max(int(matrix.indices.max(initial=0)), int(rows.max(initial=0)) // width) + 1
+    stored = np.repeat(terms, np.diff(matrix.indptr)) * beyond + matrix.indices
+    wanted = terms[:, None] * beyond + rows // width  # the row of zeros belongs to an agent that nobody is
+    place = np.minimum(np.searchsorted(stored, wanted), max(len(stored) - 1, 0))
+    return np.where(stored[place] == wanted, matrix.data[place], 0) if len(stored) else np.zeros(rows.shape, int)
 
 
 def _slots(columns: Sequence[Sequence[Sequence[int]]], fill: int, width: int) -> np.ndarray:
