@@ -38,15 +38,19 @@ def thermal_n(id: str, options: dict[str, Any]) -> Environment:
     """Two chains of zones (zone `i` shares walls with zones `i - 2` and `i + 2`), or any walls."""
     couplings = steady(couplings_of(id, options))
     limit = zone_limits(couplings.num_agents, options)
-    chosen = {name: value for name, value in options.items() if name in inspect.signature(thermal).parameters}
-    chosen["limit_kw"] = limit
+    values = options | {"limit_kw": limit}
     if isinstance(options["wall_resistance"], list):
-        chosen["wall_resistance"] = {(one, other): value for one, other, value in options["wall_resistance"]}
-        for one, other in chosen["wall_resistance"]:
+        values["wall_resistance"] = {(one, other): value for one, other, value in options["wall_resistance"]}
+        for one, other in values["wall_resistance"]:
             if one == other or not couplings.state[couplings.index(one), couplings.index(other)]:
                 raise UserError(f"wall_resistance names the wall '{one}'-'{other}', which is not in the graph")
-    env = thermal(couplings, **chosen, id=id, options=options)
+    env = thermal(couplings, **_arguments(values), id=id, options=options)
     return _with_reference(_with_constants(env, options, limit))
+
+
+def _arguments(values: dict[str, Any]) -> dict[str, Any]:
+    """Those of the values that [`thermal`][mastac.envs.thermal.thermal] takes."""
+    return {name: values[name] for name in inspect.signature(thermal).parameters.keys() & values.keys()}
 
 
 def _with_constants(env: Environment, values: dict[str, Any], limit: np.ndarray) -> Environment:
@@ -65,8 +69,7 @@ def doors_n(id: str, options: dict[str, Any]) -> Environment:
     """A corridor of rooms, or any graph of them, whose doors open and close on a schedule."""
     couplings = couplings_of(id, options | {"known": "schedule"})
     values = building_of_doors(couplings.num_agents, options)
-    names = inspect.signature(thermal).parameters.keys() & values.keys()
-    env = thermal(couplings, **{name: values[name] for name in names}, id=id, options=options)
+    env = thermal(couplings, **_arguments(values), id=id, options=options)
     env = _with_constants(env, values, np.asarray(values["limit_kw"]))
     return _with_reference(dataclasses.replace(env, couplings=couplings_of(id, options)))
 

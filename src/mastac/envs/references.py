@@ -1,8 +1,7 @@
 """The exact figures that results are held against: stored where they take long, computed when asked otherwise.
 
 `python -m mastac.envs.references` computes the stored ones again and rewrites the file, `… missing` only those that it
-lacks. Each stored record carries
-the policy that attains its best known return, so that anyone can simulate it and see.
+lacks. Each stored record carries the policy that attains its best known return, so that anyone can simulate it and see.
 """
 
 import json

@@ -120,7 +120,7 @@ def coordinated_update(
             member(old.target_critics[0], agent),
             member(old.critic_optimisers[0], agent),
             agent,
-            None if scales is None else jnp.asarray(scales)[agent],
+            None if scales is None else scales[agent],
             critic_input(now, *reads),
             critic_input(after._replace(actions=turn.next_rows), *reads),
         )

@@ -76,7 +76,7 @@ def initial_critics(bucket: Bucket, settings: Settings, key: PRNGKeyArray) -> ML
     scale = input_scale(bucket, settings)
     if scale is not None:
         stack = eqx.tree_at(
-            lambda one: one.weights[0], stack, stack.weights[0] * np.repeat(scale, twins, axis=0)[:, :, None]
+            lambda one: one.weights[0], stack, stack.weights[0] * jnp.repeat(scale, twins, axis=0)[:, :, None]
         )
     if twins == 1:
         return stack

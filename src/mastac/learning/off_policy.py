@@ -233,13 +233,11 @@ def critics_after(
 ) -> CriticsAfter:
     """Every critic one step down its own error, by [`update_term`][]."""
     one = update_term(parts, discount, rewards, due)
-
-    def of_terms(bucket: Bucket) -> tuple[Array, Array | None]:
-        scale = input_scale(bucket, parts.settings)
-        return jnp.asarray(bucket.terms), None if scale is None else jnp.asarray(scale)
-
+    settings = parts.settings
     results = [
-        each_critic(one, b, [now, after], critic, target, opt, *of_terms(b), chunk=parts.chunk)
+        each_critic(
+            one, b, [now, after], critic, target, opt, jnp.asarray(b.terms), input_scale(b, settings), chunk=parts.chunk
+        )
         for critic, target, opt, b in zip(
             state.critics, state.target_critics, state.critic_optimisers, parts.buckets, strict=True
         )

@@ -81,7 +81,7 @@ def optimiser(rate: float, settings: Settings, total_updates: int) -> optax.Grad
     return optax.chain(*clip, optax.adam(schedule))
 
 
-def input_scale(bucket: Bucket, settings: Settings) -> Float[np.ndarray, "terms inputs"] | None:
+def input_scale(bucket: Bucket, settings: Settings) -> Float[Array, "terms inputs"] | None:
     r"""$\rho^d$ for every input of every critic: `distance_decay` to its distance, 1 for the time; `None`: all are 1.
 
     First weights that start, and move, $\rho^d$ times as far are those of a critic that reads its inputs scaled
@@ -93,7 +93,7 @@ def input_scale(bucket: Bucket, settings: Settings) -> Float[np.ndarray, "terms 
     if bucket.distance is None:
         raise UserError("distance_decay needs a layout that knows its distances; take with_distances(layout, ...)")
     times = np.zeros((len(bucket.terms), times_of(settings)))
-    return settings.distance_decay ** np.concatenate([bucket.distance, times], axis=1).astype(np.float32)
+    return jnp.asarray(settings.distance_decay ** np.concatenate([bucket.distance, times], axis=1).astype(np.float32))
 
 
 def times_of(settings: Settings) -> int:
