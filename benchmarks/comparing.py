@@ -24,14 +24,14 @@ from matplotlib.figure import Figure
 
 import mastac
 from common import RESULTS, write
-from mastac.arguments import parse_assignments
-from mastac.experiments.config import ExperimentConfig, resolve
-from mastac.experiments.drawing import COLORS, INK, PALE, STYLE, save
-from mastac.experiments.execution import chunk_for
-from mastac.experiments.folder import as_csv
-from mastac.experiments.grid import locked
-from mastac.experiments.search import returns_by_tenth, side_by_side
-from mastac.experiments.statistics import improvement_interval, iqm, iqm_interval, probability_of_improvement
+from mastac.cli.arguments import parse_assignments
+from mastac.files import as_csv
+from mastac.reproduction.grid import locked
+from mastac.reproduction.search import returns_by_tenth, side_by_side
+from mastac.runs.config import ExperimentConfig, resolve
+from mastac.runs.drawing import COLORS, INK, PALE, STYLE, save
+from mastac.runs.execution import chunk_for
+from mastac.runs.statistics import improvement_interval, iqm, iqm_interval, probability_of_improvement
 
 SEEDS, TUNING_SEED = (0, 1, 2, 3, 4), 1000
 FACTORS = ((1.0, 1.0), (0.3, 1.0), (3.0, 1.0), (1.0, 0.3), (1.0, 3.0))  # on actor_lr and critic_lr of the preset

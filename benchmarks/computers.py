@@ -11,7 +11,7 @@ import time
 
 import mastac
 from common import write
-from mastac.envs.computers_exact import plan_of, problem_of, returns_of
+from mastac.envs.computers.exact import plan_of, problem_of, returns_of
 from mastac.structure import steady
 
 

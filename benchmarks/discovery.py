@@ -197,8 +197,8 @@ def methods() -> None:
 
 def training(epochs: int = 600, name: str = "warehouse-9", kappa: int = 2, seeds: int = 3) -> None:
     """MAStAC on the true graphs, on those from queries, and on those from a small and a larger log."""
-    from mastac.experiments.results import read_results
-    from mastac.experiments.run import train
+    from mastac.runs.results import read_results
+    from mastac.runs.run import train
 
     env = make(name)
     assert not isinstance(env.couplings, CouplingSequence)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import mastac
 from common import write
-from mastac.experiments.results import read_results
+from mastac.runs.results import read_results
 from slopes import HEADER, slopes
 
 

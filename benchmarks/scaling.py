@@ -19,10 +19,10 @@ def one(agents: int) -> None:
 
     import mastac
     from common import median_seconds
-    from mastac.experiments.config import resolve
-    from mastac.experiments.execution import chunk_for, layout_of
+    from mastac.learning.buffer import Batch
     from mastac.learning.learner import learner_parts, off_policy_learner
-    from mastac.learning.memory import Batch
+    from mastac.runs.config import resolve
+    from mastac.runs.execution import chunk_for, layout_of
 
     env = mastac.make(f"warehouse-{agents}")
     config = resolve(env.id, {}, kappa=2)

@@ -12,10 +12,10 @@ import numpy as np
 
 import mastac
 from common import RESULTS, write
-from mastac.experiments.drawing import save
-from mastac.experiments.execution import layout_of
-from mastac.experiments.figures import learning_curves
-from mastac.experiments.results import read_results
+from mastac.runs.drawing import save
+from mastac.runs.execution import layout_of
+from mastac.runs.figures import learning_curves
+from mastac.runs.results import read_results
 
 ENV, EPOCHS, SEEDS = "doors-12", 1000, range(5)
 ROWS = {

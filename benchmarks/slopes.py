@@ -16,11 +16,11 @@ import numpy as np
 
 import mastac
 from common import write
-from mastac.experiments.execution import Execution
-from mastac.experiments.folder import RunFolder
-from mastac.learning.memory import Batch
-from mastac.learning.off_policy import action_gradients
-from mastac.learning.rows import action_rows, action_units, batch_rows, observations
+from mastac.learning.buffer import Batch
+from mastac.learning.critic_inputs import action_rows, action_units, batch_rows, observations
+from mastac.learning.updates.simultaneous import action_gradients
+from mastac.runs.execution import Execution
+from mastac.runs.folder import RunFolder
 
 EPISODES, NOISES = 32, 8
 HEADER = ["run", "epochs", "greedy_return", "time", "true_mean", "true_std", "learnt_mean", "learnt_std", "rms_error"]

@@ -18,10 +18,10 @@ import jax.numpy as jnp
 import mastac
 from common import median_seconds, write
 from mastac.agents.networks import each_member
-from mastac.experiments.config import resolve
-from mastac.experiments.execution import Execution, chunk_for
-from mastac.experiments.folder import RunFolder
-from mastac.learning.parts import Parts
+from mastac.learning.spec import Parts
+from mastac.runs.config import resolve
+from mastac.runs.execution import Execution, chunk_for
+from mastac.runs.folder import RunFolder
 
 FORWARD, WEIGHTS, INPUTS = "io,ib->ob", "ib,ob->io", "io,ob->ib"
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from mastac.envs.linear_quadratic.references import lq_problem
 from mastac.envs.linear_system import LinearQuadraticProblem
-from mastac.envs.lq_references import lq_problem
 from mastac.envs.registry import checked_options
 from mastac.structure import Couplings
 from mastac.theory.games import Game, action_values, joint_policy, occupancy

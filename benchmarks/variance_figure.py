@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mastac.experiments.drawing import COLORS, STYLE, save
+from mastac.runs.drawing import COLORS, STYLE, save
 
 Rows = list[dict[str, str]]
 COLOR: dict[str, str] = dict(zip(("ring", "chain", "grid", "stream"), COLORS, strict=False))

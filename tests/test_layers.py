@@ -17,12 +17,18 @@ ALLOWED = {
     "probing": {"structure", "envs"},
     "discovery": {"structure", "envs", "probing"},
     "agents": {"structure", "envs"},
+    "analysis": {"structure", "envs", "agents", "runs"},
     "theory": {"structure", "envs", "agents"},
     "learning": {"structure", "envs", "agents"},
     "algorithms": {"structure", "envs", "agents", "learning"},
-    "experiments": {"structure", "envs", "agents", "learning", "algorithms", "theory"},
+    "runs": {"structure", "envs", "agents", "learning", "algorithms"},
+    "reproduction": {"structure", "envs", "learning", "algorithms", "runs"},
+    "cli": {
+        *("structure", "envs", "probing", "discovery", "agents", "analysis"),
+        *("theory", "learning", "algorithms", "runs", "reproduction"),
+    },
 }
-GROUND = {"errors", "version"}
+GROUND = {"errors", "files", "version"}
 MODULES = sorted(path.relative_to(SOURCE).with_suffix("") for path in SOURCE.rglob("*.py") if len(path.parts) > 1)
 LAYERED = [path for path in MODULES if path.parts[0] in ALLOWED]
 
@@ -52,9 +58,10 @@ def test_imports_go_one_way(module: Path) -> None:
 
 
 def test_figures_and_results_do_not_train() -> None:
-    tables = ("raw", "measures", "tables", "table_text", "table_latex", "drawing", "paper_figures")
-    for name in ("results", "figures", "summary", "statistics", *tables):
-        assert imported_layers(Path("experiments") / name) <= {"experiments", "errors"}
+    for name in ("results", "figures", "summary", "statistics", "drawing"):
+        assert imported_layers(Path("runs") / name) <= {"runs", "errors", "files", "structure"}
+    for name in ("raw_data", "measures", "tables", "table_text", "table_latex", "figures"):
+        assert imported_layers(Path("reproduction") / name) <= {"reproduction", "runs", "errors", "files"}
 
 
 @pytest.mark.parametrize(
@@ -62,7 +69,7 @@ def test_figures_and_results_do_not_train() -> None:
     [
         "mastac",
         "mastac.structure",
-        "mastac.structure.report",
+        "mastac.analysis.report",
         "mastac.envs.registry",
         "mastac.envs.graphs",
         "mastac.probing",
@@ -70,29 +77,29 @@ def test_figures_and_results_do_not_train() -> None:
         "mastac.discovery",
         "mastac.algorithms",
         "mastac.learning.settings",
-        "mastac.experiments.results",
-        "mastac.experiments.figures",
-        "mastac.experiments.summary",
-        "mastac.experiments.tables",
-        "mastac.experiments.paper_figures",
-        "mastac.experiments.paper",
-        "mastac.experiments.grid",
-        "mastac.experiments.reproduce",
-        "mastac.experiments.cluster",
-        "mastac.experiments.config",
-        "mastac.experiments.run",
-        "mastac.experiments.policy",
-        "mastac.commands",
-        "mastac.graph_commands",
-        "mastac.reproduction_commands",
-        "mastac.probing_commands",
-        "mastac.discovery_commands",
-        "mastac.variance_commands",
+        "mastac.runs.results",
+        "mastac.runs.figures",
+        "mastac.runs.summary",
+        "mastac.reproduction.tables",
+        "mastac.reproduction.figures",
+        "mastac.reproduction.paper",
+        "mastac.reproduction.grid",
+        "mastac.reproduction.reproduce",
+        "mastac.reproduction.cluster",
+        "mastac.runs.config",
+        "mastac.runs.run",
+        "mastac.runs.policy",
+        "mastac.cli.commands",
+        "mastac.cli.graph",
+        "mastac.cli.reproduce",
+        "mastac.cli.check",
+        "mastac.cli.discover",
+        "mastac.cli.variance",
         "mastac.theory.theorem_study",
         "mastac.theory.variance_report",
         "mastac.theory.lq_variance",
         "mastac.theory.credit_games",
-        "mastac.cli",
+        "mastac.cli.main",
     ],
 )
 def test_does_without_jax(module: str) -> None:
@@ -102,6 +109,6 @@ def test_does_without_jax(module: str) -> None:
 
 def test_help_needs_nothing_heavy() -> None:
     heavy = ("jax", "numpy", "scipy", "sklearn", "networkx", "matplotlib", "rich")
-    code = f"import sys, mastac.cli; sys.exit(str([name for name in {heavy} if name in sys.modules] or ''))"
+    code = f"import sys, mastac.cli.main; sys.exit(str([name for name in {heavy} if name in sys.modules] or ''))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == ""

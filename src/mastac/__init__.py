@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from mastac.envs import make
     from mastac.envs.base import Environment, Reference
     from mastac.errors import UserError
-    from mastac.experiments.run import Run, Stopped, load, resume, train
     from mastac.probing import Simulator, check
+    from mastac.runs.run import Run, Stopped, load, resume, train
     from mastac.structure import (
         Couplings,
         CouplingSequence,
@@ -45,7 +45,7 @@ _HOMES = {
     "mastac.errors": "UserError",
     "mastac.algorithms": "ALGORITHMS",
     "mastac.discovery": "Discovered TransitionLog discover read_log record",
-    "mastac.experiments.run": "Run Stopped load resume train",
+    "mastac.runs.run": "Run Stopped load resume train",
     "mastac.probing": "Simulator check",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}

@@ -2,7 +2,7 @@
 
 import sys
 
-from mastac.cli import main
+from mastac.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -11,10 +11,10 @@ from small_world import random_batch, random_rollout, small_environment
 
 from mastac import Couplings, Environment
 from mastac.algorithms import ALGORITHMS
-from mastac.experiments.config import resolve
-from mastac.experiments.execution import layout_of
 from mastac.learning.learner import learner_of, learner_parts
-from mastac.learning.parts import Learner, LearnerState, Metrics, Parts
+from mastac.learning.spec import Learner, LearnerState, Metrics, Parts
+from mastac.runs.config import resolve
+from mastac.runs.execution import layout_of
 
 KNOBS: dict[str, Any] = {
     "actor_hidden": (8,),

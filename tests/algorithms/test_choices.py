@@ -8,10 +8,10 @@ import pytest
 from algorithms.other_knobs import ALWAYS_FIXED, OTHERS, other
 from algorithms.small_algorithms import case
 from mastac.algorithms import ALGORITHMS
-from mastac.cli import main
+from mastac.cli.main import main
 from mastac.errors import UserError
-from mastac.experiments.config import resolve
 from mastac.learning.settings import Settings
+from mastac.runs.config import resolve
 
 every = pytest.mark.parametrize("name", ALGORITHMS)
 

@@ -10,11 +10,11 @@ import pytest
 from mastac import train
 from mastac.agents.actors import actors
 from mastac.algorithms import ALGORITHMS
+from mastac.analysis.influence import influence_curve
 from mastac.envs import make
 from mastac.errors import UserError
-from mastac.experiments.config import resolve
-from mastac.experiments.influence import influence_curve
-from mastac.experiments.policy import Policy
+from mastac.runs.config import resolve
+from mastac.runs.policy import Policy
 
 CLIMBERS = [name for name, how in ALGORITHMS.items() if not how.takes_choices]
 

@@ -13,8 +13,8 @@ from algorithms.other_knobs import BEFORE, BESIDE, NUMBERS, PROGRAMS, SHAPES, fr
 from algorithms.small_algorithms import TOTAL, UPDATES, case, history, initial, material, same_bits
 from mastac.agents.stochastic import greedy_network
 from mastac.algorithms import ALGORITHMS
-from mastac.experiments.checkpoints import load_checkpoint, save_checkpoint
 from mastac.learning.learner import learner_of, learner_parts
+from mastac.runs.checkpoints import load_checkpoint, save_checkpoint
 
 every = pytest.mark.parametrize("name", ALGORITHMS)
 PARTS = ("actors", "critics", "target_actors", "target_critics")

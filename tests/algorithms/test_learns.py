@@ -10,11 +10,11 @@ import pytest
 import mastac
 from mastac.algorithms import ALGORITHMS
 from mastac.envs.base import rollout_return
-from mastac.experiments.checkpoints import load_checkpoint
-from mastac.experiments.config import resolve
-from mastac.experiments.execution import Execution
-from mastac.experiments.policy import Policy
 from mastac.learning.learner import learner_parts, off_policy_learner
+from mastac.runs.checkpoints import load_checkpoint
+from mastac.runs.config import resolve
+from mastac.runs.execution import Execution
+from mastac.runs.policy import Policy
 
 # Structured, central, twin, local, summed and mixed critics. The others differ by what layouts and updates say.
 KINDS = {"mastac": {"kappa": 1}, "maddpg": {}, "matd3": {}, "independent": {}, "qdcg-coupling": {}, "facmac": {}}

@@ -7,8 +7,8 @@ import pytest
 from small_world import random_batch
 
 from algorithms.small_algorithms import BATCH, case, history, initial, same_bits
-from mastac.learning.off_policy import action_gradients
-from mastac.learning.rows import action_rows, batch_rows, observations
+from mastac.learning.critic_inputs import action_rows, batch_rows, observations
+from mastac.learning.updates.simultaneous import action_gradients
 from mastac.structure import complete, uncoupled
 
 LAYOUT = ("states", "actions", "rewards", "credit", "mix")

@@ -20,10 +20,10 @@ from algorithms.plain_networks import (
 )
 from algorithms.small_algorithms import BATCH, case, initial
 from mastac.agents.mixers import state_mixer
+from mastac.learning.critic_inputs import action_rows, batch_rows, observations
 from mastac.learning.learner import off_policy_learner
-from mastac.learning.mixed import mixed_values
-from mastac.learning.off_policy import action_gradients
-from mastac.learning.rows import action_rows, batch_rows, observations
+from mastac.learning.updates.mixed import mixed_values
+from mastac.learning.updates.simultaneous import action_gradients
 from mastac.structure import steady
 
 ALL = list(range(4))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from envs.examples import figures_of
 from mastac.envs import make, rollout_return
-from mastac.envs.computers_exact import (
+from mastac.envs.computers.exact import (
     INFECTED,
     ComputersProblem,
     best_local,
@@ -27,7 +27,7 @@ from mastac.envs.computers_exact import (
     returns_of,
     threshold_plan,
 )
-from mastac.envs.computers_references import alone_bound, computers_figures, simulated_return
+from mastac.envs.computers.references import alone_bound, computers_figures, simulated_return
 from mastac.structure import steady
 
 share = st.floats(0, 1)

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs.examples import random_actions, random_state
-from mastac.envs import make, warehouse
-from mastac.envs.linear_quadratic import linear_quadratic, problem_of
+from mastac.envs import make
+from mastac.envs.linear_quadratic.dynamics import linear_quadratic, problem_of
+from mastac.envs.warehouse.dynamics import warehouse
 from mastac.errors import UserError
 from mastac.structure import Couplings
 

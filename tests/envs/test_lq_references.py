@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mastac.envs.graphs import couplings_of
+from mastac.envs.linear_quadratic.references import alike_along, folded, lq_figures, lq_problem, repeating_optimum
 from mastac.envs.linear_system import episode_return, riccati
-from mastac.envs.lq_references import alike_along, folded, lq_figures, lq_problem, repeating_optimum
 from mastac.envs.registry import checked_options
 from mastac.structure import steady
 

@@ -13,11 +13,11 @@ from envs.examples import figures_of, simple_actions
 from mastac.envs import Reference, make, references, rollout_return
 from mastac.envs.graphs import couplings_of
 from mastac.envs.registry import checked_options
-from mastac.envs.thermal_bound import saturated_bound
-from mastac.envs.thermal_policies import SampledBuilding, best_constants, best_saturated_policy
-from mastac.envs.thermal_references import building_of_doors, thermal_figures, thermal_problem
-from mastac.envs.warehouse_plan import simulate, warehouse_problem
-from mastac.envs.warehouse_references import best_plan, uniform_shares
+from mastac.envs.thermal.bound import saturated_bound
+from mastac.envs.thermal.policies import SampledBuilding, best_constants, best_saturated_policy
+from mastac.envs.thermal.references import building_of_doors, thermal_figures, thermal_problem
+from mastac.envs.warehouse.plan import simulate, warehouse_problem
+from mastac.envs.warehouse.references import best_plan, uniform_shares
 from mastac.structure import CouplingSequence, steady
 
 STORED = [(id, checked_options(id, given)) for id, given in references.STORED]

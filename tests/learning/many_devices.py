@@ -6,8 +6,8 @@ from pathlib import Path
 import jax
 
 import mastac
-from mastac.experiments import run
 from mastac.learning.devices import seed_mesh
+from mastac.runs import run
 
 KNOBS = {"actor_hidden": [4], "critic_hidden": [4], "batch_size": 8, "updates_per_epoch": 2, "evaluation_interval": 2}
 

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mastac import Couplings, Environment, value_dependency
+from mastac.learning.buffer import Batch, Episode
 from mastac.learning.learner import learner_parts, off_policy_learner
-from mastac.learning.memory import Batch, Episode
 from mastac.learning.settings import Settings
 from mastac.structure.layouts import structured
 

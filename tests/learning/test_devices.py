@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import mastac
-from mastac.experiments.checkpoints import saved_epochs
-from mastac.experiments.results import read_results
 from mastac.learning.devices import seed_mesh
+from mastac.runs.checkpoints import saved_epochs
+from mastac.runs.results import read_results
 
 
 class RunOn:

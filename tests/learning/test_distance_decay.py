@@ -10,9 +10,9 @@ from small_world import SMALL, random_batch, small_environment
 
 from mastac.algorithms import ALGORITHMS
 from mastac.errors import UserError
-from mastac.experiments.config import resolve
 from mastac.learning.learner import learner_of, learner_parts
-from mastac.learning.off_policy import update_term
+from mastac.learning.updates.simultaneous import update_term
+from mastac.runs.config import resolve
 from mastac.structure.layouts import with_distances
 
 DECAY = 0.25

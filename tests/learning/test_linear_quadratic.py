@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import mastac
-from mastac.envs.linear_quadratic import problem_of
+from mastac.envs.linear_quadratic.dynamics import problem_of
+from mastac.learning.buffer import Batch
+from mastac.learning.critic_inputs import Rows, action_rows, critic_input, observations, state_rows, time_rows
 from mastac.learning.learner import learner_parts, off_policy_learner
-from mastac.learning.memory import Batch
-from mastac.learning.off_policy import actor_gradient
-from mastac.learning.rows import Rows, action_rows, critic_input, observations, state_rows, time_rows
 from mastac.learning.settings import Settings
+from mastac.learning.updates.simultaneous import actor_gradient
 from mastac.structure.layouts import structured
 from mastac.theory.linear_quadratic import (
     action_values,

@@ -10,7 +10,7 @@ from small_world import SMALL, random_batch, small_learner
 from test_schedule import scheduled
 from test_update import critic_of, forward, policy_actions, read_by
 
-from mastac.learning.memory import Episode, replay
+from mastac.learning.buffer import Episode, replay
 
 HORIZON, EPISODES, DRAWN = 5, 3, 60
 

@@ -17,13 +17,13 @@ import mastac
 from algorithms.plain_networks import forward, in_float64
 from mastac.agents.stochastic import StochasticActor
 from mastac.algorithms import ALGORITHMS
+from mastac.learning.buffer import rollout
+from mastac.learning.critic_inputs import observations
 from mastac.learning.learner import learner_of, learner_parts
-from mastac.learning.memory import rollout
-from mastac.learning.on_policy import advantages, credited, local_advantages, objective
-from mastac.learning.perturbing import direction, perturbing_update
-from mastac.learning.rows import observations
+from mastac.learning.loop import exploring_episode, pace_of
 from mastac.learning.settings import Settings
-from mastac.learning.train import exploring_episode, pace_of
+from mastac.learning.updates.on_policy import advantages, credited, local_advantages, objective
+from mastac.learning.updates.perturbation import direction, perturbing_update
 from mastac.structure.layouts import local_values
 
 PLAIN = Settings(

@@ -10,9 +10,9 @@ from small_world import SMALL, random_batch, small_environment
 
 from mastac import Couplings, CouplingSequence, UserError
 from mastac.algorithms import ALGORITHMS
+from mastac.learning.critic_inputs import action_rows, batch_rows, observations
 from mastac.learning.learner import learner_parts, off_policy_learner
-from mastac.learning.off_policy import action_gradients
-from mastac.learning.rows import action_rows, batch_rows, observations
+from mastac.learning.updates.simultaneous import action_gradients
 from mastac.structure.layouts import at_all_times, structured
 
 NAMES = ["a", "b", "c", "d"]

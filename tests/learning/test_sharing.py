@@ -10,11 +10,11 @@ from small_world import SMALL, random_batch, small_environment
 
 import mastac
 from mastac.algorithms import ALGORITHMS
+from mastac.learning.critic_inputs import batch_rows, observations
 from mastac.learning.learner import learner_of, learner_parts
-from mastac.learning.off_policy import action_gradients, actor_gradient
-from mastac.learning.parts import descended
-from mastac.learning.rows import batch_rows, observations
 from mastac.learning.sharing import kinds_of
+from mastac.learning.spec import descended
+from mastac.learning.updates.simultaneous import action_gradients, actor_gradient
 
 
 @pytest.fixture(scope="module")

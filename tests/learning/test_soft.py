@@ -10,13 +10,13 @@ from small_world import SMALL, random_batch, small_environment
 from test_update import critic_of, forward, read_by
 
 from mastac.agents.actors import actors
-from mastac.agents.soft import dimensions, log_stretch
+from mastac.agents.max_entropy import dimensions, log_stretch
 from mastac.agents.stochastic import StochasticActor, stochastic_actors
 from mastac.algorithms import ALGORITHMS
+from mastac.learning.critic_inputs import batch_rows, observations
 from mastac.learning.learner import learner_of, learner_parts
-from mastac.learning.off_policy import action_gradients
-from mastac.learning.rows import batch_rows, observations
-from mastac.learning.soft import soft_gradient, temperatures
+from mastac.learning.updates.max_entropy import soft_gradient, temperatures
+from mastac.learning.updates.simultaneous import action_gradients
 
 # The small world's agents have actions of one, two, one and three entries.
 SPREADS = jnp.log(jnp.asarray([[0.5, 1, 1], [0.4, 0.9, 1], [1.2, 1, 1], [0.6, 1.1, 0.8]], jnp.float32))

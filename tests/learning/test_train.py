@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from small_world import SMALL, small_environment, small_learner
 
-from mastac.learning.memory import Episode, replay
-from mastac.learning.train import FAILURES, exploring_episode, pace_of, training_program
+from mastac.learning.buffer import Episode, replay
+from mastac.learning.loop import FAILURES, exploring_episode, pace_of, training_program
 
 EPOCHS = 6
 

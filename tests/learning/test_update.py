@@ -10,9 +10,9 @@ import pytest
 from small_world import SMALL, random_batch, small_environment, small_learner
 
 from algorithms.plain_networks import forward
-from mastac.learning.off_policy import action_gradients, actor_gradient, simultaneous_update
-from mastac.learning.parts import optimiser
-from mastac.learning.rows import action_rows, action_units, batch_rows, observations
+from mastac.learning.critic_inputs import action_rows, action_units, batch_rows, observations
+from mastac.learning.spec import optimiser
+from mastac.learning.updates.simultaneous import action_gradients, actor_gradient, simultaneous_update
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import mastac
-from mastac.cli import main
+from mastac.cli.main import main
 from mastac.envs import make
 from mastac.envs.base import Environment
 from mastac.errors import UserError

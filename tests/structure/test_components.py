@@ -14,10 +14,10 @@ from mastac.structure import (
     components,
     estimate,
     gradient_dependency,
-    memory,
     ring,
     value_dependency,
 )
+from mastac.structure import memory_limits as memory
 from mastac.structure.components import ExactSets
 from mastac.structure.windows import by_search
 from structure.witnesses import ancestor_sets, systems

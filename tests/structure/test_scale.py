@@ -14,12 +14,12 @@ from mastac.structure import (
     boolean,
     estimate,
     grid,
-    memory,
     ring,
     value_dependencies,
     value_dependency,
     windows,
 )
+from mastac.structure import memory_limits as memory
 from mastac.structure.windows import by_products, by_search, plan
 from structure.witnesses import ancestor_sets, separated_sets, sequences, systems
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mastac.envs.graphs import couplings_of
+from mastac.envs.linear_quadratic.references import lq_problem
 from mastac.envs.linear_system import agent_returns, best_structured_gain, episode_return
-from mastac.envs.lq_references import lq_problem
 from mastac.envs.registry import checked_options
 from mastac.errors import UserError
 from mastac.structure import Couplings, steady

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mastac.envs.graphs import couplings_of
-from mastac.envs.lq_references import lq_problem
+from mastac.envs.linear_quadratic.references import lq_problem
 from mastac.envs.registry import checked_options
 from mastac.structure import aggregate_dependency, gradient_dependency, steady, value_dependency
 from mastac.theory.linear_quadratic import (

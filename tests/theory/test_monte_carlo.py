@@ -7,9 +7,9 @@ import pytest
 
 from mastac.envs import make
 from mastac.envs.base import Environment
-from mastac.envs.linear_quadratic import problem_of
+from mastac.envs.linear_quadratic.dynamics import problem_of
 from mastac.errors import UserError
-from mastac.experiments.policy import Policy
+from mastac.runs.policy import Policy
 from mastac.structure import Couplings, steady
 from mastac.theory.intervals import interval, ratio_interval
 from mastac.theory.lq_variance import gaussian_network, lq_terms

@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mastac.envs.graphs import couplings_of
-from mastac.envs.lq_references import lq_problem
+from mastac.envs.linear_quadratic.references import lq_problem
 from mastac.envs.registry import checked_options
 from mastac.structure import chain, steady
 from mastac.theory import game_theorems, lq_theorems

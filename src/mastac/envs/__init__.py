@@ -7,33 +7,11 @@ from mastac.envs.registry import ENVIRONMENTS, make
 
 if TYPE_CHECKING:
     from mastac.envs.base import Environment, Reference, rollout_return
-    from mastac.envs.computers import computers
-    from mastac.envs.linear_quadratic import linear_quadratic
-    from mastac.envs.thermal import thermal
-    from mastac.envs.warehouse import warehouse
 
 # Loaded when first used, because they import JAX and the table of environments does not need it.
-_LAZY = {
-    "Environment": "base",
-    "Reference": "base",
-    "rollout_return": "base",
-    "computers": "computers",
-    "linear_quadratic": "linear_quadratic",
-    "thermal": "thermal",
-    "warehouse": "warehouse",
-}
+_LAZY = {"Environment": "base", "Reference": "base", "rollout_return": "base"}
 
-__all__ = [
-    "ENVIRONMENTS",
-    "Environment",
-    "Reference",
-    "computers",
-    "linear_quadratic",
-    "make",
-    "rollout_return",
-    "thermal",
-    "warehouse",
-]
+__all__ = ["ENVIRONMENTS", "Environment", "Reference", "make", "rollout_return"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,15 +10,15 @@ import numpy as np
 
 from mastac.envs.actuators import zone_limits
 from mastac.envs.base import Environment
-from mastac.envs.computers import computers
+from mastac.envs.computers.dynamics import computers
 from mastac.envs.graphs import couplings_of
-from mastac.envs.linear_quadratic import linear_quadratic
-from mastac.envs.lq_references import lq_problem
+from mastac.envs.linear_quadratic.dynamics import linear_quadratic
+from mastac.envs.linear_quadratic.references import lq_problem
 from mastac.envs.references import reference
-from mastac.envs.thermal import thermal
-from mastac.envs.thermal_policies import best_constants
-from mastac.envs.thermal_references import building_of_doors, thermal_problem
-from mastac.envs.warehouse import warehouse
+from mastac.envs.thermal.dynamics import thermal
+from mastac.envs.thermal.policies import best_constants
+from mastac.envs.thermal.references import building_of_doors, thermal_problem
+from mastac.envs.warehouse.dynamics import warehouse
 from mastac.errors import UserError
 from mastac.structure import steady
 
@@ -49,7 +49,7 @@ def thermal_n(id: str, options: dict[str, Any]) -> Environment:
 
 
 def _arguments(values: dict[str, Any]) -> dict[str, Any]:
-    """Those of the values that [`thermal`][mastac.envs.thermal.thermal] takes."""
+    """Those of the values that [`thermal`][mastac.envs.thermal.dynamics.thermal] takes."""
     return {name: values[name] for name in inspect.signature(thermal).parameters.keys() & values.keys()}
 
 

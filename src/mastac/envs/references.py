@@ -48,7 +48,7 @@ def reference(id: str, couplings: Couplings | CouplingSequence, options: Mapping
     """The reference figures of environment `id` with all its `options`, in the unit of its reported return.
 
     Stored figures are read; others are computed once in a process, within some seconds. `None` above
-    `MOST_AGENTS` agents, unless they repeat ([`mastac.envs.lq_references`][]).
+    `MOST_AGENTS` agents, unless they repeat ([`mastac.envs.linear_quadratic.references`][]).
     """
     if couplings.num_agents > MOST_AGENTS and not options.get("repeat"):
         return None
@@ -80,25 +80,25 @@ def figures(
     """
     values = dict(options)
     if id.startswith("warehouse"):
-        from mastac.envs.warehouse_references import warehouse_figures
+        from mastac.envs.warehouse.references import warehouse_figures
 
         found, witness = warehouse_figures(steady(couplings), values, seconds)
     elif id.startswith("doors"):
-        from mastac.envs.thermal_references import building_of_doors, thermal_figures
+        from mastac.envs.thermal.references import building_of_doors, thermal_figures
 
         # What the couplings declare changes nothing of what happens.
         true = couplings_of(id, values | {"known": "schedule"})
         found, witness = thermal_figures(true, building_of_doors(couplings.num_agents, values))
     elif id.startswith("thermal"):
-        from mastac.envs.thermal_references import thermal_figures
+        from mastac.envs.thermal.references import thermal_figures
 
         found, witness = thermal_figures(couplings, values)
     elif id.startswith("computers"):
-        from mastac.envs.computers_references import computers_figures
+        from mastac.envs.computers.references import computers_figures
 
         found, witness = computers_figures(steady(couplings), values)
     else:
-        from mastac.envs.lq_references import lq_figures
+        from mastac.envs.linear_quadratic.references import lq_figures
 
         found, witness = lq_figures(steady(couplings), values)
     for name in ("simple", "best_known", "bound"):

@@ -15,15 +15,15 @@ from mastac.agents.networks import MLP, glorot
 from mastac.agents.stochastic import greedy_network, stochastic_actors
 from mastac.envs.base import Environment
 from mastac.errors import UserError
-from mastac.learning.coordinated import coordinated_update
-from mastac.learning.mixed import mixed_update
-from mastac.learning.off_policy import simultaneous_update
-from mastac.learning.on_policy import on_policy_update
-from mastac.learning.parts import Learner, LearnerState, Parts, Update, input_scale, optimiser, times_of
-from mastac.learning.perturbing import perturbed, perturbing_update
 from mastac.learning.settings import Settings
 from mastac.learning.sharing import alike
-from mastac.learning.soft import soft_update, with_temperature
+from mastac.learning.spec import Learner, LearnerState, Parts, Update, input_scale, optimiser, times_of
+from mastac.learning.updates.coordinated import coordinated_update
+from mastac.learning.updates.max_entropy import soft_update, with_temperature
+from mastac.learning.updates.mixed import mixed_update
+from mastac.learning.updates.on_policy import on_policy_update
+from mastac.learning.updates.perturbation import perturbed, perturbing_update
+from mastac.learning.updates.simultaneous import simultaneous_update
 from mastac.structure.layout import Bucket, CriticLayout
 
 

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from mastac.envs.base import Environment
-from mastac.learning.parts import Parts, descended
+from mastac.learning.spec import Parts, descended
 
 
 class Kinds(NamedTuple):

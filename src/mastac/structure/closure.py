@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order
 
 from mastac.structure.boolean import one_each, row_of_entry, sorted_rows
-from mastac.structure.memory import SAMPLE, drawn_agents, total_of
+from mastac.structure.memory_limits import SAMPLE, drawn_agents, total_of
 
 WIDE = 16
 """Levels of so many nodes are closed by one product."""

@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 from mastac.structure.boolean import ends_of, grouped_rows, one_each, product, row_of_entry, sorted_rows, union
 from mastac.structure.closure import Reach
 from mastac.structure.couplings import Couplings
-from mastac.structure.memory import Estimate, check_fits, drawn_agents, total_of
+from mastac.structure.memory_limits import Estimate, check_fits, drawn_agents, total_of
 
 COUNTED = 3 * 10**7
 """Sizes are counted rather than estimated where closures have no more entries than this."""

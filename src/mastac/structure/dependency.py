@@ -10,11 +10,11 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from mastac.errors import UserError
-from mastac.structure.backward import Backward, check_product
 from mastac.structure.boolean import Factor, sorted_rows, union
 from mastac.structure.components import ExactSets
 from mastac.structure.couplings import Couplings, CouplingSequence
-from mastac.structure.memory import SAMPLE, Estimate, check_fits
+from mastac.structure.memory_limits import SAMPLE, Estimate, check_fits
+from mastac.structure.time_varying import Backward, check_product
 from mastac.structure.windows import by_products, by_search, plan
 
 

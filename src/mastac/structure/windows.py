@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 
 from mastac.structure.boolean import Factor, ends_of, product, sorted_rows, stacked, union
 from mastac.structure.couplings import Couplings
-from mastac.structure.memory import Estimate, Room, drawn_agents, total_of
+from mastac.structure.memory_limits import Estimate, Room, drawn_agents, total_of
 
 BLOCK_CELLS = 2**22
 """The search marks blocks of about so many (row, agent) cells: 4 MiB, more where `FEWEST_ROWS` asks for it."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mastac.envs.lq_references import lq_problem
+from mastac.envs.linear_quadratic.references import lq_problem
 from mastac.envs.registry import checked_options
 from mastac.structure import Couplings
 from mastac.theory import game_theorems, lq_theorems

@@ -1,0 +1,124 @@
+"""What `mastac reproduce` does. Checks everything that can be checked before JAX is imported."""
+
+import argparse
+import functools
+import shlex
+import sys
+from pathlib import Path
+
+from mastac.cli import arguments
+from mastac.errors import UserError
+
+
+def add_arguments(sub: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    sub.add_argument(
+        "what",
+        metavar="RESULT",
+        help="table1, figure1, figure2, figure11, all; or search, for the rates of each algorithm",
+    )
+    sub.add_argument("--preset", metavar="NAME", help="smoke (a minute or two), laptop (5 seeds) or paper (15 seeds)")
+    sub.add_argument("--out", metavar="DIR", help="folder of runs and results (default: runs/reproduce-PRESET)")
+    sub.add_argument("--plan", action="store_true", help="show what is done and what remains, and train nothing")
+    sub.add_argument("--from", dest="raw", metavar="RAW", help="make the results from raw data, and train nothing")
+    sub.add_argument("--only", metavar="NAME", nargs="+", action="extend", default=[], help="environments or cells")
+    sub.add_argument("--seeds", metavar="SEEDS", help="0-14, or 0,1,2, or 3 (default: the preset's)")
+    sub.add_argument("--ray", metavar="ADDRESS", help="train on this Ray cluster; local: one on this machine")
+    sub.add_argument("--cpus", metavar="N", help="with --ray: processor cores of each cell (default: 1)")
+    sub.add_argument("--gpus", metavar="G", help="with --ray: GPUs of each cell (default: 1 if the cluster has any)")
+
+
+def reproduce(args: argparse.Namespace) -> int:
+    """Train the missing cells and print the files of the result."""
+    from mastac.errors import unknown
+    from mastac.reproduction.paper import WHAT
+
+    if args.what == "search":
+        return _search(args)
+    if args.what not in WHAT:
+        raise unknown("result", args.what, (*WHAT, "search"))
+    if args.raw is not None:
+        return _from_raw(args)
+    from mastac.reproduction.grid import Grid, plan_table
+    from mastac.reproduction.reproduce import folder_for, reproduce
+    from mastac.runs.run import Stopped
+
+    preset = args.preset or "laptop"
+    seeds = None if args.seeds is None else arguments.parse_seeds(args.seeds)
+    train_all = _trainer(args)
+    out = folder_for(preset) if args.out is None else Path(args.out)
+    grid = Grid(out, args.what, preset, args.only, seeds)
+    if args.plan:
+        grid.check()
+        print(plan_table(grid.places))
+        return 0
+    try:
+        written = reproduce(grid, args.what, _say, train_all)
+    except (Stopped, KeyboardInterrupt):
+        print(f"mastac: stopped; go on with: {_again(args)}", file=sys.stderr)
+        return 130
+    _show(written)
+    return 0
+
+
+def _search(args: argparse.Namespace) -> int:
+    """Search the rates of every row; what has been searched is kept."""
+    from mastac.reproduction.search import search_all, searched_cells
+
+    for name in ("raw", "seeds", "ray", "cpus", "gpus"):
+        if getattr(args, name) is not None:
+            raise UserError(f"--{'from' if name == 'raw' else name} does not go with search; leave it out")
+    preset = args.preset or "laptop"
+    if args.plan:
+        print("\n".join(cell.path for cell in searched_cells(preset, args.only)))
+        return 0
+    print(search_all(Path(args.out or "runs/search"), preset, args.only, _say))
+    return 0
+
+
+def _trainer(args: argparse.Namespace):
+    """Who trains the cells: `None` for this process."""
+    if args.ray is None:
+        for name in ("cpus", "gpus"):
+            if getattr(args, name) is not None:
+                raise UserError(f"--{name} goes with --ray; without it the cells are trained one after the other")
+        return None
+    cpus = 1 if args.cpus is None else arguments.parse_count("cpus", args.cpus)
+    gpus = None if args.gpus is None else arguments.parse_count("gpus", args.gpus, least=0)
+    from mastac.reproduction.cluster import checked_ray, train_on_cluster
+
+    checked_ray()
+    return functools.partial(train_on_cluster, address=args.ray, cpus=cpus, gpus=gpus)
+
+
+def _from_raw(args: argparse.Namespace) -> int:
+    from mastac.reproduction.reproduce import results_from
+
+    for name in ("preset", "only", "seeds", "ray", "cpus", "gpus"):
+        if getattr(args, name):
+            raise UserError(f"--{name} chooses what is trained, and --from trains nothing; leave one of them out")
+    raw = Path(args.raw)
+    _show(results_from(raw, args.what, raw if args.out is None else Path(args.out)))
+    return 0
+
+
+def _show(written: list[Path]) -> None:
+    """The table, and where everything is."""
+    for path in written:
+        if path.suffix == ".txt":
+            print(f"\n{path.read_text(encoding='utf-8').rstrip()}\n")
+    for path in written:
+        print(path)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _again(args: argparse.Namespace) -> str:
+    """The command that goes on."""
+    words = ["mastac", "reproduce", args.what]
+    for name in ("preset", "out", "seeds", "ray", "cpus", "gpus"):
+        if getattr(args, name) is not None:
+            words += [f"--{name}", getattr(args, name)]
+    return shlex.join([*words, *(["--only", *args.only] if args.only else [])])

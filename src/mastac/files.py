@@ -1,0 +1,54 @@
+"""Files that are whole or absent: atomic writes, JSON and CSV. Imports nothing heavy."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mastac.errors import UserError
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file of text as [`write_bytes`][] does."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, or a crash, sees the old content or the new one and nothing between."""
+    partial = path.with_name(path.name + ".partial")
+    with open(partial, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def as_csv(rows: Iterable[Sequence[Any]]) -> str:
+    """Rows as CSV text, lines ended alike on every system."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([[cell(value) for value in row] for row in rows])
+    return text.getvalue()
+
+
+def cell(value: Any) -> Any:
+    """Numbers of single precision with the nine digits that identify them."""
+    return f"{value:.9g}" if isinstance(value, float) else value
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Atomic, readable, without NaN."""
+    write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; `UserError` if the file is damaged."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"'{path}' cannot be read as JSON ({error}); restore it or start the run anew") from error
+    if not isinstance(data, dict):
+        raise UserError(f"'{path}' should hold one JSON object; restore it or start the run anew")
+    return data

@@ -1,0 +1,287 @@
+"""The paper's Figures 1, 2 and 11 again, and one on sample efficiency. Made from raw data alone."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from mastac.errors import UserError, unknown
+from mastac.reproduction.measures import TARGETS, Row, by_env, efficiency_rows, is_cut_short, label_of
+from mastac.reproduction.paper import ABLATION, COMPARED, PAPER_ABLATION, WINDOWS
+from mastac.reproduction.raw_data import RawCell, read_raw
+from mastac.runs.drawing import (
+    FEWEST_FOR_BAND,
+    STYLE,
+    Curve,
+    count_axis,
+    draw_curve,
+    draw_references,
+    limits_of,
+    references_of,
+    save,
+    short,
+)
+from mastac.runs.statistics import t_interval
+
+# Colour and line of each algorithm in every figure. A colour is a family (Okabe and Ito's, safe for all eyes), the
+# line says which of its variants; windows of κ go from blue to purple.
+LOOKS: dict[str, tuple[str, Any]] = {
+    "mastac-k2": ("#0072B2", "-"),
+    "mastac": ("#000000", "-"),
+    "maddpg": ("#D55E00", "-"),
+    "maddpg-own": ("#D55E00", (0, (4, 1.5))),
+    "matd3": ("#E69F00", "-"),
+    "matd3-own": ("#E69F00", (0, (4, 1.5))),
+    "facmac": ("#009E73", "-"),
+    "facmac-nonmonotonic": ("#009E73", (0, (4, 1.5))),
+    "independent": ("#7F7F7F", "-"),
+    "qdcg-centralised": ("#CC79A7", "-"),
+    "qdcg-decentralised": ("#CC79A7", (0, (4, 1.5))),
+    "qdcg-coupling": ("#CC79A7", (0, (1, 1.2))),
+    "undecomposed-q": ("#56B4E9", "-"),
+    "undecomposed-qhat": ("#882255", "-"),
+    "mastac-k4": ("#6A51A3", (0, (6, 1.5))),
+    "mastac-k6": ("#B5478F", (0, (3, 1.2))),
+    "mastac-k8": ("#E7717D", (0, (1, 1))),
+}
+UNKNOWN_LOOK = ("#444444", (0, (2, 2)))
+TITLES = {"warehouse-9": "9 warehouses", "warehouse-40": "40 warehouses", "thermal-40": "40 zones (mean over zones)"}
+DEEPEST = 3.0  # a panel reaches at most so many spans of the reference figures below the best of them
+
+
+def write_figure(name: str, raw_folder: str | Path, out: str | Path) -> list[Path]:
+    """Draw one of `FIGURES` from raw data and write it into the folder `out` as PNG and SVG."""
+    if name not in FIGURES:
+        raise unknown("figure", name, FIGURES)
+    return save(FIGURES[name](read_raw(raw_folder)), Path(out) / f"{name}.png")
+
+
+def figure1(cells: Sequence[RawCell]) -> Figure:
+    """Training returns of all compared algorithms, a panel for each environment."""
+    envs = {env: _chosen(those, COMPARED) for env, those in by_env(cells).items()}
+    envs = {env: those for env, those in envs.items() if those}
+    if not envs:
+        raise UserError("there is nothing to draw in figure1: none of its cells is in the raw data")
+    with matplotlib.rc_context(STYLE):
+        figure, panels = _panels(len(envs))
+        for axes, (env, those) in zip(panels, envs.items(), strict=True):
+            _panel(axes, env, those, fontsize=7.5)
+        panels[0].set_ylabel("return of a training episode")
+        names = [name for name in COMPARED if any(name in those for those in envs.values())]
+        _legend_below(figure, [_handle(name) for name in names])
+        figure.suptitle(_note([cell for those in envs.values() for cell in those.values()]), **NOTE)
+        figure.draw_without_rendering()
+    return figure
+
+
+def figure2(cells: Sequence[RawCell]) -> Figure:
+    """The ablation: MAStAC with its sets, with critics that read everybody, and with critics of summed rewards."""
+    return _one_panel("figure2", cells, ABLATION, _paper_points)
+
+
+def figure11(cells: Sequence[RawCell]) -> Figure:
+    """MAStAC with windows of κ = 2, 4, 6, 8."""
+    return _one_panel("figure11", cells, WINDOWS)
+
+
+def sample_efficiency(cells: Sequence[RawCell]) -> Figure:
+    """Epochs until each algorithm reaches what MAStAC reaches at its end: bars of the mean, dots of each seed."""
+    rows = [row for row in efficiency_rows(cells) if row["cell"] in COMPARED]
+    envs = [env for env in by_env(cells) if any(row["env"] == env for row in rows)]
+    if not envs:
+        raise UserError("there is nothing to draw of sample efficiency: no MAStAC cell is in the raw data")
+    names = [name for name in COMPARED if any(row["cell"] == name for row in rows)]
+    targets = [name for name in TARGETS if any(row["target_cell"] == name for row in rows)]
+    with matplotlib.rc_context(STYLE):
+        figure, panels = _panels(len(envs), height=1.3 + 0.34 * len(names), sharey=True)
+        for axes, env in zip(panels, envs, strict=True):
+            _bars(axes, env, names, [row for row in rows if row["env"] == env])
+        panels[0].set_yticks(range(len(names)), [label_of(name) for name in names])
+        panels[0].set_ylim(len(names) - 0.4, -0.6)
+        _legend_below(figure, _bar_handles(targets))
+        figure.suptitle("never: not in the epochs trained; the score is that of the greedy policy at the end", **NOTE)
+        figure.draw_without_rendering()
+    return figure
+
+
+FIGURES: dict[str, Callable[[Sequence[RawCell]], Figure]] = {
+    "figure1": figure1,
+    "figure2": figure2,
+    "figure11": figure11,
+    "sample_efficiency": sample_efficiency,
+}
+NOTE: dict[str, Any] = {"x": 0.01, "ha": "left", "fontsize": 8.5, "color": "#666666"}
+
+
+def look_of(name: str) -> tuple[str, Any]:
+    """Colour and line of a cell."""
+    return LOOKS.get(name, UNKNOWN_LOOK)
+
+
+def _chosen(those: Mapping[str, RawCell], names: Sequence[str]) -> dict[str, RawCell]:
+    return {name: those[name] for name in names if name in those}
+
+
+def _one_panel(
+    what: str,
+    cells: Sequence[RawCell],
+    names: Sequence[str],
+    more: Callable[[Axes, Mapping[str, RawCell]], list[Line2D]] | None = None,
+) -> Figure:
+    """One environment: the one that has most of the cells."""
+    found = {env: _chosen(those, names) for env, those in by_env(cells).items()}
+    env = max(found, key=lambda each: len(found[each]), default="")
+    if not found.get(env):
+        raise UserError(f"there is nothing to draw in {what}: none of its cells is in the raw data")
+    with matplotlib.rc_context(STYLE):
+        figure, (axes,) = _panels(1)
+        _panel(axes, env, found[env], fontsize=8.5)
+        axes.set_ylabel("return of a training episode")
+        handles = [_handle(name) for name in found[env]] + (more(axes, found[env]) if more else [])
+        axes.legend(handles=handles, loc="lower right", handlelength=2.6)
+        figure.suptitle(_note(list(found[env].values())), **NOTE)
+        figure.draw_without_rendering()
+    return figure
+
+
+def _panels(number: int, height: float = 4.4, sharey: bool = False) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(7.2 if number == 1 else 5.0 * number, height), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, list(figure.subplots(1, number, squeeze=False, sharey=sharey)[0])
+
+
+def _panel(axes: Axes, env: str, cells: Mapping[str, RawCell], fontsize: float) -> None:
+    """Curves of one environment, the best of them on top, held against the exact figures."""
+    curves = {name: _curve(name, cell) for name, cell in cells.items()}
+    first = next(iter(cells.values()))
+    for name in reversed(curves):
+        draw_curve(axes, curves[name], band=0.16 if len(curves) < 5 else 0.09)
+    axes.set_ylim(*limits_of(list(curves.values()), first.reference, DEEPEST, room=0.15))
+    axes.set_xlim(0, max(cell.epochs for cell in cells.values()))
+    draw_references(axes, references_of({**first.reference, "policies": {}}), fontsize, joint="\n= ")
+    axes.set_title(TITLES.get(env, env), loc="left", fontsize=11.5, fontweight="bold")
+    count_axis(axes, "epoch")
+    _name_the_sunk(axes, curves)
+
+
+def _curve(name: str, cell: RawCell) -> Curve:
+    """Mean of the seeds that went to the end: a mean that a seed drops out of would jump."""
+    at, values = cell.curve()
+    alive = np.isfinite(cell.greedy())
+    values = values[alive] if alive.any() else values
+    mean, half = t_interval(values)
+    color, style = look_of(name)
+    return Curve(label_of(name), color, at, mean, half, values, style=style)
+
+
+def _name_the_sunk(axes: Axes, curves: Mapping[str, Curve]) -> None:
+    """Curves that end below the frame are named beside it, with what they end at."""
+    low = axes.get_ylim()[0]
+    ends = {name: _end(curve) for name, curve in curves.items()}
+    sunk = [f"{label_of(name)}  {short(end)}" for name, end in ends.items() if end < low]
+    if sunk:
+        text = "\n".join(["below the frame,", "ends at:", *sunk])
+        axes.text(1.02, 0.0, text, transform=axes.transAxes, va="bottom", fontsize=7.5, color="#555555")
+
+
+def _end(curve: Curve) -> float:
+    known = curve.mean[np.isfinite(curve.mean)]
+    return float(known[-max(1, len(known) // 5) :].mean()) if len(known) else np.nan
+
+
+def _paper_points(axes: Axes, cells: Mapping[str, RawCell]) -> list[Line2D]:
+    """What the paper's text says of the ablation, where our curves go so far."""
+    right, drawn, places = axes.get_xlim()[1], False, [*map(str, ABLATION)]
+    for (name, epoch), (mean, std) in PAPER_ABLATION.items():
+        if name in cells and epoch <= right:
+            shift = 0.02 * right * (places.index(name) - 1)
+            look: dict[str, Any] = {"color": look_of(name)[0], "markerfacecolor": "white", "capsize": 2.5}
+            axes.errorbar(epoch + shift, mean, std, fmt="D", markersize=5, linewidth=1.2, zorder=4, **look)
+            drawn = True
+    marker = Line2D([], [], color="#555555", marker="D", markerfacecolor="white", linestyle="", label="paper ± std")
+    return [marker] if drawn else []
+
+
+def _handle(name: str) -> Line2D:
+    color, style = look_of(name)
+    return Line2D([], [], color=color, linestyle=style, linewidth=2.2, label=label_of(name))
+
+
+def _legend_below(figure: Figure, handles: Sequence[Any]) -> None:
+    longest = max(len(handle.get_label()) for handle in handles)
+    columns = min(len(handles), max(1, int(figure.get_figwidth() / (0.6 + 0.075 * longest))))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, handlelength=2.6, fontsize=9)
+
+
+def _note(cells: Sequence[RawCell]) -> str:
+    """How many seeds and epochs stand behind a line and its band."""
+    counts = sorted({len(cell.seeds) for cell in cells})
+    seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    windows = sorted({round(cell.epochs / max(1, len(cell.curve()[0]))) for cell in cells})
+    wide = f"{windows[0]}" if len(windows) == 1 else f"{windows[0]} to {windows[-1]}"
+    parts = [f"mean over {seeds} seeds" if counts[-1] > 1 else "one seed"]
+    if counts[-1] >= FEWEST_FOR_BAND:
+        parts.append("band: 95 % interval (Student's t)")
+    elif counts[-1] > 1:
+        parts.append("thin lines: each seed")
+    if windows[-1] > 1:
+        parts.append(f"each point the mean of {wide} epochs")
+    stopped = sum(int(np.isnan(cell.greedy()).sum()) for cell in cells)
+    return ", ".join([*parts, *([f"without the {stopped} that stopped"] if stopped else [])])
+
+
+def _bars(axes: Axes, env: str, names: Sequence[str], rows: Sequence[Row]) -> None:
+    targets = [name for name in TARGETS if any(row["target_cell"] == name for row in rows)]
+    high, right = 0.8 / len(targets), 1.02 * max(row["trained_epochs"] for row in rows)
+    for place, name in enumerate(names):
+        mine = {row["target_cell"]: row for row in rows if row["cell"] == name}
+        for k, row in enumerate(mine.values()):
+            y = place + (k - (len(targets) - 1) / 2) * high
+            _bar(axes, row, y, high, 0.9 if k == 0 else 0.45)
+        never = [row for row in mine.values() if row["epochs"] is None]
+        if never:  # one text where it is never reached at all, else one in the line of its target
+            k = len(targets) / 2 - 0.5 if len(never) == len(mine) else list(mine).index(never[0]["target_cell"])
+            after = max([0, *(epochs for row in never for epochs in row["by_seed"].values() if epochs is not None)])
+            _never(
+                axes, never[0], place + (k - (len(targets) - 1) / 2) * high, after / right, 7 if len(never) > 1 else 6
+            )
+    axes.set_xlim(0, right)
+    axes.set_title(TITLES.get(env, env), loc="left", fontsize=11.5, fontweight="bold")
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", length=0)
+    count_axis(axes, "epochs until reached")
+
+
+def _bar(axes: Axes, row: Row, y: float, high: float, alpha: float) -> None:
+    """The mean's epochs, if it gets there, and a dot for each seed that does."""
+    if row["epochs"] is not None:
+        axes.barh(y, row["epochs"], 0.9 * high, color=look_of(row["cell"])[0], alpha=alpha, linewidth=0)
+    dots = [epochs for epochs in row["by_seed"].values() if epochs is not None]
+    look: dict[str, Any] = {"color": "white", "markeredgecolor": "#222222", "markeredgewidth": 0.7}
+    axes.plot(dots, [y] * len(dots), "o", markersize=3.2, zorder=3, **look)
+
+
+def _never(axes: Axes, row: Row, y: float, after: float, fontsize: float) -> None:
+    """Says that the mean never gets there and how far it came: behind the dots, or before them if they are far out."""
+    score = "" if row["score"] is None else f" (score {short(row['score'])})"
+    text = (f"never in {row['trained_epochs']:,}" if is_cut_short(row) else "never") + score
+    place = {"transform": axes.get_yaxis_transform(), "va": "center"}
+    axes.text(0.015 + (after if after < 0.5 else 0), y, text, fontsize=fontsize, color="#555555", **place)
+
+
+def _bar_handles(targets: Sequence[str]) -> list[Any]:
+    shades = [Patch(color="#444444", alpha=0.9 if k == 0 else 0.45) for k in range(len(targets))]
+    for shade, name in zip(shades, targets, strict=True):
+        shade.set_label(f"until the final return of {label_of(name)}")
+    dot = Line2D(
+        [], [], marker="o", markersize=4, color="white", markeredgecolor="#222222", label="each seed that does"
+    )
+    dot.set_linestyle("")
+    return [*shades, dot]

@@ -1,0 +1,226 @@
+"""The grid of a reproduction on disk: what is done, what remains, how long it will take, who is at work on what."""
+
+import csv
+import itertools
+import json
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mastac.errors import UserError
+from mastac.files import read_json
+from mastac.reproduction.paper import CELLS, Cell, cells_of
+from mastac.runs.config import ExperimentConfig, resolve
+from mastac.runs.folder import RunFolder
+from mastac.runs.progress import clock
+
+try:
+    import fcntl
+except ImportError:  # there are no such locks on Windows, so only one process may work on a folder there
+    fcntl = None
+
+VERSIONS = ("versions", "git_revision")  # may differ between runs that are the same
+
+
+def config_of(cell: Cell) -> ExperimentConfig:
+    """The complete configuration of a cell, checked."""
+    from mastac.envs.registry import checked_options
+
+    return resolve(cell.env, checked_options(cell.env, cell.env_options), **cell.arguments)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A cell with its place on disk."""
+
+    cell: Cell
+    folder: RunFolder
+
+    @property
+    def lock(self) -> Path:
+        """Whoever trains the cell holds a lock on this file."""
+        return self.folder.path.with_name(self.folder.path.name + ".lock")
+
+    @property
+    def is_begun(self) -> bool:
+        return self.folder.config.is_file()
+
+    @property
+    def is_finished(self) -> bool:
+        return self.is_begun and self.folder.summary.is_file()
+
+    def progress(self) -> "Timing":
+        """What `timing.csv` tells of the cell."""
+        return Timing.read(self.folder.timing)
+
+    def check(self) -> None:
+        """`UserError` if the folder holds another configuration than the plan's; versions may differ."""
+        if not self.is_begun:
+            return
+        wanted = json.loads(json.dumps(config_of(self.cell).to_dict()))
+        for name, found, planned in _differences(self.folder.read_config(), wanted):
+            raise UserError(
+                f"cell {self.cell.path} in '{self.folder.path}' was trained with {name} {found}, the plan has "
+                f"{planned}; choose another --out, or delete that folder to train it anew"
+            )
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Epochs done, the seconds that they took, and the seconds of an epoch (the middle one of the chunks)."""
+
+    epochs: int = 0
+    seconds: float = 0.0
+    per_epoch: float | None = None
+
+    @staticmethod
+    def read(path: Path) -> "Timing":
+        """From a run's `timing.csv`; nothing done where there is none."""
+        if not path.is_file():
+            return Timing()
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row.get("epoch") and row.get("seconds")]
+        if not rows:
+            return Timing()
+        ends, seconds = [int(row["epoch"]) for row in rows], [float(row["seconds"]) for row in rows]
+        lengths = [after - before for before, after in itertools.pairwise([0, *ends])]
+        rates = [took / length for took, length in zip(seconds, lengths, strict=True) if length > 0]
+        return Timing(ends[-1], sum(seconds), statistics.median(rates) if rates else None)
+
+
+class Grid:
+    """The cells of a plan below the folder `out`, in the order of training."""
+
+    def __init__(
+        self, out: str | Path, what: str, preset: str, only: Sequence[str] = (), seeds: Sequence[int] | None = None
+    ):
+        self.out = Path(out)
+        self.places = [self.place(cell) for cell in cells_of(what, preset, only, seeds)]
+        self.whole = [self.place(cell) for cell in cells_of("all", preset, seeds=seeds)]
+
+    def place(self, cell: Cell) -> Place:
+        """Where a cell is, or will be."""
+        return Place(cell, RunFolder(self.out / "cells" / cell.env / cell.name))
+
+    @property
+    def raw(self) -> Path:
+        """The finished cells in short; tables and figures are made from this alone."""
+        return self.out / "raw"
+
+    def check(self) -> None:
+        """`UserError` if a cell of the plan cannot be, or if `out` holds a cell of another configuration."""
+        if self.out.exists() and not self.out.is_dir():
+            raise UserError(f"--out '{self.out}' is a file; name a folder")
+        for place in self.places:
+            config_of(place.cell)
+        for place in self.whole:
+            place.check()
+
+
+class Estimate:
+    """Seconds that cells will still take, from what they and others on the same environment took."""
+
+    def __init__(self, places: Sequence[Place]) -> None:
+        self.timings = {place.cell.path: place.progress() for place in places}
+        self.places = places
+
+    @cached_property
+    def _by_env(self) -> Mapping[str, float]:
+        known: dict[str, list[float]] = {}
+        for place in self.places:
+            rate = self.timings[place.cell.path].per_epoch
+            if rate is not None:
+                known.setdefault(place.cell.env, []).append(rate)
+        return {env: statistics.fmean(rates) for env, rates in known.items()}
+
+    def remaining(self, place: Place) -> float | None:
+        """Seconds to go; `None` where nothing like it has been timed."""
+        if place.is_finished:
+            return 0.0
+        timing = self.timings[place.cell.path]
+        rate = timing.per_epoch if timing.per_epoch is not None else self._by_env.get(place.cell.env)
+        return None if rate is None else rate * max(0, place.cell.epochs - timing.epochs)
+
+    def total(self) -> tuple[float, int]:
+        """Seconds to go in all for one process, and the number of cells that this leaves out."""
+        each = [self.remaining(place) for place in self.places]
+        return sum(value for value in each if value is not None), sum(value is None for value in each)
+
+    def line(self) -> str:
+        """The sum in words."""
+        left = [place for place in self.places if not place.is_finished]
+        if not left:
+            return f"all {len(self.places)} cells are done"
+        seconds, unknown = self.total()
+        time = f"about {clock(seconds)} for one process" if unknown < len(left) else "time not known yet"
+        rest = f" and {unknown} that have no estimate yet" if 0 < unknown < len(left) else ""
+        return f"{len(self.places) - len(left)} of {len(self.places)} cells are done; left: {time}{rest}"
+
+
+def plan_table(places: Sequence[Place]) -> str:
+    """The cells in the order of training, with their state and time: spent, or `≈` still to come."""
+    from mastac.runs.summary import seeds_text, table
+
+    estimate = Estimate(places)
+    rows = []
+    for place in places:
+        timing, left = estimate.timings[place.cell.path], estimate.remaining(place)
+        time = clock(timing.seconds) if place.is_finished else "?" if left is None else f"≈ {clock(left)}"
+        cell = place.cell
+        about = (cell.path, CELLS[cell.name].label, f"{cell.epochs:,}", seeds_text(cell.seeds))
+        rows.append((*about, state(place, timing), time))
+    head = ("cell", "row of the table", "epochs", "seeds", "state", "time")
+    return f"{table(head, rows)}\n\n{estimate.line()}"
+
+
+def state(place: Place, timing: Timing) -> str:
+    """`done`, how far a cell is and whether a process is at work on it, or empty."""
+    if place.is_finished:
+        failed, seeds = len(read_json(place.folder.summary).get("failed") or {}), len(place.cell.seeds)
+        return "done" if not failed else f"done, {failed} of {seeds} seeds stopped"
+    share = f"{timing.epochs / place.cell.epochs:.0%}" if timing.epochs else ""
+    return " ".join(word for word in (share, "at work" if is_locked(place.lock) else "") if word)
+
+
+@contextmanager
+def locked(path: Path, wait: bool = False) -> Iterator[bool]:
+    """Hold the lock on a file while within; gives whether it could be had. Goes with its process, however that ends."""
+    if fcntl is None:
+        yield True
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def is_locked(path: Path) -> bool:
+    """Whether some process holds the lock."""
+    if not path.exists():
+        return False
+    with locked(path) as held:
+        return not held
+
+
+def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """(name, value found, value wanted) of what differs, knobs and options of the environment one by one."""
+    for name in dict.fromkeys((*wanted, *found)):
+        here, there = found.get(name), wanted.get(name)
+        if name in VERSIONS or (name in found and name in wanted and here == there):
+            continue
+        if isinstance(here, Mapping) and isinstance(there, Mapping):
+            yield from _differences(here, there)
+        else:
+            yield name, _shown(found, name), _shown(wanted, name)
+
+
+def _shown(values: Mapping[str, Any], name: str) -> str:
+    return json.dumps(values[name]) if name in values else "(none)"

@@ -1,0 +1,228 @@
+"""The search for each algorithm's rates: the same candidates, length and seed for every algorithm on an environment."""
+
+import csv
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import qmc
+
+from mastac.files import as_csv, write_json, write_text
+from mastac.learning.settings import Settings
+from mastac.reproduction.grid import config_of, locked
+from mastac.reproduction.paper import REPRODUCTIONS, Cell, cells_of
+from mastac.runs.config import ExperimentConfig, resolve
+
+if TYPE_CHECKING:
+    from jax import Array
+
+    from mastac.envs.base import Environment
+
+SEED = 1000  # none of those that results are reported for
+# Factors on the environment's preset: (knob, lowest, highest), between which Latin hypercubes are laid in logarithms.
+RANGES = (("actor_lr", 0.1, 3.0), ("critic_lr", 0.2, 3.0), ("reward_scale", 0.1, 10.0))
+POINTS = 7
+# Central critics of forty agents fared best at the lower edge of the actors' step sizes: there are points below it.
+SLOWER = (("actor_lr", 0.01, 0.3), ("critic_lr", 0.2, 3.0), ("reward_scale", 0.1, 10.0))
+SLOWER_POINTS = 8
+KNOBS = tuple(name for name, _, _ in RANGES)
+MEASURED_AT = (0.8, 0.9, 1.0)  # shares of a trial at which the greedy policy is played
+EPISODES = 50
+HEADER = ("cell", "epochs", "candidate", *KNOBS, *(f"greedy_{share:g}" for share in MEASURED_AT))
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What each algorithm is given on an environment; shares are of the environment's epochs.
+
+    All candidates are tried for `share`; the best `finalists` of them once more, for `final_share`.
+    """
+
+    share: float = 0.2
+    slower: bool = False
+    finalists: int = 0
+    final_share: float = 0.5
+
+
+BUDGETS = {
+    "warehouse-40": Budget(share=0.15, slower=True, finalists=3, final_share=0.35),
+    "thermal-40": Budget(slower=True, finalists=3, final_share=0.4),
+}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a candidate reached in a run of `epochs`: `returns` at `MEASURED_AT`, NaN after an overflow."""
+
+    epochs: int
+    candidate: int
+    rates: Mapping[str, float]
+    returns: Sequence[float]
+
+    @property
+    def score(self) -> float:
+        """Mean over the measurements; minus infinity where a number overflowed."""
+        return float(np.mean(self.returns)) if np.isfinite(self.returns).all() else -math.inf
+
+
+def best_of(trials: Sequence[Trial]) -> Trial:
+    """The trial with the highest score among the longest."""
+    longest = max(trial.epochs for trial in trials)
+    return max((trial for trial in trials if trial.epochs == longest), key=lambda trial: trial.score)
+
+
+def searched_cells(preset: str, only: Sequence[str] = ()) -> list[Cell]:
+    """The cells that are searched: those whose algorithm no other window of MAStAC speaks for, and that can be paid.
+
+    The 820 terms of the centralised QDCG on forty agents take over what is found for the coupling graph's.
+    """
+    return [
+        cell
+        for cell in cells_of("all", preset, only)
+        if cell.name not in ("mastac-k4", "mastac-k6", "mastac-k8")
+        and not (cell.name == "qdcg-centralised" and cell.env.endswith("-40"))
+    ]
+
+
+def candidates(settings: Settings, slower: bool = False) -> list[dict[str, float]]:
+    """The preset's own values first, then points around them, then slower ones; the same for every algorithm."""
+    factors = [np.ones((1, len(KNOBS))), _hypercube(RANGES, POINTS)]
+    if slower:
+        factors.append(_hypercube(SLOWER, SLOWER_POINTS))
+    return [
+        {name: float(f"{getattr(settings, name) * factor:.3g}") for name, factor in zip(KNOBS, row, strict=True)}
+        for row in np.concatenate(factors)
+    ]
+
+
+def _hypercube(ranges: Sequence[tuple[str, float, float]], points: int) -> Float[np.ndarray, "points knobs"]:
+    places = qmc.LatinHypercube(len(ranges), rng=0).random(points)
+    logs = np.log([[low, high] for _, low, high in ranges])
+    return np.exp(logs[:, 0] + places * (logs[:, 1] - logs[:, 0]))
+
+
+def search(cell: Cell, out: Path, epochs: int, budget: Budget | None = None) -> list[Trial]:
+    """Play the trials of one cell that `out`/env/cell.csv lacks, and write them there; gives all.
+
+    The candidates of a round run side by side in one compiled program. `epochs` is the whole that shares are of.
+    """
+    budget = budget or BUDGETS.get(cell.env, Budget())
+    path = out / cell.env / f"{cell.name}.csv"
+    trials = read_trials(path) if path.is_file() else []
+    base = resolve(cell.env, cell.env_options, preset=cell.preset).settings
+    chosen = list(enumerate(candidates(base, budget.slower)))
+
+    def play(share: float) -> list[Trial]:
+        length = max(1, round(epochs * share / 10)) * 10
+        known = {trial.candidate for trial in trials if trial.epochs == length}
+        missing = [(number, rates) for number, rates in chosen if number not in known]
+        if missing:
+            config = config_of(replace(cell, epochs=length, seeds=(SEED,)))
+            found = play_trials(config, [rates for _, rates in missing])
+            trials.extend(Trial(length, *each, list(map(float, row))) for each, row in zip(missing, found, strict=True))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, as_csv([HEADER, *(_row(cell.name, trial) for trial in trials)]))
+        return [trial for trial in trials if trial.epochs == length]
+
+    first = sorted(play(budget.share), key=lambda trial: -trial.score)
+    if budget.finalists:
+        chosen = sorted((trial.candidate, dict(trial.rates)) for trial in first[: budget.finalists])
+        play(budget.final_share)
+    return trials
+
+
+def _row(name: str, trial: Trial) -> list[Any]:
+    return [name, trial.epochs, trial.candidate, *(trial.rates[knob] for knob in KNOBS), *trial.returns]
+
+
+def returns_by_tenth(
+    env: "Environment", config: ExperimentConfig, episodes: int, chunk: int
+) -> "Callable[[Mapping[str, Any], Any], Array]":
+    """`(rates, seeds) -> returns`, `[runs, tenths]`: greedy policies after each tenth of runs side by side.
+
+    `rates`: for each knob its value in every run. Compiled once; NaN from the tenth on in which a number overflowed.
+    `chunk`: as in [`learner_parts`][mastac.learning.learner.learner_parts].
+    """
+    import jax
+    import jax.numpy as jnp
+
+    from mastac.learning.learner import learner_of, learner_parts
+    from mastac.learning.loop import one_seed, pace_of
+    from mastac.runs.evaluation import evaluation_key
+    from mastac.runs.execution import layout_of, memory_of
+
+    settings, layout, memory = config.settings, layout_of(env, config), memory_of(env, config)
+    updates = pace_of(env, settings).total(config.epochs)
+    tenths = jnp.arange(config.epochs).reshape(10, -1)
+
+    def one(rates: Mapping[str, Any], number: Any) -> Any:
+        here = replace(settings, **rates)
+        learner = learner_of(learner_parts(env, layout, here, updates, chunk))
+        seed, key = one_seed(env, learner, memory, here, config.epochs), jax.random.key(number)
+
+        def tenth(state: Any, epochs: Any) -> tuple[Any, Any]:
+            state, _ = jax.lax.scan(lambda state, epoch: seed.one_epoch(state, key, epoch), state, epochs)
+            played = env.reported(seed.play(state.learner, jax.random.split(evaluation_key(), episodes))).mean()
+            return state, jnp.where(state.failed_epoch < 0, played, jnp.nan)
+
+        return jax.lax.scan(tenth, seed.init(key), tenths)[1]
+
+    return jax.jit(jax.vmap(one))
+
+
+def side_by_side(rates: Sequence[Mapping[str, float]]) -> dict[str, Float[np.ndarray, " runs"]]:
+    """The values of each knob in every run."""
+    return {name: np.array([each[name] for each in rates], np.float32) for name in rates[0]}
+
+
+def play_trials(config: ExperimentConfig, tried: Sequence[Mapping[str, float]]) -> np.ndarray:
+    """Train every candidate from the same seed and play its greedy policy at the ends of the measured shares."""
+    from mastac.envs.registry import make
+
+    env = make(config.env, **config.env_options)
+    run = returns_by_tenth(env, config, EPISODES, chunk=1)
+    returns = run(side_by_side(tried), np.full(len(tried), config.seeds[0]))
+    return np.asarray(returns, np.float64)[:, -len(MEASURED_AT) :]
+
+
+def read_trials(path: Path) -> list[Trial]:
+    """One file of a search."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return [
+            Trial(
+                int(row["epochs"]),
+                int(row["candidate"]),
+                {name: float(row[name]) for name in KNOBS},
+                [float(row[f"greedy_{share:g}"]) for share in MEASURED_AT],
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
+def search_all(out: Path, preset: str, only: Sequence[str] = (), say: Callable[[str], None] = print) -> Path:
+    """Search every cell, going on with what is there, then write `out`/tuned.json; gives its path.
+
+    Several processes may share the work: each cell is searched by whoever gets its lock.
+    """
+    cells = searched_cells(preset, only)
+    for number, cell in enumerate(cells, 1):
+        with locked(out / cell.env / f"{cell.name}.lock") as held:
+            if held:
+                say(f"{number} of {len(cells)}: {cell.path} …")
+                best = best_of(search(cell, out, REPRODUCTIONS[preset].epochs[cell.env]))
+                say(f"  best {json.dumps(best.rates)}: {best.score:.3f} after {best.epochs:,} epochs")
+    write_json(out / "tuned.json", winners(out))
+    return out / "tuned.json"
+
+
+def winners(folder: Path) -> dict[str, dict[str, dict[str, float]]]:
+    """Environment -> cell -> the best candidate, from the files of a search."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for path in sorted(folder.glob("*/*.csv")):
+        found.setdefault(path.parent.name, {})[path.stem] = dict(best_of(read_trials(path)).rates)
+    return found

@@ -1,0 +1,97 @@
+"""Checkpoints that are whole or absent: orbax writes them, a manifest with checksums vouches for them."""
+
+import json
+import os
+import shutil
+import zlib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mastac.errors import UserError
+from mastac.files import write_text
+
+Tree = TypeVar("Tree")
+KEEP = 2  # the newest, and the one before in case the newest is damaged later
+
+
+def _checksums(folder: Path) -> dict[str, list[int]]:
+    sums = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            data = path.read_bytes()
+            sums[path.relative_to(folder).as_posix()] = [len(data), zlib.crc32(data)]
+    return sums
+
+
+def save_checkpoint(folder: Path, epoch: int, tree: Any) -> None:
+    """Store `tree` as the checkpoint after `epoch` epochs and drop all but the newest two."""
+    import orbax.checkpoint as ocp
+
+    target = (folder / str(epoch)).resolve()
+    shutil.rmtree(target, ignore_errors=True)
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(target, tree)
+    # Only the manifest makes a checkpoint count; it is written last.
+    write_text(folder / f"{epoch}.json", json.dumps({"epoch": epoch, "files": _checksums(target)}))
+    for old in saved_epochs(folder)[:-KEEP]:
+        (folder / f"{old}.json").unlink()
+        shutil.rmtree(folder / str(old), ignore_errors=True)
+
+
+def saved_epochs(folder: Path) -> list[int]:
+    """Epochs of the checkpoints that were written to the end, in order."""
+    return sorted(int(path.stem) for path in folder.glob("*.json") if path.stem.isdigit())
+
+
+def load_checkpoint(folder: Path, epoch: int, like: Tree) -> Tree:
+    """The checkpoint after `epoch` epochs, with the shapes of `like`.
+
+    **Raises:** `UserError` if a file is missing, truncated or altered, or if it holds another configuration's arrays.
+    """
+    target = (folder / str(epoch)).resolve()
+    try:
+        manifest = json.loads((folder / f"{epoch}.json").read_text(encoding="utf-8"))["files"]
+        found = _checksums(target)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder, epoch, "its manifest cannot be read") from error
+    for name, expected in manifest.items():
+        if name not in found:
+            raise _damaged(folder, epoch, f"{name} is missing")
+        if found[name][0] < expected[0]:
+            raise _damaged(folder, epoch, f"{name} is truncated")
+        if found[name] != expected:
+            raise _damaged(folder, epoch, f"{name} has been altered")
+    import jax
+    import orbax.checkpoint as ocp
+    from jax.tree_util import tree_leaves_with_path
+
+    with ocp.StandardCheckpointer() as checkpointer:
+        stored = tree_leaves_with_path(checkpointer.metadata(target).item_metadata.tree)
+        held = {_plain(path): tuple(leaf.shape) for path, leaf in stored}
+        wanted = {_plain(path): tuple(leaf.shape) for path, leaf in tree_leaves_with_path(like)}
+        if held != wanted:
+            raise UserError(
+                f"checkpoint {epoch} in '{folder}' belongs to another configuration than its config.json; "
+                "restore the original config.json or start a new run"
+            )
+        return checkpointer.restore(target, jax.tree.map(_here, like))
+
+
+def _here(leaf: Any) -> Any:
+    """A leaf to restore on the first device: those of the machine that saved it may not exist here."""
+    import jax
+
+    if not isinstance(leaf, jax.ShapeDtypeStruct):
+        return leaf
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=jax.sharding.SingleDeviceSharding(jax.devices()[0]))
+
+
+def _plain(path: tuple[Any, ...]) -> tuple[str, ...]:
+    """A leaf's place by names alone: orbax gives back tuples as dictionaries of numbers."""
+    return tuple(str(getattr(step, "key", getattr(step, "idx", getattr(step, "name", step)))) for step in path)
+
+
+def _damaged(folder: Path, epoch: int, what: str) -> UserError:
+    older = [each for each in saved_epochs(folder) if each < epoch]
+    mend = f"delete '{epoch}.json' to fall back to epoch {older[-1]}" if older else "start the run anew"
+    return UserError(f"checkpoint {epoch} in '{folder}' is damaged ({what}); {mend}")

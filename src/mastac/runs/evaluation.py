@@ -1,0 +1,99 @@
+"""Greedy policies: taken out of a learner, rolled out, summed up."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from mastac.agents.networks import MLP
+from mastac.agents.stochastic import greedy_network
+from mastac.envs.base import Environment, Reference, rollout_return
+from mastac.runs.policy import EVALUATION_SEED, Policy
+from mastac.learning.spec import LearnerState, Parts
+
+
+def evaluation_key(seed: int = EVALUATION_SEED) -> PRNGKeyArray:
+    """Chooses the episodes of an evaluation: apart from all training, the same for every seed and run."""
+    return jax.random.key(seed)
+
+
+def policies_of(parts: Parts, state: LearnerState) -> list[Policy]:
+    """The policies of every seed, from a learner state with a leading axis of seeds."""
+    env = parts.env
+    center, scale, limit, _ = (np.asarray(each) for each in parts.actors.constants)
+    weights = jax.device_get(greedy_network(state.actors))
+    return [
+        Policy(
+            agents=env.agents,
+            obs_sizes=env.obs_sizes,
+            action_sizes=env.action_sizes,
+            action_head=env.action_head,
+            obs_center=center,
+            obs_scale=(1.0 / scale).astype(np.float32),
+            action_limit=limit,
+            weights=tuple(np.asarray(w[k]) for w in weights.weights),
+            biases=tuple(np.asarray(b[k]) for b in weights.biases),
+        )
+        for k in range(weights.weights[0].shape[0])
+    ]
+
+
+def policy_returns(env: Environment, policy: Policy, episodes: int, seed: int) -> np.ndarray:
+    """Undiscounted returns `[episodes, agents]` of a policy over episodes chosen by `seed`."""
+    from mastac.agents.actors import actors
+
+    hidden = [weight.shape[2] for weight in policy.weights[:-1]]
+    apply = actors(env, hidden).apply
+    weights = MLP(tuple(map(jnp.asarray, policy.weights)), tuple(map(jnp.asarray, policy.biases)))
+
+    @jax.jit
+    def returns(keys):
+        act = lambda obs, state, time: apply(weights, obs[:, :, None])[:, :, 0]  # noqa: E731
+        return jax.vmap(lambda key: rollout_return(env, act, key))(keys)
+
+    return np.asarray(returns(jax.random.split(evaluation_key(seed), episodes)))
+
+
+def finite_or_none(value: float) -> float | None:
+    """JSON has no NaN; a score is undefined where the simple policy is the best known, a return where it overflows."""
+    return value if np.isfinite(value) else None
+
+
+def reported_mean(env: Environment, returns: np.ndarray) -> float:
+    """Mean over episodes of returns `[episodes, agents]`, summed or averaged over agents as the environment reports."""
+    by_episode = returns.astype(np.float64).sum(-1) if env.report == "sum" else returns.astype(np.float64).mean(-1)
+    return float(by_episode.mean())
+
+
+def greedy_summary(
+    env: Environment,
+    returns: Mapping[int, np.ndarray],
+    reference: Reference | None,
+    seeds: Sequence[int],
+) -> dict[str, Any]:
+    """What is said of greedy policies: returns `[episodes, agents]` by seed; seeds without returns get `null`."""
+    reported = {seed: finite_or_none(reported_mean(env, each)) for seed, each in returns.items()}
+    values = np.array([value for value in reported.values() if value is not None])
+    by_agent = np.mean([each.mean(0) for each in returns.values()], axis=0) if returns else []
+    mean = float(values.mean()) if values.size else None
+    return {
+        "greedy_mean": mean,
+        "greedy_std": float(values.std()) if values.size else None,
+        "greedy_by_seed": {str(seed): reported.get(seed) for seed in seeds},
+        "greedy_by_agent": {
+            name: finite_or_none(float(value)) for name, value in zip(env.agents, by_agent, strict=False)
+        },
+        "reference": None
+        if reference is None
+        else {
+            "bound": reference.bound,
+            "best_known": reference.best_known,
+            "simple": reference.simple,
+            "policies": dict(reference.policies),
+            "notes": reference.notes,
+        },
+        "score": None if reference is None or mean is None else finite_or_none(reference.score(mean)),
+    }

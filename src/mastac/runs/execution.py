@@ -1,0 +1,197 @@
+"""One run at work: the compiled program, its state, and the files that follow it chunk by chunk."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mastac.algorithms import ALGORITHMS
+from mastac.envs.base import Environment, Reference
+from mastac.errors import UserError
+from mastac.runs.checkpoints import load_checkpoint, save_checkpoint, saved_epochs
+from mastac.runs.config import ExperimentConfig
+from mastac.runs.evaluation import evaluation_key, greedy_summary, policies_of
+from mastac.files import write_json
+from mastac.runs.folder import RunFolder
+from mastac.runs.policy import FINAL_EPISODES
+from mastac.runs.progress import Report
+from mastac.runs.results import read_results
+from mastac.learning.learner import learner_of, learner_parts
+from mastac.learning.buffer import Memory, replay, rollout
+from mastac.learning.loop import FAILURES, EpochMetrics, pace_of, rollout_episodes, training_program
+from mastac.structure.layout import CriticLayout
+from mastac.structure.layouts import with_distances
+
+
+class Execution:
+    """`start`, then `advance` until `epoch` is the last, `save` whenever, `finish` at the end."""
+
+    def __init__(self, folder: RunFolder, config: ExperimentConfig, env: Environment, say: Callable[[str], None]):
+        self.folder, self.config, self.env, self.say = folder, config, env, say
+        settings = config.settings
+        self.parts = learner_parts(
+            env,
+            layout_of(env, config),
+            settings,
+            pace_of(env, settings).total(config.epochs),
+            chunk_for(len(config.seeds)),
+        )
+        learner, memory = learner_of(self.parts), memory_of(env, config)
+        self.program = training_program(env, learner, memory, settings, config.epochs)
+        self.keys = jax.vmap(jax.random.key)(jnp.asarray(config.seeds))
+        self.epoch = 0
+        self.state: Any = None
+        self.reference: Reference | None = None
+        self.told: set[int] = set()
+
+    def start(self) -> None:
+        """Begin at the last whole checkpoint, or at the beginning."""
+        epochs = saved_epochs(self.folder.checkpoints)
+        if epochs:
+            like = jax.eval_shape(self.program.init, self.keys)
+            stored = load_checkpoint(self.folder.checkpoints, epochs[-1], {"state": like, "keys": self._key_data()})
+            if not (np.asarray(stored["keys"]) == self._key_data()).all():
+                raise UserError(
+                    f"checkpoint {epochs[-1]} in '{self.folder.checkpoints}' belongs to other seeds than config.json; "
+                    "restore the original config.json or start a new run"
+                )
+            self.state, self.epoch = stored["state"], epochs[-1]
+        else:
+            self.state = self.program.init(self.keys)
+        self.folder.cut_back(self.epoch)
+        self.told = set(np.flatnonzero(self._failed_epochs() >= 0).tolist())
+        self.reference = self.env.reference()
+        where = f"epoch {self.epoch}" if self.epoch else "the beginning"
+        self.say(f"training {self.config.algorithm} on {self.config.env} from {where}; compiling …")
+
+    def advance(self) -> Report:
+        """One chunk for all seeds, its rows in the tables, and what to tell about it."""
+        began = time.perf_counter()
+        length = min(self.config.evaluation_interval, self.config.epochs - self.epoch)
+        self.state, metrics = self.program.advance(self.state, self.keys, jnp.asarray(self.epoch), length)
+        returns = self.env.reported(
+            self.program.evaluate(self.state, evaluation_key(), self.config.evaluation_episodes)
+        ).mean(-1)
+        rows = jax.device_get(metrics)
+        greedy = np.asarray(returns)
+        seconds = time.perf_counter() - began
+        first, self.epoch = self.epoch, self.epoch + length
+        self._append_rows(rows, first, greedy, seconds)
+        return self._report(rows, greedy, seconds, length)
+
+    def save(self) -> None:
+        """A checkpoint of everything that evolves, and the policies as they are."""
+        save_checkpoint(self.folder.checkpoints, self.epoch, {"state": self.state, "keys": self._key_data()})
+        for seed, policy in zip(self.config.seeds, policies_of(self.parts, self.state.learner), strict=True):
+            policy.save(self.folder.policies / f"seed-{seed}.npz")
+
+    def finish(self) -> None:
+        """Evaluate over many episodes and write `summary.json`."""
+        returns = np.asarray(self.program.evaluate(self.state, evaluation_key(), FINAL_EPISODES))
+        failed = self._failed_epochs()
+        by_seed = {s: returns[k] for k, s in enumerate(self.config.seeds) if failed[k] < 0}
+        final20 = read_results(self.folder.path).final20_by_seed()
+        known = np.array([value for k, value in enumerate(final20) if failed[k] < 0])
+        write_json(
+            self.folder.summary,
+            {
+                "env": self.config.env,
+                "algorithm": self.config.algorithm,
+                "kappa": self.config.kappa,
+                "epochs": self.config.epochs,
+                "env_steps": self.config.epochs * self.env.horizon,
+                "seeds": list(self.config.seeds),
+                "final20_mean": float(known.mean()) if known.size else None,
+                "final20_std": float(known.std()) if known.size else None,
+                **greedy_summary(self.env, by_seed, self.reference, self.config.seeds),
+                "failed": {str(self.config.seeds[k]): self._failure(k) for k in np.flatnonzero(failed >= 0).tolist()},
+            },
+        )
+
+    def _key_data(self) -> np.ndarray:
+        return np.asarray(jax.random.key_data(self.keys))
+
+    def _failed_epochs(self) -> np.ndarray:
+        return np.asarray(self.state.failed_epoch)
+
+    def _failure(self, k: int) -> dict[str, Any]:
+        kind, agent = divmod(int(self.state.failure[k]), self.env.num_agents)
+        name = self.env.agents[agent]
+        return {"epoch": int(self.state.failed_epoch[k]), "where": f"{FAILURES[kind]} '{name}'", "agent": name}
+
+    def _append_rows(self, rows: EpochMetrics, first: int, greedy: np.ndarray, seconds: float) -> None:
+        failed = self._failed_epochs()
+        alive_at = np.where(failed < 0, self.config.epochs, failed)
+        horizon, pace = self.env.horizon, pace_of(self.env, self.config.settings)
+        table = [
+            [
+                s,
+                e,
+                (e + 1) * horizon,
+                max(0, pace.until(e + 1)),
+                *(float(column[k, e - first]) for column in rows),
+            ]
+            for e in range(first, self.epoch)
+            for k, s in enumerate(self.config.seeds)
+            if e < alive_at[k]
+        ]
+        self.folder.append(self.folder.metrics, table)
+        evaluated = [
+            [s, self.epoch, float(greedy[k])] for k, s in enumerate(self.config.seeds) if self.epoch <= alive_at[k]
+        ]
+        self.folder.append(self.folder.evaluation, evaluated)
+        length = (self.epoch - first) * len(self.config.seeds)
+        timing = [self.epoch, seconds, length * horizon / seconds, length * pace.updates / pace.period / seconds]
+        self.folder.append(self.folder.timing, [timing])
+        for k in np.flatnonzero(failed >= 0).tolist():
+            if k not in self.told:
+                self.told.add(k)
+                what = self._failure(k)
+                self.say(
+                    f"seed {self.config.seeds[k]} stopped in epoch {what['epoch']}: {what['where']} is no longer "
+                    "finite; its last good state is kept, the other seeds go on"
+                )
+
+    def _report(self, rows: EpochMetrics, greedy: np.ndarray, seconds: float, length: int) -> Report:
+        alive = self._failed_epochs() < 0
+        train_return = float(rows.episode_return[alive].mean()) if alive.any() else math.nan
+        greedy_return = float(greedy[alive].mean()) if alive.any() else math.nan
+        return Report(
+            epoch=self.epoch,
+            epochs=self.config.epochs,
+            env_steps=self.epoch * self.env.horizon,
+            train_return=train_return,
+            greedy_return=greedy_return,
+            score=self.reference.score(greedy_return) if self.reference else None,
+            env_steps_per_second=length * self.env.horizon * len(self.config.seeds) / seconds,
+            remaining=(self.config.epochs - self.epoch) * seconds / length,
+        )
+
+
+def layout_of(env: Environment, config: ExperimentConfig) -> CriticLayout:
+    """The critics of the configured algorithm on this environment."""
+    settings = config.settings
+    how = ALGORITHMS[config.algorithm]
+    layout = how.layout_for(env.couplings, config.kappa, settings.minimal, settings.rewards)
+    if settings.distance_decay == 1:
+        return layout
+    return with_distances(layout, env.couplings, config.kappa, settings.minimal)
+
+
+def memory_of(env: Environment, config: ExperimentConfig) -> Memory:
+    """The replay, with never more room than the run can fill: every checkpoint holds all of it; or the rollout."""
+    settings = config.settings
+    if settings.on_policy:
+        drawn = settings.batch_size // env.horizon if settings.estimator == "score" else config.epochs
+        return rollout(rollout_episodes(env, settings), max(1, drawn))
+    episodes = max(1, min(config.epochs, settings.buffer_size // env.horizon))
+    return replay(episodes, settings.batch_size, settings.n_steps, settings.discount)
+
+
+def chunk_for(num_seeds: int) -> int:
+    """How many agents' networks go through together: about ten with all seeds on a CPU (its cache), all elsewhere."""
+    return max(1, round(10 / num_seeds)) if jax.default_backend() == "cpu" else 0

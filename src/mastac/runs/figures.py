@@ -1,0 +1,136 @@
+"""Drawings of stored results. Reads run folders, trains nothing, opens no window."""
+
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mastac.errors import UserError
+from mastac.runs.drawing import (
+    COLORS,
+    FEWEST_FOR_BAND,
+    STYLE,
+    Curve,
+    count_axis,
+    draw_curve,
+    draw_references,
+    limits_of,
+    references_of,
+    save,
+    short,
+)
+from mastac.runs.results import Axis, Results, labels
+from mastac.runs.statistics import t_interval
+
+__all__ = ["check_comparable", "learning_curves", "save"]
+AXIS_LABELS = {"epoch": "epoch", "env_steps": "environment steps of each seed"}
+POINTS = 150  # a curve is drawn with about so many points, each the mean of a window of epochs
+
+
+def learning_curves(runs: Sequence[Results], axis: Axis = "epoch", greedy: bool = False) -> Figure:
+    """Returns over training: mean over seeds with its 95 % interval (Student's t), and the exact reference figures.
+
+    One run is drawn with its training episodes and its greedy policy; several runs with one of the two, as `greedy`
+    says, all in one frame. Two seeds are drawn one by one, without an interval. Reference figures are those of the
+    first run; runs of different environments in one figure are refused, since their returns have nothing in common.
+    """
+    check_comparable(runs)
+    names = labels(list(runs))
+    curves = [
+        curve
+        for run, name, color in zip(runs, names, _colors(len(runs)), strict=True)
+        for curve in _curves_of(run, name, color, axis, greedy, alone=len(runs) == 1)
+    ]
+    if not curves:
+        which = "evaluation of a greedy policy" if greedy and len(runs) > 1 else "epoch"
+        raise UserError(f"there is nothing to draw: no {which} is stored yet")
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 4.2), dpi=150, layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        for curve in curves:
+            draw_curve(axes, curve)
+        limits = limits_of(curves, runs[0].reference)
+        axes.set_ylim(*limits)
+        axes.set_xlim(left=0, right=max(curve.at[-1] for curve in curves))
+        draw_references(axes, references_of(runs[0].reference))
+        _label(axes, runs, curves, axis)
+        if len(curves) > 1:
+            axes.legend(loc="lower right")
+        figure.draw_without_rendering()  # lays out while the style holds
+    return figure
+
+
+def check_comparable(runs: Sequence[Results]) -> None:
+    """`UserError` unless there are runs and all are of one environment."""
+    if not runs:
+        raise UserError("no run folder is given")
+    other = next((run for run in runs if run.env != runs[0].env), None)
+    if other is not None:
+        raise UserError(
+            f"'{runs[0].folder}' is a run on {runs[0].env} and '{other.folder}' one on {other.env}; "
+            "draw runs of one environment in one figure"
+        )
+
+
+def _colors(number: int) -> list[str]:
+    return [COLORS[k % len(COLORS)] for k in range(number)]
+
+
+def _curves_of(run: Results, name: str, color: str, axis: Axis, greedy: bool, alone: bool) -> list[Curve]:
+    found = []
+    for kind in (False, True) if alone else (greedy,):
+        at, values = run.curve(greedy=kind, axis=axis)
+        if not len(at):
+            continue
+        window = max(1, round(len(at) / POINTS))
+        at, values = _windows(at, values, window)
+        label = name if not alone else ("greedy policy" if kind else "training episodes")
+        shade = COLORS[1] if alone and kind else color
+        mean, half = t_interval(values)
+        found.append(Curve(label, shade, at, mean, half, values, window, kind))
+    return found
+
+
+def _windows(at: np.ndarray, values: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
+    """Means over windows of `window` neighbouring epochs for each seed; a seed's NaN stays out of its mean."""
+    if window == 1:
+        return at, values
+    starts = np.arange(0, len(at), window)
+    known = np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        means = np.add.reduceat(np.where(known, values, 0.0), starts, axis=1) / np.add.reduceat(known, starts, axis=1)
+    return np.add.reduceat(at, starts) / np.add.reduceat(np.ones(len(at)), starts), means
+
+
+def _label(axes: Axes, runs: Sequence[Results], curves: Sequence[Curve], axis: Axis) -> None:
+    first = runs[0]
+    counts = sorted({len(run.seeds) for run in runs})
+    many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    seeds = f"{many} seed{'s' if counts[-1] > 1 else ''}"
+    title = f"{first.env}: " + (
+        f"{first.algorithm}{'' if first.kappa is None else f' κ={first.kappa}'}"
+        if len(runs) == 1
+        else f"{len(runs)} runs"
+    )
+    axes.set_title(title, loc="left", fontsize=11.5, fontweight="bold", pad=22)
+    window = max((curve.window for curve in curves if not curve.is_greedy), default=1)
+    parts = [f"mean over {seeds}" if counts[-1] > 1 else seeds]
+    if counts[-1] >= FEWEST_FOR_BAND:
+        parts.append("95 % interval (Student's t)")
+    elif counts[-1] > 1:
+        parts.append("thin lines: each seed")
+    if window > 1:
+        parts.append(f"training: mean of {window} epochs for each point")
+    axes.text(0, 1.03, ", ".join(parts), transform=axes.transAxes, fontsize=8.5, color="#666666")
+    count_axis(axes, AXIS_LABELS[axis])
+    axes.set_ylabel("return of an episode")
+    low = axes.get_ylim()[0]
+    start = min(float(curve.mean[np.isfinite(curve.mean)][0]) for curve in curves if np.isfinite(curve.mean).any())
+    if start < low:
+        box = {"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1.5}
+        text = f"↓ starts at {short(start)}"
+        axes.text(0.012, 0.025, text, transform=axes.transAxes, fontsize=8.5, color="#666666", bbox=box)

@@ -1,0 +1,119 @@
+"""Trained policies that run on numpy alone: one small file for each seed."""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+
+from mastac.errors import UserError
+from mastac.files import write_bytes
+
+EVALUATION_SEED = 2**30  # no training seed is as likely to be chosen
+FINAL_EPISODES = 100  # of the evaluation after training
+
+Observations = Mapping[str, ArrayLike] | Float[np.ndarray, "agents obs"]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The greedy policies of all agents of one seed.
+
+    Observations and actions are in the environment's own units and order; scaling, limits, shares and choices are
+    applied here. `weights[k]` is `[agents, inputs, outputs]`.
+    """
+
+    agents: tuple[str, ...]
+    obs_sizes: np.ndarray
+    action_sizes: np.ndarray
+    action_head: str
+    obs_center: np.ndarray
+    obs_scale: np.ndarray
+    action_limit: np.ndarray
+    weights: tuple[np.ndarray, ...]
+    biases: tuple[np.ndarray, ...]
+
+    def act(self, observations: Observations) -> Any:
+        """The actions for one time step.
+
+        `observations`: an array `[agents, obs]` (padded rows as in `Environment.observe`) gives an array
+        `[agents, act]`; a mapping from agents' names to their observations gives a mapping to their actions.
+        A choice is a row with a one in its place and zeros elsewhere (`argmax` gives its number).
+
+        **Raises:** `UserError` if an agent is missing or an observation has the wrong length.
+        """
+        if not isinstance(observations, Mapping):
+            rows = np.asarray(observations, dtype=np.float32)
+            if rows.shape != self.obs_center.shape:
+                raise UserError(f"observations have shape {rows.shape}; expected {self.obs_center.shape}")
+            return self._actions(rows)
+        rows = np.zeros(self.obs_center.shape, np.float32)
+        for i, name in enumerate(self.agents):
+            if name not in observations:
+                raise UserError(f"observations lack agent '{name}'; give one entry for every agent")
+            seen = np.asarray(observations[name], dtype=np.float32).ravel()
+            if len(seen) != self.obs_sizes[i]:
+                raise UserError(f"agent '{name}' observes {self.obs_sizes[i]} numbers, got {len(seen)}")
+            rows[i, : len(seen)] = seen
+        actions = self._actions(rows)
+        return {name: actions[i, : self.action_sizes[i]] for i, name in enumerate(self.agents)}
+
+    def _actions(self, rows: np.ndarray) -> np.ndarray:
+        x = (rows - self.obs_center) / self.obs_scale
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = np.einsum("ai,aio->ao", x, weight) + bias
+            if layer < len(self.weights) - 1:
+                x = np.maximum(x, 0.0)
+        mask = np.arange(x.shape[1]) < self.action_sizes[:, None]
+        if self.action_head == "softmax":
+            shares = np.where(mask, np.exp(x - np.where(mask, x, -np.inf).max(1, keepdims=True)), 0.0)
+            return shares / shares.sum(1, keepdims=True)
+        if self.action_head == "discrete":
+            return np.eye(x.shape[1], dtype=x.dtype)[np.where(mask, x, -np.inf).argmax(1)]
+        return np.where(mask, self.action_limit * (np.tanh(x) if self.action_head == "tanh" else x), 0.0)
+
+    def save(self, path: Path) -> None:
+        """Write the policy, whole or not at all, as a numpy archive."""
+        layers: dict[str, Any] = {f"weight_{k}": w for k, w in enumerate(self.weights)}
+        layers |= {f"bias_{k}": b for k, b in enumerate(self.biases)}
+        head = json.dumps({"agents": list(self.agents), "action_head": self.action_head})
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer,
+            head=np.array(head),
+            obs_sizes=self.obs_sizes,
+            action_sizes=self.action_sizes,
+            obs_center=self.obs_center,
+            obs_scale=self.obs_scale,
+            action_limit=self.action_limit,
+            **layers,
+        )
+        write_bytes(path, buffer.getvalue())
+
+    @staticmethod
+    def load(path: Path) -> "Policy":
+        """Inverse of `save`; `UserError` if there is no such file or it is damaged."""
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                data = {name: stored[name] for name in stored.files}
+            head = json.loads(str(data["head"]))
+            count = sum(name.startswith("weight_") for name in data)
+            return Policy(
+                agents=tuple(head["agents"]),
+                action_head=head["action_head"],
+                weights=tuple(data[f"weight_{k}"] for k in range(count)),
+                biases=tuple(data[f"bias_{k}"] for k in range(count)),
+                **{
+                    name: data[name]
+                    for name in ("obs_sizes", "action_sizes", "obs_center", "obs_scale", "action_limit")
+                },
+            )
+        except FileNotFoundError as error:
+            raise UserError(f"there is no policy '{path}'; train or resume the run first") from error
+        except Exception as error:
+            raise UserError(f"policy '{path}' is damaged ({error}); resume the run to write it again") from error

@@ -1,0 +1,189 @@
+"""Reading run folders back into numpy arrays; the only place that knows how their files look to a reader."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from mastac.errors import UserError
+from mastac.files import read_json
+from mastac.runs.folder import RunFolder
+
+Table = Mapping[str, np.ndarray]
+Axis = Literal["epoch", "env_steps"]
+FINAL_SHARE = 0.2  # the paper's measure averages over the last fifth of the epochs
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a run folder holds.
+
+    - `metrics`, `evaluation`: column name -> values, one entry for each row of the file; empty where there is no row.
+    - `config`, `summary`: the JSON files; `summary` is empty while the run has not ended.
+    """
+
+    folder: Path
+    config: Mapping[str, Any]
+    metrics: Table
+    evaluation: Table = field(default_factory=dict)
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def env(self) -> str:
+        """Name of the environment."""
+        return str(self.summary.get("env", _name(self.config.get("env", "?"))))
+
+    @property
+    def algorithm(self) -> str:
+        """Name of the algorithm."""
+        return str(self.summary.get("algorithm", self.config.get("algorithm", "?")))
+
+    @property
+    def kappa(self) -> int | None:
+        """Truncation of the value dependency sets; `None` means exact sets, or that the run does not say."""
+        value = self.config.get("kappa")
+        return int(value) if isinstance(value, int | float) else None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run came to its end; until then there is no summary."""
+        return bool(self.summary)
+
+    @cached_property
+    def seeds(self) -> tuple[int, ...]:
+        """The run's seeds in the order of its configuration; every row of a result belongs to one of them."""
+        found = np.unique(self.metrics["seed"]).astype(int).tolist() if self.metrics else []
+        stored = self.config.get("seeds")
+        if isinstance(stored, list) and all(isinstance(seed, int) for seed in stored) and set(found) <= set(stored):
+            return tuple(stored)
+        return tuple(found)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that the seed which went farthest has done."""
+        return len(np.unique(self.metrics["epoch"])) if self.metrics else 0
+
+    @property
+    def failed(self) -> Mapping[str, Mapping[str, Any]]:
+        """Seeds that stopped because a number was no longer finite: `{"3": {"epoch": …, "where": …}}`."""
+        return self.summary.get("failed") or {}
+
+    @property
+    def reference(self) -> Mapping[str, Any]:
+        """The environment's exact figures as stored with the summary; empty where it has none."""
+        return self.summary.get("reference") or {}
+
+    def curve(
+        self, greedy: bool = False, axis: Axis = "epoch"
+    ) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, "seeds points"]]:
+        """Returns over training, one row for each seed.
+
+        `greedy=False` gives the training episodes (`metrics.csv`), `greedy=True` the evaluations of the greedy
+        policy (`evaluation.csv`). Where a seed has no row (it stopped early) the entry is NaN. `axis="env_steps"`
+        counts the environment steps of one seed instead of its epochs.
+        """
+        table = self.evaluation if greedy else self.metrics
+        if not table:
+            return np.zeros(0), np.zeros((len(self.seeds), 0))
+        at, column = np.unique(table["epoch"], return_inverse=True)
+        rows = {seed: row for row, seed in enumerate(self.seeds)}
+        row = [rows[seed] for seed in table["seed"].astype(int).tolist()]
+        values = np.full((len(self.seeds), len(at)), np.nan)
+        values[row, column] = table["episode_return"]
+        return (at if axis == "epoch" else self._steps_at(at)), values
+
+    def _steps_at(self, epochs: np.ndarray) -> np.ndarray:
+        if "env_steps" not in self.metrics:
+            raise UserError(f"'{self.folder}/metrics.csv' has no column 'env_steps'; plot over epochs instead")
+        known, first = np.unique(self.metrics["epoch"], return_index=True)
+        return np.interp(epochs, np.append(0.0, known), np.append(0.0, self.metrics["env_steps"][first]))
+
+    def final20_by_seed(self) -> Float[np.ndarray, " seeds"]:
+        """Mean training return of each seed over the last 20 % of the epochs: the paper's measure (its Table 1)."""
+        _, values = self.curve()
+        if not values.size:
+            return np.full(len(self.seeds), np.nan)
+        return _mean_of_known(values[:, -max(1, round(FINAL_SHARE * values.shape[1])) :])
+
+    def greedy_by_seed(self) -> Float[np.ndarray, " seeds"]:
+        """Mean return of each seed's greedy policy after training.
+
+        Taken from the summary; of an unfinished run the last evaluation, or NaN where there is none.
+        """
+        stored = self.summary.get("greedy_by_seed")
+        if stored is not None:
+            found = [stored.get(str(seed)) for seed in self.seeds]
+            return np.array([np.nan if value is None else value for value in found], float)
+        _, values = self.curve(greedy=True)
+        return values[:, -1] if values.size else np.full(len(self.seeds), np.nan)
+
+
+def read_results(folder: str | Path) -> Results:
+    """Everything that `mastac.train` wrote into `folder`, apart from the checkpoints.
+
+    **Raises:** [`mastac.errors.UserError`][] if it is no run folder or a file of it is malformed.
+    """
+    run = RunFolder(folder)
+    config = run.read_config()
+    columns = ("seed", "epoch", "episode_return")
+    return Results(
+        folder=run.path,
+        config=config,
+        metrics=read_table(run.metrics, required=columns),
+        evaluation=read_table(run.evaluation, required=columns),
+        summary=read_json(run.summary) if run.summary.is_file() else {},
+    )
+
+
+def labels(runs: list[Results]) -> list[str]:
+    """Short names that tell the runs apart: the algorithm and κ where that is enough, else the folders' names.
+
+    Runs of several environments, or several runs of the same algorithm, go by their folders.
+    """
+    by_algorithm = [run.algorithm + ("" if run.kappa is None else f" κ={run.kappa}") for run in runs]
+    by_folder = [run.folder.resolve().name for run in runs]
+    for names in (by_algorithm, by_folder):
+        if len(set(names)) == len(runs) and (names is by_folder or len({run.env for run in runs}) == 1):
+            return names
+    return [str(run.folder) for run in runs]
+
+
+def _name(env: Any) -> str:
+    return str(env.get("id", "?")) if isinstance(env, Mapping) else str(env)
+
+
+def _mean_of_known(values: np.ndarray) -> np.ndarray:
+    """Mean over the last axis without the NaN entries; NaN where nothing is known."""
+    known = np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, values, 0.0).sum(-1) / known.sum(-1)
+
+
+def read_table(path: Path, required: tuple[str, ...]) -> Table:
+    """Columns of a CSV file of numbers, an empty mapping if it is missing or has no rows. Empty fields are NaN."""
+    if not path.is_file():
+        return {}
+    try:
+        with path.open(encoding="utf-8") as file:
+            names = file.readline().strip().split(",")
+            has_rows = bool(file.readline().strip())
+        missing = [name for name in required if name not in names]
+        if missing:
+            raise UserError(f"'{path}' has no column '{missing[0]}'")
+        if not has_rows:
+            return {}
+        rows = np.genfromtxt(path, delimiter=",", skip_header=1, ndmin=2)
+    except (OSError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"'{path}' is malformed: {' '.join(str(error).split())[:120]}") from None
+    if rows.shape[1] != len(names):
+        raise UserError(f"'{path}' is malformed: {rows.shape[1]} values in a row under {len(names)} names")
+    table = dict(zip(names, rows.T, strict=True))
+    if not all(np.isfinite(table[name]).all() for name in ("seed", "epoch") if name in table):
+        raise UserError(f"'{path}' is malformed: a seed or an epoch is not a number")
+    return table

@@ -1,0 +1,190 @@
+"""Signs against the sets by brute force, and what is advised where the answer is known."""
+
+import json
+
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mastac.algorithms import ALGORITHMS
+from mastac.analysis import format_report, graph_report
+from mastac.analysis.advice import METHODS, NEARLY_SEPARABLE, advice
+from mastac.analysis.graph_summary import NAMED, signs_of
+from mastac.envs.graphs import structure_of
+from mastac.structure import Couplings, CouplingSequence, complete, ring, star, steady, uncoupled
+from structure.witnesses import ancestor_sets, systems
+
+
+def named(couplings: Couplings, marked: np.ndarray) -> dict:
+    names = [name for name, is_marked in zip(couplings.agents, marked, strict=True) if is_marked]
+    return {"number": len(names), "agents": names[:NAMED], "more": max(0, len(names) - NAMED)}
+
+
+@given(systems(6), st.booleans())
+@settings(max_examples=80)
+def test_signs_are_those_of_the_sets(couplings, given_sizes):
+    size = couplings.num_agents
+    sets = ancestor_sets(couplings, 0, size)  # no path is longer
+    apart = sets & ~np.eye(size, dtype=bool)
+    found = signs_of(couplings, sets.sum(1) if given_sizes else None)
+    assert found["separable"] == (not apart.any())
+    assert found["unmoved"] == named(couplings, apart.sum(1) == 0)
+    assert found["moves_nobody"] == named(couplings, apart.sum(0) == 0)
+    assert found["alone"] == named(couplings, apart.sum(0) + apart.sum(1) == 0)
+    groups = list(nx.connected_components(nx.from_numpy_array(apart | apart.T)))
+    assert found["groups"]["number"] == len(groups)
+    smallest, largest = min(map(len, groups)), max(map(len, groups))
+    assert (found["groups"]["smallest"], found["groups"]["largest"]) == (smallest, largest)
+    members = found["groups"]["agents"]
+    home = next(group for group in groups if couplings.index(members[0]) in group)
+    assert {couplings.index(name) for name in members} <= home
+    assert len(home) == smallest == len(members) + found["groups"]["more"]
+    assert found["mean_set"] == pytest.approx(sets.sum() / size)
+    assert found["density"] == pytest.approx(apart.sum() / max(1, size * (size - 1)))
+    seen = couplings.observation.toarray()
+    assert found["sees_all"] == ((sets <= seen).all(1).sum() if given_sizes else None)
+
+
+@given(systems(5))
+@settings(max_examples=60)
+def test_what_is_separable_but_for_sight(couplings):
+    blind = couplings.with_graphs(observation=uncoupled(couplings.num_agents).observation)
+    assert signs_of(couplings)["separable_but_for_sight"] == signs_of(blind)["separable"]
+    acts = [
+        couplings.action.toarray()[:, j].sum() + couplings.reward_action.toarray()[:, j].sum() > 2
+        for j in range(couplings.num_agents)
+    ]
+    assert signs_of(couplings)["direct"] == named(couplings, np.array(acts))
+
+
+def of(couplings: Couplings, **arguments) -> dict:
+    report = graph_report(couplings)
+    return advice(report["advice"]["signs"], report["windows"], **arguments)
+
+
+def of_environment(id: str, **options) -> dict:
+    couplings = structure_of(id, options).couplings
+    if isinstance(couplings, CouplingSequence):
+        return of(couplings.union(), train=id, steps=len(couplings))
+    return of(couplings, train=id, chooses=id.startswith("computers"))
+
+
+@pytest.mark.parametrize(
+    ("id", "options", "rule", "command"),
+    [
+        ("warehouse-9", {}, "few", "--algorithm mastac --kappa exact"),
+        ("warehouse-40", {}, "window", "--algorithm mastac --kappa 2"),
+        ("thermal-40", {}, "window", "--algorithm mastac --kappa 2"),
+        ("thermal-40", {"graph": []}, "separable", "--algorithm independent"),
+        ("lq-8", {}, "few", "--algorithm mastac --kappa exact"),
+        ("doors-12", {}, "window", "--algorithm mastac --kappa 2"),
+        ("computers-4", {}, "few", "--algorithm mastac-ppo --kappa exact"),
+        ("computers-40", {"graph": []}, "separable", "--algorithm ippo"),
+    ],
+)
+def test_the_examples(id, options, rule, command):
+    found = of_environment(id, **options)
+    assert (found["rule"], found["command"]) == (rule, f"mastac train {id} {command}")
+    assert json.loads(json.dumps(found)) == found
+    told = " ".join(found["warnings"])
+    assert (f"'mastac graph {id} --influence' measures it" in told) == (rule != "separable" and id != "doors-12")
+    # Whether actions reach others at once tells warehouses and computers from rooms and oscillators.
+    assert ("only by way of its own agent's state" in told) == (
+        id[:2] in ("lq", "do") or (id[:2] == "th" and not options)
+    )
+
+
+def test_other_rules():
+    seen = Couplings(20, observation=[(0, 1), (2, 1)])
+    assert of(seen)["rule"] == "sight" and of(seen)["method"] == "independent"
+    pairs = Couplings(20, state=[(2 * i, 2 * i + 1) for i in range(10)])
+    assert (of(pairs)["rule"], of(pairs)["kappa"]) == ("small", None)
+    assert "10 groups, of 2 agents, never affect each other" in of(pairs)["findings"][0]
+    everyone = of(complete(30))
+    assert (everyone["rule"], everyone["kappa"]) == ("everyone", None)
+    assert [each["method"] for each in everyone["alternatives"]] == ["independent", "maddpg"]
+    # Once the middle of a star is seen it brings everybody in.
+    assert of(star(30))["rule"] == "everyone"
+    assert of(uncoupled(1))["rule"] == "separable"
+    # Sets of no window fit: the narrowest is left.
+    wide = ring(30).with_graphs(state=nx.to_scipy_sparse_array(nx.circulant_graph(30, range(10)), format="csr") > 0)
+    assert (of(wide)["rule"], of(wide)["kappa"]) == ("window", 1)
+
+
+def test_names_are_few_and_a_single_one_is_no_list():
+    lonely = Couplings([f"unit-{i}" for i in range(60)], state=[(0, 1)])
+    told = of(lonely)["findings"]
+    assert "On their own, while others are coupled: unit-2, unit-3, unit-4 and 55 more." in told
+    assert "No other agent moves the values of unit-0, unit-2, unit-3 and 56 more." in told
+    assert any(line.startswith("59 groups, of 1 to 2 agents,") and line.endswith(" is unit-2.") for line in told)
+
+
+def test_who_has_no_action_must_be_served_by_others():
+    known = structure_of("thermal-40", {"coolers": "every-2"})
+    couplings, action_sizes = steady(known.couplings), known.action_sizes
+    signs = signs_of(couplings, None, action_sizes)
+    assert signs["idle"] == {"number": 20, "agents": ["zone-3", "zone-4", "zone-7"], "more": 17}
+    report = graph_report(couplings, action_sizes=action_sizes)
+    assert report["advice"]["signs"]["idle"] == signs["idle"]
+    told = report["advice"]
+    assert any(
+        line.startswith("No action of their own have zone-3, zone-4, zone-7 and 17 more") for line in told["findings"]
+    )
+    assert "independent" not in [each["method"] for each in told["alternatives"]]
+    assert not any("own rewards may nearly suffice" in line for line in told["warnings"])
+    weak = advice(signs, report["windows"], influence=played(NEARLY_SEPARABLE - 0.01))
+    assert weak["rule"] == "window", "own rewards of others may suffice, but not theirs"
+    assert of(couplings)["signs"]["idle"]["number"] == 0
+
+
+def played(others: float | None, no_own: tuple[str, ...] = (), beyond: float = 0.0) -> dict:
+    none = {"number": 0, "agents": [], "more": 0}
+    return {
+        "others": {"actions": {"mean": others}},
+        "no_own": {"number": len(no_own), "agents": list(no_own), "more": 0},
+        "no_effect": none,
+        "windows": [{"kappa": kappa, "actions": {"mean": beyond}} for kappa in range(4)],
+    }
+
+
+def test_how_strong_couplings_are_comes_before_how_many():
+    weak = of(ring(40), influence=played(NEARLY_SEPARABLE - 0.01))
+    assert (weak["rule"], weak["command"]) == ("weak", "mastac train ENV --algorithm mastac --kappa 2")
+    assert [each["method"] for each in weak["alternatives"]] == ["independent"]
+    assert "nearly separable" in weak["warnings"][0]
+    choices = of(ring(40), influence=played(NEARLY_SEPARABLE - 0.01), chooses=True)
+    assert (choices["rule"], choices["command"]) == ("weak", "mastac train ENV --algorithm ippo")
+    assert choices["alternatives"][0]["method"] == "mastac-ppo" and "kappa = 2" in choices["alternatives"][0]["when"]
+    strong = of(ring(40), influence=played(NEARLY_SEPARABLE, beyond=0.2))
+    assert (strong["rule"], strong["kappa"]) == ("window", 2)
+    assert any("20 % of what actions do to a value lies beyond kappa = 2" in line for line in strong["warnings"])
+    assert not any("--influence" in line for line in strong["warnings"])
+    selfless = of(ring(40), influence=played(0.1, no_own=("agent-3",)))
+    assert selfless["rule"] == "window" and any("not their own: agent-3." in line for line in selfless["warnings"])
+    nothing = of(ring(40), influence=played(None))
+    assert nothing["rule"] == "window" and "play another policy" in " ".join(nothing["warnings"])
+    # The graph's proof is stronger than any measurement.
+    assert of(uncoupled(40), influence=played(None))["rule"] == "separable"
+
+
+def test_methods_exist_and_take_the_actions():
+    for chooses, names in METHODS.items():
+        for kind, name in names.items():
+            assert ALGORITHMS[name].takes_choices or not chooses
+            assert ALGORITHMS[name].uses_kappa == (kind == "structured")
+
+
+def test_the_text():
+    text = format_report(graph_report(ring(40)))
+    assert "What to try first\n  mastac train ENV --algorithm mastac --kappa 2\n" in text
+    names = [f"[bold]room {i} " + "x" * 120 for i in range(3)]
+    text = format_report(graph_report(Couplings(names, state=[(0, 1)])))
+    assert "[bold]room 2" in text and max(map(len, text.splitlines())) <= 100
+
+
+def test_a_million_agents_need_no_sets():
+    couplings = ring(200_000)
+    found = signs_of(couplings)
+    assert found["mean_set"] == 200_000 and found["density"] == 1 and found["sees_all"] is None

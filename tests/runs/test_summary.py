@@ -1,0 +1,59 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from run_folders import REFERENCE, rising, write_run
+
+from mastac.runs.results import read_results
+from mastac.runs.summary import compare_rows, compare_table, run_table, table
+
+
+def test_table_of_one_run_holds_every_figure_and_its_score(tmp_path: Path) -> None:
+    text = run_table(read_results(write_run(tmp_path / "a", np.full((3, 10), -6.0), reference=REFERENCE, kappa=2)))
+    lines = {line.split("  ")[0].strip(): line.split()[-2:] for line in text.splitlines() if line}
+    assert text.startswith("warehouse-9: mastac κ=2, 10 epochs, 80 environment steps a seed, seeds 0-2\n")
+    assert lines["simple policy"] == ["-9.00", "0.00"]
+    assert lines["best known"] == ["-1.00", "1.00"]
+    assert lines["nothing"] == ["-7.00", "0.25"]
+    assert lines["greedy policy"][-1] == "0.50"
+    assert "-5.00 ± 0.00" in text
+    assert text.count("seed ") == 3
+
+
+def test_table_says_which_seed_stopped_and_does_without_references(tmp_path: Path) -> None:
+    returns = rising(seeds=2, epochs=20)
+    returns[1, 8:] = np.nan
+    text = run_table(read_results(write_run(tmp_path / "a", returns)))
+    assert "(1 stopped)" in text
+    assert "stopped" in next(line for line in text.splitlines() if "seed 1" in line)
+    assert "score" in text
+    assert "nan" not in text
+
+
+def test_compare_ranks_the_better_run_first(tmp_path: Path) -> None:
+    worse = read_results(write_run(tmp_path / "a", np.full((5, 10), -6.0), reference=REFERENCE))
+    better = read_results(write_run(tmp_path / "b", np.full((5, 10), -3.0), reference=REFERENCE, algorithm="maddpg"))
+    single = read_results(write_run(tmp_path / "c", np.full((1, 10), -4.0), algorithm="matd3", finished=False))
+    lines = compare_table([worse, single, better]).splitlines()
+    assert [line.split()[0] for line in lines[2:5]] == ["maddpg", "matd3", "mastac"]
+    assert "matd3 (not finished)" in lines[3]
+    assert "nan" not in "\n".join(lines).lower()
+
+
+def test_compare_figures_are_those_of_the_seeds(tmp_path: Path) -> None:
+    finals = np.array([-9.0, -5.0, -4.0, -3.0, 50.0])
+    run = read_results(write_run(tmp_path / "a", np.repeat(finals[:, None], 10, 1), reference=REFERENCE))
+    (row,) = compare_rows([run])
+    assert row["iqm"] == pytest.approx(-3.0)  # of the greedy returns -8, -4, -3, -2, 51 without the extremes
+    assert row["iqm_low"] < row["iqm"] < row["iqm_high"]
+    assert row["final20_mean"] == pytest.approx(finals.mean())
+    assert row["final20_std"] == pytest.approx(finals.std())
+    assert row["greedy_mean"] == pytest.approx((finals + 1).mean())
+    assert row["score"] == pytest.approx((row["greedy_mean"] + 9) / 8)
+    json.dumps(row, allow_nan=False)
+
+
+def test_columns_are_aligned() -> None:
+    lines = table(("name", "x"), [("a", "1.00"), ("long name", "-12.00")]).splitlines()
+    assert lines == ["name            x", "─────────  ──────", "a            1.00", "long name  -12.00"]
