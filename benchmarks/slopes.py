@@ -32,11 +32,11 @@ def slopes(folder: Path, env: mastac.Environment | None = None) -> list[list]:
     env, settings = run.env, run.config.settings
     execution = Execution(RunFolder(folder), run.config, env, lambda text: None)
     execution.start()
-    parts = execution.parts
+    spec = execution.spec
     learner = jax.tree.map(lambda leaf: leaf[0], execution.state.learner)
 
     def act(state):
-        return parts.actors.apply(learner.actors, env.observed(state, 0)[:, :, None])[:, :, 0]
+        return spec.actors.apply(learner.actors, env.observed(state, 0)[:, :, None])[:, :, 0]
 
     def episode(key):
         reset_key, step_key = jax.random.split(key)
@@ -76,9 +76,9 @@ def slopes(folder: Path, env: mastac.Environment | None = None) -> list[list]:
         true = np.asarray(exact(state, time, keys))
         blank = jnp.zeros((EPISODES, env.num_agents, int(env.action_sizes.max())))
         batch = Batch(state, blank, blank[:, :, 0], state, jnp.full(EPISODES, time))
-        now, _, _ = batch_rows(parts, batch, learner.actors)
-        chosen = action_rows(env, parts.actors.apply(learner.actors, observations(env, state, batch.time)))
-        learnt = np.asarray(action_gradients(parts, learner.critics, now, chosen))[:-1]
+        now, _, _ = batch_rows(spec, batch, learner.actors)
+        chosen = action_rows(env, spec.actors.apply(learner.actors, observations(env, state, batch.time)))
+        learnt = np.asarray(action_gradients(spec, learner.critics, now, chosen))[:-1]
         _, scale = action_units(env)
         learnt = np.moveaxis(learnt.reshape(*real.shape, EPISODES) / scale[:, :, None], -1, 0) / settings.reward_scale
         a, b = true[:, real], learnt[:, real]

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import mastac
 from common import median_seconds, write
 from mastac.agents.networks import each_member
-from mastac.learning.spec import Parts
+from mastac.learning.spec import LearnerSpec
 from mastac.runs.config import resolve
 from mastac.runs.execution import Execution, chunk_for
 from mastac.runs.folder import RunFolder
@@ -31,14 +31,14 @@ def layers(width: int, hidden: tuple[int, ...], outputs: int) -> list[tuple[int,
     return list(itertools.pairwise(sizes))
 
 
-def products(parts: Parts) -> Iterator[tuple[str, int, int, int, int]]:
+def products(spec: LearnerSpec) -> Iterator[tuple[str, int, int, int, int]]:
     """(product, members, inputs, outputs, how often) of one update, without what no learner would compute.
 
     Critics that advise one agent alone need the gradient of its action only: a product too small to count.
     """
-    settings = parts.settings
+    settings = spec.settings
     times = 1 if settings.finite_horizon else 0
-    for bucket in parts.buckets:
+    for bucket in spec.buckets:
         width = bucket.state_rows.shape[1] + bucket.action_rows.shape[1] + times
         members, advises_many = len(bucket.terms), bucket.slot_rows.shape[1] > 1
         for layer, (inputs, outputs) in enumerate(layers(width, settings.critic_hidden, 1)):
@@ -46,12 +46,12 @@ def products(parts: Parts) -> Iterator[tuple[str, int, int, int, int]]:
             yield WEIGHTS, members, inputs, outputs, 1
             # The actor's step, and the loss but for the first layer.
             yield INPUTS, members, inputs, outputs, int(advises_many) if layer == 0 else 2
-    obs, act = int(parts.env.obs_sizes.max()), int(parts.env.action_sizes.max())
+    obs, act = int(spec.env.obs_sizes.max()), int(spec.env.action_sizes.max())
     for layer, (inputs, outputs) in enumerate(layers(obs, settings.actor_hidden, act)):
-        yield FORWARD, parts.env.num_agents, inputs, outputs, 2  # target policy, current policy
-        yield WEIGHTS, parts.env.num_agents, inputs, outputs, 1
+        yield FORWARD, spec.env.num_agents, inputs, outputs, 2  # target policy, current policy
+        yield WEIGHTS, spec.env.num_agents, inputs, outputs, 1
         if layer > 0:
-            yield INPUTS, parts.env.num_agents, inputs, outputs, 1
+            yield INPUTS, spec.env.num_agents, inputs, outputs, 1
 
 
 def product_seconds(spec: str, members: int, inputs: int, outputs: int, batch: int, repeats: int) -> float:
@@ -88,7 +88,7 @@ def main(env_id: str, algorithm: str, seeds: int, batch: int | None, epochs: int
             return metrics
 
         epoch_seconds = median_seconds(chunk, 7) / length
-        listed = list(products(run.parts))
+        listed = list(products(run.spec))
         bare = sum(
             often * product_seconds(spec, members * seeds, inputs, outputs, batch, repeats)
             for spec, members, inputs, outputs, often in listed

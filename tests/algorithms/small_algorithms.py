@@ -11,8 +11,8 @@ from small_world import random_batch, random_rollout, small_environment
 
 from mastac import Couplings, Environment
 from mastac.algorithms import ALGORITHMS
-from mastac.learning.learner import learner_of, learner_parts
-from mastac.learning.spec import Learner, LearnerState, Metrics, Parts
+from mastac.learning.learner import learner_of, learner_spec
+from mastac.learning.spec import Learner, LearnerSpec, LearnerState, Metrics
 from mastac.runs.config import resolve
 from mastac.runs.execution import layout_of
 
@@ -32,7 +32,7 @@ class Case(NamedTuple):
     """One algorithm put together; its update is compiled when first called."""
 
     env: Environment
-    parts: Parts
+    spec: LearnerSpec
     learner: Learner
     update: Any
 
@@ -63,9 +63,9 @@ def built(name: str, kappa: int | None, alone: bool, head: str, couplings: Coupl
     chosen = {knob: value for knob, value in KNOBS.items() if knob not in how.fixed} | dict(knobs)
     window = kappa if how.uses_kappa else None
     config = resolve(world.id, {}, custom=True, algorithm=name, kappa=window, **chosen)
-    parts = learner_parts(world, layout_of(world, config), config.settings, total_updates=TOTAL)
-    learner = learner_of(parts)
-    return Case(world, parts, learner, jax.jit(learner.update))
+    spec = learner_spec(world, layout_of(world, config), config.settings, total_updates=TOTAL)
+    learner = learner_of(spec)
+    return Case(world, spec, learner, jax.jit(learner.update))
 
 
 def case(
@@ -86,7 +86,7 @@ def case(
 
 def material(which: Case, seed: int = 0) -> Any:
     """What an update of this algorithm learns from: transitions, or whole episodes."""
-    estimator = which.parts.settings.estimator
+    estimator = which.spec.settings.estimator
     if estimator == "pathwise":
         return random_batch(which.env, BATCH, seed)
     return random_rollout(which.env, 3, estimator, seed)

@@ -16,7 +16,7 @@ from mastac.errors import UserError
 from mastac.runs.config import resolve
 from mastac.runs.policy import Policy
 
-CLIMBERS = [name for name, how in ALGORITHMS.items() if not how.takes_choices]
+CLIMBERS = [name for name, how in ALGORITHMS.items() if not how.takes_discrete]
 
 
 @pytest.fixture(scope="module")

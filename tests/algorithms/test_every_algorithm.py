@@ -13,7 +13,7 @@ from algorithms.other_knobs import BEFORE, BESIDE, NUMBERS, PROGRAMS, SHAPES, fr
 from algorithms.small_algorithms import TOTAL, UPDATES, case, history, initial, material, same_bits
 from mastac.agents.stochastic import greedy_network
 from mastac.algorithms import ALGORITHMS
-from mastac.learning.learner import learner_of, learner_parts
+from mastac.learning.learner import learner_of, learner_spec
 from mastac.runs.checkpoints import load_checkpoint, save_checkpoint
 
 every = pytest.mark.parametrize("name", ALGORITHMS)
@@ -34,13 +34,13 @@ def side_by_side(name):
     it = case(name)
 
     def update(numbers, state, batch, key, count):
-        settings = replace(it.parts.settings, **numbers)
-        parts = learner_parts(it.env, it.parts.layout, settings, total_updates=TOTAL)
-        return learner_of(parts).update(state, batch, key, count)
+        settings = replace(it.spec.settings, **numbers)
+        spec = learner_spec(it.env, it.spec.layout, settings, total_updates=TOTAL)
+        return learner_of(spec).update(state, batch, key, count)
 
     changed = [None, None, *NUMBERS]
     numbers = {
-        knob: jnp.asarray([value if knob == each else getattr(it.parts.settings, knob) for each in changed])
+        knob: jnp.asarray([value if knob == each else getattr(it.spec.settings, knob) for each in changed])
         for knob, value in NUMBERS.items()
     }
     seeds = [0, 1] + [0] * len(NUMBERS)
@@ -77,14 +77,14 @@ def past(name, place=0):
 def test_shapes(name):
     it = case(name)
     states, metrics = past(name)
-    layout, agents, act = it.parts.layout, it.env.num_agents, int(it.env.action_sizes.max())
-    assert sorted(np.concatenate([bucket.terms for bucket in it.parts.buckets])) == list(range(layout.num_terms))
-    for leaf in jax.tree.leaves((states[0].actors, states[0].target_actors, states[0].actor_optimiser)):
+    layout, agents, act = it.spec.layout, it.env.num_agents, int(it.env.action_sizes.max())
+    assert sorted(np.concatenate([bucket.terms for bucket in it.spec.buckets])) == list(range(layout.num_terms))
+    for leaf in jax.tree.leaves((states[0].actors, states[0].target_actors, states[0].actor_optimizer)):
         assert leaf.shape[0] == agents
-    actions = sorted(np.concatenate([bucket.action_rows.shape[1] > 0 for bucket in it.parts.buckets], axis=None))
-    assert any(actions) == (it.parts.settings.estimator == "pathwise"), "values of states read no actions"
-    twins = (2,) if it.parts.settings.twin_critics else ()
-    for stack, bucket in zip(states[0].critics, it.parts.buckets, strict=False):
+    actions = sorted(np.concatenate([bucket.action_rows.shape[1] > 0 for bucket in it.spec.buckets], axis=None))
+    assert any(actions) == (it.spec.settings.estimator == "pathwise"), "values of states read no actions"
+    twins = (2,) if it.spec.settings.twin_critics else ()
+    for stack, bucket in zip(states[0].critics, it.spec.buckets, strict=False):
         width = bucket.state_rows.shape[1] + bucket.action_rows.shape[1] + 1
         assert stack.weights[0].shape == (len(bucket.terms), *twins, width, 8)
         assert stack.weights[-1].shape == (len(bucket.terms), *twins, 8, 1)
@@ -118,7 +118,7 @@ def test_everything_stays_finite_and_moves(name):
 def test_targets_follow_when_they_are_due(name):
     it = case(name)
     states, metrics = past(name)
-    delay, tau = it.parts.settings.policy_delay, it.parts.settings.tau
+    delay, tau = it.spec.settings.policy_delay, it.spec.settings.tau
     assert delay == (2 if name == "matd3" else 1)
     for count, (before, after) in enumerate(pairwise(states)):
         assert not before.critics or not same_bits(before.critics, after.critics)
@@ -199,7 +199,7 @@ def test_every_shape_changes_the_update(name):
 
     base = evolving()
     for knob in free(name, SHAPES):
-        assert evolving(**{knob: other(knob, getattr(case(name).parts.settings, knob))}) != base, knob
+        assert evolving(**{knob: other(knob, getattr(case(name).spec.settings, knob))}) != base, knob
 
 
 def program(name, **knobs):
@@ -213,7 +213,7 @@ def program(name, **knobs):
 
 @every
 def test_every_choice_changes_the_update(name):
-    settings = case(name).parts.settings
+    settings = case(name).spec.settings
     if name == "matd3":
         assert program(name) == program(name), "the comparison needs programs that are the same for the same knobs"
     for knob in free(name, PROGRAMS):

@@ -10,7 +10,7 @@ import pytest
 import mastac
 from mastac.algorithms import ALGORITHMS
 from mastac.envs.base import rollout_return
-from mastac.learning.learner import learner_parts, off_policy_learner
+from mastac.learning.learner import learner_spec, off_policy_learner
 from mastac.runs.checkpoints import load_checkpoint
 from mastac.runs.config import resolve
 from mastac.runs.execution import Execution
@@ -81,7 +81,7 @@ def test_it_can_be_opened_again(run, world):
         np.testing.assert_array_equal(acted, run.policy(seed).act(obs))
         np.testing.assert_array_equal(acted, Policy.load(run.path / "policies" / f"seed-{seed}.npz").act(obs))
         weights = jax.tree.map(lambda leaf, place=place: leaf[place], learner.actors)
-        found = execution.parts.actors.apply(weights, jnp.asarray(obs)[:, :, None])[:, :, 0]
+        found = execution.spec.actors.apply(weights, jnp.asarray(obs)[:, :, None])[:, :, 0]
         np.testing.assert_allclose(found, acted, rtol=1e-5, atol=1e-6)
         assert np.abs(acted).max() > 1e-3
 
@@ -90,7 +90,7 @@ def test_an_untrained_policy_fails(world):
     """Otherwise the threshold above would say nothing."""
     settings = resolve(world.id, {}, custom=True, algorithm="independent").settings
     layout = ALGORITHMS["independent"].layout_for(world.couplings, None, True, "own")
-    learner = off_policy_learner(learner_parts(world, layout, settings))
+    learner = off_policy_learner(learner_spec(world, layout, settings))
     keys = jax.random.split(jax.random.key(7), 100)
     for seed in SEEDS:
         state = learner.init(jax.random.key(seed))

@@ -19,10 +19,10 @@ WITHOUT_TRICKS = {"twin_critics": False, "smoothing_noise": 0.0, "policy_delay":
 def assert_same_algorithm(a, b):
     """Equal layouts, equal settings, and equal bits after a few updates."""
     for part in LAYOUT:
-        left, right = getattr(a.parts.layout, part), getattr(b.parts.layout, part)
+        left, right = getattr(a.spec.layout, part), getattr(b.spec.layout, part)
         assert (left is None) == (right is None)
         assert left is None or np.array_equal(left.toarray(), right.toarray()), part
-    assert a.parts.settings == b.parts.settings
+    assert a.spec.settings == b.spec.settings
     assert a.update is not b.update, "one compiled update cannot tell anything about two"
     assert same_bits(history(a), history(b))
 
@@ -81,11 +81,11 @@ def test_replayed_actions_of_the_current_policy_are_the_current_policys(name):
     for current in (True, False):
         it = case(name, policy_actions=current)
         state, batch = initial(it), random_batch(it.env, BATCH)
-        chosen = it.parts.actors.apply(state.actors, observations(it.env, batch.state, batch.time))
-        gradients = jax.jit(lambda *rows, it=it, critics=state.critics: action_gradients(it.parts, critics, *rows))
+        chosen = it.spec.actors.apply(state.actors, observations(it.env, batch.state, batch.time))
+        gradients = jax.jit(lambda *rows, it=it, critics=state.critics: action_gradients(it.spec, critics, *rows))
         batches = {"the policy's": batch._replace(actions=jnp.moveaxis(chosen, -1, 0)), "others": batch}
         for actions, each in batches.items():
-            now, _, _ = batch_rows(it.parts, each, state.actors)
+            now, _, _ = batch_rows(it.spec, each, state.actors)
             rows = action_rows(it.env, chosen)
             found[current, actions] = np.asarray(gradients(now, rows))
     np.testing.assert_allclose(found[True, "the policy's"], found[False, "the policy's"], rtol=1e-4, atol=1e-6)

@@ -32,16 +32,16 @@ DEEP: dict[str, Any] = {"critic_hidden": (8, 8)}
 
 def slid(it):
     """One update by plain gradient steps of size one: what a weight moves by is its gradient."""
-    parts = it.parts._replace(actor_optimiser=optax.sgd(1.0), critic_optimiser=optax.sgd(1.0))
-    learner = off_policy_learner(parts)
-    optimisers = learner.init(jax.random.key(0))
+    spec = it.spec._replace(actor_optimizer=optax.sgd(1.0), critic_optimizer=optax.sgd(1.0))
+    learner = off_policy_learner(spec)
+    optimizers = learner.init(jax.random.key(0))
     start = initial(it)
     random = np.random.default_rng(0)
     # Biases begin at zero, where weights that a mixer takes the absolute value of can have no slope.
     state = start._replace(
         critics=jax.tree.map(lambda leaf: leaf + 0.1 * random.normal(size=leaf.shape).astype("f"), start.critics),
-        actor_optimiser=optimisers.actor_optimiser,
-        critic_optimisers=optimisers.critic_optimisers,
+        actor_optimizer=optimizers.actor_optimizer,
+        critic_optimizers=optimizers.critic_optimizers,
     )
     batch = random_batch(it.env, BATCH)
     after, metrics = jax.jit(learner.update)(state, batch, jax.random.key(0), jnp.int32(0))
@@ -50,7 +50,7 @@ def slid(it):
 
 def kept_share(it, batch):
     """The discount of each transition: nothing after the last step."""
-    return np.where(np.asarray(batch.time) + 1 == it.env.horizon, 0.0, it.parts.settings.discount)
+    return np.where(np.asarray(batch.time) + 1 == it.env.horizon, 0.0, it.spec.settings.discount)
 
 
 def entries(leaf, count):
@@ -67,17 +67,17 @@ def test_of_twin_critics_the_smaller_enters_the_target():
     state, batch = initial(it), random_batch(it.env, BATCH)
     _, metrics = it.update(state, batch, jax.random.key(0), jnp.int32(0))
     online, target = in_float64(state.critics), in_float64(state.target_critics)
-    after = plain_actions(it.parts, in_float64(state.target_actors), batch.next_state)
+    after = plain_actions(it.spec, in_float64(state.target_actors), batch.next_state)
     time, reward = np.asarray(batch.time), np.asarray(batch.rewards).mean(1)
     chose = []
     for agent in ALL:
         both = [
-            term_value(it.parts, target, agent, (ALL, ALL), batch.next_state, after, time + 1, twin) for twin in (0, 1)
+            term_value(it.spec, target, agent, (ALL, ALL), batch.next_state, after, time + 1, twin) for twin in (0, 1)
         ]
         chose.extend((both[0] < both[1]).tolist())
         y = reward + kept_share(it, batch) * np.minimum(*both)
         now = [
-            term_value(it.parts, online, agent, (ALL, ALL), batch.state, np.asarray(batch.actions), time, twin)
+            term_value(it.spec, online, agent, (ALL, ALL), batch.state, np.asarray(batch.actions), time, twin)
             for twin in (0, 1)
         ]
         error = sum(((y - value) ** 2).mean() for value in now)
@@ -91,10 +91,10 @@ def test_smoothing_noise_is_clipped_and_keeps_to_the_limits(head):
     weights = it.learner.init(jax.random.key(0)).actors
     batch = random_batch(it.env, 400)
     obs = observations(it.env, batch.state, batch.time)
-    greedy = np.asarray(it.parts.actors.apply(weights, obs))
+    greedy = np.asarray(it.spec.actors.apply(weights, obs))
     real = np.arange(3) < it.env.action_sizes[:, None]
     for noise, clip in ((50.0, 0.5), (0.05, 0.5)):
-        noisy = np.asarray(it.parts.actors.smoothed(weights, obs, noise, clip, jax.random.key(1)))
+        noisy = np.asarray(it.spec.actors.smoothed(weights, obs, noise, clip, jax.random.key(1)))
         change = (noisy - greedy)[real]
         assert (noisy[~real] == 0).all()
         assert np.abs(change).max() <= clip * 2.0 + 1e-5, "clip is in units of the limit"
@@ -112,8 +112,8 @@ def test_smoothing_noise_keeps_shares_on_the_simplex():
     weights = it.learner.init(jax.random.key(0)).actors
     batch = random_batch(it.env, 400)
     obs = observations(it.env, batch.state, batch.time)
-    greedy = np.asarray(it.parts.actors.apply(weights, obs))
-    noisy = np.asarray(it.parts.actors.smoothed(weights, obs, 50.0, 0.5, jax.random.key(1)))
+    greedy = np.asarray(it.spec.actors.apply(weights, obs))
+    noisy = np.asarray(it.spec.actors.smoothed(weights, obs, 50.0, 0.5, jax.random.key(1)))
     np.testing.assert_allclose(noisy.sum(1), 1.0, rtol=1e-5)
     assert (noisy >= 0).all()
     for agent, size in enumerate(it.env.action_sizes):
@@ -144,13 +144,13 @@ def test_an_actor_of_maddpg_climbs_its_own_critic(current):
     it = case("maddpg", policy_actions=current, **DEEP)
     state, after, batch, _ = slid(it)
     critics, actors = in_float64(state.critics), in_float64(state.actors)
-    chosen = plain_actions(it.parts, actors, batch.state)
+    chosen = plain_actions(it.spec, actors, batch.state)
     for agent in ALL:
 
         def climbed(agent=agent):
             base = chosen.copy() if current else np.asarray(batch.actions, np.float64).copy()
-            base[:, agent] = plain_actions(it.parts, actors, batch.state)[:, agent]
-            return term_value(it.parts, critics, agent, (ALL, ALL), batch.state, base, batch.time).mean()
+            base[:, agent] = plain_actions(it.spec, actors, batch.state)[:, agent]
+            return term_value(it.spec, critics, agent, (ALL, ALL), batch.state, base, batch.time).mean()
 
         for layer, leaf in enumerate(actors.weights):
             for at in entries(leaf[agent], 3):
@@ -161,7 +161,7 @@ def test_an_actor_of_maddpg_climbs_its_own_critic(current):
 
 def alone(it, critics, term):
     """The critics with all weights at zero but those of one."""
-    keeps = [bucket.terms == term for bucket in it.parts.buckets]
+    keeps = [bucket.terms == term for bucket in it.spec.buckets]
     return tuple(
         jax.tree.map(lambda leaf, keep=keep: leaf * keep.reshape(-1, *[1] * (leaf.ndim - 1)), stack)
         for keep, stack in zip(keeps, critics, strict=True)
@@ -173,10 +173,10 @@ def test_a_critic_moves_those_whom_it_advises_and_nobody_else(name):
     for current in (True, False) if name != "independent" else (True,):
         it = case(name, policy_actions=current)
         state, batch = initial(it), random_batch(it.env, BATCH)
-        now, _, _ = batch_rows(it.parts, batch, state.actors)
-        rows = action_rows(it.env, it.parts.actors.apply(state.actors, observations(it.env, batch.state, batch.time)))
-        useful = it.parts.layout.useful_credit().toarray() > 0
-        gradients = jax.jit(lambda critics, now=now, rows=rows, it=it: action_gradients(it.parts, critics, now, rows))
+        now, _, _ = batch_rows(it.spec, batch, state.actors)
+        rows = action_rows(it.env, it.spec.actors.apply(state.actors, observations(it.env, batch.state, batch.time)))
+        useful = it.spec.layout.useful_credit().toarray() > 0
+        gradients = jax.jit(lambda critics, now=now, rows=rows, it=it: action_gradients(it.spec, critics, now, rows))
         for term in ALL:
             only = alone(it, state.critics, term)
             found = np.asarray(gradients(only))[:-1].reshape(4, 3, BATCH)
@@ -200,12 +200,12 @@ def test_a_coordination_graph_is_the_mean_of_utilities_and_of_payoffs(name):
         values = []
         for k, members in enumerate(groups):
             reads = (sorted({j for i in members for j in np.flatnonzero(sees[i])}), list(members))
-            values.append(term_value(it.parts, critics, first + k, reads, batch.state, chosen, batch.time))
+            values.append(term_value(it.spec, critics, first + k, reads, batch.state, chosen, batch.time))
         return np.mean(values, axis=0) if values else 0.0
 
     expected = mean([(i,) for i in ALL], 0) + mean(pairs, 4)
-    now, _, _ = batch_rows(it.parts, batch, state.actors)
-    found = mixed_values(it.parts, state.critics, now)
+    now, _, _ = batch_rows(it.spec, batch, state.actors)
+    found = mixed_values(it.spec, state.critics, now)
     assert found.shape == (1, BATCH)
     np.testing.assert_allclose(found[0], expected, rtol=1e-4, atol=1e-6)
 
@@ -236,11 +236,11 @@ def test_all_terms_the_mixer_and_the_actors_follow_their_gradients(name):
     state, after, batch, metrics = slid(it)
     online, target = in_float64(state.critics), in_float64(state.target_critics)
     actors, sees = in_float64(state.actors), steady(it.env.couplings).observation.toarray()
-    members = [list(np.flatnonzero(row)) for row in it.parts.layout.actions.toarray()]
+    members = [list(np.flatnonzero(row)) for row in it.spec.layout.actions.toarray()]
     reads = [(sorted({j for i in group for j in np.flatnonzero(sees[i])}), group) for group in members]
 
     def value(critics, at, chosen, time):
-        terms = [term_value(it.parts, critics, m, each, at, chosen, time) for m, each in enumerate(reads)]
+        terms = [term_value(it.spec, critics, m, each, at, chosen, time) for m, each in enumerate(reads)]
         if name == "qdcg-coupling":
             return np.mean(terms[:4], axis=0) + np.mean(terms[4:], axis=0)
         env = it.env
@@ -250,7 +250,7 @@ def test_all_terms_the_mixer_and_the_actors_follow_their_gradients(name):
         return plain_mixture(critics[-1], np.transpose(terms), state, monotonic=name == "facmac")
 
     time, chosen = np.asarray(batch.time), np.asarray(batch.actions, np.float64)
-    then = plain_actions(it.parts, in_float64(state.target_actors), batch.next_state)
+    then = plain_actions(it.spec, in_float64(state.target_actors), batch.next_state)
     y = np.asarray(batch.rewards).mean(1) + kept_share(it, batch) * value(target, batch.next_state, then, time + 1)
 
     def loss():
@@ -266,7 +266,7 @@ def test_all_terms_the_mixer_and_the_actors_follow_their_gradients(name):
     assert moved > 5
 
     def climbed():
-        return value(online, batch.state, plain_actions(it.parts, actors, batch.state), time).mean()
+        return value(online, batch.state, plain_actions(it.spec, actors, batch.state), time).mean()
 
     for leaf, before, later in zip(*map(jax.tree.leaves, (actors, state.actors, after.actors)), strict=True):
         for at in entries(leaf, 6):
@@ -277,5 +277,5 @@ def test_read_by_names_every_entry_once():
     """The witness itself: as many columns as the agents have entries, and one for the time."""
     it = case("maddpg")
     batch = random_batch(it.env, BATCH)
-    x = read_by(it.parts, ALL, ALL, batch.state, np.asarray(batch.actions), batch.time)
+    x = read_by(it.spec, ALL, ALL, batch.state, np.asarray(batch.actions), batch.time)
     assert x.shape == (BATCH, it.env.state_sizes.sum() + it.env.action_sizes.sum() + 1)

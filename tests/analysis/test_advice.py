@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mastac.algorithms import ALGORITHMS
 from mastac.analysis import format_report, graph_report
 from mastac.analysis.advice import METHODS, NEARLY_SEPARABLE, advice
-from mastac.analysis.graph_summary import NAMED, signs_of
+from mastac.analysis.graph_summary import NAMED, graph_summary
 from mastac.envs.graphs import structure_of
 from mastac.structure import Couplings, CouplingSequence, complete, ring, star, steady, uncoupled
 from structure.witnesses import ancestor_sets, systems
@@ -28,7 +28,7 @@ def test_signs_are_those_of_the_sets(couplings, given_sizes):
     size = couplings.num_agents
     sets = ancestor_sets(couplings, 0, size)  # no path is longer
     apart = sets & ~np.eye(size, dtype=bool)
-    found = signs_of(couplings, sets.sum(1) if given_sizes else None)
+    found = graph_summary(couplings, sets.sum(1) if given_sizes else None)
     assert found["separable"] == (not apart.any())
     assert found["unmoved"] == named(couplings, apart.sum(1) == 0)
     assert found["moves_nobody"] == named(couplings, apart.sum(0) == 0)
@@ -51,12 +51,12 @@ def test_signs_are_those_of_the_sets(couplings, given_sizes):
 @settings(max_examples=60)
 def test_what_is_separable_but_for_sight(couplings):
     blind = couplings.with_graphs(observation=uncoupled(couplings.num_agents).observation)
-    assert signs_of(couplings)["separable_but_for_sight"] == signs_of(blind)["separable"]
+    assert graph_summary(couplings)["separable_but_for_sight"] == graph_summary(blind)["separable"]
     acts = [
         couplings.action.toarray()[:, j].sum() + couplings.reward_action.toarray()[:, j].sum() > 2
         for j in range(couplings.num_agents)
     ]
-    assert signs_of(couplings)["direct"] == named(couplings, np.array(acts))
+    assert graph_summary(couplings)["direct"] == named(couplings, np.array(acts))
 
 
 def of(couplings: Couplings, **arguments) -> dict:
@@ -68,7 +68,7 @@ def of_environment(id: str, **options) -> dict:
     couplings = structure_of(id, options).couplings
     if isinstance(couplings, CouplingSequence):
         return of(couplings.union(), train=id, steps=len(couplings))
-    return of(couplings, train=id, chooses=id.startswith("computers"))
+    return of(couplings, train=id, discrete=id.startswith("computers"))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_names_are_few_and_a_single_one_is_no_list():
 def test_who_has_no_action_must_be_served_by_others():
     known = structure_of("thermal-40", {"coolers": "every-2"})
     couplings, action_sizes = steady(known.couplings), known.action_sizes
-    signs = signs_of(couplings, None, action_sizes)
+    signs = graph_summary(couplings, None, action_sizes)
     assert signs["idle"] == {"number": 20, "agents": ["zone-3", "zone-4", "zone-7"], "more": 17}
     report = graph_report(couplings, action_sizes=action_sizes)
     assert report["advice"]["signs"]["idle"] == signs["idle"]
@@ -154,7 +154,7 @@ def test_how_strong_couplings_are_comes_before_how_many():
     assert (weak["rule"], weak["command"]) == ("weak", "mastac train ENV --algorithm mastac --kappa 2")
     assert [each["method"] for each in weak["alternatives"]] == ["independent"]
     assert "nearly separable" in weak["warnings"][0]
-    choices = of(ring(40), influence=played(NEARLY_SEPARABLE - 0.01), chooses=True)
+    choices = of(ring(40), influence=played(NEARLY_SEPARABLE - 0.01), discrete=True)
     assert (choices["rule"], choices["command"]) == ("weak", "mastac train ENV --algorithm ippo")
     assert choices["alternatives"][0]["method"] == "mastac-ppo" and "kappa = 2" in choices["alternatives"][0]["when"]
     strong = of(ring(40), influence=played(NEARLY_SEPARABLE, beyond=0.2))
@@ -170,9 +170,9 @@ def test_how_strong_couplings_are_comes_before_how_many():
 
 
 def test_methods_exist_and_take_the_actions():
-    for chooses, names in METHODS.items():
+    for discrete, names in METHODS.items():
         for kind, name in names.items():
-            assert ALGORITHMS[name].takes_choices or not chooses
+            assert ALGORITHMS[name].takes_discrete or not discrete
             assert ALGORITHMS[name].uses_kappa == (kind == "structured")
 
 
@@ -186,5 +186,5 @@ def test_the_text():
 
 def test_a_million_agents_need_no_sets():
     couplings = ring(200_000)
-    found = signs_of(couplings)
+    found = graph_summary(couplings)
     assert found["mean_set"] == 200_000 and found["density"] == 1 and found["sees_all"] is None

@@ -6,7 +6,7 @@ import numpy as np
 
 from mastac import Couplings, Environment, value_dependency
 from mastac.learning.buffer import Batch, Episode
-from mastac.learning.learner import learner_parts, off_policy_learner
+from mastac.learning.learner import learner_spec, off_policy_learner
 from mastac.learning.settings import Settings
 from mastac.structure.layouts import structured
 
@@ -96,5 +96,5 @@ def small_learner(settings: Settings = SMALL, kappa: int | None = 1, head: str =
     """Environment, parts and learner for the small environment."""
     env = small_environment(head)
     layout = structured(value_dependency(env.couplings, kappa=kappa, minimal=settings.minimal))
-    parts = learner_parts(env, layout, settings, total_updates=100, chunk=chunk)
-    return env, parts, off_policy_learner(parts)
+    spec = learner_spec(env, layout, settings, total_updates=100, chunk=chunk)
+    return env, spec, off_policy_learner(spec)

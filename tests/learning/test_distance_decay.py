@@ -10,7 +10,7 @@ from small_world import SMALL, random_batch, small_environment
 
 from mastac.algorithms import ALGORITHMS
 from mastac.errors import UserError
-from mastac.learning.learner import learner_of, learner_parts
+from mastac.learning.learner import learner_of, learner_spec
 from mastac.learning.updates.simultaneous import update_term
 from mastac.runs.config import resolve
 from mastac.structure.layouts import with_distances
@@ -23,8 +23,8 @@ def learner_with(decay, algorithm="mastac", **knobs):
     how = ALGORITHMS[algorithm]
     settings = replace(SMALL, distance_decay=decay, **{**how.fixed, **knobs})
     layout = with_distances(how.layout_for(env.couplings, None, True, "own"), env.couplings, None, True)
-    parts = learner_parts(env, layout, settings, total_updates=100)
-    return env, parts, learner_of(parts)
+    spec = learner_spec(env, layout, settings, total_updates=100)
+    return env, spec, learner_of(spec)
 
 
 def factors(bucket, width):
@@ -38,7 +38,7 @@ def factors(bucket, width):
     ("algorithm", "knobs"), [("mastac", {}), ("mastac", {"twin_critics": True}), ("mastac-sac", {})]
 )
 def test_far_inputs_begin_small_and_step_short(algorithm, knobs):
-    env, parts, near = learner_with(1.0, algorithm, **knobs)
+    env, spec, near = learner_with(1.0, algorithm, **knobs)
     _, far_parts, far = learner_with(DECAY, algorithm, **knobs)
     key, batch = jax.random.key(1), random_batch(env, 6)
     plain, scaled = near.init(key), far.init(key)
@@ -64,26 +64,26 @@ def test_far_inputs_begin_small_and_step_short(algorithm, knobs):
 
 def test_it_is_a_critic_of_scaled_inputs():
     """A few steps of one critic, against the same critic that reads its inputs scaled and knows of no distances."""
-    env, parts, learner = learner_with(DECAY)
+    env, spec, learner = learner_with(DECAY)
     _, plain_parts, _ = learner_with(1.0)
     rng = np.random.default_rng(0)
-    bucket = parts.buckets[0]
+    bucket = spec.buckets[0]
     state = learner.init(jax.random.key(2))
     take = lambda tree: jax.tree.map(lambda leaf: leaf[0], tree)  # noqa: E731
-    critic, target, optimiser = map(take, (state.critics[0], state.target_critics[0], state.critic_optimisers[0]))
+    critic, target, optimizer = map(take, (state.critics[0], state.target_critics[0], state.critic_optimizers[0]))
     width = critic.weights[0].shape[0]
     scale = jnp.asarray(factors(bucket, width)[0], jnp.float32)
 
     def unscaled(one):
         return jax.tree.map(lambda leaf: leaf / scale[:, None] if leaf.shape == critic.weights[0].shape else leaf, one)
 
-    other, other_target, other_optimiser = unscaled(critic), unscaled(target), optimiser
+    other, other_target, other_optimiser = unscaled(critic), unscaled(target), optimizer
     rewards, discount = jnp.asarray(rng.normal(size=(env.num_agents, 16)), jnp.float32), jnp.full(16, 0.9)
-    one, plain = update_term(parts, discount, rewards), update_term(plain_parts, discount, rewards)
+    one, plain = update_term(spec, discount, rewards), update_term(plain_parts, discount, rewards)
     term = jnp.asarray(bucket.terms[0])
     for _ in range(5):
         x, x_after = (jnp.asarray(rng.normal(size=(width, 16)), jnp.float32) for _ in range(2))
-        critic, target, optimiser, error, _ = one(critic, target, optimiser, term, scale, x, x_after)
+        critic, target, optimizer, error, _ = one(critic, target, optimizer, term, scale, x, x_after)
         other, other_target, other_optimiser, same, _ = plain(
             other, other_target, other_optimiser, term, None, x * scale[:, None], x_after * scale[:, None]
         )
@@ -92,12 +92,12 @@ def test_it_is_a_critic_of_scaled_inputs():
 
 
 def test_agents_in_sequence_step_as_short():
-    env, parts, far = learner_with(DECAY, "mastac-coordinated")
+    env, spec, far = learner_with(DECAY, "mastac-coordinated")
     _, _, near = learner_with(1.0, "mastac-coordinated")
     key, batch = jax.random.key(1), random_batch(env, 6)
     plain = near.init(key)
     after, shorter = (jax.jit(each.update)(plain, batch, key, 0)[0] for each in (near, far))
-    (bucket,) = parts.buckets
+    (bucket,) = spec.buckets
     # The first agent of the sequence: nobody before it has stepped otherwise.
     step, short = (each.critics[0].weights[0][0] - plain.critics[0].weights[0][0] for each in (after, shorter))
     np.testing.assert_allclose(short, step * factors(bucket, len(step))[0][:, None], rtol=1e-3, atol=2e-7)
@@ -106,9 +106,9 @@ def test_agents_in_sequence_step_as_short():
 def test_a_layout_without_distances_is_refused():
     env = small_environment()
     layout = ALGORITHMS["mastac"].layout_for(env.couplings, None, True, "own")
-    parts = learner_parts(env, layout, replace(SMALL, distance_decay=DECAY), total_updates=100)
+    spec = learner_spec(env, layout, replace(SMALL, distance_decay=DECAY), total_updates=100)
     with pytest.raises(UserError, match="with_distances"):
-        learner_of(parts).init(jax.random.key(0))
+        learner_of(spec).init(jax.random.key(0))
 
 
 @pytest.mark.parametrize("decay", [0.0, -0.5, 1.5])

@@ -9,7 +9,7 @@ import mastac
 from mastac.envs.linear_quadratic.dynamics import problem_of
 from mastac.learning.buffer import Batch
 from mastac.learning.critic_inputs import Rows, action_rows, critic_input, observations, state_rows, time_rows
-from mastac.learning.learner import learner_parts, off_policy_learner
+from mastac.learning.learner import learner_spec, off_policy_learner
 from mastac.learning.settings import Settings
 from mastac.learning.updates.simultaneous import actor_gradient
 from mastac.structure.layouts import structured
@@ -25,15 +25,15 @@ DISCOUNT = 0.9
 
 
 def parts_for(env, settings, kappa=None):
-    return learner_parts(env, structured(mastac.value_dependency(env.couplings, kappa=kappa)), settings, 1)
+    return learner_spec(env, structured(mastac.value_dependency(env.couplings, kappa=kappa)), settings, 1)
 
 
-def gain_of(parts, weights) -> np.ndarray:
+def gain_of(spec, weights) -> np.ndarray:
     """The gain [actions, states+1] of linear actors, found by probing them with unit states."""
-    env = parts.env
+    env = spec.env
     probes = np.concatenate([np.zeros((1, env.num_agents)), np.eye(env.num_agents)])[:, :, None]
     obs = observations(env, jnp.asarray(probes, jnp.float32), jnp.zeros(len(probes), int))
-    actions = np.asarray(parts.actors.apply(weights, obs), np.float64)[:, 0]  # one entry for each agent
+    actions = np.asarray(spec.actors.apply(weights, obs), np.float64)[:, 0]  # one entry for each agent
     return np.concatenate([actions[:, 1:] - actions[:, :1], actions[:, :1]], axis=1)
 
 
@@ -41,9 +41,9 @@ def gain_of(parts, weights) -> np.ndarray:
 def test_with_exact_critics_the_actors_gradient_is_the_exact_policy_gradient(options):
     env = mastac.make("lq-5", **options)
     problem = problem_of(env)
-    parts = parts_for(env, Settings(actor_hidden=(), discount=DISCOUNT))
-    weights = jax.tree.map(lambda leaf: 0.03 * leaf, parts.actors.init(jax.random.key(3)))
-    gain = gain_of(parts, weights)
+    spec = parts_for(env, Settings(actor_hidden=(), discount=DISCOUNT))
+    weights = jax.tree.map(lambda leaf: 0.03 * leaf, spec.actors.init(jax.random.key(3)))
+    gain = gain_of(spec, weights)
     exact_value, by_gain = discounted_return(problem, gain, DISCOUNT)
     values = action_values(problem, gain, DISCOUNT)
 
@@ -53,7 +53,7 @@ def test_with_exact_critics_the_actors_gradient_is_the_exact_policy_gradient(opt
     mean = moments[:n, -1] / total
     spread = np.linalg.cholesky(moments[:n, :n] / total - np.outer(mean, mean)) * np.sqrt(n)
     points = np.concatenate([mean + spread.T, mean - spread.T])
-    credit = parts.layout.useful_credit().toarray()
+    credit = spec.layout.useful_credit().toarray()
     limit = np.broadcast_to(env.action_limit, (env.num_agents, 1)).ravel()
 
     def exact_gradient(rows):
@@ -63,14 +63,14 @@ def test_with_exact_critics_the_actors_gradient_is_the_exact_policy_gradient(opt
         return jnp.concatenate([jnp.asarray(climbed, jnp.float32), jnp.zeros((1, len(points)), jnp.float32)])
 
     obs = observations(env, jnp.asarray(points, jnp.float32)[:, :, None], jnp.zeros(len(points), int))
-    found = actor_gradient(parts, weights, obs, exact_gradient)
+    found = actor_gradient(spec, weights, obs, exact_gradient)
 
     # The exact gradient in the same coordinates: the gain is linear in the actors' weights.
     leaves, tree = jax.tree.flatten(weights)
     for place, leaf in enumerate(leaves):
         for at in np.ndindex(*leaf.shape):
             moved = [x.at[at].add(1.0) if k == place else x for k, x in enumerate(leaves)]
-            direction = gain_of(parts, jax.tree.unflatten(tree, moved)) - gain
+            direction = gain_of(spec, jax.tree.unflatten(tree, moved)) - gain
             expected = (by_gain * direction).sum() / total
             np.testing.assert_allclose(jax.tree.leaves(found)[place][at], expected, rtol=2e-4, atol=2e-6)
     assert exact_value < 0
@@ -113,8 +113,8 @@ def test_learnt_critics_approach_the_exact_values():
         tau=0.05,
         critic_activation="silu",
     )
-    parts = learner_parts(env, structured(mastac.value_dependency(env.couplings)), settings, 2500)
-    learner = off_policy_learner(parts)
+    spec = learner_spec(env, structured(mastac.value_dependency(env.couplings)), settings, 2500)
+    learner = off_policy_learner(spec)
     state = learner.init(jax.random.key(0))
     calm = jax.tree.map(lambda leaf: 0.1 * leaf, state.actors)  # a policy under which values are finite
     state = state._replace(actors=calm, target_actors=calm)
@@ -137,7 +137,7 @@ def test_learnt_critics_approach_the_exact_values():
             jax.random.split(jax.random.key(1), 2500),
         )[0]
 
-    values = action_values(problem, gain_of(parts, state.actors), 0.7)
+    values = action_values(problem, gain_of(spec, state.actors), 0.7)
     test = batch(jax.random.key(2))
     exact = values(np.asarray(test.state[:, :, 0], np.float64), np.asarray(test.actions[:, :, 0], np.float64)).T
 
@@ -145,11 +145,11 @@ def test_learnt_critics_approach_the_exact_values():
         rows = Rows(
             state_rows(env, test.state),
             action_rows(env, jnp.moveaxis(test.actions, 0, -1)),
-            time_rows(parts, test.time),
+            time_rows(spec, test.time),
             test.time,
         )
         learnt = np.zeros_like(exact)
-        for bucket, stack in zip(parts.buckets, state.critics, strict=True):
+        for bucket, stack in zip(spec.buckets, state.critics, strict=True):
             for place, term in enumerate(bucket.terms):
                 critic = jax.tree.map(lambda leaf, place=place: leaf[place], stack)
                 learnt[term] = critic(critic_input(rows, bucket.state_rows[place], bucket.action_rows[place]))[0]

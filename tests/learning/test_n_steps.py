@@ -59,7 +59,7 @@ def far(env, size, seed=0):
 
 
 def test_the_target_is_the_rewards_and_what_the_last_state_is_worth():
-    env, parts, learner = small_learner(replace(SMALL, discount=0.7))
+    env, spec, learner = small_learner(replace(SMALL, discount=0.7))
     state, other = (learner.init(jax.random.key(seed)) for seed in (3, 4))
     state = state._replace(target_actors=other.actors, target_critics=other.critics)
     batch = far(env, 12)
@@ -67,13 +67,13 @@ def test_the_target_is_the_rewards_and_what_the_last_state_is_worth():
     time, ahead = np.asarray(batch.time), np.asarray(batch.ahead)
     assert set(ahead) == {1, 2, 3} and ((time + ahead == env.horizon) & (ahead > 1)).any()
     keeps = np.where(time + ahead == env.horizon, 0.0, 0.7**ahead)
-    chosen = policy_actions(parts, state.target_actors, batch.next_state, jnp.asarray(time + ahead))
+    chosen = policy_actions(spec, state.target_actors, batch.next_state, jnp.asarray(time + ahead))
     for agent in range(env.num_agents):
-        x = read_by(parts, agent, batch.next_state, chosen, time + ahead)
-        worth = forward(*critic_of(parts, state.target_critics, agent), x)[:, 0]
+        x = read_by(spec, agent, batch.next_state, chosen, time + ahead)
+        worth = forward(*critic_of(spec, state.target_critics, agent), x)[:, 0]
         y = np.asarray(batch.rewards, np.float64)[:, agent] + keeps * worth
-        here = read_by(parts, agent, batch.state, batch.actions, time)
-        value = forward(*critic_of(parts, state.critics, agent), here)[:, 0]
+        here = read_by(spec, agent, batch.state, batch.actions, time)
+        value = forward(*critic_of(spec, state.critics, agent), here)[:, 0]
         np.testing.assert_allclose(metrics.critic_loss[agent], ((y - value) ** 2).mean(), rtol=2e-5)
 
 
@@ -92,8 +92,8 @@ def test_three_steps_are_one_long_step_where_nobody_knows_the_time(algorithm):
 @pytest.mark.parametrize("algorithm", ["mastac", "mastac-coordinated"])
 def test_targets_read_the_sets_of_the_later_time(algorithm):
     """From time 1 on: at time 2 agent d's critic reads c, at time 4, the last, it reads d alone."""
-    parts, learner = scheduled(algorithm)
-    state, batch = learner.init(jax.random.key(0)), random_batch(parts.env, 6)
+    spec, learner = scheduled(algorithm)
+    state, batch = learner.init(jax.random.key(0)), random_batch(spec.env, 6)
     early = batch._replace(time=jnp.ones(6, jnp.int32))
     moved = early._replace(next_state=early.next_state + (jnp.arange(4) == 2)[:, None])
     update = jax.jit(learner.update)

@@ -11,7 +11,7 @@ from small_world import SMALL, random_batch, small_environment
 from mastac import Couplings, CouplingSequence, UserError
 from mastac.algorithms import ALGORITHMS
 from mastac.learning.critic_inputs import action_rows, batch_rows, observations
-from mastac.learning.learner import learner_parts, off_policy_learner
+from mastac.learning.learner import learner_spec, off_policy_learner
 from mastac.learning.updates.simultaneous import action_gradients
 from mastac.structure.layouts import at_all_times, structured
 
@@ -30,8 +30,8 @@ def scheduled(
     env = replace(small_environment(), couplings=couplings)
     how = ALGORITHMS[algorithm]
     settings = replace(SMALL, **{**how.defaults, **how.fixed, **knobs})
-    parts = learner_parts(env, how.layout_for(couplings, kappa, True, how.rewards[0]), settings, total_updates=100)
-    return parts, off_policy_learner(parts)
+    spec = learner_spec(env, how.layout_for(couplings, kappa, True, how.rewards[0]), settings, total_updates=100)
+    return spec, off_policy_learner(spec)
 
 
 def value_and_slope(critic, x):
@@ -50,17 +50,17 @@ def value_and_slope(critic, x):
 
 @pytest.mark.parametrize("policy_actions", [True, False])
 def test_gradients_are_those_of_each_times_own_sets(policy_actions):
-    parts, learner = scheduled(policy_actions=policy_actions)
-    env = parts.env
-    state, batch = learner.init(jax.random.key(0)), random_batch(parts.env, 12)
-    now, _, _ = batch_rows(parts, batch, state.target_actors)
-    chosen = action_rows(env, parts.actors.apply(state.actors, observations(env, batch.state, batch.time)))
-    found = np.asarray(action_gradients(parts, state.critics, now, chosen))
+    spec, learner = scheduled(policy_actions=policy_actions)
+    env = spec.env
+    state, batch = learner.init(jax.random.key(0)), random_batch(spec.env, 12)
+    now, _, _ = batch_rows(spec, batch, state.target_actors)
+    chosen = action_rows(env, spec.actors.apply(state.actors, observations(env, batch.state, batch.time)))
+    found = np.asarray(action_gradients(spec, state.critics, now, chosen))
     sets = at_all_times(SEQUENCE, None, True)
     rows_of_states, rows_of_actions, policy = (np.asarray(each, np.float64) for each in (*now[:2], chosen))
     expected = np.zeros_like(policy)
     for sample, time in enumerate(np.asarray(batch.time).tolist()):
-        for bucket, stack in zip(parts.buckets, state.critics, strict=True):
+        for bucket, stack in zip(spec.buckets, state.critics, strict=True):
             for place, term in enumerate(bucket.terms.tolist()):
                 critic = jax.tree.map(lambda leaf, place=place: leaf[place], stack)
                 states = set(sets[time].states[[term]].indices.tolist())
@@ -85,8 +85,8 @@ def test_gradients_are_those_of_each_times_own_sets(policy_actions):
 @pytest.mark.parametrize("algorithm", ["mastac", "mastac-coordinated"])
 def test_what_is_not_in_the_set_at_a_time_changes_nothing(algorithm):
     """At time 4, the last, agent a's reward depends on a alone: the others' states and actions are not read."""
-    parts, learner = scheduled(algorithm, max_grad_norm=0.0)
-    env, state = parts.env, learner.init(jax.random.key(0))
+    spec, learner = scheduled(algorithm, max_grad_norm=0.0)
+    env, state = spec.env, learner.init(jax.random.key(0))
     batch = random_batch(env, 6)
     last = batch._replace(time=jnp.full(6, env.horizon - 1, jnp.int32))
     others = jnp.arange(env.num_agents)[:, None] == 2  # c, which a observes but whose couplings do not reach it
@@ -110,8 +110,8 @@ def test_a_sequence_of_equal_entries_trains_like_couplings_that_stay(algorithm):
     )
     found = []
     for couplings in (whole, CouplingSequence([whole] * 5)):
-        parts, learner = scheduled(algorithm, couplings=couplings)
-        batch = random_batch(parts.env, 6)
+        spec, learner = scheduled(algorithm, couplings=couplings)
+        batch = random_batch(spec.env, 6)
         found.append(jax.jit(learner.update)(learner.init(jax.random.key(0)), batch, jax.random.key(1)))
     for one, other in zip(jax.tree.leaves(found[0]), jax.tree.leaves(found[1]), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)

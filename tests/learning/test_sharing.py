@@ -11,9 +11,9 @@ from small_world import SMALL, random_batch, small_environment
 import mastac
 from mastac.algorithms import ALGORITHMS
 from mastac.learning.critic_inputs import batch_rows, observations
-from mastac.learning.learner import learner_of, learner_parts
+from mastac.learning.learner import learner_of, learner_spec
 from mastac.learning.sharing import kinds_of
-from mastac.learning.spec import descended
+from mastac.learning.spec import optimizer_step
 from mastac.learning.updates.simultaneous import action_gradients, actor_gradient
 
 
@@ -25,8 +25,8 @@ def world():
 def sharing(world, algorithm="mastac", **knobs):
     how = ALGORITHMS[algorithm]
     settings = replace(SMALL, **{**how.defaults, **how.fixed, "share_actors": True, **knobs})
-    parts = learner_parts(world, how.layout_for(world.couplings, 1, True, "own"), settings, total_updates=100)
-    return parts, learner_of(parts)
+    spec = learner_spec(world, how.layout_for(world.couplings, 1, True, "own"), settings, total_updates=100)
+    return spec, learner_of(spec)
 
 
 def grouped(kinds):
@@ -48,14 +48,14 @@ def test_agents_of_one_kind_have_equal_sizes_scales_and_limits(world):
 
 
 def test_members_stay_equal_bit_for_bit(world):
-    parts, learner = sharing(world, "mastac-sac", max_grad_norm=0.1)
+    spec, learner = sharing(world, "mastac-sac", max_grad_norm=0.1)
     kinds, update = kinds_of(world), jax.jit(learner.update)
     # Inside of what is compiled, as a search for rates puts its learners together.
     state = jax.jit(
         lambda rate: sharing(world, "mastac-sac", actor_lr=rate, max_grad_norm=0.1)[1].init(jax.random.key(0))
     )(1e-3)
     for count in range(3):
-        for leaf in map(np.asarray, jax.tree.leaves((state.actors, state.target_actors, state.actor_optimiser))):
+        for leaf in map(np.asarray, jax.tree.leaves((state.actors, state.target_actors, state.actor_optimizer))):
             assert (leaf == leaf[kinds.first[kinds.of]]).all()
         firsts = np.asarray(jax.tree.leaves(state.actors)[0])[kinds.first]
         assert all((a != b).any() for k, a in enumerate(firsts) for b in firsts[:k]), "kinds have actors of their own"
@@ -64,18 +64,18 @@ def test_members_stay_equal_bit_for_bit(world):
 
 
 def test_a_kind_moves_by_the_mean_of_its_members_gradients(world):
-    parts, learner = sharing(world)
+    spec, learner = sharing(world)
     kinds, state, batch = kinds_of(world), learner.init(jax.random.key(0)), random_batch(world, 6)
-    now, _, _ = batch_rows(parts, batch, state.actors)
+    now, _, _ = batch_rows(spec, batch, state.actors)
     obs = observations(world, batch.state, batch.time)
-    at = lambda rows: action_gradients(parts, state.critics, now, rows)  # noqa: E731
-    alone = jax.jit(lambda weights: actor_gradient(parts, weights, obs, at))(state.actors)
+    at = lambda rows: action_gradients(spec, state.critics, now, rows)  # noqa: E731
+    alone = jax.jit(lambda weights: actor_gradient(spec, weights, obs, at))(state.actors)
     found = jax.jit(learner.update)(state, batch, jax.random.key(1))[0].actors
     for kind in range(len(kinds.first)):
         members = np.flatnonzero(kinds.of == kind)
         mean = jax.tree.map(lambda leaf, m=members: -jnp.asarray(np.asarray(leaf, np.float64)[m].mean(0)), alone)
-        own, optimiser = jax.tree.map(lambda leaf, m=members: leaf[m[0]], (state.actors, state.actor_optimiser))
-        expected, _ = descended(parts.actor_optimiser, own, mean, optimiser)
+        own, optimizer = jax.tree.map(lambda leaf, m=members: leaf[m[0]], (state.actors, state.actor_optimizer))
+        expected, _ = optimizer_step(spec.actor_optimizer, own, mean, optimizer)
         for agent in members:
             for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
                 np.testing.assert_allclose(a[agent], b, rtol=1e-4, atol=2e-6)

@@ -8,13 +8,13 @@ import numpy as np
 from small_world import SMALL, small_environment, small_learner
 
 from mastac.learning.buffer import Episode, replay
-from mastac.learning.loop import FAILURES, exploring_episode, pace_of, training_program
+from mastac.learning.loop import FAILURES, exploring_episode, training_program, update_schedule
 
 EPOCHS = 6
 
 
 def program(settings=SMALL, env=None):
-    small, parts, learner = small_learner(settings)
+    small, spec, learner = small_learner(settings)
     return training_program(env or small, learner, replay(EPOCHS, settings.batch_size), settings, EPOCHS)
 
 
@@ -42,7 +42,7 @@ def test_stopping_in_between_changes_no_bit():
 
 def test_seeds_differ_and_updates_begin_when_a_batch_is_there():
     settings = replace(SMALL, batch_size=12)  # three episodes of five steps
-    assert pace_of(small_environment(), settings).first == 3
+    assert update_schedule(small_environment(), settings).first == 3
     run = program(settings)
     seeds = keys(0, 1)
     start = run.init(seeds)
@@ -62,18 +62,18 @@ def test_the_replay_holds_what_happened():
     episode = exploring_episode(env, learner, state, jnp.float32(0.1), jnp.float32(0.0), jax.random.key(1))
     assert episode.states.shape == (6, 4, 3)
     np.testing.assert_allclose(episode.rewards[2], env.reward(episode.states[2], episode.actions[2], 2), rtol=1e-6)
-    memory = replay(2, 50)
-    store = memory.init(jax.eval_shape(lambda: episode))
+    buffer = replay(2, 50)
+    store = buffer.init(jax.eval_shape(lambda: episode))
     for count in range(3):  # the third takes the first one's place
         marked = Episode(episode.states, episode.actions, jnp.full_like(episode.rewards, count))
-        store = memory.add(store, marked, jnp.asarray(count))
-    batch = memory.draw(store, jnp.asarray(3), jax.random.key(2))
+        store = buffer.add(store, marked, jnp.asarray(count))
+    batch = buffer.draw(store, jnp.asarray(3), jax.random.key(2))
     assert set(np.unique(batch.rewards)) == {1.0, 2.0}
     assert set(np.unique(batch.time)) == set(range(5))
     for k in range(50):
         np.testing.assert_array_equal(batch.state[k], episode.states[batch.time[k]])
         np.testing.assert_array_equal(batch.next_state[k], episode.states[batch.time[k] + 1])
-    only_first = memory.draw(store, jnp.asarray(1), jax.random.key(2))
+    only_first = buffer.draw(store, jnp.asarray(1), jax.random.key(2))
     assert (only_first.rewards == 2.0).all(), "before the replay is full only what was stored may be drawn"
 
 

@@ -11,7 +11,7 @@ from small_world import SMALL, random_batch, small_environment, small_learner
 
 from algorithms.plain_networks import forward
 from mastac.learning.critic_inputs import action_rows, action_units, batch_rows, observations
-from mastac.learning.spec import optimiser
+from mastac.learning.spec import optimizer
 from mastac.learning.updates.simultaneous import action_gradients, actor_gradient, simultaneous_update
 
 
@@ -20,66 +20,66 @@ def small():
     return small_learner()
 
 
-def critic_of(parts, critics, agent):
+def critic_of(spec, critics, agent):
     """Weights of one agent's critic without padding: states, then actions, then time."""
-    for bucket, stack in zip(parts.buckets, critics, strict=True):
+    for bucket, stack in zip(spec.buckets, critics, strict=True):
         for place in np.flatnonzero(bucket.terms == agent):
-            states = bucket.state_rows[place] < parts.env.num_agents * parts.env.state_sizes.max()
-            actions = bucket.action_rows[place] < parts.env.num_agents * parts.env.action_sizes.max()
-            times = 1 if parts.settings.finite_horizon else 0
+            states = bucket.state_rows[place] < spec.env.num_agents * spec.env.state_sizes.max()
+            actions = bucket.action_rows[place] < spec.env.num_agents * spec.env.action_sizes.max()
+            times = 1 if spec.settings.finite_horizon else 0
             real = np.concatenate([states, actions, np.ones(times, bool)])
             weights = [np.asarray(w[place], np.float64) for w in stack.weights]
             return [weights[0][real], *weights[1:]], [np.asarray(b[place], np.float64) for b in stack.biases]
     raise AssertionError(f"agent {agent} has no critic")
 
 
-def read_by(parts, agent, state, actions, time):
+def read_by(spec, agent, state, actions, time):
     """What the critic of `agent` reads, built from the layout's matrices agent by agent."""
-    env = parts.env
+    env = spec.env
     columns = []
-    for j in parts.layout.states[[agent]].indices:
+    for j in spec.layout.states[[agent]].indices:
         columns.append((np.asarray(state)[:, j, : env.state_sizes[j]] - env.state_center) / env.state_scale)
-    for j in parts.layout.actions[[agent]].indices:
+    for j in spec.layout.actions[[agent]].indices:
         columns.append((np.asarray(actions)[:, j, : env.action_sizes[j]] - env.action_center) / env.action_scale)
-    if parts.settings.finite_horizon:
+    if spec.settings.finite_horizon:
         columns.append(2.0 * np.asarray(time)[:, None] / env.horizon - 1.0)
     return np.concatenate(columns, axis=1).astype(np.float64)
 
 
-def policy_actions(parts, weights, state, time):
-    env = parts.env
-    actions = parts.actors.apply(weights, observations(env, state, time))
+def policy_actions(spec, weights, state, time):
+    env = spec.env
+    actions = spec.actors.apply(weights, observations(env, state, time))
     return np.asarray(jnp.moveaxis(actions, -1, 0), np.float64)
 
 
 @pytest.mark.parametrize("finite_horizon", [True, False])
 def test_critic_update_is_algorithm_1(finite_horizon):
     settings = replace(SMALL, finite_horizon=finite_horizon, discount=0.7, reward_scale=0.5)
-    env, parts, learner = small_learner(settings)
+    env, spec, learner = small_learner(settings)
     state = learner.init(jax.random.key(3))
     # Targets that differ from the online weights: a mix-up of the two shows.
     other = learner.init(jax.random.key(4))
     state = state._replace(target_actors=other.actors, target_critics=other.critics)
     batch = random_batch(env, 6)
     after, metrics = jax.jit(learner.update)(state, batch, jax.random.key(0))
-    next_actions = policy_actions(parts, state.target_actors, batch.next_state, batch.time + 1)
+    next_actions = policy_actions(spec, state.target_actors, batch.next_state, batch.time + 1)
     time = np.asarray(batch.time)
     keeps = np.where((time + 1 == env.horizon) & finite_horizon, 0.0, 0.7)
     for agent in range(env.num_agents):
         target = forward(
-            *critic_of(parts, state.target_critics, agent),
-            read_by(parts, agent, batch.next_state, next_actions, time + 1),
+            *critic_of(spec, state.target_critics, agent),
+            read_by(spec, agent, batch.next_state, next_actions, time + 1),
         )[:, 0]
         y = 0.5 * np.asarray(batch.rewards)[:, agent] + keeps * target
-        x = read_by(parts, agent, batch.state, batch.actions, time)
-        weights, biases = critic_of(parts, state.critics, agent)
+        x = read_by(spec, agent, batch.state, batch.actions, time)
+        weights, biases = critic_of(spec, state.critics, agent)
         value = forward(weights, biases, x)[:, 0]
         np.testing.assert_allclose(metrics.critic_loss[agent], ((y - value) ** 2).mean(), rtol=2e-5)
         np.testing.assert_allclose(metrics.value[agent], value.mean(), rtol=2e-5, atol=1e-6)
         # The first step of Adam moves every weight by the rate against the sign of its gradient; finite differences.
-        stepped, _ = critic_of(parts, after.critics, agent)
-        target_after, _ = critic_of(parts, after.target_critics, agent)
-        target_before, _ = critic_of(parts, state.target_critics, agent)
+        stepped, _ = critic_of(spec, after.critics, agent)
+        target_after, _ = critic_of(spec, after.target_critics, agent)
+        target_before, _ = critic_of(spec, state.target_critics, agent)
         for layer in range(len(weights)):
             at = tuple(np.array(weights[layer].shape) // 2)
             slopes = []
@@ -95,20 +95,20 @@ def test_critic_update_is_algorithm_1(finite_horizon):
             np.testing.assert_allclose(target_after[layer], expected, rtol=1e-5, atol=1e-7)
 
 
-def naive_action_gradient(parts, critics, batch, agent, others_from_policy, policy):
+def naive_action_gradient(spec, critics, batch, agent, others_from_policy, policy):
     """Sum over the critics that the agent moves of their slope in its action, by central differences."""
-    env = parts.env
+    env = spec.env
     base = policy.copy() if others_from_policy else np.asarray(batch.actions, np.float64)
     base[:, agent] = policy[:, agent]
     gradient = np.zeros((len(base), env.action_sizes[agent]))
-    for term in parts.layout.credit[[agent]].indices:
-        weights, biases = critic_of(parts, critics, int(term))
+    for term in spec.layout.credit[[agent]].indices:
+        weights, biases = critic_of(spec, critics, int(term))
         for entry in range(env.action_sizes[agent]):
             values = []
             for sign in (1, -1):
                 moved = base.copy()
                 moved[:, agent, entry] += sign * 1e-6 * env.action_scale
-                values.append(forward(weights, biases, read_by(parts, int(term), batch.state, moved, batch.time))[:, 0])
+                values.append(forward(weights, biases, read_by(spec, int(term), batch.state, moved, batch.time))[:, 0])
             gradient[:, entry] += (values[0] - values[1]) / 2e-6
     return gradient
 
@@ -116,16 +116,16 @@ def naive_action_gradient(parts, critics, batch, agent, others_from_policy, poli
 @pytest.mark.parametrize("from_policy", [True, False])
 @pytest.mark.parametrize("minimal", [True, False])
 def test_action_gradients_equal_a_loop_over_agents_and_critics(from_policy, minimal):
-    env, parts, learner = small_learner(replace(SMALL, policy_actions=from_policy, minimal=minimal), kappa=2)
+    env, spec, learner = small_learner(replace(SMALL, policy_actions=from_policy, minimal=minimal), kappa=2)
     state = learner.init(jax.random.key(5))
     batch = random_batch(env, 4)
-    now, _, _ = batch_rows(parts, batch, state.actors)
-    rows = action_rows(env, parts.actors.apply(state.actors, observations(env, batch.state, batch.time)))
-    found = np.asarray(action_gradients(parts, state.critics, now, rows))
-    policy = policy_actions(parts, state.actors, batch.state, batch.time)
+    now, _, _ = batch_rows(spec, batch, state.actors)
+    rows = action_rows(env, spec.actors.apply(state.actors, observations(env, batch.state, batch.time)))
+    found = np.asarray(action_gradients(spec, state.critics, now, rows))
+    policy = policy_actions(spec, state.actors, batch.state, batch.time)
     width = int(env.action_sizes.max())
     for agent in range(env.num_agents):
-        expected = naive_action_gradient(parts, state.critics, batch, agent, from_policy, policy)
+        expected = naive_action_gradient(spec, state.critics, batch, agent, from_policy, policy)
         got = found[agent * width : agent * width + env.action_sizes[agent]].T
         np.testing.assert_allclose(got, expected, rtol=1e-3, atol=2e-5)
     assert np.abs(found).max() > 1e-3
@@ -133,23 +133,23 @@ def test_action_gradients_equal_a_loop_over_agents_and_critics(from_policy, mini
 
 def test_actor_gradient_is_the_chain_rule_of_the_objective():
     """Against JAX's own gradient of the mean over the batch of the sum of all critics."""
-    env, parts, learner = small_learner(kappa=None)
+    env, spec, learner = small_learner(kappa=None)
     state = learner.init(jax.random.key(6))
     batch = random_batch(env, 8)
-    now, _, _ = batch_rows(parts, batch, state.actors)
+    now, _, _ = batch_rows(spec, batch, state.actors)
     obs = observations(env, batch.state, batch.time)
 
     def objective(actors):
         center, scale = action_units(env)
-        actions = (jnp.moveaxis(parts.actors.apply(actors, obs), -1, 0) - center) / scale
+        actions = (jnp.moveaxis(spec.actors.apply(actors, obs), -1, 0) - center) / scale
         total = 0.0
         for agent in range(env.num_agents):
-            weights, biases = critic_of(parts, state.critics, agent)
+            weights, biases = critic_of(spec, state.critics, agent)
             columns = [
                 (batch.state[:, j, : env.state_sizes[j]] - env.state_center) / env.state_scale
-                for j in parts.layout.states[[agent]].indices
+                for j in spec.layout.states[[agent]].indices
             ]
-            columns += [actions[:, j, : env.action_sizes[j]] for j in parts.layout.actions[[agent]].indices]
+            columns += [actions[:, j, : env.action_sizes[j]] for j in spec.layout.actions[[agent]].indices]
             columns.append(2.0 * batch.time[:, None] / env.horizon - 1.0)
             x = jnp.concatenate(columns, axis=1)
             for layer, (w, b) in enumerate(zip(weights, biases, strict=True)):
@@ -159,7 +159,7 @@ def test_actor_gradient_is_the_chain_rule_of_the_objective():
         return total
 
     expected = jax.grad(objective)(state.actors)
-    found = actor_gradient(parts, state.actors, obs, lambda rows: action_gradients(parts, state.critics, now, rows))
+    found = actor_gradient(spec, state.actors, obs, lambda rows: action_gradients(spec, state.critics, now, rows))
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
@@ -168,10 +168,10 @@ def test_actor_gradient_is_the_chain_rule_of_the_objective():
 def test_coordinated_update_equals_agents_one_after_the_other(from_policy):
     """A Python loop in which agent i's step is the simultaneous update with everybody else's step thrown away."""
     settings = replace(SMALL, policy_actions=from_policy, coordinated=True, actor_lr=0.05, critic_lr=0.02)
-    env, parts, coordinated = small_learner(settings, kappa=2)
-    assert len(parts.buckets) == 1
+    env, spec, coordinated = small_learner(settings, kappa=2)
+    assert len(spec.buckets) == 1
     batch = random_batch(env, 6)
-    step = jax.jit(lambda s, batch: simultaneous_update(parts, s, batch)[0])
+    step = jax.jit(lambda s, batch: simultaneous_update(spec, s, batch)[0])
     # A few steps first: Adam's very first step only knows signs, which the other agents' steps rarely turn.
     start = coordinated.init(jax.random.key(1))
     for seed in range(3):
@@ -195,9 +195,9 @@ def test_coordinated_update_equals_agents_one_after_the_other(from_policy):
 
 
 def test_chunks_and_buckets_change_nothing():
-    env, parts, learner = small_learner(kappa=1)
+    env, spec, learner = small_learner(kappa=1)
     _, chunked_parts, chunked = small_learner(kappa=1, chunk=2)
-    assert len(parts.buckets) > 1, "the small environment should need more than one bucket"
+    assert len(spec.buckets) > 1, "the small environment should need more than one bucket"
     batch = random_batch(env, 6)
     state = learner.init(jax.random.key(2))
     a, _ = jax.jit(learner.update)(state, batch, jax.random.key(0))
@@ -222,7 +222,7 @@ def test_seeds_side_by_side_equal_seeds_alone():
 @pytest.mark.parametrize("head", ["tanh", "softmax", "linear"])
 def test_actions_respect_their_head(head):
     env = small_environment(head)
-    _, parts, learner = small_learner(head=head)
+    _, spec, learner = small_learner(head=head)
     state = learner.init(jax.random.key(0))
     obs = jax.vmap(env.observe)(jax.vmap(env.reset)(jax.random.split(jax.random.key(1), 50)))
     explore = jax.vmap(lambda o, k: learner.explore(state, o, jnp.float32(0.5), jnp.float32(0.3), k)[0])
@@ -274,7 +274,7 @@ def test_every_knob_of_the_update_matters(knob, small):
 
 
 def test_step_size_falls_to_its_final_share():
-    tx = optimiser(0.1, replace(SMALL, lr_final=0.25), total_updates=10)
+    tx = optimizer(0.1, replace(SMALL, lr_final=0.25), total_updates=10)
     weights = jnp.zeros(())
     state = tx.init(weights)
     steps = []

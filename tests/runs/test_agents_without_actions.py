@@ -10,7 +10,7 @@ from small_world import random_batch
 import mastac
 from mastac.runs.config import resolve
 from mastac.runs.execution import layout_of
-from mastac.learning.learner import learner_of, learner_parts
+from mastac.learning.learner import learner_of, learner_spec
 
 TINY: dict[str, Any] = {"actor_hidden": [4], "batch_size": 8, "updates_per_epoch": 2}
 OPTIONS: dict[str, Any] = {"coolers": "every-2", "limit_kw": 30.0, "horizon": 6}
@@ -36,7 +36,7 @@ def test_what_stands_in_the_place_of_no_action_is_not_learnt_from():
     """Bit for bit the same update whatever the padding of the replayed actions holds."""
     env = mastac.make("thermal-4", **OPTIONS)
     config = resolve("thermal-4", OPTIONS, algorithm="mastac", kappa=None, critic_hidden=[4], **TINY)
-    learner = learner_of(learner_parts(env, layout_of(env, config), config.settings, total_updates=10))
+    learner = learner_of(learner_spec(env, layout_of(env, config), config.settings, total_updates=10))
     state, update = learner.init(jax.random.key(0)), jax.jit(learner.update)
     batch = random_batch(env, 8)
     noisy = batch._replace(actions=batch.actions.at[:, 2:].set(9.0))

@@ -125,7 +125,7 @@ def test_policies_on_numpy_act_as_the_learner_does(whole):
     run = mastac.load(whole.path)
     execution = Execution(RunFolder(whole.path), run.config, env, lambda text: None)
     execution.start()
-    learner_act = jax.jit(execution.parts.actors.apply)
+    learner_act = jax.jit(execution.spec.actors.apply)
     for place, seed in enumerate(run.config.seeds):
         weights = jax.tree.map(lambda leaf, place=place: leaf[place], execution.state.learner.actors)
         obs = np.asarray(env.observe(env.reset(jax.random.key(seed))), np.float32)

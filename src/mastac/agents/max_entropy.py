@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mastac.agents.actors import ActionRows, Actors, ObsRows
-from mastac.agents.stochastic import StochasticActor, StochasticActors, log_spreads
+from mastac.agents.stochastic import StochasticActor, StochasticActors, log_stds
 from mastac.envs.base import Environment
 
 
@@ -34,7 +34,7 @@ def drawn_actions(
     Actions are measured in units of their limit; shares by all entries but one, whichever it is.
     """
     draw = stochastic.draw(weights, obs, key)
-    return draw.actions, draw.log_density + log_stretch(env, actors, weights, obs, draw.drawn)
+    return draw.actions, draw.log_prob + log_stretch(env, actors, weights, obs, draw.drawn)
 
 
 def log_stretch(
@@ -55,8 +55,8 @@ def log_stretch(
         return jnp.zeros((drawn.shape[0], drawn.shape[2]))
     if env.action_head == "tanh":
         return -summed(2.0 * (math.log(2.0) - drawn - jax.nn.softplus(-2.0 * drawn)))
-    away = drawn - actors.raw(weights.centre, obs)
-    precision = jnp.broadcast_to(jnp.exp(-2.0 * log_spreads(weights)), drawn.shape)
+    away = drawn - actors.raw(weights.mean_network, obs)
+    precision = jnp.broadcast_to(jnp.exp(-2.0 * log_stds(weights)), drawn.shape)
     whole = summed(precision)
     shifted = 0.5 * summed(precision * away) ** 2 / whole + 0.5 * jnp.log(2 * math.pi / whole)
     # Where an entry is none, the logarithm is of nothing; it is left out of the sum, and so is its slope.

@@ -57,7 +57,7 @@ class Algorithm:
     - `rewards`: what its critics can predict, the default first: "own", "team".
     - `uses_kappa`: whether its critics have a window at all.
     - `follows_time`: whether it can tell at which time which couplings hold. Others get the union over all times.
-    - `takes_choices`: whether actions may be choices. Others climb slopes of their critics in the action.
+    - `takes_discrete`: whether actions may be choices. Others climb slopes of their critics in the action.
     - `fixed`: knobs that make the algorithm what it is; a user cannot set them. What a learner of its kind leaves
         unused is fixed besides.
     - `defaults`: knobs that it sets unless the user says otherwise.
@@ -68,7 +68,7 @@ class Algorithm:
     rewards: tuple[str, ...] = ("own",)
     uses_kappa: bool = False
     follows_time: bool = False
-    takes_choices: bool = False
+    takes_discrete: bool = False
     fixed: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
 

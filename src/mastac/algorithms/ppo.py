@@ -38,7 +38,7 @@ MASTAC_A2C = Algorithm(
     follows_time=True,
     fixed={**SCORE, "clip_ratio": 0.0},
     defaults={"updates_per_epoch": 1},
-    takes_choices=True,
+    takes_discrete=True,
 )
 MAPPO = Algorithm(
     summary="PPO with one value of the team that reads everything",

@@ -7,7 +7,7 @@ ZEROTH_ORDER = Algorithm(
     summary="no critics: perturbed policies climb what the perturbation earned the agents that they move",
     layout=mastac_layout,
     uses_kappa=True,
-    takes_choices=True,
+    takes_discrete=True,
     fixed={
         **ON_POLICY,
         **NO_DISTANCES,

@@ -43,7 +43,7 @@ def advice(
     signs: Mapping[str, Any],
     windows: Sequence[Mapping[str, Any]],
     train: str = "ENV",
-    chooses: bool = False,
+    discrete: bool = False,
     steps: int | None = None,
     influence: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -51,10 +51,10 @@ def advice(
 
     **Arguments:**
 
-    - `signs`: [`signs_of`][mastac.analysis.graph_summary.signs_of] the couplings.
+    - `signs`: [`graph_summary`][mastac.analysis.graph_summary.signs_of] the couplings.
     - `windows`: the table of windows of a [`graph_report`][mastac.structure.graph_report].
     - `train`: the environment and its options as `mastac train` takes them.
-    - `chooses`: whether actions are choices.
+    - `discrete`: whether actions are choices.
     - `steps`: how many steps the couplings change over, if they do; signs and windows are then those of the union.
     - `influence`: the [`influence_curve`][mastac.analysis.influence.influence_curve], if rollouts were played.
 
@@ -65,11 +65,11 @@ def advice(
     - `method`, `kappa` (`None`: the exact sets, or an algorithm without sets), `command`, `why`.
     - `alternatives`: each a `method`, and `when` to try it.
     - `findings`, `warnings`: sentences; what graphs show whatever is trained, and what could make the advice wrong.
-    - `signs`: those given, with `steps`, `chooses` and `others`, the share of influence that others' actions have.
+    - `signs`: those given, with `steps`, `discrete` and `others`, the share of influence that others' actions have.
     """
-    names = METHODS[chooses]
+    names = METHODS[discrete]
     others = None if influence is None else influence["others"]["actions"]["mean"]
-    choice = _choice(signs, windows, chooses, influence, others)
+    choice = _choice(signs, windows, discrete, influence, others)
     method = names[choice.kind]
     window = f" --kappa {'exact' if choice.kappa is None else choice.kappa}" if choice.kind == "structured" else ""
     return {
@@ -79,16 +79,16 @@ def advice(
         "command": f"mastac train {train} --algorithm {method}{window}",
         "why": choice.why,
         "alternatives": [{"method": names[kind], "when": when} for kind, when in _alternatives(choice, signs, windows)],
-        "findings": list(_findings(signs, names, chooses, steps)),
+        "findings": list(_findings(signs, names, discrete, steps)),
         "warnings": list(_warnings(choice, signs, train, steps, influence, others)),
-        "signs": {**signs, "steps": steps, "chooses": chooses, "others": others},
+        "signs": {**signs, "steps": steps, "chooses": discrete, "others": others},
     }
 
 
 def _choice(
     signs: Mapping[str, Any],
     windows: Sequence[Mapping[str, Any]],
-    chooses: bool,
+    discrete: bool,
     influence: Mapping[str, Any] | None,
     others: float | None,
 ) -> _Choice:
@@ -107,7 +107,7 @@ def _choice(
     if others is not None and others < NEARLY_SEPARABLE and not selfless:
         share = f"{_percent(others)} of what actions do to a value comes from other agents"
         why = f"Only {share}, so own rewards nearly suffice"
-        if chooses:
+        if discrete:
             return _Choice("weak", "independent", None, f"{why}, and on-policy the others' are mostly noise.")
         kappa = _window(number, mean, windows).kappa
         return _Choice("weak", "structured", kappa, f"{why}; structured critics learn as fast there, and more safely.")
@@ -158,7 +158,7 @@ def _alternatives(
         yield "central", "its critics read the same, and there is one reward for the team"
 
 
-def _findings(signs: Mapping[str, Any], names: Mapping[str, str], chooses: bool, steps: int | None) -> Iterator[str]:
+def _findings(signs: Mapping[str, Any], names: Mapping[str, str], discrete: bool, steps: int | None) -> Iterator[str]:
     """What the graphs show, whatever is trained."""
     number, groups = signs["num_agents"], signs["groups"]
     if 1 < groups["number"] < number:
@@ -185,7 +185,7 @@ def _findings(signs: Mapping[str, Any], names: Mapping[str, str], chooses: bool,
             f"{unseen:,} of {number:,} agents do not see all that their value depends on: to them critics of "
             f"{names['independent']} are approximations."
         )
-    if chooses:
+    if discrete:
         yield "Actions are choices, in which critics have no slope: only algorithms that learn on-policy apply."
     if steps is not None:
         yield (

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from mastac.analysis.dominators import Walks
+from mastac.analysis.dominators import Dominators
 from mastac.errors import UserError
 from mastac.structure.couplings import Couplings
 from mastac.structure.dependency import checked_count, value_dependency
@@ -88,7 +88,7 @@ def edge_effects(couplings: Couplings, kappa: int | None = None, work: int = WOR
     if not isinstance(couplings, Couplings):
         raise UserError("the effect of an edge is computed for couplings that stay the same, not for a sequence")
     kappa = None if kappa is None else checked_count("kappa", kappa)
-    walks = Walks(couplings)
+    walks = Dominators(couplings)
     sizes, lost = [], []
     for root in np.random.default_rng(0).permutation(couplings.num_agents).tolist():
         found = walks.losses(root, kappa, work)

@@ -35,7 +35,7 @@ class Part(NamedTuple):
     first: int
 
 
-class Walks:
+class Dominators:
     """The network of a coupling's walks back in time, its places numbered: W, A, M of all agents, a root, then edges.
 
     An edge between two agents is a place of its own, so that it can dominate; what an agent has of itself leads on

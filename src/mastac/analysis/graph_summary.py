@@ -16,7 +16,7 @@ NAMED = 3
 """So many agents are named, the others counted."""
 
 
-def signs_of(
+def graph_summary(
     couplings: Couplings, exact_sizes: np.ndarray | None = None, action_sizes: np.ndarray | None = None
 ) -> dict[str, Any]:
     r"""Figures of the exact sets $U$ that an [`advice`][mastac.analysis.advice.advice] rests on, ready for JSON.

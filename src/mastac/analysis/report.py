@@ -12,10 +12,10 @@ from scipy.sparse.csgraph import breadth_first_order
 
 from mastac.analysis.advice import advice
 from mastac.analysis.critical_edges import edge_effects, link_effects
-from mastac.analysis.graph_summary import signs_of
+from mastac.analysis.graph_summary import graph_summary
 from mastac.analysis.messages import messages_of, partners_of
 from mastac.analysis.reasons import reason
-from mastac.analysis.window_sums import earlier, kappa_schedule, tally
+from mastac.analysis.window_sums import earlier, kappa_schedule, window_sums
 from mastac.errors import UserError
 from mastac.structure.bayesian_network import WORDS, explanations
 from mastac.structure.couplings import GRAPHS, Couplings
@@ -102,7 +102,7 @@ def graph_report(
             "central": sizes.central(),
         },
         "windows": windows,
-        "advice": advice(signs_of(couplings, _exact_sizes(chosen), sizes.actions), windows),
+        "advice": advice(graph_summary(couplings, _exact_sizes(chosen), sizes.actions), windows),
         "agent": None if row is None else _members(chosen, row),
         "why": None if row is None or why is None else reason(couplings, row, why, kappa).to_dict(),
         "edges": edge_effects(couplings, kappa).to_dict() if edges else None,
@@ -217,8 +217,8 @@ def _windows(
     """One row for each of a few kappas up to the last."""
     states, actions = levels
     kappas = kappa_schedule(_last(levels), kappa)
-    in_states, in_actions = tally(states, sizes.states, kappas), tally(actions, sizes.actions, kappas)
-    counts = tally(earlier(states, actions), np.ones(couplings.num_agents, np.int64), kappas)
+    in_states, in_actions = window_sums(states, sizes.states, kappas), window_sums(actions, sizes.actions, kappas)
+    counts = window_sums(earlier(states, actions), np.ones(couplings.num_agents, np.int64), kappas)
     return [
         {
             "kappa": each,

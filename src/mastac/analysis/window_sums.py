@@ -20,7 +20,7 @@ def kappa_schedule(last: int, kappa: int | None = None) -> list[int]:
     return sorted({each for each in chosen | {kappa if kappa is not None else last} if each < last} | {last})
 
 
-def tally(levels: csr_array, weights: np.ndarray, kappas: Sequence[int]) -> np.ndarray:
+def window_sums(levels: csr_array, weights: np.ndarray, kappas: Sequence[int]) -> np.ndarray:
     """For each row and kappa: the weights of the columns whose level is at most that kappa, summed."""
     place = np.searchsorted(kappas, levels.data)
     sums = np.bincount(rows_of(levels) * len(kappas) + place, weights[levels.indices], len(weights) * len(kappas))

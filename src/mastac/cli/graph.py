@@ -64,9 +64,9 @@ def graph(args: argparse.Namespace) -> int:
     if args.influence:
         kappas = [row["kappa"] for row in report["windows"]]
         report["influence"] = _influence(args.source, env_options, kappas, rollouts)
-    train, chooses = _training(args.source, args.env_set)
+    train, discrete = _training(args.source, args.env_set)
     report["advice"] = advice(
-        report["advice"]["signs"], report["windows"], train, chooses, report.get("steps"), report.get("influence")
+        report["advice"]["signs"], report["windows"], train, discrete, report.get("steps"), report.get("influence")
     )
     text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) if args.json else format_report(report)
     print(text.rstrip())
@@ -104,7 +104,7 @@ def _training(source: str, env_set: list[str]) -> tuple[str, bool]:
         values = {name: value for name, value in made["env_options"].items() if value != entry.options[name].default}
         source, env_set = made["env"], [f"{name}={json.dumps(value)}" for name, value in values.items()]
     options = [word for pair in env_set for word in ("--env-set", pair)]
-    return shlex.join([source, *options]), entry_of(source)[0].chooses
+    return shlex.join([source, *options]), entry_of(source)[0].discrete
 
 
 def is_file(source: str) -> bool:

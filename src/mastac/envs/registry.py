@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class Entry:
     """A family of environments: its id (`N` stands for the number of agents), one line on it, its options.
 
-    `example` is an id that `make` accepts; `builder` names a function of `mastac.envs.builders`; `chooses`: whether
+    `example` is an id that `make` accepts; `builder` names a function of `mastac.envs.builders`; `discrete`: whether
     actions are choices.
     """
 
@@ -39,7 +39,7 @@ class Entry:
     options: Mapping[str, Option]
     example: str
     builder: str
-    chooses: bool = False
+    discrete: bool = False
 
 
 def _warehouse_options(graph: str, amplitudes: str) -> dict[str, Option]:
@@ -178,7 +178,7 @@ ENVIRONMENTS: dict[str, Entry] = {
             _COMPUTERS_OPTIONS,
             "computers-4",
             "computers_n",
-            chooses=True,
+            discrete=True,
         ),
     )
 }

@@ -40,7 +40,7 @@ class Batch(NamedTuple):
         return self.time + (1 if self.ahead is None else self.ahead)
 
 
-class Memory(NamedTuple):
+class Buffer(NamedTuple):
     """`init`: `episode -> store`; `add`: `(store, episode, count) -> store`; `draw`: `(store, count, key) -> batch`.
 
     A batch is what the update takes: transitions from a replay, whole episodes from a rollout.
@@ -69,7 +69,7 @@ def _holding(capacity: int) -> tuple[Callable[[Episode], Episode], Callable[...,
     return init, add
 
 
-def replay(capacity: int, batch_size: int, steps: int = 1, discount: float = 1.0) -> Memory:
+def replay(capacity: int, batch_size: int, steps: int = 1, discount: float = 1.0) -> Buffer:
     """The last `capacity` episodes; transitions are drawn uniformly with replacement.
 
     With `steps` above 1 a transition goes that many steps ahead, or to the end of the episode where that is nearer.
@@ -91,7 +91,7 @@ def replay(capacity: int, batch_size: int, steps: int = 1, discount: float = 1.0
             time=time,
         )
 
-    return Memory(init=init, add=add, draw=draw)
+    return Buffer(init=init, add=add, draw=draw)
 
 
 def _far_ahead(
@@ -112,7 +112,7 @@ def _far_ahead(
     )
 
 
-def rollout(episodes: int, drawn: int) -> Memory:
+def rollout(episodes: int, drawn: int) -> Buffer:
     """The episodes since the last update, whole; `drawn` of them are drawn for an update, without replacement."""
     init, add = _holding(episodes)
 
@@ -122,4 +122,4 @@ def rollout(episodes: int, drawn: int) -> Memory:
         chosen = jax.random.permutation(key, episodes)[:drawn]
         return jax.tree.map(lambda leaf: leaf[chosen], store)
 
-    return Memory(init=init, add=add, draw=draw)
+    return Buffer(init=init, add=add, draw=draw)

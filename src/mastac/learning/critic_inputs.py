@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from mastac.agents.networks import MLP
 from mastac.envs.base import Environment
 from mastac.learning.buffer import Batch, Episode
-from mastac.learning.spec import Parts
+from mastac.learning.spec import LearnerSpec
 
 
 class Rows(NamedTuple):
@@ -51,11 +51,11 @@ def action_rows(env: Environment, actions: Float[Array, "agents act batch"]) -> 
     return append_zeros(((actions - center[:, :, None]) / scale[:, :, None]).reshape(-1, actions.shape[-1]))
 
 
-def time_rows(parts: Parts, time: Int[Array, " batch"]) -> Float[Array, "times batch"]:
+def time_rows(spec: LearnerSpec, time: Int[Array, " batch"]) -> Float[Array, "times batch"]:
     """The share of the episode that is over, told to critics that know the horizon."""
-    if not parts.settings.finite_horizon:
+    if not spec.settings.finite_horizon:
         return jnp.zeros((0, len(time)), jnp.float32)
-    return (2.0 * time / parts.env.horizon - 1.0)[None, :].astype(jnp.float32)
+    return (2.0 * time / spec.env.horizon - 1.0)[None, :].astype(jnp.float32)
 
 
 def observations(
@@ -83,27 +83,27 @@ def open_at(open: Bool[Array, "times width"], step: Int[Array, " batch"]) -> Flo
     return open.at[step].get(mode="fill", fill_value=False).T.astype(jnp.float32)
 
 
-def rewards_of_values(parts: Parts, batch: Batch) -> Float[Array, "values batch"]:
+def rewards_of_values(spec: LearnerSpec, batch: Batch) -> Float[Array, "values batch"]:
     """What each value predicts of a step: its own agent's reward, or the layout's weighted sum."""
-    return predicted_rewards(parts, batch.rewards.T)
+    return predicted_rewards(spec, batch.rewards.T)
 
 
-def predicted_rewards(parts: Parts, rewards: Float[Array, "agents batch"]) -> Float[Array, "values batch"]:
+def predicted_rewards(spec: LearnerSpec, rewards: Float[Array, "agents batch"]) -> Float[Array, "values batch"]:
     """The agents' rewards, weighted and summed as each value predicts them, and scaled."""
-    scale = parts.settings.reward_scale
-    weights = parts.layout.rewards.tocoo()
-    identity = weights.nnz == parts.layout.num_agents == parts.layout.num_values
+    scale = spec.settings.reward_scale
+    weights = spec.layout.rewards.tocoo()
+    identity = weights.nnz == spec.layout.num_agents == spec.layout.num_values
     if identity and (weights.row == weights.col).all() and (weights.data == 1).all():
         return scale * rewards
-    if weights.nnz == parts.layout.num_agents * parts.layout.num_values:
-        return scale * (jnp.asarray(parts.layout.rewards.toarray(), jnp.float32) @ rewards)
-    return scale * weighted_sums(parts.layout.rewards, rewards)
+    if weights.nnz == spec.layout.num_agents * spec.layout.num_values:
+        return scale * (jnp.asarray(spec.layout.rewards.toarray(), jnp.float32) @ rewards)
+    return scale * weighted_sums(spec.layout.rewards, rewards)
 
 
-def rewards_along(parts: Parts, rollout: Episode) -> Float[Array, "values episodes time"]:
+def rewards_along(spec: LearnerSpec, rollout: Episode) -> Float[Array, "values episodes time"]:
     """What each value predicts of every step of a rollout."""
     episodes, steps, agents = rollout.rewards.shape
-    rewards = predicted_rewards(parts, rollout.rewards.reshape(episodes * steps, agents).T)
+    rewards = predicted_rewards(spec, rollout.rewards.reshape(episodes * steps, agents).T)
     return rewards.reshape(-1, episodes, steps)
 
 
@@ -115,35 +115,35 @@ def weighted_sums(weights: csr_array, rows: Float[Array, "columns batch"]) -> Fl
 
 
 def batch_rows(
-    parts: Parts, batch: Batch, target_actors: MLP, key: PRNGKeyArray | None = None
+    spec: LearnerSpec, batch: Batch, target_actors: MLP, key: PRNGKeyArray | None = None
 ) -> tuple[Rows, Rows, Float[Array, " batch"]]:
     """The batch as rows, now and at its next states with the target policies' actions, and the discount of each.
 
     With `smoothing_noise` the target policies' actions are perturbed, by what `key` chooses.
     """
-    settings = parts.settings
-    next_obs = observations(parts.env, batch.next_state, batch.next_time)
+    settings = spec.settings
+    next_obs = observations(spec.env, batch.next_state, batch.next_time)
     if settings.smoothing_noise > 0:
         noise, clip = settings.smoothing_noise, settings.smoothing_clip
-        return rows_with(parts, batch, parts.actors.smoothed(target_actors, next_obs, noise, clip, key))
-    return rows_with(parts, batch, parts.actors.apply(target_actors, next_obs))
+        return rows_with(spec, batch, spec.actors.smoothed(target_actors, next_obs, noise, clip, key))
+    return rows_with(spec, batch, spec.actors.apply(target_actors, next_obs))
 
 
 def rows_with(
-    parts: Parts, batch: Batch, next_actions: Float[Array, "agents act batch"]
+    spec: LearnerSpec, batch: Batch, next_actions: Float[Array, "agents act batch"]
 ) -> tuple[Rows, Rows, Float[Array, " batch"]]:
     """The batch as rows, now and at its next states with these actions, and the discount of each."""
-    env, settings = parts.env, parts.settings
+    env, settings = spec.env, spec.settings
     now = Rows(
         states=state_rows(env, batch.state),
         actions=action_rows(env, jnp.moveaxis(batch.actions, 0, -1)),
-        time=time_rows(parts, batch.time),
+        time=time_rows(spec, batch.time),
         step=batch.time,
     )
     after = Rows(
         states=state_rows(env, batch.next_state),
         actions=action_rows(env, next_actions),
-        time=time_rows(parts, batch.next_time),
+        time=time_rows(spec, batch.next_time),
         step=batch.next_time,
     )
     # The end of an episode is a time limit: only critics that know the horizon may stop there.

@@ -17,7 +17,7 @@ def seed_mesh(seeds: int) -> Mesh | None:
     return None if count == 1 else Mesh(devices[:count], (SEEDS,))
 
 
-def spread(function: Callable[..., Any], *has_seeds: bool) -> Callable[..., Any]:
+def shard_over_seeds(function: Callable[..., Any], *has_seeds: bool) -> Callable[..., Any]:
     """`function` with every device at work on its own seeds; on one device `function` itself.
 
     The first argument and the results have a leading axis of seeds; `has_seeds` says which of the others have.

@@ -17,19 +17,19 @@ from mastac.envs.base import Environment
 from mastac.errors import UserError
 from mastac.learning.settings import Settings
 from mastac.learning.sharing import alike
-from mastac.learning.spec import Learner, LearnerState, Parts, Update, input_scale, optimiser, times_of
+from mastac.learning.spec import Learner, LearnerSpec, LearnerState, Update, input_scale, optimizer, times_of
 from mastac.learning.updates.coordinated import coordinated_update
-from mastac.learning.updates.max_entropy import soft_update, with_temperature
+from mastac.learning.updates.max_entropy import max_entropy_update, with_temperature
 from mastac.learning.updates.mixed import mixed_update
 from mastac.learning.updates.on_policy import on_policy_update
-from mastac.learning.updates.perturbation import perturbed, perturbing_update
+from mastac.learning.updates.perturbation import perturbation_update, perturbed
 from mastac.learning.updates.simultaneous import simultaneous_update
 from mastac.structure.layout import Bucket, CriticLayout
 
 
-def learner_parts(
+def learner_spec(
     env: Environment, layout: CriticLayout, settings: Settings, total_updates: int = 1, chunk: int = 0
-) -> Parts:
+) -> LearnerSpec:
     """What all kinds of update are made of. `total_updates` sets the pace at which the step sizes fall.
 
     `chunk`: how many critics go through their forward and backward pass together (0: all; see `each_member`).
@@ -41,7 +41,7 @@ def learner_parts(
     # Values of states have a place for actions in their layout, since these say whom they advise, and read none.
     read = layout.without_actions() if settings.on_policy else layout
     deterministic = actors(env, settings.actor_hidden, settings.actor_output_scale, chunk)
-    return Parts(
+    return LearnerSpec(
         env=env,
         layout=layout,
         settings=settings,
@@ -54,8 +54,8 @@ def learner_parts(
             layout.num_agents * int(env.state_sizes.max()) + times_of(settings),
             settings.mixer_embedding,
         ),
-        actor_optimiser=optimiser(settings.actor_lr, settings, total_updates // settings.policy_delay),
-        critic_optimiser=optimiser(settings.critic_lr, settings, total_updates),
+        actor_optimizer=optimizer(settings.actor_lr, settings, total_updates // settings.policy_delay),
+        critic_optimizer=optimizer(settings.critic_lr, settings, total_updates),
         chunk=chunk,
     )
 
@@ -83,92 +83,92 @@ def initial_critics(bucket: Bucket, settings: Settings, key: PRNGKeyArray) -> ML
     return jax.tree.map(lambda leaf: leaf.reshape(-1, twins, *leaf.shape[1:]), stack)
 
 
-def initial_state(parts: Parts, key: PRNGKeyArray) -> LearnerState:
+def initial_state(spec: LearnerSpec, key: PRNGKeyArray) -> LearnerState:
     """First weights and optimisers; targets are copies where there are any."""
-    settings = parts.settings
+    settings = spec.settings
     actor_key, critic_key = jax.random.split(key)
     is_stochastic = settings.soft or settings.estimator == "score"
-    weights = (parts.stochastic if is_stochastic else parts.actors).init(actor_key)
-    weights = alike(parts, with_temperature(parts, weights) if settings.soft else weights)
+    weights = (spec.stochastic if is_stochastic else spec.actors).init(actor_key)
+    weights = alike(spec, with_temperature(spec, weights) if settings.soft else weights)
     critics: tuple[Any, ...] = ()
     if settings.estimator != "perturbation":
         critics = tuple(
             initial_critics(bucket, settings, jax.random.fold_in(critic_key, b))
-            for b, bucket in enumerate(parts.buckets)
+            for b, bucket in enumerate(spec.buckets)
         )
     if settings.mixer != "none":
-        critics += (parts.mixer.init(jax.random.fold_in(critic_key, len(critics))),)
-        optimisers = (parts.critic_optimiser.init(critics),)
+        critics += (spec.mixer.init(jax.random.fold_in(critic_key, len(critics))),)
+        optimizers = (spec.critic_optimizer.init(critics),)
     else:
-        optimisers = tuple(jax.vmap(lambda one: parts.critic_optimiser.init(one))(stack) for stack in critics)
+        optimizers = tuple(jax.vmap(lambda one: spec.critic_optimizer.init(one))(stack) for stack in critics)
     # Copies: a donated state must not hold the same array twice.
     return LearnerState(
         actors=weights,
         critics=critics,
         target_actors=() if is_stochastic or settings.on_policy else jax.tree.map(jnp.copy, weights),
         target_critics=() if settings.on_policy else jax.tree.map(jnp.copy, critics),
-        actor_optimiser=jax.vmap(lambda one: parts.actor_optimiser.init(one))(weights),
-        critic_optimisers=optimisers,
+        actor_optimizer=jax.vmap(lambda one: spec.actor_optimizer.init(one))(weights),
+        critic_optimizers=optimizers,
     )
 
 
-def learner_of(parts: Parts) -> Learner:
+def learner_of(spec: LearnerSpec) -> Learner:
     """The functions that the training loop calls, for the way in which the settings estimate actors' gradients."""
-    if parts.settings.soft:
-        return soft_learner(parts)
-    kinds = {"pathwise": off_policy_learner, "score": on_policy_learner, "perturbation": perturbing_learner}
-    return kinds[parts.settings.estimator](parts)
+    if spec.settings.soft:
+        return max_entropy_learner(spec)
+    kinds = {"pathwise": off_policy_learner, "score": on_policy_learner, "perturbation": perturbation_learner}
+    return kinds[spec.settings.estimator](spec)
 
 
-def _learner(parts: Parts, begin: Callable, explore: Callable, update: Update) -> Learner:
+def _learner(spec: LearnerSpec, begin: Callable, explore: Callable, update: Update) -> Learner:
     def act(state: LearnerState, obs: Float[Array, "agents obs"]) -> Float[Array, "agents act"]:
         weights = greedy_network(state.actors)
-        return jax.vmap(parts.actors.one)(weights, obs[:, :, None], *parts.actors.constants)[:, :, 0]
+        return jax.vmap(spec.actors.one)(weights, obs[:, :, None], *spec.actors.constants)[:, :, 0]
 
     return Learner(
-        init=lambda key: initial_state(parts, key),
+        init=lambda key: initial_state(spec, key),
         act=act,
         begin=begin,
         explore=explore,
-        update=lambda state, batch, key, count=0: update(parts, state, batch, key, count),
+        update=lambda state, batch, key, count=0: update(spec, state, batch, key, count),
     )
 
 
-def off_policy_learner(parts: Parts) -> Learner:
+def off_policy_learner(spec: LearnerSpec) -> Learner:
     """Deterministic policies that explore by noise and learn from a replay."""
 
     def explore(state: LearnerState, obs: Float[Array, "agents obs"], noise, random_fraction, key: PRNGKeyArray):
-        return parts.actors.explore(state.actors, obs[:, :, None], noise, random_fraction, key)[:, :, 0], None
+        return spec.actors.explore(state.actors, obs[:, :, None], noise, random_fraction, key)[:, :, 0], None
 
-    return _learner(parts, lambda state, key: (state, None), explore, update_of(parts.settings))
+    return _learner(spec, lambda state, key: (state, None), explore, update_of(spec.settings))
 
 
-def soft_learner(parts: Parts) -> Learner:
+def max_entropy_learner(spec: LearnerSpec) -> Learner:
     """Stochastic policies that explore by what they draw and learn from a replay."""
 
     def explore(state: LearnerState, obs: Float[Array, "agents obs"], noise, random_fraction, key: PRNGKeyArray):
-        return parts.stochastic.draw(state.actors, obs[:, :, None], key).actions[:, :, 0], None
+        return spec.stochastic.draw(state.actors, obs[:, :, None], key).actions[:, :, 0], None
 
-    return _learner(parts, lambda state, key: (state, None), explore, soft_update)
+    return _learner(spec, lambda state, key: (state, None), explore, max_entropy_update)
 
 
-def on_policy_learner(parts: Parts) -> Learner:
+def on_policy_learner(spec: LearnerSpec) -> Learner:
     """Stochastic policies that learn from what they have just drawn."""
 
     def explore(state: LearnerState, obs: Float[Array, "agents obs"], noise, random_fraction, key: PRNGKeyArray):
-        draw = parts.stochastic.draw(state.actors, obs[:, :, None], key)
-        return draw.actions[:, :, 0], (draw.drawn[:, :, 0], draw.log_density[:, 0])
+        draw = spec.stochastic.draw(state.actors, obs[:, :, None], key)
+        return draw.actions[:, :, 0], (draw.drawn[:, :, 0], draw.log_prob[:, 0])
 
-    return _learner(parts, lambda state, key: (state, None), explore, on_policy_update)
+    return _learner(spec, lambda state, key: (state, None), explore, on_policy_update)
 
 
-def perturbing_learner(parts: Parts) -> Learner:
+def perturbation_learner(spec: LearnerSpec) -> Learner:
     """Deterministic policies whose weights are moved at random for an episode."""
 
     def begin(state: LearnerState, key: PRNGKeyArray) -> tuple[LearnerState, Array]:
-        return state._replace(actors=perturbed(parts, state.actors, key)), jax.random.key_data(key)
+        return state._replace(actors=perturbed(spec, state.actors, key)), jax.random.key_data(key)
 
     def explore(state: LearnerState, obs: Float[Array, "agents obs"], noise, random_fraction, key: PRNGKeyArray):
-        return parts.actors.apply(state.actors, obs[:, :, None])[:, :, 0], None
+        return spec.actors.apply(state.actors, obs[:, :, None])[:, :, 0], None
 
-    return _learner(parts, begin, explore, perturbing_update)
+    return _learner(spec, begin, explore, perturbation_update)

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mastac.envs.base import Environment, rollout_return
-from mastac.learning.buffer import Episode, Memory
-from mastac.learning.devices import placed, spread
+from mastac.learning.buffer import Buffer, Episode
+from mastac.learning.devices import placed, shard_over_seeds
 from mastac.learning.settings import Settings
 from mastac.learning.spec import Learner, Metrics
 
@@ -52,7 +52,7 @@ class Program(NamedTuple):
     evaluate: Callable[[RunState, PRNGKeyArray, int], Float[Array, "seeds episodes agents"]]
 
 
-class Pace(NamedTuple):
+class UpdateSchedule(NamedTuple):
     """When there are updates: `updates` of them at the end of epoch `first - 1`, and of every `period`th thereafter."""
 
     first: int
@@ -71,12 +71,14 @@ class Pace(NamedTuple):
         return ((epochs - self.first) // self.period + 1) * self.updates
 
 
-def pace_of(env: Environment, settings: Settings) -> Pace:
+def update_schedule(env: Environment, settings: Settings) -> UpdateSchedule:
     """Off-policy after every episode, from where the replay holds a batch or the warm-up ends; else by rollouts."""
     if settings.on_policy:
         episodes = rollout_episodes(env, settings)
-        return Pace(episodes, episodes, settings.updates_per_epoch)
-    return Pace(max(settings.warmup_epochs, -(-settings.batch_size // env.horizon)), 1, settings.updates_per_epoch)
+        return UpdateSchedule(episodes, episodes, settings.updates_per_epoch)
+    return UpdateSchedule(
+        max(settings.warmup_epochs, -(-settings.batch_size // env.horizon)), 1, settings.updates_per_epoch
+    )
 
 
 def rollout_episodes(env: Environment, settings: Settings) -> int:
@@ -136,9 +138,9 @@ class OneSeed(NamedTuple):
     play: Callable[[Any, PRNGKeyArray], Float[Array, "episodes agents"]]
 
 
-def one_seed(env: Environment, learner: Learner, memory: Memory, settings: Settings, epochs: int) -> OneSeed:
+def one_seed(env: Environment, learner: Learner, buffer: Buffer, settings: Settings, epochs: int) -> OneSeed:
     """The loop's body: an episode, its storage, `updates_per_epoch` updates."""
-    pace = pace_of(env, settings)
+    schedule = update_schedule(env, settings)
 
     def one_epoch(state: RunState, key: PRNGKeyArray, epoch: Int[Array, ""]) -> tuple[RunState, EpochMetrics]:
         episode_key, update_key = jax.random.split(jax.random.fold_in(key, epoch))
@@ -146,22 +148,22 @@ def one_seed(env: Environment, learner: Learner, memory: Memory, settings: Setti
         noise = settings.noise + progress * (settings.noise_final - settings.noise)
         fraction = settings.random_fraction + progress * (settings.random_final - settings.random_fraction)
         episode = exploring_episode(env, learner, state.learner, noise, fraction, episode_key)
-        store = memory.add(state.store, episode, epoch)
+        store = buffer.add(state.store, episode, epoch)
 
         def one_update(learner_state: Any, key_and_count: tuple[PRNGKeyArray, Array]) -> tuple[Any, Metrics]:
             key, count = key_and_count
             draw_key, learner_key = jax.random.split(key)
-            return learner.update(learner_state, memory.draw(store, epoch + 1, draw_key), learner_key, count)
+            return learner.update(learner_state, buffer.draw(store, epoch + 1, draw_key), learner_key, count)
 
         def updates(learner_state: Any) -> tuple[Any, Metrics]:
-            keys = jax.random.split(update_key, pace.updates)
-            counts = pace.until(epoch + 1) - pace.updates + jnp.arange(pace.updates)
+            keys = jax.random.split(update_key, schedule.updates)
+            counts = schedule.until(epoch + 1) - schedule.updates + jnp.arange(schedule.updates)
             learner_state, metrics = jax.lax.scan(one_update, learner_state, (keys, counts))
             return learner_state, jax.tree.map(lambda leaf: leaf.mean(0), metrics)
 
         shapes = jax.eval_shape(updates, state.learner)[1]
         nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-        updated, metrics = jax.lax.cond(pace.is_due(epoch), updates, lambda kept: (kept, nothing), state.learner)
+        updated, metrics = jax.lax.cond(schedule.is_due(epoch), updates, lambda kept: (kept, nothing), state.learner)
 
         failure = failure_of(env, episode, metrics, updated)
         good = (failure < 0) & (state.failed_epoch < 0)
@@ -187,7 +189,7 @@ def one_seed(env: Environment, learner: Learner, memory: Memory, settings: Setti
         shape = jax.eval_shape(
             lambda key: exploring_episode(env, learner, learner_state, jnp.zeros(()), jnp.zeros(()), key), episode_key
         )
-        return RunState(learner_state, memory.init(shape), jnp.full((), -1, jnp.int32), jnp.full((), -1, jnp.int32))
+        return RunState(learner_state, buffer.init(shape), jnp.full((), -1, jnp.int32), jnp.full((), -1, jnp.int32))
 
     def play(learner_state: Any, keys: PRNGKeyArray) -> Float[Array, "episodes agents"]:
         policy = lambda obs, state, time: learner.act(learner_state, obs)  # noqa: E731
@@ -196,9 +198,9 @@ def one_seed(env: Environment, learner: Learner, memory: Memory, settings: Setti
     return OneSeed(init, one_epoch, play)
 
 
-def training_program(env: Environment, learner: Learner, memory: Memory, settings: Settings, epochs: int) -> Program:
+def training_program(env: Environment, learner: Learner, buffer: Buffer, settings: Settings, epochs: int) -> Program:
     """The loop over epochs, for all seeds side by side."""
-    seed = one_seed(env, learner, memory, settings, epochs)
+    seed = one_seed(env, learner, buffer, settings, epochs)
 
     def epochs_from(state: RunState, keys: PRNGKeyArray, times: Int[Array, " length"]) -> tuple[RunState, EpochMetrics]:
         # The epoch stays outside the vectorisation over seeds: storing stays a copy and the branch a branch.
@@ -207,16 +209,16 @@ def training_program(env: Environment, learner: Learner, memory: Memory, setting
         return state, jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), rows)
 
     def advance(state: RunState, keys: PRNGKeyArray, epoch: Int[Array, ""], length: int):
-        return spread(epochs_from, True, False)(state, keys, epoch + jnp.arange(length))
+        return shard_over_seeds(epochs_from, True, False)(state, keys, epoch + jnp.arange(length))
 
     def evaluate(state: RunState, key: PRNGKeyArray, episodes: int) -> Float[Array, "seeds episodes agents"]:
-        play = spread(jax.vmap(seed.play, in_axes=(0, None)), False)
+        play = shard_over_seeds(jax.vmap(seed.play, in_axes=(0, None)), False)
         return play(state.learner, jax.random.split(key, episodes))
 
     advance = jax.jit(advance, static_argnums=3, donate_argnums=0)
     evaluate = jax.jit(evaluate, static_argnums=2)
     return Program(
-        init=jax.jit(spread(jax.vmap(seed.init))),
+        init=jax.jit(shard_over_seeds(jax.vmap(seed.init))),
         advance=lambda state, *others: advance(placed(state), *others),
         evaluate=lambda state, *others: evaluate(placed(state), *others),
     )

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from mastac.envs.base import Environment
-from mastac.learning.spec import Parts, descended
+from mastac.learning.spec import LearnerSpec, optimizer_step
 
 
 class Kinds(NamedTuple):
@@ -33,30 +33,30 @@ def kinds_of(env: Environment) -> Kinds:
     return Kinds(of.reshape(-1), first)
 
 
-def alike(parts: Parts, actors: Any) -> Any:
+def alike(spec: LearnerSpec, actors: Any) -> Any:
     """With `share_actors` the weights of the first agent of each kind for all of them, else each its own."""
-    if not parts.settings.share_actors:
+    if not spec.settings.share_actors:
         return actors
-    kinds = kinds_of(parts.env)
+    kinds = kinds_of(spec.env)
     return jax.tree.map(lambda leaf: leaf[kinds.first[kinds.of]], actors)
 
 
-def stepped(parts: Parts, actors: Any, gradient: Any, optimiser_state: Any) -> tuple[Any, Any]:
+def stepped(spec: LearnerSpec, actors: Any, gradient: Any, optimizer_state: Any) -> tuple[Any, Any]:
     """Every actor and its optimiser one step down the gradient; with `share_actors` each kind down its members' mean.
 
     The gradient of a shared actor is the sum over its agents (Theorem 3.7 and the chain rule). The mean is the same to
     Adam, and a kind's size then does not matter to `max_grad_norm`.
     """
-    every = jax.vmap(lambda *one: descended(parts.actor_optimiser, *one))
-    if not parts.settings.share_actors:
-        return every(actors, gradient, optimiser_state)
-    kinds = kinds_of(parts.env)
+    every = jax.vmap(lambda *one: optimizer_step(spec.actor_optimizer, *one))
+    if not spec.settings.share_actors:
+        return every(actors, gradient, optimizer_state)
+    kinds = kinds_of(spec.env)
     sizes = np.bincount(kinds.of)
 
     def mean(leaf: jax.Array) -> jax.Array:
         return jax.ops.segment_sum(leaf, kinds.of, len(sizes)) / sizes.reshape(-1, *(1,) * (leaf.ndim - 1))
 
     # One step for each kind, handed to its members: they cannot drift apart.
-    own, optimiser_state = (jax.tree.map(lambda leaf: leaf[kinds.first], each) for each in (actors, optimiser_state))
-    after = every(own, jax.tree.map(mean, gradient), optimiser_state)
+    own, optimizer_state = (jax.tree.map(lambda leaf: leaf[kinds.first], each) for each in (actors, optimizer_state))
+    after = every(own, jax.tree.map(mean, gradient), optimizer_state)
     return jax.tree.map(lambda leaf: leaf[kinds.of], after)

@@ -29,8 +29,8 @@ class LearnerState(NamedTuple):
     critics: tuple[Any, ...]
     target_actors: Any
     target_critics: tuple[Any, ...]
-    actor_optimiser: optax.OptState
-    critic_optimisers: tuple[optax.OptState, ...]
+    actor_optimizer: optax.OptState
+    critic_optimizers: tuple[optax.OptState, ...]
 
 
 class Metrics(NamedTuple):
@@ -56,7 +56,7 @@ class Learner(NamedTuple):
     update: Callable[..., tuple[LearnerState, Metrics]]
 
 
-class Parts(NamedTuple):
+class LearnerSpec(NamedTuple):
     """What the updates are made of."""
 
     env: Environment
@@ -66,15 +66,15 @@ class Parts(NamedTuple):
     actors: Actors
     stochastic: StochasticActors
     mixer: Mixer
-    actor_optimiser: optax.GradientTransformation
-    critic_optimiser: optax.GradientTransformation
+    actor_optimizer: optax.GradientTransformation
+    critic_optimizer: optax.GradientTransformation
     chunk: int
 
 
-Update = Callable[[Parts, LearnerState, Any, PRNGKeyArray, Any], tuple[LearnerState, Metrics]]
+Update = Callable[[LearnerSpec, LearnerState, Any, PRNGKeyArray, Any], tuple[LearnerState, Metrics]]
 
 
-def optimiser(rate: float, settings: Settings, total_updates: int) -> optax.GradientTransformation:
+def optimizer(rate: float, settings: Settings, total_updates: int) -> optax.GradientTransformation:
     """Adam whose step size falls linearly over the run, so that the policy settles instead of wandering."""
     schedule = optax.linear_schedule(rate, rate * settings.lr_final, max(total_updates, 1))
     clip = [optax.clip_by_global_norm(settings.max_grad_norm)] if settings.max_grad_norm > 0 else []
@@ -101,31 +101,31 @@ def times_of(settings: Settings) -> int:
     return 1 if settings.finite_horizon else 0
 
 
-def descended(
-    optimiser: optax.GradientTransformation,
+def optimizer_step(
+    optimizer: optax.GradientTransformation,
     weights: Any,
     gradient: Any,
-    optimiser_state: Any,
+    optimizer_state: Any,
     scale: Float[Array, " inputs"] | None = None,
 ) -> tuple[Any, Any]:
     """Weights and optimiser state one step down the gradient; a critic's first weights `scale` of a step."""
     # optax knows trees of arrays by types of its own; a module of arrays is one.
-    step, optimiser_state = optimiser.update(cast(Any, gradient), optimiser_state, cast(Any, weights))
+    step, optimizer_state = optimizer.update(cast(Any, gradient), optimizer_state, cast(Any, weights))
     if scale is not None:
         step = eqx.tree_at(
             lambda critic: critic.weights[0], cast(Any, step), replace_fn=lambda one: one * scale[:, None]
         )
-    return optax.apply_updates(cast(Any, weights), step), optimiser_state
+    return optax.apply_updates(cast(Any, weights), step), optimizer_state
 
 
-def followed(target: Any, online: Any, tau: float) -> Any:
+def polyak_update(target: Any, online: Any, tau: float) -> Any:
     r"""Target weights one step after the online ones: $\mu' \leftarrow \tau \mu + (1 - \tau) \mu'$ (line 20)."""
     return jax.tree.map(lambda old, new: old + tau * (new - old), target, online)
 
 
-def by_term(parts: Parts, found: Sequence[Array]) -> Array:
+def by_term(spec: LearnerSpec, found: Sequence[Array]) -> Array:
     """What was found stack by stack, in the order of the layout's terms."""
-    return jnp.concatenate(found)[np.argsort(np.concatenate([bucket.terms for bucket in parts.buckets]))]
+    return jnp.concatenate(found)[np.argsort(np.concatenate([bucket.terms for bucket in spec.buckets]))]
 
 
 def is_due(settings: Settings, count: Any) -> Any:

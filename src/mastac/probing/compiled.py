@@ -31,7 +31,7 @@ class Compiled:
     def __init__(self, env: Environment) -> None:
         self.env, self.name = env, env.id
         self.agents, self.horizon = env.agents, env.horizon
-        self.chooses = env.action_head == "discrete"
+        self.discrete = env.action_head == "discrete"
         self.state_sizes, self.action_sizes, self.obs_sizes = env.state_sizes, env.action_sizes, env.obs_sizes
         key, self.act_width = jax.random.key(0), int(env.action_sizes.max())
         self.state_shape = self._shape("reset", env.reset, key)
@@ -49,7 +49,7 @@ class Compiled:
     def actions(self, count: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Actions that the head can give, and what each agent's are exchanged for: near and far ones, other choices."""
         base = self._drawn(count, random)
-        if self.chooses:
+        if self.discrete:
             return base, self._switched(base, random)
         other = self._drawn(count, random)
         near = random.choice((0.1, 1.0), (count, len(self.agents), 1))
@@ -61,7 +61,7 @@ class Compiled:
         if env.action_head == "softmax":
             shares = np.where(real, np.exp(random.choice(SOFTNESS, (*shape[:2], 1)) * normal), 0.0)
             return (shares / shares.sum(-1, keepdims=True)).astype(np.float32)
-        if self.chooses:
+        if self.discrete:
             return self._one_hot(random.integers(0, env.action_sizes, shape[:2]))
         if env.action_head == "tanh":
             inside, edge = random.uniform(-1, 1, shape), np.sign(normal)
@@ -169,7 +169,7 @@ class Compiled:
                     way = jnp.where(mine, direction, 0.0)
                     _, slope = jax.jvp(lambda s: outcome(s, actions), (state,), (way,))
                     moved[0] = jax.tree.map(jnp.maximum, moved[0], _along(before, slope, scales, reals))
-                if derivatives and not self.chooses:  # between choices there is nothing that a slope could tell of
+                if derivatives and not self.discrete:  # between choices there is nothing that a slope could tell of
                     way = jnp.where(mine, other_actions - actions, 0.0)
                     _, slope = jax.jvp(lambda a: outcome(state, a), (actions,), (way,))
                     moved[1] = jax.tree.map(jnp.maximum, moved[1], _along(before, slope, scales, reals))

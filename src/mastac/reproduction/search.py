@@ -146,23 +146,23 @@ def returns_by_tenth(
     """`(rates, seeds) -> returns`, `[runs, tenths]`: greedy policies after each tenth of runs side by side.
 
     `rates`: for each knob its value in every run. Compiled once; NaN from the tenth on in which a number overflowed.
-    `chunk`: as in [`learner_parts`][mastac.learning.learner.learner_parts].
+    `chunk`: as in [`learner_spec`][mastac.learning.learner.learner_parts].
     """
     import jax
     import jax.numpy as jnp
 
-    from mastac.learning.learner import learner_of, learner_parts
-    from mastac.learning.loop import one_seed, pace_of
+    from mastac.learning.learner import learner_of, learner_spec
+    from mastac.learning.loop import one_seed, update_schedule
     from mastac.runs.evaluation import evaluation_key
-    from mastac.runs.execution import layout_of, memory_of
+    from mastac.runs.execution import buffer_of, layout_of
 
-    settings, layout, memory = config.settings, layout_of(env, config), memory_of(env, config)
-    updates = pace_of(env, settings).total(config.epochs)
+    settings, layout, memory = config.settings, layout_of(env, config), buffer_of(env, config)
+    updates = update_schedule(env, settings).total(config.epochs)
     tenths = jnp.arange(config.epochs).reshape(10, -1)
 
     def one(rates: Mapping[str, Any], number: Any) -> Any:
         here = replace(settings, **rates)
-        learner = learner_of(learner_parts(env, layout, here, updates, chunk))
+        learner = learner_of(learner_spec(env, layout, here, updates, chunk))
         seed, key = one_seed(env, learner, memory, here, config.epochs), jax.random.key(number)
 
         def tenth(state: Any, epochs: Any) -> tuple[Any, Any]:

@@ -167,7 +167,7 @@ def resolve(
     if algorithm not in ALGORITHMS:
         raise unknown("algorithm", algorithm, ALGORITHMS)
     if not custom:
-        check_actions(algorithm, env_id, entry_of(env_id)[0].chooses)
+        check_actions(algorithm, env_id, entry_of(env_id)[0].discrete)
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
     chosen = preset_for(preset, env_id, ALGORITHMS[algorithm].estimator)
@@ -199,14 +199,14 @@ def resolve(
     )
 
 
-def check_actions(algorithm: str, env_id: str, chooses: bool) -> None:
+def check_actions(algorithm: str, env_id: str, discrete: bool) -> None:
     """`UserError` if the environment's actions are choices and the algorithm cannot take any."""
     how = ALGORITHMS[algorithm]
-    if not chooses or how.takes_choices:
+    if not discrete or how.takes_discrete:
         return
     climbs = how.estimator == "pathwise"
     wants = "climbs slopes of its critics in the action" if climbs else "needs actions that change by degrees"
-    able = [name for name, other in ALGORITHMS.items() if other.takes_choices]
+    able = [name for name, other in ALGORITHMS.items() if other.takes_discrete]
     raise UserError(
         f"algorithm '{algorithm}' {wants}, and the actions of '{env_id}' are choices; "
         f"choose {', '.join(able[:-1])} or {able[-1]}"

@@ -12,7 +12,7 @@ from mastac.agents.networks import MLP
 from mastac.agents.stochastic import greedy_network
 from mastac.envs.base import Environment, Reference, rollout_return
 from mastac.runs.policy import EVALUATION_SEED, Policy
-from mastac.learning.spec import LearnerState, Parts
+from mastac.learning.spec import LearnerState, LearnerSpec
 
 
 def evaluation_key(seed: int = EVALUATION_SEED) -> PRNGKeyArray:
@@ -20,10 +20,10 @@ def evaluation_key(seed: int = EVALUATION_SEED) -> PRNGKeyArray:
     return jax.random.key(seed)
 
 
-def policies_of(parts: Parts, state: LearnerState) -> list[Policy]:
+def policies_of(spec: LearnerSpec, state: LearnerState) -> list[Policy]:
     """The policies of every seed, from a learner state with a leading axis of seeds."""
-    env = parts.env
-    center, scale, limit, _ = (np.asarray(each) for each in parts.actors.constants)
+    env = spec.env
+    center, scale, limit, _ = (np.asarray(each) for each in spec.actors.constants)
     weights = jax.device_get(greedy_network(state.actors))
     return [
         Policy(

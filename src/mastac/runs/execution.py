@@ -20,9 +20,9 @@ from mastac.runs.folder import RunFolder
 from mastac.runs.policy import FINAL_EPISODES
 from mastac.runs.progress import Report
 from mastac.runs.results import read_results
-from mastac.learning.learner import learner_of, learner_parts
-from mastac.learning.buffer import Memory, replay, rollout
-from mastac.learning.loop import FAILURES, EpochMetrics, pace_of, rollout_episodes, training_program
+from mastac.learning.learner import learner_of, learner_spec
+from mastac.learning.buffer import Buffer, replay, rollout
+from mastac.learning.loop import FAILURES, EpochMetrics, update_schedule, rollout_episodes, training_program
 from mastac.structure.layout import CriticLayout
 from mastac.structure.layouts import with_distances
 
@@ -33,15 +33,15 @@ class Execution:
     def __init__(self, folder: RunFolder, config: ExperimentConfig, env: Environment, say: Callable[[str], None]):
         self.folder, self.config, self.env, self.say = folder, config, env, say
         settings = config.settings
-        self.parts = learner_parts(
+        self.spec = learner_spec(
             env,
             layout_of(env, config),
             settings,
-            pace_of(env, settings).total(config.epochs),
+            update_schedule(env, settings).total(config.epochs),
             chunk_for(len(config.seeds)),
         )
-        learner, memory = learner_of(self.parts), memory_of(env, config)
-        self.program = training_program(env, learner, memory, settings, config.epochs)
+        learner, buffer = learner_of(self.spec), buffer_of(env, config)
+        self.program = training_program(env, learner, buffer, settings, config.epochs)
         self.keys = jax.vmap(jax.random.key)(jnp.asarray(config.seeds))
         self.epoch = 0
         self.state: Any = None
@@ -86,7 +86,7 @@ class Execution:
     def save(self) -> None:
         """A checkpoint of everything that evolves, and the policies as they are."""
         save_checkpoint(self.folder.checkpoints, self.epoch, {"state": self.state, "keys": self._key_data()})
-        for seed, policy in zip(self.config.seeds, policies_of(self.parts, self.state.learner), strict=True):
+        for seed, policy in zip(self.config.seeds, policies_of(self.spec, self.state.learner), strict=True):
             policy.save(self.folder.policies / f"seed-{seed}.npz")
 
     def finish(self) -> None:
@@ -126,13 +126,13 @@ class Execution:
     def _append_rows(self, rows: EpochMetrics, first: int, greedy: np.ndarray, seconds: float) -> None:
         failed = self._failed_epochs()
         alive_at = np.where(failed < 0, self.config.epochs, failed)
-        horizon, pace = self.env.horizon, pace_of(self.env, self.config.settings)
+        horizon, schedule = self.env.horizon, update_schedule(self.env, self.config.settings)
         table = [
             [
                 s,
                 e,
                 (e + 1) * horizon,
-                max(0, pace.until(e + 1)),
+                max(0, schedule.until(e + 1)),
                 *(float(column[k, e - first]) for column in rows),
             ]
             for e in range(first, self.epoch)
@@ -145,7 +145,7 @@ class Execution:
         ]
         self.folder.append(self.folder.evaluation, evaluated)
         length = (self.epoch - first) * len(self.config.seeds)
-        timing = [self.epoch, seconds, length * horizon / seconds, length * pace.updates / pace.period / seconds]
+        timing = [self.epoch, seconds, length * horizon / seconds, length * schedule.updates / schedule.period / seconds]
         self.folder.append(self.folder.timing, [timing])
         for k in np.flatnonzero(failed >= 0).tolist():
             if k not in self.told:
@@ -182,7 +182,7 @@ def layout_of(env: Environment, config: ExperimentConfig) -> CriticLayout:
     return with_distances(layout, env.couplings, config.kappa, settings.minimal)
 
 
-def memory_of(env: Environment, config: ExperimentConfig) -> Memory:
+def buffer_of(env: Environment, config: ExperimentConfig) -> Buffer:
     """The replay, with never more room than the run can fill: every checkpoint holds all of it; or the rollout."""
     settings = config.settings
     if settings.on_policy:

@@ -14,7 +14,7 @@ from mastac.structure.boolean import Factor, sorted_rows, union
 from mastac.structure.components import ExactSets
 from mastac.structure.couplings import Couplings, CouplingSequence
 from mastac.structure.memory_limits import SAMPLE, Estimate, check_fits
-from mastac.structure.time_varying import Backward, check_product
+from mastac.structure.time_varying import TimeVarying, check_product
 from mastac.structure.windows import by_products, by_search, plan
 
 
@@ -139,7 +139,7 @@ def value_dependency(
         if at > couplings.horizon:
             end = couplings.horizon
             raise UserError(f"at = {at} is past the end of the coupling sequence, whose last time is {end}")
-        return Dependency(couplings, kappa, at, minimal, Backward(couplings, minimal).window(at, kappa))
+        return Dependency(couplings, kappa, at, minimal, TimeVarying(couplings, minimal).window(at, kappa))
     if _is_exact(couplings, kappa):
         return Dependency(couplings, kappa, at, minimal, ExactSets(couplings))
     assert kappa is not None
@@ -155,7 +155,7 @@ def value_dependencies(
     time; windows over equal couplings (a schedule that repeats, the times without a failure) share their matrices.
     """
     kappa = None if kappa is None else checked_count("kappa", kappa)
-    backward = Backward(sequence, minimal)
+    backward = TimeVarying(sequence, minimal)
     found = [backward.window(at, kappa) for at in range(sequence.horizon, -1, -1)]
     return tuple(Dependency(sequence, kappa, at, minimal, sets) for at, sets in enumerate(reversed(found)))
 

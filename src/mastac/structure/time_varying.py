@@ -17,7 +17,7 @@ Kinds = tuple[int, ...]
 """The couplings of the times of a window, equal ones by the same number."""
 
 
-class Backward:
+class TimeVarying:
     r"""The recursion $U(t) = R_t O_t \cup U(t+1) S_t O_t$; what follows from equal couplings is found once.
 
     Windows are best asked for from the last time to the first: then those that reach the end share one pass.

@@ -19,7 +19,7 @@ from mastac.learning.critic_inputs import (
     open_at,
     rewards_of_values,
 )
-from mastac.learning.spec import LearnerState, Metrics, Parts, descended, followed, input_scale
+from mastac.learning.spec import LearnerSpec, LearnerState, Metrics, input_scale, optimizer_step, polyak_update
 from mastac.learning.updates.simultaneous import update_term
 
 
@@ -35,12 +35,12 @@ class Advised(NamedTuple):
     columns: Array
 
 
-def advised(parts: Parts) -> Advised:
+def advised(spec: LearnerSpec) -> Advised:
     """The rows of `useful_credit`, padded to the largest set, beside the columns of the one bucket of critics."""
-    (bucket,) = parts.buckets
-    credit = parts.layout.useful_credit()
+    (bucket,) = spec.buckets
+    credit = spec.layout.useful_credit()
     most, width = int(np.diff(credit.indptr).max()), bucket.action_rows.shape[1]
-    agents, act = parts.layout.num_agents, bucket.slot_columns.shape[2]
+    agents, act = spec.layout.num_agents, bucket.slot_columns.shape[2]
     terms, weight = np.zeros((agents, most), np.int32), np.zeros((agents, most), np.float32)
     columns = np.full((agents, most, act), width, np.int32)
     for agent in range(agents):
@@ -71,28 +71,28 @@ class Turn(NamedTuple):
 
 
 def coordinated_update(
-    parts: Parts, state: LearnerState, batch: Batch, key: PRNGKeyArray | None = None, count: Any = 0
+    spec: LearnerSpec, state: LearnerState, batch: Batch, key: PRNGKeyArray | None = None, count: Any = 0
 ) -> tuple[LearnerState, Metrics]:
     """Algorithm 1 with the agents in sequence; cost linear in the sum of the sets, as in the simultaneous update."""
-    (bucket,) = parts.buckets
+    (bucket,) = spec.buckets
     reads_states, reads_actions = jnp.asarray(bucket.state_rows), jnp.asarray(bucket.action_rows)
-    advice, scales = advised(parts), input_scale(bucket, parts.settings)
-    now, after, discount = batch_rows(parts, batch, state.target_actors)
-    one_term = update_term(parts, discount, rewards_of_values(parts, batch))
+    advice, scales = advised(spec), input_scale(bucket, spec.settings)
+    now, after, discount = batch_rows(spec, batch, state.target_actors)
+    one_term = update_term(spec, discount, rewards_of_values(spec, batch))
     obs, next_obs = (
-        observations(parts.env, *each) for each in ((batch.state, batch.time), (batch.next_state, batch.next_time))
+        observations(spec.env, *each) for each in ((batch.state, batch.time), (batch.next_state, batch.next_time))
     )
-    center, scale = map(jnp.asarray, action_units(parts.env))
+    center, scale = map(jnp.asarray, action_units(spec.env))
     act = scale.shape[1]
 
     def chosen(weights: MLP, agent: Array, seen: Array) -> Float[Array, "act batch"]:
-        constants = (constant[agent] for constant in parts.actors.constants)
-        action = parts.actors.one(weights, seen[agent], *constants)
+        constants = (constant[agent] for constant in spec.actors.constants)
+        action = spec.actors.one(weights, seen[agent], *constants)
         return (action - center[agent][:, None]) / scale[agent][:, None]
 
     def advice_of(weights: MLP, agent: Array, turn: Turn) -> Array:
         action = chosen(weights, agent, obs)
-        base = turn.policy_rows if parts.settings.policy_actions else now.actions
+        base = turn.policy_rows if spec.settings.policy_actions else now.actions
 
         def value(critic: MLP, term: Array, columns: Array) -> Array:
             read = base[reads_actions[term]].at[columns].set(action, mode="drop")
@@ -106,19 +106,19 @@ def coordinated_update(
         return advice.weight[agent] @ values
 
     def one_agent(turn: Turn, agent: Array) -> tuple[Turn, tuple[Array, Array, Array]]:
-        weights, optimiser = member((turn.state.actors, turn.state.actor_optimiser), agent)
+        weights, optimizer = member((turn.state.actors, turn.state.actor_optimizer), agent)
         gradient = jax.grad(advice_of)(weights, agent, turn)
         ascent = jax.tree.map(jnp.negative, gradient)
-        weights, optimiser = descended(parts.actor_optimiser, weights, ascent, optimiser)
-        target_actor = followed(member(turn.state.target_actors, agent), weights, parts.settings.tau)
+        weights, optimizer = optimizer_step(spec.actor_optimizer, weights, ascent, optimizer)
+        target_actor = polyak_update(member(turn.state.target_actors, agent), weights, spec.settings.tau)
 
         old = turn.state
         reads = (reads_states[agent], reads_actions[agent])
         reads += () if bucket.open is None else (jnp.asarray(bucket.open)[agent],)
-        critic, target, critic_optimiser, loss, value = one_term(
+        critic, target, critic_optimizer, loss, value = one_term(
             member(old.critics[0], agent),
             member(old.target_critics[0], agent),
-            member(old.critic_optimisers[0], agent),
+            member(old.critic_optimizers[0], agent),
             agent,
             None if scales is None else scales[agent],
             critic_input(now, *reads),
@@ -129,8 +129,8 @@ def coordinated_update(
             critics=(with_member(old.critics[0], agent, critic),),
             target_actors=with_member(old.target_actors, agent, target_actor),
             target_critics=(with_member(old.target_critics[0], agent, target),),
-            actor_optimiser=with_member(old.actor_optimiser, agent, optimiser),
-            critic_optimisers=(with_member(old.critic_optimisers[0], agent, critic_optimiser),),
+            actor_optimizer=with_member(old.actor_optimizer, agent, optimizer),
+            critic_optimizers=(with_member(old.critic_optimizers[0], agent, critic_optimizer),),
         )
         place = agent * act
         replaced = Turn(
@@ -142,6 +142,6 @@ def coordinated_update(
         )
         return replaced, (loss, value, optax.tree.norm(gradient))
 
-    first = Turn(state, action_rows(parts.env, parts.actors.apply(state.actors, obs)), after.actions)
-    last, metrics = jax.lax.scan(one_agent, first, jnp.arange(parts.env.num_agents))
+    first = Turn(state, action_rows(spec.env, spec.actors.apply(state.actors, obs)), after.actions)
+    last, metrics = jax.lax.scan(one_agent, first, jnp.arange(spec.env.num_agents))
     return last.state, Metrics(*metrics)

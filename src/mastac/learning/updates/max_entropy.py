@@ -18,27 +18,27 @@ from mastac.agents.max_entropy import dimensions, drawn_actions
 from mastac.agents.stochastic import StochasticActor
 from mastac.learning.buffer import Batch
 from mastac.learning.critic_inputs import action_rows, observations, rewards_of_values, rows_with
-from mastac.learning.spec import LearnerState, Metrics, Parts, is_due
-from mastac.learning.updates.simultaneous import action_gradients, climbed, critics_after
+from mastac.learning.spec import LearnerSpec, LearnerState, Metrics, is_due
+from mastac.learning.updates.simultaneous import action_gradients, actor_step, update_critics
 
 
-def with_temperature(parts: Parts, weights: Any) -> StochasticActor:
+def with_temperature(spec: LearnerSpec, weights: Any) -> StochasticActor:
     """First weights: where temperatures are tuned each agent carries its own, and its optimiser tunes it."""
-    if not parts.settings.tuned_temperature:
+    if not spec.settings.tuned_temperature:
         return weights
-    first = jnp.full(parts.env.num_agents, jnp.log(parts.settings.temperature), jnp.float32)
-    return StochasticActor(weights.centre, weights.log_spread, first)
+    first = jnp.full(spec.env.num_agents, jnp.log(spec.settings.temperature), jnp.float32)
+    return StochasticActor(weights.mean_network, weights.log_std, first)
 
 
-def temperatures(parts: Parts, weights: StochasticActor) -> Float[Array, " agents"]:
+def temperatures(spec: LearnerSpec, weights: StochasticActor) -> Float[Array, " agents"]:
     r"""$\alpha_i$, what a nat of entropy is worth to each agent, in units of scaled rewards."""
     if weights.log_temperature is None:
-        return jnp.full(parts.env.num_agents, parts.settings.temperature, jnp.float32)
+        return jnp.full(spec.env.num_agents, spec.settings.temperature, jnp.float32)
     return jnp.exp(weights.log_temperature)
 
 
-def soft_gradient(
-    parts: Parts,
+def max_entropy_gradient(
+    spec: LearnerSpec,
     weights: StochasticActor,
     obs: Float[Array, "agents obs batch"],
     key: PRNGKeyArray,
@@ -49,38 +49,38 @@ def soft_gradient(
     The temperature's is that of $\ln \alpha_i (\bar H_i - H_i)$: it falls where the entropy $H_i$ is above its target
     $\bar H_i$, `entropy_target` for every free number of the action.
     """
-    env = parts.env
+    env = spec.env
 
     def chosen(weights: StochasticActor) -> tuple[Array, Array]:
-        actions, log_density = drawn_actions(env, parts.actors, parts.stochastic, weights, obs, key)
-        return action_rows(env, actions), log_density
+        actions, log_prob = drawn_actions(env, spec.actors, spec.stochastic, weights, obs, key)
+        return action_rows(env, actions), log_prob
 
-    (actions, log_density), pull_back = jax.vjp(chosen, weights)
-    price = jnp.broadcast_to(-temperatures(parts, weights)[:, None], log_density.shape)
+    (actions, log_prob), pull_back = jax.vjp(chosen, weights)
+    price = jnp.broadcast_to(-temperatures(spec, weights)[:, None], log_prob.shape)
     (gradient,) = pull_back(jax.tree.map(lambda each: each / obs.shape[-1], (gradient_at(actions), price)))
     if weights.log_temperature is None:
         return gradient
-    lacking = parts.settings.entropy_target * jnp.asarray(dimensions(env), jnp.float32) + log_density.mean(1)
+    lacking = spec.settings.entropy_target * jnp.asarray(dimensions(env), jnp.float32) + log_prob.mean(1)
     return eqx.tree_at(lambda tree: tree.log_temperature, gradient, lacking)
 
 
-def soft_update(
-    parts: Parts, state: LearnerState, batch: Batch, key: PRNGKeyArray, count: Any = 0
+def max_entropy_update(
+    spec: LearnerSpec, state: LearnerState, batch: Batch, key: PRNGKeyArray, count: Any = 0
 ) -> tuple[LearnerState, Metrics]:
     """All critics and actors step from the same parameters; there are no target actors."""
-    env, due = parts.env, is_due(parts.settings, count)
+    env, due = spec.env, is_due(spec.settings, count)
     now_key, next_key = jax.random.split(key)
     next_obs = observations(env, batch.next_state, batch.next_time)
-    next_actions, log_density = drawn_actions(env, parts.actors, parts.stochastic, state.actors, next_obs, next_key)
-    now, after, discount = rows_with(parts, batch, next_actions)
-    bonus = -discount * temperatures(parts, state.actors)[:, None] * log_density
-    rewarded = batch._replace(rewards=batch.rewards + bonus.T / parts.settings.reward_scale)
+    next_actions, log_prob = drawn_actions(env, spec.actors, spec.stochastic, state.actors, next_obs, next_key)
+    now, after, discount = rows_with(spec, batch, next_actions)
+    bonus = -discount * temperatures(spec, state.actors)[:, None] * log_prob
+    rewarded = batch._replace(rewards=batch.rewards + bonus.T / spec.settings.reward_scale)
 
     obs = observations(env, batch.state, batch.time)
-    at = lambda policy_rows: action_gradients(parts, state.critics, now, policy_rows)  # noqa: E731
-    actors, _, actor_optimiser, norms = climbed(
-        parts, state, lambda: soft_gradient(parts, state.actors, obs, now_key, at), due
+    at = lambda policy_rows: action_gradients(spec, state.critics, now, policy_rows)  # noqa: E731
+    actors, _, actor_optimizer, norms = actor_step(
+        spec, state, lambda: max_entropy_gradient(spec, state.actors, obs, now_key, at), due
     )
-    found = critics_after(parts, state, now, after, discount, rewards_of_values(parts, rewarded), due)
-    learner = LearnerState(actors, found.critics, (), found.targets, actor_optimiser, found.optimisers)
+    found = update_critics(spec, state, now, after, discount, rewards_of_values(spec, rewarded), due)
+    learner = LearnerState(actors, found.critics, (), found.targets, actor_optimizer, found.optimizers)
     return learner, Metrics(found.losses, found.values, norms)

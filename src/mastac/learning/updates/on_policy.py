@@ -18,7 +18,7 @@ from mastac.agents.stochastic import StochasticActor
 from mastac.learning.buffer import Episode
 from mastac.learning.critic_inputs import Rows, observations, rewards_along, state_rows, time_rows, weighted_sums
 from mastac.learning.sharing import stepped
-from mastac.learning.spec import LearnerState, Metrics, Parts, by_term, descended
+from mastac.learning.spec import LearnerSpec, LearnerState, Metrics, by_term, optimizer_step
 from mastac.learning.updates.simultaneous import each_critic
 
 
@@ -29,20 +29,20 @@ def in_one_row(rollout: Episode, end: bool) -> tuple[Float[Array, "batch agents 
     return flat, jnp.tile(jnp.arange(steps), episodes)
 
 
-def visited(parts: Parts, rollout: Episode, end: bool) -> Rows:
+def visited(spec: LearnerSpec, rollout: Episode, end: bool) -> Rows:
     """All states of a rollout as rows for the critics, episode by episode; `end`: the last ones among them."""
     flat, step = in_one_row(rollout, end)
     nothing = jnp.zeros((1, len(flat)), jnp.float32)
-    return Rows(state_rows(parts.env, flat), nothing, time_rows(parts, step), step)
+    return Rows(state_rows(spec.env, flat), nothing, time_rows(spec, step), step)
 
 
-def state_values(parts: Parts, critics: tuple[MLP, ...], rows: Rows) -> Float[Array, "values batch"]:
+def state_values(spec: LearnerSpec, critics: tuple[MLP, ...], rows: Rows) -> Float[Array, "values batch"]:
     """Every value of the layout at the states in `rows`."""
     found = [
-        each_critic(lambda critic, x: critic(x)[0], bucket, [rows], stack, chunk=parts.chunk)
-        for stack, bucket in zip(critics, parts.buckets, strict=True)
+        each_critic(lambda critic, x: critic(x)[0], bucket, [rows], stack, chunk=spec.chunk)
+        for stack, bucket in zip(critics, spec.buckets, strict=True)
     ]
-    return by_term(parts, found)
+    return by_term(spec, found)
 
 
 def advantages(
@@ -60,21 +60,21 @@ def advantages(
 
 
 def local_advantages(
-    parts: Parts, critics: tuple[MLP, ...], rollout: Episode
+    spec: LearnerSpec, critics: tuple[MLP, ...], rollout: Episode
 ) -> tuple[Float[Array, "values episodes time"], Float[Array, "values episodes time"]]:
     """Advantages of every value along a rollout, and the returns that its critic is to predict."""
-    settings = parts.settings
+    settings = spec.settings
     episodes, steps = rollout.rewards.shape[:2]
-    values = state_values(parts, critics, visited(parts, rollout, end=True)).reshape(-1, episodes, steps + 1)
+    values = state_values(spec, critics, visited(spec, rollout, end=True)).reshape(-1, episodes, steps + 1)
     if settings.finite_horizon:  # an episode's end is a time limit: only critics that know the time may stop there
         values = values.at[:, :, -1].set(0.0)
-    found = advantages(values, rewards_along(parts, rollout), settings.discount, settings.gae_lambda)
+    found = advantages(values, rewards_along(spec, rollout), settings.discount, settings.gae_lambda)
     return found, found + values[:, :, :-1]
 
 
-def credited(parts: Parts, found: Float[Array, "values episodes time"]) -> Float[Array, "agents batch"]:
+def credited(spec: LearnerSpec, found: Float[Array, "values episodes time"]) -> Float[Array, "agents batch"]:
     """What each actor climbs: the advantages of the values that it moves, at each time of those it moves then."""
-    layout = parts.layout
+    layout = spec.layout
     values, episodes, steps = found.shape
     if layout.schedule is None:
         total = weighted_sums(layout.credit, found.reshape(values, episodes * steps))
@@ -82,13 +82,13 @@ def credited(parts: Parts, found: Float[Array, "values episodes time"]) -> Float
         credit = [layout.credit.multiply(actions.T).tocsr() for _, actions in layout.schedule]
         total = jnp.stack([weighted_sums(credit[t], found[:, :, t]) for t in range(steps)], axis=-1)
         total = total.reshape(-1, episodes * steps)
-    if parts.settings.normalise_advantages:
+    if spec.settings.normalise_advantages:
         total = (total - total.mean(1, keepdims=True)) / (total.std(1, keepdims=True) + 1e-8)
     return total
 
 
 def objective(
-    parts: Parts,
+    spec: LearnerSpec,
     actors: StochasticActor,
     obs: Float[Array, "agents obs batch"],
     drawn: Float[Array, "agents act batch"],
@@ -100,30 +100,30 @@ def objective(
     `before`: the logarithm of the density with which the actions were drawn. With `clip_ratio` $\epsilon > 0$ ratios
     of densities count only within $1 \pm \epsilon$ (Schulman et al. 2017), else as they are.
     """
-    density, entropy = parts.stochastic.judge(actors, obs, drawn)
-    ratio, clip = jnp.exp(density - before), parts.settings.clip_ratio
+    density, entropy = spec.stochastic.log_prob_and_entropy(actors, obs, drawn)
+    ratio, clip = jnp.exp(density - before), spec.settings.clip_ratio
     gained = ratio * gains
     if clip > 0:
         gained = jnp.minimum(gained, jnp.clip(ratio, 1 - clip, 1 + clip) * gains)
-    return gained.mean(1) + parts.settings.entropy_bonus * entropy.mean(1)
+    return gained.mean(1) + spec.settings.entropy_bonus * entropy.mean(1)
 
 
 def on_policy_update(
-    parts: Parts, state: LearnerState, rollout: Episode, key: PRNGKeyArray | None = None, count: Any = 0
+    spec: LearnerSpec, state: LearnerState, rollout: Episode, key: PRNGKeyArray | None = None, count: Any = 0
 ) -> tuple[LearnerState, Metrics]:
     """Actors one step up their objective, critics one step towards the returns, both from the same advantages."""
-    found, returns = local_advantages(parts, state.critics, rollout)
-    gains = credited(parts, found)
-    obs = observations(parts.env, *in_one_row(rollout, end=False))
+    found, returns = local_advantages(spec, state.critics, rollout)
+    gains = credited(spec, found)
+    obs = observations(spec.env, *in_one_row(rollout, end=False))
     drawn, before = (_by_agent(each) for each in rollout.drawn)
 
     def loss(actors: StochasticActor) -> Array:
-        return -objective(parts, actors, obs, drawn, before, gains).sum()
+        return -objective(spec, actors, obs, drawn, before, gains).sum()
 
     gradient = jax.grad(loss)(state.actors)
-    actors, actor_optimiser = stepped(parts, state.actors, gradient, state.actor_optimiser)
-    critics, critic_optimisers, errors = _critics_after(parts, state, rollout, returns)
-    learner = LearnerState(actors, critics, (), (), actor_optimiser, critic_optimisers)
+    actors, actor_optimizer = stepped(spec, state.actors, gradient, state.actor_optimizer)
+    critics, critic_optimizers, errors = _update_critics(spec, state, rollout, returns)
+    learner = LearnerState(actors, critics, (), (), actor_optimizer, critic_optimizers)
     return learner, Metrics(errors, returns.mean((1, 2)), jax.vmap(optax.tree.norm)(gradient))
 
 
@@ -132,19 +132,19 @@ def _by_agent(leaf: Float[Array, "episodes time agents ..."]) -> Float[Array, "a
     return jnp.moveaxis(flat, 0, -1)
 
 
-def _critics_after(
-    parts: Parts, state: LearnerState, rollout: Episode, returns: Float[Array, "values episodes time"]
+def _update_critics(
+    spec: LearnerSpec, state: LearnerState, rollout: Episode, returns: Float[Array, "values episodes time"]
 ) -> tuple[tuple[MLP, ...], tuple[Any, ...], Float[Array, " values"]]:
     """Critics one step down the squared distance from the returns, their optimisers, and the distances."""
-    rows, wanted = visited(parts, rollout, end=False), returns.reshape(len(returns), -1)
+    rows, wanted = visited(spec, rollout, end=False), returns.reshape(len(returns), -1)
 
-    def one(critic: MLP, optimiser_state: Any, term: Array, x: Float[Array, "width batch"]):
+    def one(critic: MLP, optimizer_state: Any, term: Array, x: Float[Array, "width batch"]):
         error, gradient = jax.value_and_grad(lambda critic: jnp.mean((wanted[term] - critic(x)[0]) ** 2))(critic)
-        return *descended(parts.critic_optimiser, critic, gradient, optimiser_state), error
+        return *optimizer_step(spec.critic_optimizer, critic, gradient, optimizer_state), error
 
     results = [
-        each_critic(one, bucket, [rows], critic, optimiser, jnp.asarray(bucket.terms), chunk=parts.chunk)
-        for critic, optimiser, bucket in zip(state.critics, state.critic_optimisers, parts.buckets, strict=True)
+        each_critic(one, bucket, [rows], critic, optimizer, jnp.asarray(bucket.terms), chunk=spec.chunk)
+        for critic, optimizer, bucket in zip(state.critics, state.critic_optimizers, spec.buckets, strict=True)
     ]
-    critics, optimisers, errors = zip(*results, strict=True)
-    return critics, optimisers, by_term(parts, errors)
+    critics, optimizers, errors = zip(*results, strict=True)
+    return critics, optimizers, by_term(spec, errors)

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from mastac.agents.networks import MLP
 from mastac.learning.buffer import Episode
 from mastac.learning.critic_inputs import rewards_along, weighted_sums
-from mastac.learning.spec import LearnerState, Metrics, Parts, descended
+from mastac.learning.spec import LearnerSpec, LearnerState, Metrics, optimizer_step
 
 
 def direction(actors: MLP, key: PRNGKeyArray) -> MLP:
@@ -27,22 +27,22 @@ def direction(actors: MLP, key: PRNGKeyArray) -> MLP:
     return unravel(jax.random.normal(key, flat.shape))
 
 
-def perturbed(parts: Parts, actors: MLP, key: PRNGKeyArray) -> MLP:
+def perturbed(spec: LearnerSpec, actors: MLP, key: PRNGKeyArray) -> MLP:
     r"""The weights that an episode is played with: $\theta + \sigma u$, $\sigma$ the knob `perturbation`."""
-    return jax.tree.map(lambda w, u: w + parts.settings.perturbation * u, actors, direction(actors, key))
+    return jax.tree.map(lambda w, u: w + spec.settings.perturbation * u, actors, direction(actors, key))
 
 
-def local_returns(parts: Parts, rollout: Episode) -> Float[Array, "values episodes"]:
+def local_returns(spec: LearnerSpec, rollout: Episode) -> Float[Array, "values episodes"]:
     r"""$W_j$ of each episode: the discounted sum of the rewards that value `j` predicts."""
-    return rewards_along(parts, rollout) @ parts.settings.discount ** jnp.arange(rollout.rewards.shape[1])
+    return rewards_along(spec, rollout) @ spec.settings.discount ** jnp.arange(rollout.rewards.shape[1])
 
 
-def perturbing_update(
-    parts: Parts, state: LearnerState, rollout: Episode, key: PRNGKeyArray | None = None, count: Any = 0
+def perturbation_update(
+    spec: LearnerSpec, state: LearnerState, rollout: Episode, key: PRNGKeyArray | None = None, count: Any = 0
 ) -> tuple[LearnerState, Metrics]:
     """All policies one step up their estimates; there are no critics."""
-    returns = local_returns(parts, rollout)
-    climbed = weighted_sums(parts.layout.credit, returns)
+    returns = local_returns(spec, rollout)
+    climbed = weighted_sums(spec.layout.credit, returns)
     gains = (climbed - climbed.mean(1, keepdims=True)) / (climbed.std(1, keepdims=True) + 1e-8)
     keys = jax.random.wrap_key_data(rollout.drawn)
 
@@ -54,9 +54,9 @@ def perturbing_update(
     nothing = jax.tree.map(jnp.zeros_like, state.actors)
     # One episode at a time: all directions at once would be a rollout times the weights.
     estimate, _ = jax.lax.scan(of_episode, nothing, (keys, gains.T))
-    gradient = jax.tree.map(lambda leaf: -leaf / (len(keys) * parts.settings.perturbation), estimate)
-    actors, optimiser = jax.vmap(lambda *one: descended(parts.actor_optimiser, *one))(
-        state.actors, gradient, state.actor_optimiser
+    gradient = jax.tree.map(lambda leaf: -leaf / (len(keys) * spec.settings.perturbation), estimate)
+    actors, optimizer = jax.vmap(lambda *one: optimizer_step(spec.actor_optimizer, *one))(
+        state.actors, gradient, state.actor_optimizer
     )
-    learner = LearnerState(actors, (), (), (), optimiser, ())
+    learner = LearnerState(actors, (), (), (), optimizer, ())
     return learner, Metrics(jnp.zeros(len(returns)), returns.mean(1), jax.vmap(optax.tree.norm)(gradient))

@@ -21,7 +21,16 @@ from mastac.learning.critic_inputs import (
     rewards_of_values,
 )
 from mastac.learning.sharing import stepped
-from mastac.learning.spec import LearnerState, Metrics, Parts, by_term, descended, followed, input_scale, is_due
+from mastac.learning.spec import (
+    LearnerSpec,
+    LearnerState,
+    Metrics,
+    by_term,
+    input_scale,
+    is_due,
+    optimizer_step,
+    polyak_update,
+)
 from mastac.structure.layout import Bucket
 
 
@@ -44,19 +53,19 @@ def each_critic(
 
 
 def update_term(
-    parts: Parts, discount: Float[Array, " batch"], rewards: Float[Array, "terms batch"], due: Any = True
+    spec: LearnerSpec, discount: Float[Array, " batch"], rewards: Float[Array, "terms batch"], due: Any = True
 ) -> Callable:
     r"""The update of one critic from a batch (lines 14, 18 and 20 of Algorithm 1); its target follows if it is `due`.
 
     Target: $y = r + \gamma Q'(s', a')$ with $a'_k = \\pi'_k(o'_k)$; loss: mean squared error over the batch. Of twin
     critics the smaller value enters the target, and both errors are summed.
     """
-    twins = parts.settings.twin_critics
+    twins = spec.settings.twin_critics
 
     def values(critic: MLP, x: Float[Array, "width batch"]) -> Float[Array, "twins batch"]:
         return jax.vmap(lambda one: one(x)[0])(critic) if twins else critic(x)
 
-    def one(critic: MLP, target: MLP, optimiser_state: Any, term: Array, scale: Array | None, x: Array, x_after: Array):
+    def one(critic: MLP, target: MLP, optimizer_state: Any, term: Array, scale: Array | None, x: Array, x_after: Array):
         y = rewards[term] + discount * values(target, x_after).min(0)
 
         def loss(critic: MLP) -> tuple[Array, Array]:
@@ -64,15 +73,15 @@ def update_term(
             return jnp.mean((y - value) ** 2, axis=-1).sum(), jnp.mean(value)
 
         (error, value), gradient = jax.value_and_grad(loss, has_aux=True)(critic)
-        critic, optimiser_state = descended(parts.critic_optimiser, critic, gradient, optimiser_state, scale)
-        return critic, followed(target, critic, parts.settings.tau * due), optimiser_state, error, value
+        critic, optimizer_state = optimizer_step(spec.critic_optimizer, critic, gradient, optimizer_state, scale)
+        return critic, polyak_update(target, critic, spec.settings.tau * due), optimizer_state, error, value
 
     return one
 
 
-def advising(parts: Parts, critics: tuple[MLP, ...]) -> tuple[MLP, ...]:
+def advising(spec: LearnerSpec, critics: tuple[MLP, ...]) -> tuple[MLP, ...]:
     """The critics that actors climb: of twins the first."""
-    return jax.tree.map(lambda leaf: leaf[:, 0], critics) if parts.settings.twin_critics else critics
+    return jax.tree.map(lambda leaf: leaf[:, 0], critics) if spec.settings.twin_critics else critics
 
 
 def action_gradient(bucket: Bucket) -> Callable:
@@ -127,20 +136,20 @@ def open_actions(bucket: Bucket, by_slot: bool, step: Int[Array, " batch"]) -> F
 
 
 def action_gradients(
-    parts: Parts, critics: tuple[MLP, ...], rows: Rows, policy_rows: Float[Array, "rows batch"]
+    spec: LearnerSpec, critics: tuple[MLP, ...], rows: Rows, policy_rows: Float[Array, "rows batch"]
 ) -> Float[Array, "rows batch"]:
     r"""$\nabla_{a_i} \hat Q_i$ for every agent: each critic's gradients, weighted by its credit and summed (eq. 11)."""
     total = jnp.zeros_like(policy_rows)
-    policy_actions = parts.settings.policy_actions
+    policy_actions = spec.settings.policy_actions
     source = rows._replace(actions=policy_rows) if policy_actions else rows
-    for bucket, stack in zip(parts.buckets, advising(parts, critics), strict=True):
+    for bucket, stack in zip(spec.buckets, advising(spec, critics), strict=True):
         if policy_actions and bucket.slot_rows.shape[1] > 1:
-            gradient = each_critic(action_gradient(bucket), bucket, [source], stack, chunk=parts.chunk)
+            gradient = each_critic(action_gradient(bucket), bucket, [source], stack, chunk=spec.chunk)
             weight, place = bucket.credit, bucket.action_rows
         else:
             one = slot_gradients(bucket, None if policy_actions else policy_rows)
             slots = [jnp.asarray(bucket.slot_columns), jnp.asarray(bucket.slot_rows)]
-            gradient = each_critic(one, bucket, [source], stack, chunk=parts.chunk, more=slots)
+            gradient = each_critic(one, bucket, [source], stack, chunk=spec.chunk, more=slots)
             weight, place = bucket.slot_credit[:, :, None], bucket.slot_rows
         if bucket.open is not None:
             gradient = gradient * open_actions(bucket, place is bucket.slot_rows, rows.step)
@@ -152,7 +161,7 @@ def action_gradients(
 
 
 def actor_gradient(
-    parts: Parts,
+    spec: LearnerSpec,
     weights: MLP,
     obs: Float[Array, "agents obs batch"],
     gradient_at: Callable[[Float[Array, "rows batch"]], Float[Array, "rows batch"]],
@@ -162,13 +171,13 @@ def actor_gradient(
     `gradient_at` gives $\nabla_{a} \hat Q$ for the actions of the current policies, both as rows in the critics'
     units: the learnt critics' in training, the exact ones' where they are known.
     """
-    actions, pull_back = jax.vjp(lambda weights: action_rows(parts.env, parts.actors.apply(weights, obs)), weights)
+    actions, pull_back = jax.vjp(lambda weights: action_rows(spec.env, spec.actors.apply(weights, obs)), weights)
     (gradient,) = pull_back(gradient_at(actions) / actions.shape[-1])
     return gradient
 
 
-def actors_after(
-    parts: Parts,
+def update_actors(
+    spec: LearnerSpec,
     state: LearnerState,
     batch: Batch,
     gradient_at: Callable[[Float[Array, "rows batch"]], Float[Array, "rows batch"]],
@@ -177,70 +186,70 @@ def actors_after(
     """All actors one step up their gradients, their targets behind them, the optimiser, and the gradients' norms."""
 
     def gradient() -> MLP:
-        return actor_gradient(parts, state.actors, observations(parts.env, batch.state, batch.time), gradient_at)
+        return actor_gradient(spec, state.actors, observations(spec.env, batch.state, batch.time), gradient_at)
 
-    return climbed(parts, state, gradient, due)
+    return actor_step(spec, state, gradient, due)
 
 
-def climbed(
-    parts: Parts, state: LearnerState, gradient_of_all: Callable[[], Any], due: Any
+def actor_step(
+    spec: LearnerSpec, state: LearnerState, gradient_of_all: Callable[[], Any], due: Any
 ) -> tuple[Any, Any, Any, Float[Array, " agents"]]:
-    """[`actors_after`][] for any gradient; targets are followed where there are any. Not computed unless it is due."""
+    """[`update_actors`][] for any gradient; targets are followed where there are any. Not computed unless it is due."""
 
     def step() -> tuple[Any, Any, Any, Float[Array, " agents"]]:
         gradient = gradient_of_all()
         descent = jax.tree.map(jnp.negative, gradient)
-        actors, optimiser_state = stepped(parts, state.actors, descent, state.actor_optimiser)
-        targets = () if parts.settings.soft else followed(state.target_actors, actors, parts.settings.tau)
-        return actors, targets, optimiser_state, jax.vmap(optax.tree.norm)(gradient)
+        actors, optimizer_state = stepped(spec, state.actors, descent, state.actor_optimizer)
+        targets = () if spec.settings.soft else polyak_update(state.target_actors, actors, spec.settings.tau)
+        return actors, targets, optimizer_state, jax.vmap(optax.tree.norm)(gradient)
 
-    resting = (state.actors, state.target_actors, state.actor_optimiser, jnp.zeros(parts.env.num_agents))
+    resting = (state.actors, state.target_actors, state.actor_optimizer, jnp.zeros(spec.env.num_agents))
     return step() if due is True else jax.lax.cond(due, step, lambda: resting)
 
 
 def simultaneous_update(
-    parts: Parts, state: LearnerState, batch: Batch, key: PRNGKeyArray | None = None, count: Any = 0
+    spec: LearnerSpec, state: LearnerState, batch: Batch, key: PRNGKeyArray | None = None, count: Any = 0
 ) -> tuple[LearnerState, Metrics]:
     """All critics and actors step from the same parameters, then the targets follow (Algorithm 1)."""
-    due = is_due(parts.settings, count)
-    now, after, discount = batch_rows(parts, batch, state.target_actors, key)
-    actors, target_actors, actor_optimiser, norms = actors_after(
-        parts, state, batch, lambda policy_rows: action_gradients(parts, state.critics, now, policy_rows), due
+    due = is_due(spec.settings, count)
+    now, after, discount = batch_rows(spec, batch, state.target_actors, key)
+    actors, target_actors, actor_optimizer, norms = update_actors(
+        spec, state, batch, lambda policy_rows: action_gradients(spec, state.critics, now, policy_rows), due
     )
-    found = critics_after(parts, state, now, after, discount, rewards_of_values(parts, batch), due)
-    learner = LearnerState(actors, found.critics, target_actors, found.targets, actor_optimiser, found.optimisers)
+    found = update_critics(spec, state, now, after, discount, rewards_of_values(spec, batch), due)
+    learner = LearnerState(actors, found.critics, target_actors, found.targets, actor_optimizer, found.optimizers)
     return learner, Metrics(found.losses, found.values, norms)
 
 
-class CriticsAfter(NamedTuple):
+class UpdatedCritics(NamedTuple):
     """All critics after an update, with their targets and optimisers, and for each value its error and mean."""
 
     critics: tuple[MLP, ...]
     targets: tuple[MLP, ...]
-    optimisers: tuple[Any, ...]
+    optimizers: tuple[Any, ...]
     losses: Float[Array, " values"]
     values: Float[Array, " values"]
 
 
-def critics_after(
-    parts: Parts,
+def update_critics(
+    spec: LearnerSpec,
     state: LearnerState,
     now: Rows,
     after: Rows,
     discount: Float[Array, " batch"],
     rewards: Float[Array, "values batch"],
     due: Any,
-) -> CriticsAfter:
+) -> UpdatedCritics:
     """Every critic one step down its own error, by [`update_term`][]."""
-    one = update_term(parts, discount, rewards, due)
-    settings = parts.settings
+    one = update_term(spec, discount, rewards, due)
+    settings = spec.settings
     results = [
         each_critic(
-            one, b, [now, after], critic, target, opt, jnp.asarray(b.terms), input_scale(b, settings), chunk=parts.chunk
+            one, b, [now, after], critic, target, opt, jnp.asarray(b.terms), input_scale(b, settings), chunk=spec.chunk
         )
         for critic, target, opt, b in zip(
-            state.critics, state.target_critics, state.critic_optimisers, parts.buckets, strict=True
+            state.critics, state.target_critics, state.critic_optimizers, spec.buckets, strict=True
         )
     ]
-    critics, target_critics, critic_optimisers, losses, values = zip(*results, strict=True)
-    return CriticsAfter(critics, target_critics, critic_optimisers, by_term(parts, losses), by_term(parts, values))
+    critics, target_critics, critic_optimizers, losses, values = zip(*results, strict=True)
+    return UpdatedCritics(critics, target_critics, critic_optimizers, by_term(spec, losses), by_term(spec, values))
