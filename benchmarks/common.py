@@ -33,7 +33,11 @@ def machine() -> str:
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
-        models = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        models = [
+            line.split(":", 1)[1].strip()
+            for line in cpuinfo.read_text().splitlines()
+            if "model name" in line
+        ]
         name = models[0] if models else name
     device = jax.devices()[0].device_kind
     versions = f"jax {metadata.version('jax')}, Python {platform.python_version()}"
@@ -48,7 +52,9 @@ def write(name: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> No
         writer.writerow([*header, "machine"])
         where = machine()
         for row in rows:
-            writer.writerow([*(f"{value:.4g}" if isinstance(value, float) else value for value in row), where])
+            writer.writerow(
+                [*(f"{value:.4g}" if isinstance(value, float) else value for value in row), where]
+            )
     print(",".join(header))
     for row in rows:
         print(",".join(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row))

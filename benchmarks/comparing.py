@@ -1,10 +1,11 @@
 """Rows of a study on many environments at equal lengths and equal tuning, shared by the comparisons of algorithms.
 
-Step sizes of actors and critics are chosen among five candidates around the environment's preset, each trained for the
-whole length from one seed that no result is reported for; then five seeds learn with the best. Both are one compiled
-program, five runs side by side. Cells that `--out` (default: runs/NAME) holds are not trained again; several processes
-may share the work. Of the environments of which all cells are there, `results/NAME.csv` has every run,
-`NAME-table.csv` a row for each cell, and `NAME.png` the scores. Another `--epochs-scale` than 1 writes to files of its
+Step sizes of actors and critics are chosen among five candidates around the environment's preset,
+each trained for the whole length from one seed that no result is reported for; then five seeds
+learn with the best. Both are one compiled program, five runs side by side. Cells that `--out`
+(default: runs/NAME) holds are not trained again; several processes may share the work. Of the
+environments of which all cells are there, `results/NAME.csv` has every run, `NAME-table.csv` a row
+for each cell, and `NAME.png` the scores. Another `--epochs-scale` than 1 writes to files of its
 own, and so does `--untuned`, which takes the preset's step sizes.
 """
 
@@ -31,26 +32,69 @@ from mastac.reproduction.search import returns_by_tenth, side_by_side
 from mastac.runs.config import ExperimentConfig, resolve
 from mastac.runs.drawing import COLORS, INK, PALE, STYLE, save
 from mastac.runs.execution import chunk_for
-from mastac.runs.statistics import improvement_interval, iqm, iqm_interval, probability_of_improvement
+from mastac.runs.statistics import (
+    improvement_interval,
+    iqm,
+    iqm_interval,
+    probability_of_improvement,
+)
 
 SEEDS, TUNING_SEED = (0, 1, 2, 3, 4), 1000
-FACTORS = ((1.0, 1.0), (0.3, 1.0), (3.0, 1.0), (1.0, 0.3), (1.0, 3.0))  # on actor_lr and critic_lr of the preset
-TENTHS, EPISODES, MEASURED = 10, 50, 3  # candidates are judged by their last three tenths, which tames luck
+FACTORS = (
+    (1.0, 1.0),
+    (0.3, 1.0),
+    (3.0, 1.0),
+    (1.0, 0.3),
+    (1.0, 3.0),
+)  # on actor_lr and critic_lr of the preset
+TENTHS, EPISODES, MEASURED = (
+    10,
+    50,
+    3,
+)  # candidates are judged by their last three tenths, which tames luck
 ACROSS = 5  # panels of a figure side by side
 SHOWN = 1.5  # scores, from the best downwards: what is lost would press the rest together
 RATES = ("actor_lr", "critic_lr")
-RUNS = ["env", "row", "phase", "seed", "epochs", *RATES, *(f"greedy_{k}0" for k in range(1, 11)), "seconds"]
-TABLE = ["env", "row", "epochs", "seeds", *RATES, "greedy_mean", "greedy_std", "iqm", "iqm_low", "iqm_high"]
-TABLE += ["score_iqm", "score_low", "score_high", "better_than", "better", "better_low", "better_high"]
+RUNS = [
+    "env",
+    "row",
+    "phase",
+    "seed",
+    "epochs",
+    *RATES,
+    *(f"greedy_{k}0" for k in range(1, 11)),
+    "seconds",
+]
+TABLE = [
+    "env",
+    "row",
+    "epochs",
+    "seeds",
+    *RATES,
+    "greedy_mean",
+    "greedy_std",
+    "iqm",
+    "iqm_low",
+    "iqm_high",
+]
+TABLE += [
+    "score_iqm",
+    "score_low",
+    "score_high",
+    "better_than",
+    "better",
+    "better_low",
+    "better_high",
+]
 
 
 @dataclass(frozen=True)
 class Study:
     """Rows, each an algorithm with knobs, on all of some environments, and what they are held against.
 
-    `epochs`: the length on each environment, by its name and what options it has: 'thermal-40,coolers=every-2'.
-    `base`: the row that the others are to be better than. `without`: cells that no machine of this size can train,
-    as patterns like those of `--only`.
+    `epochs`: the length on each environment, by its name and what options it has:
+    'thermal-40,coolers=every-2'. `base`: the row that the others are to be better than. `without`:
+    cells that no machine of this size can train, as patterns like those of `--only`.
     """
 
     name: str
@@ -61,8 +105,15 @@ class Study:
 
     def cells(self, scale: float, tuned: bool) -> list["Cell"]:
         """All cells; lengths are whole tens."""
-        lengths = {env: max(1, round(epochs * scale / TENTHS)) * TENTHS for env, epochs in self.epochs.items()}
-        cells = [Cell(self, env, row, epochs, tuned) for env, epochs in lengths.items() for row in self.rows]
+        lengths = {
+            env: max(1, round(epochs * scale / TENTHS)) * TENTHS
+            for env, epochs in self.epochs.items()
+        }
+        cells = [
+            Cell(self, env, row, epochs, tuned)
+            for env, epochs in lengths.items()
+            for row in self.rows
+        ]
         return [cell for cell in cells if not cell.is_named(self.without)]
 
 
@@ -82,7 +133,9 @@ class Cell:
     def config(self) -> ExperimentConfig:
         algorithm, knobs = self.study.rows[self.row]
         env_id, options = environment(self.env)
-        return resolve(env_id, options, algorithm=algorithm, epochs=self.epochs, seeds=SEEDS, **knobs)
+        return resolve(
+            env_id, options, algorithm=algorithm, epochs=self.epochs, seeds=SEEDS, **knobs
+        )
 
     def path(self, out: Path) -> Path:
         return out / self.env / f"{self.row}-{self.epochs}{'' if self.tuned else '-untuned'}.csv"
@@ -96,7 +149,10 @@ def environment(label: str) -> tuple[str, dict[str, Any]]:
 
 def candidates(config: ExperimentConfig) -> list[dict[str, float]]:
     return [
-        {name: getattr(config.settings, name) * factor for name, factor in zip(RATES, factors, strict=True)}
+        {
+            name: getattr(config.settings, name) * factor
+            for name, factor in zip(RATES, factors, strict=True)
+        }
         for factors in FACTORS
     ]
 
@@ -138,7 +194,9 @@ def greedy_of(rows: Sequence[Mapping[str, str]]) -> np.ndarray:
     return np.array([float(row["greedy_100"]) for row in rows if row["phase"] == "seeds"])
 
 
-def summary(cells: Sequence[Cell], out: Path) -> tuple[list[list[Any]], dict[str, dict[str, np.ndarray]]]:
+def summary(
+    cells: Sequence[Cell], out: Path
+) -> tuple[list[list[Any]], dict[str, dict[str, np.ndarray]]]:
     """The table's rows, and the scores of every seed by environment and row."""
     table: list[list[Any]] = []
     scores: dict[str, dict[str, np.ndarray]] = {}
@@ -150,10 +208,19 @@ def summary(cells: Sequence[Cell], out: Path) -> tuple[list[list[Any]], dict[str
         base = cell.study.base
         rows, plain = stored(cell, out), greedy_of(stored(replace(cell, row=base), out))
         greedy, used, reference = greedy_of(rows), rows[-1], references[cell.env]
-        score = np.array([np.nan if reference is None else reference.score(value) for value in greedy])
+        score = np.array(
+            [np.nan if reference is None else reference.score(value) for value in greedy]
+        )
         scores.setdefault(cell.env, {})[cell.row] = score
         better = (probability_of_improvement(greedy, plain), *improvement_interval(greedy, plain))
-        figures = [greedy.mean(), greedy.std(), iqm(greedy), *iqm_interval(greedy), iqm(score), *iqm_interval(score)]
+        figures = [
+            greedy.mean(),
+            greedy.std(),
+            iqm(greedy),
+            *iqm_interval(greedy),
+            iqm(score),
+            *iqm_interval(score),
+        ]
         table.append(
             [cell.env, cell.row, cell.epochs, len(greedy), *(used[name] for name in RATES)]
             + [f"{value:.5g}" for value in figures]
@@ -177,9 +244,13 @@ def drawn(study: Study, scores: Mapping[str, Mapping[str, np.ndarray]]) -> Figur
         for panel, (env, rows) in zip(axes.flat, scores.items(), strict=False):
             for row, values in rows.items():
                 place, color = places[row], COLORS[places[row] % len(COLORS)]
-                panel.plot(values, np.full(len(values), place), "o", color=color, markersize=3.5, alpha=0.5)
+                panel.plot(
+                    values, np.full(len(values), place), "o", color=color, markersize=3.5, alpha=0.5
+                )
                 panel.plot(iqm_interval(values), [place, place], color=color, linewidth=2.0)
-                panel.plot([iqm(values)], [place], "|", color=INK, markersize=11, markeredgewidth=2.0)
+                panel.plot(
+                    [iqm(values)], [place], "|", color=INK, markersize=11, markeredgewidth=2.0
+                )
             panel.axvline(float(iqm(rows[study.base])), color=PALE, linewidth=0.8, linestyle="--")
             middles = {places[row]: float(iqm(values)) for row, values in rows.items()}
             best = max(float(np.nanmax(values)) for values in rows.values())
@@ -201,11 +272,17 @@ def drawn(study: Study, scores: Mapping[str, Mapping[str, np.ndarray]]) -> Figur
 
 def run(study: Study, doc: str) -> None:
     """The command line of a study: train what is missing, then write its files."""
-    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="*", default=["*"], help="cells like 'warehouse-9/*' or '*/twin'")
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--only", nargs="*", default=["*"], help="cells like 'warehouse-9/*' or '*/twin'"
+    )
     parser.add_argument("--epochs-scale", type=float, default=1.0)
     parser.add_argument("--out", type=Path, default=Path("runs") / study.name)
-    parser.add_argument("--untuned", action="store_true", help="the preset's step sizes instead of the best of five")
+    parser.add_argument(
+        "--untuned", action="store_true", help="the preset's step sizes instead of the best of five"
+    )
     asked = parser.parse_args()
     cells = study.cells(asked.epochs_scale, not asked.untuned)
     wanted = [cell for cell in cells if cell.is_named(asked.only)]
@@ -218,14 +295,23 @@ def run(study: Study, doc: str) -> None:
                 text = as_csv([RUNS, *trained(cell)])
                 path.with_suffix(".part").write_text(text, encoding="utf-8")
                 path.with_suffix(".part").replace(path)
-                print(f"{number} of {len(wanted)}: {path} in {time.perf_counter() - began:.0f} s", flush=True)
+                print(
+                    f"{number} of {len(wanted)}: {path} in {time.perf_counter() - began:.0f} s",
+                    flush=True,
+                )
     missing = [cell for cell in cells if not cell.path(asked.out).exists()]
     if missing:
-        print(f"{len(missing)} of {len(cells)} cells are still to be trained, {missing[0].env}/{missing[0].row} first")
+        print(
+            f"{len(missing)} of {len(cells)} cells are still to be trained, {missing[0].env}/{missing[0].row} first"
+        )
     cells = [cell for cell in cells if cell.env not in {each.env for each in missing}]
     if not cells:
         return
-    name = study.name + (f"-x{asked.epochs_scale:g}" if asked.epochs_scale != 1 else "") + "-untuned" * asked.untuned
+    name = (
+        study.name
+        + (f"-x{asked.epochs_scale:g}" if asked.epochs_scale != 1 else "")
+        + "-untuned" * asked.untuned
+    )
     table, scores = summary(cells, asked.out)
     write(name, RUNS, [list(row.values()) for cell in cells for row in stored(cell, asked.out)])
     write(f"{name}-table", TABLE, table)

@@ -1,17 +1,19 @@
 """What makes the advantage? `python benchmarks/decomposition.py [--only ENV/ROW …] [--epochs-scale X] [--untuned]`.
 
-From MADDPG to MAStAC one step at a time, and each step alone, on every example with a simulator that has slopes, at
-equal lengths and equal tuning (`comparing.py` says how), with small networks:
+From MADDPG to MAStAC one step at a time, and each step alone, on every example with a simulator
+that has slopes, at equal lengths and equal tuning (`comparing.py` says how), with small networks:
 
 - `maddpg-team`, `maddpg-own`: central critics of the team's mean reward, and of the own one;
-- `qhat-k2`: one central critic of the sum of the rewards of the gradient dependency set; `q-k2`: one central critic
-  for each reward, summed by the actors;
-- `k2-plain`, `exact-plain`: the same with critics that read the value dependency sets: MAStAC, without decay;
-- `k2`, `exact`, `k1`, `k0`: with a decay of what is far away; `k2-replay`: actions of others from the replay, not from
-  their current policies; `k2-own`: the sets without the sum; `independent`: neither.
+- `qhat-k2`: one central critic of the sum of the rewards of the gradient dependency set; `q-k2`:
+  one central critic for each reward, summed by the actors;
+- `k2-plain`, `exact-plain`: the same with critics that read the value dependency sets: MAStAC,
+    without decay;
+- `k2`, `exact`, `k1`, `k0`: with a decay of what is far away; `k2-replay`: actions of others from
+  the replay, not from their current policies; `k2-own`: the sets without the sum; `independent`:
+  neither.
 
-The decay was tuned on `thermal-40` alone; that others count as one step away at least, which matters where rewards are
-shared, on `thermal-40,reward=neighbours`.
+The decay was tuned on `thermal-40` alone; that others count as one step away at least, which
+matters where rewards are shared, on `thermal-40,reward=neighbours`.
 """
 
 from comparing import Study, run

@@ -1,9 +1,12 @@
 """Discovered graphs against the true ones: `python benchmarks/discovery.py [growth] [rates] [methods] [train]`.
 
-- `growth`: precision and recall as samples grow, from queries and from logs (`results/discovery.csv`).
-- `rates`: the false discovery rate that is attained beside the one that is asked for (`discovery-fdr.csv`).
+- `growth`: precision and recall as samples grow, from queries and from logs
+    (`results/discovery.csv`).
+- `rates`: the false discovery rate that is attained beside the one that is asked for
+    (`discovery-fdr.csv`).
 - `methods`: other ways to the same graphs from the same logs (`discovery-methods.csv`).
-- `train`: MAStAC on true and on discovered graphs (`discovery-training.csv`); not done unless it is named.
+- `train`: MAStAC on true and on discovered graphs (`discovery-training.csv`); not done unless it is
+    named.
 """
 
 import dataclasses
@@ -33,7 +36,9 @@ SCORES = ["graph", "found", "true", "right", "precision", "recall"]
 
 def system(name: str, seed: int) -> Any:
     """The environment, or the random network, by its name."""
-    return random_network(int(name.split("-")[1]), seed) if name.startswith("random") else make(name)
+    return (
+        random_network(int(name.split("-")[1]), seed) if name.startswith("random") else make(name)
+    )
 
 
 def logged(simulator: Any, transitions: int, seed: int) -> TransitionLog:
@@ -49,7 +54,13 @@ def with_total(scores: dict[str, Score]) -> dict[str, Score]:
 
 def score_rows(start: list[Any], scores: dict[str, Score], seconds: float) -> list[list[Any]]:
     return [
-        [*start, graph, *each, *("" if value is None else value for value in (each.precision, each.recall)), seconds]
+        [
+            *start,
+            graph,
+            *each,
+            *("" if value is None else value for value in (each.precision, each.recall)),
+            seconds,
+        ]
         for graph, each in scores.items()
     ]
 
@@ -70,9 +81,17 @@ def growth() -> None:
         simulators = [system(name, seed) for seed in range(SEEDS if name == "random-10" else 1)]
         seeds = SEEDS if small else 1
         longest = max(TRANSITIONS[small])
-        logs = [logged(simulators[seed % len(simulators)], longest, 100 + seed) for seed in range(seeds)]
+        logs = [
+            logged(simulators[seed % len(simulators)], longest, 100 + seed) for seed in range(seeds)
+        ]
         for count in POINTS[small]:
-            rows += scored(name, "queries", count, [(each, {"points": count}) for each in simulators], simulators)
+            rows += scored(
+                name,
+                "queries",
+                count,
+                [(each, {"points": count}) for each in simulators],
+                simulators,
+            )
         for count in TRANSITIONS[small]:
             parts = [each.first(max(8, -(-count // each.steps))) for each in logs]
             rows += scored(name, "log", count, [(each, {}) for each in parts], simulators)
@@ -80,13 +99,19 @@ def growth() -> None:
 
 
 def scored(
-    name: str, source: str, count: int, given: list[tuple[Any, dict[str, Any]]], simulators: list[Any]
+    name: str,
+    source: str,
+    count: int,
+    given: list[tuple[Any, dict[str, Any]]],
+    simulators: list[Any],
 ) -> list[list[Any]]:
     runs, began = [], time.process_time()
     for seed, (each, how) in enumerate(given):
         found = discover(each, seed=seed, **how)
         runs.append(with_total(found.score(simulators[seed % len(simulators)].couplings)))
-    rows = score_rows([name, source, count, len(given)], summed(runs), (time.process_time() - began) / len(given))
+    rows = score_rows(
+        [name, source, count, len(given)], summed(runs), (time.process_time() - began) / len(given)
+    )
     print(rows[-1], flush=True)
     return rows
 
@@ -136,26 +161,34 @@ def covariance(log: TransitionLog) -> set[tuple[str, int, int]]:
 
     def left_over(outcome: np.ndarray, without: list[int]) -> np.ndarray:
         given = np.delete(values, without, 1)
-        return outcome - cross_val_predict(HistGradientBoostingRegressor(max_iter=40), given, outcome, cv=2)
+        return outcome - cross_val_predict(
+            HistGradientBoostingRegressor(max_iter=40), given, outcome, cv=2
+        )
 
     blocks: dict[tuple[str, int], list[int]] = defaultdict(list)
     for k, owner in enumerate(owners):
         blocks[owner].append(k)
-    sources = {owner: [left_over(values[:, k], places) for k in places] for owner, places in blocks.items()}
+    sources = {
+        owner: [left_over(values[:, k], places) for k in places] for owner, places in blocks.items()
+    }
     tests = []
     for agent, outcome in outcomes:
         for owner, places in blocks.items():
             if owner[1] == agent:
                 continue
             mine = left_over(outcome, places)
-            sizes = [abs(each.mean()) / each.std() for each in (mine * other for other in sources[owner])]
+            sizes = [
+                abs(each.mean()) / each.std() for each in (mine * other for other in sources[owner])
+            ]
             p_value = 2 * stats.norm.sf(np.sqrt(len(mine)) * max(sizes)) * len(sizes)
             tests.append(((*owner, agent), min(1.0, p_value)))
     adjusted = stats.false_discovery_control([each for _, each in tests])
     return {edge for (edge, _), value in zip(tests, adjusted, strict=True) if value <= 0.05}
 
 
-def table(log: TransitionLog) -> tuple[list[tuple[str, int]], np.ndarray, list[tuple[int, np.ndarray]]]:
+def table(
+    log: TransitionLog,
+) -> tuple[list[tuple[str, int]], np.ndarray, list[tuple[int, np.ndarray]]]:
     """Whose each column is, the columns (of all episodes, standardised), and what they are to explain."""
     from mastac.discovery.samples import halves
 
@@ -163,10 +196,18 @@ def table(log: TransitionLog) -> tuple[list[tuple[str, int]], np.ndarray, list[t
     values = np.concatenate([each.values for each in both])
     outcomes = np.concatenate([each.outcomes for each in both])
     varies = np.flatnonzero(values.std(0) > 0)
-    wanted = [(k, target.agent) for k, target in enumerate(both[0].targets) if target.what == "state"]
+    wanted = [
+        (k, target.agent) for k, target in enumerate(both[0].targets) if target.what == "state"
+    ]
     noise = 1e-4 * np.random.default_rng(1).standard_normal(outcomes.shape)
-    pairs = [(agent, outcomes[:, k] + noise[:, k]) for k, agent in wanted if outcomes[:, k].std() > 0]
-    return [(both[0].entries[k].kind, both[0].entries[k].agent) for k in varies], values[:, varies], pairs
+    pairs = [
+        (agent, outcomes[:, k] + noise[:, k]) for k, agent in wanted if outcomes[:, k].std() > 0
+    ]
+    return (
+        [(both[0].entries[k].kind, both[0].entries[k].agent) for k in varies],
+        values[:, varies],
+        pairs,
+    )
 
 
 def ours(log: TransitionLog) -> set[tuple[str, int, int]]:
@@ -184,13 +225,22 @@ def methods() -> None:
     for name in ("warehouse-9", "thermal-9", "random-10"):
         simulator = system(name, 0)
         log = logged(simulator, 3000, 100)
-        matrices = {graph: getattr(simulator.couplings, graph).toarray() for graph in ("state", "action")}
-        true = {(graph, int(j), int(i)) for graph, m in matrices.items() for i, j in np.argwhere(m) if i != j}
+        matrices = {
+            graph: getattr(simulator.couplings, graph).toarray() for graph in ("state", "action")
+        }
+        true = {
+            (graph, int(j), int(i))
+            for graph, m in matrices.items()
+            for i, j in np.argwhere(m)
+            if i != j
+        }
         for way in (ours, lasso, covariance):
             began = time.process_time()
             found = way(log)
             score = Score(len(found), len(true), len(found & true))
-            rows += score_rows([name, way.__name__, 3000], {"state and action": score}, time.process_time() - began)
+            rows += score_rows(
+                [name, way.__name__, 3000], {"state and action": score}, time.process_time() - began
+            )
             print(rows[-1], flush=True)
     write("discovery-methods", ["system", "method", "transitions", *SCORES, "seconds"], rows)
 
@@ -221,13 +271,24 @@ def training(epochs: int = 600, name: str = "warehouse-9", kappa: int = 2, seeds
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "run"
             run = train(
-                given, kappa=kappa, epochs=epochs, seeds=range(seeds), out=out, progress=False, distance_decay=1.0
+                given,
+                kappa=kappa,
+                epochs=epochs,
+                seeds=range(seeds),
+                out=out,
+                progress=False,
+                distance_decay=1.0,
             )
             returns = read_results(run.path).greedy_by_seed()
-        rows += [[name, kappa, label, *wrong, epochs, seed, float(each)] for seed, each in enumerate(returns)]
+        rows += [
+            [name, kappa, label, *wrong, epochs, seed, float(each)]
+            for seed, each in enumerate(returns)
+        ]
         print(rows[-1], flush=True)
     write(
-        "discovery-training", ["system", "kappa", "graphs", "missing", "false", "epochs", "seed", "greedy return"], rows
+        "discovery-training",
+        ["system", "kappa", "graphs", "missing", "false", "epochs", "seed", "greedy return"],
+        rows,
     )
 
 

@@ -16,12 +16,20 @@ def main() -> None:
     rows = []
     for env_id in ("warehouse-9", "warehouse-40", "thermal-40", "lq-8"):
         # Without noise all copies of a warehouse network are the same and would be computed once.
-        env = mastac.make(env_id, noise=0.1) if env_id.startswith("warehouse") else mastac.make(env_id)
+        env = (
+            mastac.make(env_id, noise=0.1)
+            if env_id.startswith("warehouse")
+            else mastac.make(env_id)
+        )
         simple = env.simple_actions
         if simple is None:
             continue
         returns = jax.jit(
-            jax.vmap(lambda key, env=env, act=simple: rollout_return(env, lambda obs, s, t: act(s, t), key))
+            jax.vmap(
+                lambda key, env=env, act=simple: rollout_return(
+                    env, lambda obs, s, t: act(s, t), key
+                )
+            )
         )
         for copies in COPIES:
             keys = jax.random.split(jax.random.key(0), copies)

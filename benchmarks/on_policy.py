@@ -1,16 +1,25 @@
 """What does structure give on-policy? `python benchmarks/on_policy.py [--only ENV/ROW …] [--epochs-scale X]`.
 
-PPO on three layouts that alone tell the rows apart, structured (`mastac-ppo`, windows of κ = 2), central (`mappo`) and
-independent (`ippo`); the structured advantage actor-critic, and the zeroth-order method of Jing et al. beside them; at
-equal samples and equal tuning (`comparing.py` says how).
+PPO on three layouts that alone tell the rows apart, structured (`mastac-ppo`, windows of κ = 2),
+central (`mappo`) and independent (`ippo`); the structured advantage actor-critic, and the
+zeroth-order method of Jing et al. beside them; at equal samples and equal tuning (`comparing.py`
+says how).
 """
 
 from comparing import Study, run
 
 STUDY = Study(
     name="on-policy",
-    rows={name: (name, {}) for name in ("mastac-ppo", "mappo", "ippo", "mastac-a2c", "zeroth-order")},
-    epochs={"warehouse-9": 1000, "warehouse-40": 2000, "thermal-40": 600, "doors-12": 600, "lq-8": 600},
+    rows={
+        name: (name, {}) for name in ("mastac-ppo", "mappo", "ippo", "mastac-a2c", "zeroth-order")
+    },
+    epochs={
+        "warehouse-9": 1000,
+        "warehouse-40": 2000,
+        "thermal-40": 600,
+        "doors-12": 600,
+        "lq-8": 600,
+    },
     base="mastac-ppo",
 )
 

@@ -1,8 +1,9 @@
 """Kill a run at a random moment and resume it: `python benchmarks/resume_after_kill.py`.
 
-Each trial starts the same training in a process of its own, sends SIGKILL at a random moment, resumes with the
-command line until the run has ended, and compares `metrics.csv` byte for byte and the final policies bit for bit with
-those of an uninterrupted run. The result is one row for each trial.
+Each trial starts the same training in a process of its own, sends SIGKILL at a random moment,
+resumes with the command line until the run has ended, and compares `metrics.csv` byte for byte and
+the final policies bit for bit with those of an uninterrupted run. The result is one row for each
+trial.
 """
 
 import random
@@ -45,12 +46,16 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "whole"
-        subprocess.run(mastac("train", *COMMAND, "--out", str(whole)), check=True, capture_output=True)
+        subprocess.run(
+            mastac("train", *COMMAND, "--out", str(whole)), check=True, capture_output=True
+        )
         for trial in range(TRIALS):
             killed = Path(folder) / f"killed-{trial}"
             target = random.randrange(EPOCHS)
             process = subprocess.Popen(
-                mastac("train", *COMMAND, "--out", str(killed)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                mastac("train", *COMMAND, "--out", str(killed)),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
             )
             while epochs_in(killed) < target and process.poll() is None:
                 time.sleep(0.01)
@@ -63,7 +68,11 @@ def main() -> None:
             subprocess.run(mastac("resume", str(killed)), check=True, capture_output=True)
             rows.append([trial, target, reached, done, same(whole, killed)])
             print(rows[-1], flush=True)
-    write("resume_after_kill", ["trial", "killed_from_epoch", "epochs_written", "had_ended", "identical"], rows)
+    write(
+        "resume_after_kill",
+        ["trial", "killed_from_epoch", "epochs_written", "had_ended", "identical"],
+        rows,
+    )
 
 
 if __name__ == "__main__":

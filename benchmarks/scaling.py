@@ -1,7 +1,7 @@
 """Time and peak memory of one update on rings of 40 to 2560 agents at κ = 2: `python benchmarks/scaling.py`.
 
-Each size runs in a process of its own, so that its peak memory is its own. The exponent is the slope of log time over
-log agents from 160 to 2560 (1 means linear).
+Each size runs in a process of its own, so that its peak memory is its own. The exponent is the
+slope of log time over log agents from 160 to 2560 (1 means linear).
 """
 
 import json
@@ -33,7 +33,9 @@ def one(agents: int) -> None:
     keys = jax.random.split(jax.random.key(1), size)
     states = jax.vmap(env.reset)(keys).astype(jnp.float32)
     assert env.simple_actions is not None
-    actions = jnp.broadcast_to(env.simple_actions(states[0], 0), (size, agents, int(env.action_sizes.max())))
+    actions = jnp.broadcast_to(
+        env.simple_actions(states[0], 0), (size, agents, int(env.action_sizes.max()))
+    )
     batch = Batch(states, actions, jnp.zeros((size, agents)), states, jnp.zeros(size, jnp.int32))
     update = jax.jit(learner.update, donate_argnums=0)
 
@@ -52,7 +54,9 @@ def main() -> None:
 
     rows = []
     for agents in SIZES:
-        done = subprocess.run([sys.executable, __file__, str(agents)], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, __file__, str(agents)], capture_output=True, text=True, check=True
+        )
         rows.append(json.loads(done.stdout.splitlines()[-1]))
         print(rows[-1], flush=True)
     large = [row for row in rows if row[0] >= 160]

@@ -1,8 +1,9 @@
 """Does it pay to know when doors are open? `python benchmarks/schedule.py [FOLDER] [ROW …]`.
 
-Trains MAStAC on twelve rooms whose doors take turns, by the schedule and by the union of its graphs, with exact sets
-and with windows: the same simulator, seeds and settings. Writes the greedy returns of every seed, what critics read,
-and the curves. Rows that FOLDER (default: runs/schedule) holds are not trained again, and a stopped one goes on.
+Trains MAStAC on twelve rooms whose doors take turns, by the schedule and by the union of its
+graphs, with exact sets and with windows: the same simulator, seeds and settings. Writes the greedy
+returns of every seed, what critics read, and the curves. Rows that FOLDER (default: runs/schedule)
+holds are not trained again, and a stopped one goes on.
 """
 
 import sys
@@ -34,7 +35,13 @@ def trained(name: str, folder: Path) -> mastac.Run:
         options = {"known": known}
         # Without decay: what differs is the sets alone.
         return mastac.train(
-            ENV, kappa=kappa, epochs=EPOCHS, seeds=SEEDS, out=path, env_options=options, distance_decay=1.0
+            ENV,
+            kappa=kappa,
+            epochs=EPOCHS,
+            seeds=SEEDS,
+            out=path,
+            env_options=options,
+            distance_decay=1.0,
         )
     return mastac.load(path) if read_results(path).is_finished else mastac.resume(path)
 
@@ -62,10 +69,17 @@ def main() -> None:
             for epoch, value in zip(epochs, row, strict=True)
         ]
         greedy = found.greedy_by_seed()
-        table.append([name, len(greedy), *read_by_critics(run), float(greedy.mean()), float(greedy.std())])
+        table.append(
+            [name, len(greedy), *read_by_critics(run), float(greedy.mean()), float(greedy.std())]
+        )
     write("schedule-curves", ["row", "seed", "epoch", "greedy_return"], curves)
-    write("schedule", ["row", "seeds", "read_by_a_critic", "room", "greedy_mean", "greedy_std"], table)
-    save(learning_curves([read_results(run.path) for run in runs.values()], greedy=True), RESULTS / "schedule.png")
+    write(
+        "schedule", ["row", "seeds", "read_by_a_critic", "room", "greedy_mean", "greedy_std"], table
+    )
+    save(
+        learning_curves([read_results(run.path) for run in runs.values()], greedy=True),
+        RESULTS / "schedule.png",
+    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Are the critics' slopes right where the policy goes? `python benchmarks/slopes.py RUN [RUN …]`.
 
-An actor climbs the slope of the summed values in its own action, and nothing else of the critics matters to it. The
-simulator is differentiable, so the true slope is known: along greedy episodes of a trained run, the derivative of the
-discounted sum of all rewards still to come with respect to one action, the policies following after. The table gives
-mean and spread of the true and the learnt slopes (return per unit of action) at several times of the episode, the
-root mean square of their difference, and the return of the greedy policy.
+An actor climbs the slope of the summed values in its own action, and nothing else of the critics
+matters to it. The simulator is differentiable, so the true slope is known: along greedy episodes of
+a trained run, the derivative of the discounted sum of all rewards still to come with respect to one
+action, the policies following after. The table gives mean and spread of the true and the learnt
+slopes (return per unit of action) at several times of the episode, the root mean square of their
+difference, and the return of the greedy policy.
 """
 
 import sys
@@ -23,7 +24,17 @@ from mastac.runs.execution import Execution
 from mastac.runs.folder import RunFolder
 
 EPISODES, NOISES = 32, 8
-HEADER = ["run", "epochs", "greedy_return", "time", "true_mean", "true_std", "learnt_mean", "learnt_std", "rms_error"]
+HEADER = [
+    "run",
+    "epochs",
+    "greedy_return",
+    "time",
+    "true_mean",
+    "true_std",
+    "learnt_mean",
+    "learnt_std",
+    "rms_error",
+]
 
 
 def slopes(folder: Path, env: mastac.Environment | None = None) -> list[list]:
@@ -66,7 +77,11 @@ def slopes(folder: Path, env: mastac.Environment | None = None) -> list[list]:
         return jax.grad(rest)(act(state))
 
     states = jax.jit(jax.vmap(episode))(jax.random.split(jax.random.key(1), EPISODES))
-    exact = jax.jit(jax.vmap(lambda s, t, key: jax.vmap(lambda k: true_slope(s, t, k))(key).mean(0), (0, None, 0)))
+    exact = jax.jit(
+        jax.vmap(
+            lambda s, t, key: jax.vmap(lambda k: true_slope(s, t, k))(key).mean(0), (0, None, 0)
+        )
+    )
     greedy = run.evaluate()["greedy_by_seed"][str(run.config.seeds[0])]
     real = np.arange(int(env.action_sizes.max())) < env.action_sizes[:, None]
     rows = []
@@ -77,14 +92,26 @@ def slopes(folder: Path, env: mastac.Environment | None = None) -> list[list]:
         blank = jnp.zeros((EPISODES, env.num_agents, int(env.action_sizes.max())))
         batch = Batch(state, blank, blank[:, :, 0], state, jnp.full(EPISODES, time))
         now, _, _ = batch_rows(spec, batch, learner.actors)
-        chosen = action_rows(env, spec.actors.apply(learner.actors, observations(env, state, batch.time)))
+        chosen = action_rows(
+            env, spec.actors.apply(learner.actors, observations(env, state, batch.time))
+        )
         learnt = np.asarray(action_gradients(spec, learner.critics, now, chosen))[:-1]
         _, scale = action_units(env)
-        learnt = np.moveaxis(learnt.reshape(*real.shape, EPISODES) / scale[:, :, None], -1, 0) / settings.reward_scale
+        learnt = (
+            np.moveaxis(learnt.reshape(*real.shape, EPISODES) / scale[:, :, None], -1, 0)
+            / settings.reward_scale
+        )
         a, b = true[:, real], learnt[:, real]
         spread = float(np.sqrt(((a - b) ** 2).mean()))
         rows.append(
-            [folder.name, run.config.epochs, greedy, time, *map(float, (a.mean(), a.std(), b.mean(), b.std())), spread]
+            [
+                folder.name,
+                run.config.epochs,
+                greedy,
+                time,
+                *map(float, (a.mean(), a.std(), b.mean(), b.std())),
+                spread,
+            ]
         )
     return rows
 

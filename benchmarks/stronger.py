@@ -1,9 +1,9 @@
 """What strengthens the learner? `python benchmarks/stronger.py [--only ENV/ROW …] [--epochs-scale X] [--untuned]`.
 
-Seven rows on all examples: `mastac` as it is, with twin critics, with twins and smoothed targets, with targets over
-three and five steps, with one actor for each kind of agent, and the soft actor-critic, at equal lengths and equal
-tuning (`comparing.py` says how). Lengths are short of the presets', so what is compared is how fast and how safely a
-row learns.
+Seven rows on all examples: `mastac` as it is, with twin critics, with twins and smoothed targets,
+with targets over three and five steps, with one actor for each kind of agent, and the soft
+actor-critic, at equal lengths and equal tuning (`comparing.py` says how). Lengths are short of the
+presets', so what is compared is how fast and how safely a row learns.
 """
 
 from comparing import Study, run
@@ -20,7 +20,13 @@ STUDY = Study(
         "shared": ("mastac", {**PLAIN, "share_actors": True}),
         "sac": ("mastac-sac", PLAIN),
     },
-    epochs={"warehouse-9": 200, "warehouse-40": 300, "thermal-40": 120, "doors-12": 150, "lq-8": 200},
+    epochs={
+        "warehouse-9": 200,
+        "warehouse-40": 300,
+        "thermal-40": 120,
+        "doors-12": 150,
+        "lq-8": 200,
+    },
     base="mastac",
 )
 

@@ -1,8 +1,9 @@
 """Time and peak memory of the dependency sets, up to a million agents: `python benchmarks/structure.py [MOST_AGENTS]`.
 
-Each row is computed in a process of its own, and so is its baseline: for few agents d-separation on the unrolled
-network by networkx, for many the same formula in plain scipy. Seconds are of the processor, which other work on the
-machine disturbs least; the wall's are beside them. Reading the edge matrices and naming the agents is `build_s`.
+Each row is computed in a process of its own, and so is its baseline: for few agents d-separation on
+the unrolled network by networkx, for many the same formula in plain scipy. Seconds are of the
+processor, which other work on the machine disturbs least; the wall's are beside them. Reading the
+edge matrices and naming the agents is `build_s`.
 """
 
 import json
@@ -39,7 +40,9 @@ def edges(graph: str, agents: int) -> csr_array:
     else:  # each agent is affected by four others on average
         one, other = np.random.default_rng(0).integers(0, agents, (2, 4 * agents))
     both = graph != "random"
-    rows, columns = (np.concatenate([one, other]), np.concatenate([other, one])) if both else (one, other)
+    rows, columns = (
+        (np.concatenate([one, other]), np.concatenate([other, one])) if both else (one, other)
+    )
     matrix = csr_array((np.ones(len(rows), bool), (rows, columns)), shape=(agents, agents))
     matrix.setdiag(False)
     matrix.eliminate_zeros()
@@ -101,7 +104,9 @@ def brute(graph: str, agents: int, kappa: int | None) -> dict[str, Any]:
             rewards = {("z", name, t) for t in range(last + 1)}
             for other in couplings.agents:
                 ends = ({("s", other, 0)}, {("a", other, 0)})
-                count += any(not nx.is_d_separator(network, end, rewards, first - end) for end in ends)
+                count += any(
+                    not nx.is_d_separator(network, end, rewards, first - end) for end in ends
+                )
         return count
 
     return timed(work)
@@ -112,13 +117,20 @@ def timed(work: Any) -> dict[str, Any]:
     entries = work()
     seconds = time.process_time() - processor
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"entries": entries, "s": seconds, "wall_s": time.perf_counter() - wall, "peak_mib": peak}
+    return {
+        "entries": entries,
+        "s": seconds,
+        "wall_s": time.perf_counter() - wall,
+        "peak_mib": peak,
+    }
 
 
 def apart(way: str, graph: str, agents: int, kappa: int | None) -> dict[str, Any]:
     """The figures of one way, from a process of its own."""
     words = [sys.executable, __file__, way, graph, str(agents), json.dumps(kappa)]
-    return json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
+    return json.loads(
+        subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+    )
 
 
 def main(most: int) -> None:

@@ -1,9 +1,9 @@
 """How close training comes to its own matrix products: `python benchmarks/update.py [ENV] [--algorithm NAME] …`.
 
-For the default preset and five seeds, an algorithm whose critics have errors of their own: the time of an epoch
-(episode, replay, updates, step rules) against the time of the bare batched matrix products of the same shapes and
-number, measured one by one in the same process, whichever is faster of all members at once and in chunks. Ratio 1
-would mean that nothing but the products takes time.
+For the default preset and five seeds, an algorithm whose critics have errors of their own: the time
+of an epoch (episode, replay, updates, step rules) against the time of the bare batched matrix
+products of the same shapes and number, measured one by one in the same process, whichever is faster
+of all members at once and in chunks. Ratio 1 would mean that nothing but the products takes time.
 """
 
 import argparse
@@ -34,7 +34,8 @@ def layers(width: int, hidden: tuple[int, ...], outputs: int) -> list[tuple[int,
 def products(spec: LearnerSpec) -> Iterator[tuple[str, int, int, int, int]]:
     """(product, members, inputs, outputs, how often) of one update, without what no learner would compute.
 
-    Critics that advise one agent alone need the gradient of its action only: a product too small to count.
+    Critics that advise one agent alone need the gradient of its action only: a product too small to
+    count.
     """
     settings = spec.settings
     times = 1 if settings.finite_horizon else 0
@@ -54,23 +55,39 @@ def products(spec: LearnerSpec) -> Iterator[tuple[str, int, int, int, int]]:
             yield INPUTS, spec.env.num_agents, inputs, outputs, 1
 
 
-def product_seconds(spec: str, members: int, inputs: int, outputs: int, batch: int, repeats: int) -> float:
+def product_seconds(
+    spec: str, members: int, inputs: int, outputs: int, batch: int, repeats: int
+) -> float:
     """The faster of all members at once and ten at a time, the operands laid out as the learner has them."""
     key = jax.random.key(0)
     shapes = {"io": (inputs, outputs), "ib": (inputs, batch), "ob": (outputs, batch)}
-    left, right = (jax.random.normal(key, (members, *shapes[name])) for name in spec.split("->")[0].split(","))
+    left, right = (
+        jax.random.normal(key, (members, *shapes[name])) for name in spec.split("->")[0].split(",")
+    )
     best = float("inf")
     for chunk in (0, chunk_for(1)):
-        call = jax.jit(lambda a, b, chunk=chunk: each_member(lambda x, y: jnp.einsum(spec, x, y), a, b, chunk=chunk))
+        call = jax.jit(
+            lambda a, b, chunk=chunk: each_member(
+                lambda x, y: jnp.einsum(spec, x, y), a, b, chunk=chunk
+            )
+        )
         best = min(best, median_seconds(lambda call=call: call(left, right), repeats))
     return best
 
 
-def main(env_id: str, algorithm: str, seeds: int, batch: int | None, epochs: int = 24, repeats: int = 15) -> None:
+def main(
+    env_id: str, algorithm: str, seeds: int, batch: int | None, epochs: int = 24, repeats: int = 15
+) -> None:
     env = mastac.make(env_id)
     knobs: dict[str, Any] = {} if batch is None else {"batch_size": batch}
     config = resolve(
-        env_id, {}, algorithm=algorithm, epochs=epochs, seeds=tuple(range(seeds)), evaluation_interval=6, **knobs
+        env_id,
+        {},
+        algorithm=algorithm,
+        epochs=epochs,
+        seeds=tuple(range(seeds)),
+        evaluation_interval=6,
+        **knobs,
     )
     updates, batch = config.settings.updates_per_epoch, config.settings.batch_size
     if config.settings.mixer != "none" or config.settings.twin_critics:
@@ -96,9 +113,27 @@ def main(env_id: str, algorithm: str, seeds: int, batch: int | None, epochs: int
         )
     flop = sum(2 * members * seeds * i * o * batch * often for _, members, i, o, often in listed)
     update_seconds = epoch_seconds / updates
-    header = ["env", "algorithm", "seeds", "batch_size", "updates_per_epoch", "epoch_ms", "update_ms", "products_ms"]
+    header = [
+        "env",
+        "algorithm",
+        "seeds",
+        "batch_size",
+        "updates_per_epoch",
+        "epoch_ms",
+        "update_ms",
+        "products_ms",
+    ]
     header += ["ratio", "update_gflops", "products_gflops"]
-    row = [env_id, algorithm, seeds, batch, updates, 1e3 * epoch_seconds, 1e3 * update_seconds, 1e3 * bare]
+    row = [
+        env_id,
+        algorithm,
+        seeds,
+        batch,
+        updates,
+        1e3 * epoch_seconds,
+        1e3 * update_seconds,
+        1e3 * bare,
+    ]
     row += [update_seconds / bare, flop / update_seconds / 1e9, flop / bare / 1e9]
     write(f"update-{env_id}" + ("" if algorithm == "mastac" else f"-{algorithm}"), header, [row])
 

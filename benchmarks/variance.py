@@ -1,10 +1,12 @@
 """What the structure does to the policy gradient's variance: `python benchmarks/variance.py [PART …] [figure]`.
 
 - `games`: random finite games, 3 to 8 agents, exactly (`results/variance-games.csv`).
-- `linear`: linear-quadratic networks on four graphs, 4 to 100 agents, exactly (`variance-linear.csv`).
-- `counterexamples`: where Theorem 4.2 as stated fails, and the corrected bounds (`variance-counterexamples.csv`).
-- `critics`: errors of critics of everything and of structured ones, learnt from the same samples, against the exact
-  values (`variance-critics.csv`).
+- `linear`: linear-quadratic networks on four graphs, 4 to 100 agents, exactly
+    (`variance-linear.csv`).
+- `counterexamples`: where Theorem 4.2 as stated fails, and the corrected bounds
+    (`variance-counterexamples.csv`).
+- `critics`: errors of critics of everything and of structured ones, learnt from the same samples,
+  against the exact values (`variance-critics.csv`).
 - `figure`: draws `variance.png` from the CSVs; done after the others, or alone.
 
 Nothing imports JAX; all four take about seven minutes of one core.
@@ -25,7 +27,13 @@ from mastac.structure import Couplings
 from mastac.theory.games import Game
 from mastac.theory.linear_quadratic import best_structured_gain
 from mastac.theory.lq_variance import gaussian_network, lq_terms
-from mastac.theory.makers import constant_pair, game_couplings, infection_ring, random_game, random_logits
+from mastac.theory.makers import (
+    constant_pair,
+    game_couplings,
+    infection_ring,
+    random_game,
+    random_logits,
+)
 from mastac.theory.sets import sets_of
 from mastac.theory.variance import BASELINES, Terms, game_bounds, game_terms
 from variance_critics import all_critics, network
@@ -45,7 +53,9 @@ def write(name: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> No
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*header, "machine"])
         for row in rows:
-            cells = [f"{value:.4g}" if isinstance(value, float | np.floating) else value for value in row]
+            cells = [
+                f"{value:.4g}" if isinstance(value, float | np.floating) else value for value in row
+            ]
             writer.writerow([*cells, machine])
 
 
@@ -61,15 +71,25 @@ def summed(terms: Terms) -> list[Any]:
     return [*(getattr(terms, name).sum() for name in TERMS), np.sqrt(gap / gradient), helped]
 
 
-HEADER = ["graph", "agents", "kappa", "baseline", "seeds", "ratio_low", "ratio", "ratio_high", "seeds_worse"]
+HEADER = [
+    "graph",
+    "agents",
+    "kappa",
+    "baseline",
+    "seeds",
+    "ratio_low",
+    "ratio",
+    "ratio_high",
+    "seeds_worse",
+]
 HEADER += ["rest_share", "cross_share", "bias", "agents_helped"]
 
 
 def over_seeds(rows: list[list[Any]]) -> list[list[Any]]:
     """For each setting quartiles of the ratio of the totals, and the share of seeds where the structure costs.
 
-    Then medians of rest and cross term as shares of the centralised total, and of the relative bias, and the mean
-    share of agents whom the structure helps.
+    Then medians of rest and cross term as shares of the centralised total, and of the relative
+    bias, and the mean share of agents whom the structure helps.
     """
     found: dict[tuple[Any, ...], list[list[float]]] = defaultdict(list)
     for graph, agents, _, kappa, baseline, *figures in rows:
@@ -78,9 +98,16 @@ def over_seeds(rows: list[list[Any]]) -> list[list[Any]]:
     for setting, figures in found.items():
         central, structured, rest, cross, bias, helped = np.array(figures, float).T
         ratio = central / structured
-        shares = [np.median(rest / central), np.median(cross / central), np.median(bias), helped.mean()]
+        shares = [
+            np.median(rest / central),
+            np.median(cross / central),
+            np.median(bias),
+            helped.mean(),
+        ]
         worse = np.mean(ratio < 1 - 1e-9)
-        summary.append([*setting, len(ratio), *np.quantile(ratio, (0.25, 0.5, 0.75)), worse, *shares])
+        summary.append(
+            [*setting, len(ratio), *np.quantile(ratio, (0.25, 0.5, 0.75)), worse, *shares]
+        )
     return summary
 
 
@@ -89,7 +116,11 @@ def games() -> None:
     for graph in (*GRAPHS, "infection ring"):
         for count in range(3, MOST_GAME_AGENTS + 1):
             for seed in range(GAME_SEEDS):
-                game = infection_ring(count, DISCOUNT) if graph == "infection ring" else game_on(graph, count, seed)
+                game = (
+                    infection_ring(count, DISCOUNT)
+                    if graph == "infection ring"
+                    else game_on(graph, count, seed)
+                )
                 rows += game_rows(graph, count, seed, game)
         print(graph, len(rows), flush=True)
     write("games", HEADER, over_seeds(rows))
@@ -107,7 +138,9 @@ def game_rows(graph: str, count: int, seed: int, game: Game) -> list[list[Any]]:
         sets = sets_of(game.couplings, kappa)
         for baseline in BASELINES:
             terms = game_terms(game, logits, sets, baseline)
-            rows.append([graph, count, seed, "exact" if kappa is None else kappa, baseline, *summed(terms)])
+            rows.append(
+                [graph, count, seed, "exact" if kappa is None else kappa, baseline, *summed(terms)]
+            )
     return rows
 
 
@@ -124,7 +157,14 @@ def linear() -> None:
                         continue  # everybody is in every set, and both estimators are one
                     sets = sets_of(couplings, kappa)
                     rows += [
-                        [graph, count, seed, "exact" if kappa is None else kappa, baseline, *summed(terms)]
+                        [
+                            graph,
+                            count,
+                            seed,
+                            "exact" if kappa is None else kappa,
+                            baseline,
+                            *summed(terms),
+                        ]
                         for baseline in BASELINES
                         for terms in [lq_terms(gaussian, sets, baseline)]
                     ]
@@ -145,12 +185,21 @@ def counterexamples() -> None:
             ("corrected, shared baseline", bounds.lower, shared.difference, bounds.upper),
         ):
             rows.append(
-                [f"constant rewards {first:+g} {second:+g}", what, 1, *(float(x[0]) for x in (low, value, high))]
+                [
+                    f"constant rewards {first:+g} {second:+g}",
+                    what,
+                    1,
+                    *(float(x[0]) for x in (low, value, high)),
+                ]
             )
             rows[-1] += [int(value[0] < low[0] - 1e-9), int(value[0] > high[0] + 1e-9)]
     rows += random_bounds("two pairs", Couplings(4, state=[(0, 1), (2, 3)]))
     rows += random_bounds("stream of 4", game_couplings("stream", 4))
-    write("counterexamples", ["game", "bounds", "agents", "lower", "difference", "upper", "below", "above"], rows)
+    write(
+        "counterexamples",
+        ["game", "bounds", "agents", "lower", "difference", "upper", "below", "above"],
+        rows,
+    )
 
 
 def random_bounds(name: str, couplings: Couplings, count: int = 200) -> list[list[Any]]:
@@ -164,27 +213,47 @@ def random_bounds(name: str, couplings: Couplings, count: int = 200) -> list[lis
             ("as stated, no baseline", bounds.paper_lower, "none", bounds.paper_upper),
             ("corrected, shared baseline", bounds.lower, "shared", bounds.upper),
         ):
-            found[what].append(np.stack([low, game_terms(game, logits, sets, baseline).difference, high]))
+            found[what].append(
+                np.stack([low, game_terms(game, logits, sets, baseline).difference, high])
+            )
     rows = []
     for what, parts in found.items():
         low, value, high = np.concatenate(parts, 1)
         slack = 1e-9 * (1 + np.abs(value))
         outside = [int((value < low - slack).sum()), int((value > high + slack).sum())]
         rows.append(
-            [f"{count} random games, {name}", what, len(value), low.mean(), value.mean(), high.mean(), *outside]
+            [
+                f"{count} random games, {name}",
+                what,
+                len(value),
+                low.mean(),
+                value.mean(),
+                high.mean(),
+                *outside,
+            ]
         )
     return rows
 
 
 def critics() -> None:
-    header = ["system", "agents", "kappa", "seed", "samples", "error_centralised", "error_structured"]
+    header = [
+        "system",
+        "agents",
+        "kappa",
+        "seed",
+        "samples",
+        "error_centralised",
+        "error_structured",
+    ]
     write("critics", [*header, "variance_centralised", "variance_structured"], all_critics(SPREAD))
 
 
 PARTS = {"games": games, "linear": linear, "counterexamples": counterexamples, "critics": critics}
 
 if __name__ == "__main__":
-    for part in [each for each in sys.argv[1:] if each != "figure"] or ([] if sys.argv[1:] else PARTS):
+    for part in [each for each in sys.argv[1:] if each != "figure"] or (
+        [] if sys.argv[1:] else PARTS
+    ):
         began = time.process_time()
         PARTS[part]()
         print(f"{part}: {time.process_time() - began:.0f} s of one core", flush=True)

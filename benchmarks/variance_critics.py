@@ -42,8 +42,8 @@ def critic_rows(
 ) -> list[list[Any]]:
     """Mean squared errors over a test set: of the team's value, and of each agent's sum, averaged over agents.
 
-    `learnt(target, member, samples)` gives predictions of a return from what a set reads; `None` reads everything.
-    `exact` and `returns` are [samples, agents].
+    `learnt(target, member, samples)` gives predictions of a return from what a set reads; `None`
+    reads everything. `exact` and `returns` are [samples, agents].
     """
     rows, agents = [], range(exact.shape[1])
     team = exact[test].sum(1)
@@ -56,7 +56,9 @@ def critic_rows(
     return rows
 
 
-def linear_critics(graph: str, count: int, kappa: int | None, seed: int, spread: float) -> list[list[Any]]:
+def linear_critics(
+    graph: str, count: int, kappa: int | None, seed: int, spread: float
+) -> list[list[Any]]:
     """Ridge regression on all squares and products of what a critic reads, against single discounted returns."""
     couplings, problem = network(graph, count, seed)
     gain = best_structured_gain(problem, constant=False)[0][:, :count]
@@ -68,7 +70,11 @@ def linear_critics(graph: str, count: int, kappa: int | None, seed: int, spread:
     z[:, count:] += z[:, :count] @ gain.T  # critics read actions, not their noise
 
     def learnt(target: np.ndarray, member: int | None, samples: int) -> np.ndarray:
-        read = slice(None) if member is None else np.concatenate([sets.states[member], sets.actions[member]])
+        read = (
+            slice(None)
+            if member is None
+            else np.concatenate([sets.states[member], sets.actions[member]])
+        )
         seen = z[:, read]
         rows, columns = np.triu_indices(seen.shape[1])
         table = np.column_stack([seen[:, rows] * seen[:, columns], np.ones(len(seen))])
@@ -85,7 +91,9 @@ def ridge(table: np.ndarray, target: np.ndarray) -> np.ndarray:
     def weights(rows: slice, penalty: float) -> np.ndarray:
         gram = table[rows].T @ table[rows]
         size = np.trace(gram) / len(gram)
-        return np.linalg.solve(gram + penalty * size * np.eye(len(gram)), table[rows].T @ target[rows])
+        return np.linalg.solve(
+            gram + penalty * size * np.eye(len(gram)), table[rows].T @ target[rows]
+        )
 
     def miss(penalty: float) -> float:
         return float(np.mean((table[part:] @ weights(slice(part), penalty) - target[part:]) ** 2))
@@ -94,7 +102,11 @@ def ridge(table: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def linear_returns(
-    problem: LinearQuadraticProblem, gain: np.ndarray, z: np.ndarray, spread: float, random: np.random.Generator
+    problem: LinearQuadraticProblem,
+    gain: np.ndarray,
+    z: np.ndarray,
+    spread: float,
+    random: np.random.Generator,
 ) -> np.ndarray:
     """Every agent's discounted return of one rollout from each state and noise of actions."""
     count = problem.num_states
@@ -122,11 +134,19 @@ def game_critics(graph: str, count: int, kappa: int | None, seed: int) -> list[l
     bits = np.array(np.unravel_index(np.stack([states, actions]), (2,) * count)).transpose(1, 2, 0)
 
     def learnt(target: np.ndarray, member: int | None, samples: int) -> np.ndarray:
-        read = np.ones((2, count), bool) if member is None else np.stack([sets.states[member], sets.actions[member]])
+        read = (
+            np.ones((2, count), bool)
+            if member is None
+            else np.stack([sets.states[member], sets.actions[member]])
+        )
         seen = np.concatenate([bits[0][:, read[0]], bits[1][:, read[1]]], 1)
         cells = seen @ (1 << np.arange(seen.shape[1]))
-        sums, times = (np.bincount(cells[:samples], w, 2 ** seen.shape[1]) for w in (target[:samples], None))
-        return np.where(times > 0, sums / np.maximum(times, 1), target[:samples].mean())[cells[train:]]
+        sums, times = (
+            np.bincount(cells[:samples], w, 2 ** seen.shape[1]) for w in (target[:samples], None)
+        )
+        return np.where(times > 0, sums / np.maximum(times, 1), target[:samples].mean())[
+            cells[train:]
+        ]
 
     start = [f"game, {graph}", count, "exact" if kappa is None else kappa, seed]
     return critic_rows(start, sets, learnt, exact, returns, slice(train, None))
@@ -137,7 +157,9 @@ def drawn(laws: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return np.minimum((laws.cumsum(1) < random.random((len(laws), 1))).sum(1), laws.shape[1] - 1)
 
 
-def game_returns(game: Game, policy: np.ndarray, states: np.ndarray, actions: np.ndarray, random: Any) -> np.ndarray:
+def game_returns(
+    game: Game, policy: np.ndarray, states: np.ndarray, actions: np.ndarray, random: Any
+) -> np.ndarray:
     """Every agent's discounted return of one rollout from each state and action."""
     total = np.zeros((len(states), game.couplings.num_agents))
     for t in range(int(np.log(1e-4) / np.log(game.discount))):

@@ -50,7 +50,11 @@ def ratios(axes: Axes, rows: Rows, shown: dict[str, str]) -> None:
         counts = sorted(by_count)
         low, mid, high = np.array([by_count[n] for n in counts]).T
         kappa = shown[graph]
-        label = f"{graph}, {'exact sets' if kappa == 'exact' else f'κ = {kappa}'}" if baseline == "none" else None
+        label = (
+            f"{graph}, {'exact sets' if kappa == 'exact' else f'κ = {kappa}'}"
+            if baseline == "none"
+            else None
+        )
         look: dict[str, Any] = {"color": COLOR[graph], "linestyle": DASHES[baseline]}
         axes.plot(counts, mid, marker="o", markersize=3.5, label=label, **look)
         axes.fill_between(counts, low, high, color=COLOR[graph], alpha=0.12, linewidth=0)
@@ -58,10 +62,13 @@ def ratios(axes: Axes, rows: Rows, shown: dict[str, str]) -> None:
 
 def errors(axes: Axes, rows: Rows) -> None:
     """Errors relative to the variance of the team's value, means over seeds."""
-    found: dict[tuple[str, str], dict[int, list[list[float]]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[tuple[str, str], dict[int, list[list[float]]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
     for row in rows:
         each = [
-            float(row[name]) / float(row["variance_centralised"]) for name in ("error_centralised", "error_structured")
+            float(row[name]) / float(row["variance_centralised"])
+            for name in ("error_centralised", "error_structured")
         ]
         found[row["system"], row["kappa"]][int(row["samples"])].append(each)
     axes.set_xscale("log")
@@ -69,7 +76,12 @@ def errors(axes: Axes, rows: Rows) -> None:
     axes.set_title("critics learnt from the same samples")
     axes.set_xlabel("samples")
     axes.set_ylabel("squared error / variance of the team's value")
-    shown = [("linear, stream", "exact"), ("linear, ring", "1"), ("game, stream", "exact"), ("game, ring", "1")]
+    shown = [
+        ("linear, stream", "exact"),
+        ("linear, ring", "1"),
+        ("game, stream", "exact"),
+        ("game, ring", "1"),
+    ]
     for color, (system, kappa) in zip(COLORS, shown, strict=False):
         by_samples = found[system, kappa]
         counts = sorted(by_samples)

@@ -5,7 +5,9 @@ import numpy as np
 
 import mastac
 
-row = mastac.Couplings(["upper", "middle", "lower"], state=[("upper", "middle"), ("middle", "lower")], action=[])
+row = mastac.Couplings(
+    ["upper", "middle", "lower"], state=[("upper", "middle"), ("middle", "lower")], action=[]
+)
 inflow = np.array(row.state.toarray(), float) - np.eye(3)
 each = np.ones(3, int)
 env = mastac.Environment(

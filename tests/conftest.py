@@ -11,6 +11,9 @@ os.environ.setdefault("MPLBACKEND", "agg")
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
-    "mastac", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    "mastac",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("mastac")

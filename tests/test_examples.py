@@ -28,14 +28,18 @@ def test_an_environment_of_ones_own_trains_and_acts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("document", ["README.md", "docs/own-environment.md"])
 def test_documents_quote_the_example_as_it_is(document: str) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), flags=re.DOTALL)
+    blocks = re.findall(
+        r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), flags=re.DOTALL
+    )
     source = (ROOT / "examples" / "tanks.py").read_text(encoding="utf-8")
     assert any("mastac.Environment(" in block and block in source for block in blocks)
     for block in blocks:
         compile(block, document, "exec")
 
 
-@pytest.mark.parametrize("document", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "document", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]), ids=lambda path: path.name
+)
 def test_links_between_documents_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
         assert (document.parent / target).exists(), f"{document.name} links to {target}"

@@ -29,20 +29,28 @@ ALLOWED = {
     },
 }
 GROUND = {"errors", "files", "version"}
-MODULES = sorted(path.relative_to(SOURCE).with_suffix("") for path in SOURCE.rglob("*.py") if len(path.parts) > 1)
+MODULES = sorted(
+    path.relative_to(SOURCE).with_suffix("") for path in SOURCE.rglob("*.py") if len(path.parts) > 1
+)
 LAYERED = [path for path in MODULES if path.parts[0] in ALLOWED]
 
 
 def imported_layers(module: Path) -> set[str]:
     """First names below `mastac` that a module imports, at its top or within functions."""
     found = set()
-    for node in ast.walk(ast.parse((SOURCE / module).with_suffix(".py").read_text(encoding="utf-8"))):
+    for node in ast.walk(
+        ast.parse((SOURCE / module).with_suffix(".py").read_text(encoding="utf-8"))
+    ):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module} imports relatively"
-            names = [node.module] if node.module != "mastac" else [f"mastac.{alias.name}" for alias in node.names]
+            names = (
+                [node.module]
+                if node.module != "mastac"
+                else [f"mastac.{alias.name}" for alias in node.names]
+            )
         found |= {name.split(".")[1] for name in names if name and name.startswith("mastac.")}
     return found
 
@@ -61,7 +69,12 @@ def test_figures_and_results_do_not_train() -> None:
     for name in ("results", "figures", "summary", "statistics", "drawing"):
         assert imported_layers(Path("runs") / name) <= {"runs", "errors", "files", "structure"}
     for name in ("raw_data", "measures", "tables", "table_text", "table_latex", "figures"):
-        assert imported_layers(Path("reproduction") / name) <= {"reproduction", "runs", "errors", "files"}
+        assert imported_layers(Path("reproduction") / name) <= {
+            "reproduction",
+            "runs",
+            "errors",
+            "files",
+        }
 
 
 @pytest.mark.parametrize(

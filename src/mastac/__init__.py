@@ -1,6 +1,7 @@
 """Cooperative multi-agent reinforcement learning where the coupling between agents is known.
 
-Importing this package imports neither JAX nor anything else that is slow; names are loaded when first used.
+Importing this package imports neither JAX nor anything else that is slow; names are loaded when
+first used.
 """
 
 import importlib

@@ -29,7 +29,9 @@ def write_bytes(path: Path, content: bytes) -> None:
 def as_csv(rows: Iterable[Sequence[Any]]) -> str:
     """Rows as CSV text, lines ended alike on every system."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([[cell(value) for value in row] for row in rows])
+    csv.writer(text, lineterminator="\n").writerows(
+        [[cell(value) for value in row] for row in rows]
+    )
     return text.getvalue()
 
 
@@ -48,7 +50,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"'{path}' cannot be read as JSON ({error}); restore it or start the run anew") from error
+        raise UserError(
+            f"'{path}' cannot be read as JSON ({error}); restore it or start the run anew"
+        ) from error
     if not isinstance(data, dict):
         raise UserError(f"'{path}' should hold one JSON object; restore it or start the run anew")
     return data

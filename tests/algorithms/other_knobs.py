@@ -5,7 +5,14 @@ from typing import Any
 from mastac.algorithms import ALGORITHMS
 
 # Numbers: the same program ends elsewhere.
-NUMBERS = {"actor_lr": 7e-3, "critic_lr": 7e-3, "lr_final": 0.1, "discount": 0.5, "tau": 0.3, "reward_scale": 3.0}
+NUMBERS = {
+    "actor_lr": 7e-3,
+    "critic_lr": 7e-3,
+    "lr_final": 0.1,
+    "discount": 0.5,
+    "tau": 0.3,
+    "reward_scale": 3.0,
+}
 NUMBERS |= {"gae_lambda": 0.5, "entropy_bonus": 0.3}
 # Shapes: other arrays evolve.
 SHAPES = {
@@ -41,10 +48,19 @@ BESIDE: dict[str, dict[str, Any]] = {
 # Before any update: the first weights.
 BEFORE: dict[str, Any] = {"actor_output_scale": 0.3}
 # What the loop around the update reads.
-LOOP = {"batch_size": 7, "buffer_size": 50, "updates_per_epoch": 3, "warmup_epochs": 1, "n_steps": 2}
+LOOP = {
+    "batch_size": 7,
+    "buffer_size": 50,
+    "updates_per_epoch": 3,
+    "warmup_epochs": 1,
+    "n_steps": 2,
+}
 LOOP |= {"rollout_steps": 100, "perturbation": 0.2}
 LOOP |= {"noise": 0.7, "noise_final": 0.6, "random_fraction": 0.5, "random_final": 0.4}
-ALWAYS_FIXED = {"coordinated": lambda chosen: not chosen, "mixer": lambda chosen: "sum" if chosen != "sum" else "none"}
+ALWAYS_FIXED = {
+    "coordinated": lambda chosen: not chosen,
+    "mixer": lambda chosen: "sum" if chosen != "sum" else "none",
+}
 ALWAYS_FIXED["estimator"] = lambda chosen: "score" if chosen != "score" else "pathwise"
 ALWAYS_FIXED["soft"] = lambda chosen: not chosen
 OTHERS = NUMBERS | SHAPES | PROGRAMS | BEFORE | LOOP | ALWAYS_FIXED
@@ -59,4 +75,8 @@ def other(knob, chosen):
 def free(name, knobs):
     """Those of `knobs` that a user of the algorithm can set to something else."""
     how = ALGORITHMS[name]
-    return [knob for knob in knobs if knob not in how.fixed and (knob != "rewards" or len(how.rewards) > 1)]
+    return [
+        knob
+        for knob in knobs
+        if knob not in how.fixed and (knob != "rewards" or len(how.rewards) > 1)
+    ]

@@ -20,8 +20,14 @@ def forward(weights, biases, x):
 def read_by(spec, states, actions, state, chosen, time):
     """States and actions of the agents named, one after the other, in the critics' units, and the time."""
     env = spec.env
-    columns = [(np.asarray(state)[:, j, : env.state_sizes[j]] - env.state_center) / env.state_scale for j in states]
-    columns += [(chosen[:, j, : env.action_sizes[j]] - env.action_center) / env.action_scale for j in actions]
+    columns = [
+        (np.asarray(state)[:, j, : env.state_sizes[j]] - env.state_center) / env.state_scale
+        for j in states
+    ]
+    columns += [
+        (chosen[:, j, : env.action_sizes[j]] - env.action_center) / env.action_scale
+        for j in actions
+    ]
     columns.append(2.0 * np.asarray(time)[:, None] / env.horizon - 1.0)
     return np.concatenate(columns, axis=1).astype(np.float64)
 
@@ -32,11 +38,17 @@ def term_value(spec, critics, term, reads, state, chosen, time, twin=None):
         for place in np.flatnonzero(bucket.terms == term):
             at = place if twin is None else (place, twin)
             is_state = bucket.state_rows[place] < spec.env.num_agents * spec.env.state_sizes.max()
-            is_action = bucket.action_rows[place] < spec.env.num_agents * spec.env.action_sizes.max()
-            real = np.concatenate([is_state, is_action, [True]])  # padding has weights, but reads zeros
+            is_action = (
+                bucket.action_rows[place] < spec.env.num_agents * spec.env.action_sizes.max()
+            )
+            real = np.concatenate(
+                [is_state, is_action, [True]]
+            )  # padding has weights, but reads zeros
             weights = [np.asarray(w)[at] for w in stack.weights]
             x = read_by(spec, reads[0], reads[1], state, chosen, time)
-            return forward([weights[0][real], *weights[1:]], [np.asarray(b)[at] for b in stack.biases], x)[:, 0]
+            return forward(
+                [weights[0][real], *weights[1:]], [np.asarray(b)[at] for b in stack.biases], x
+            )[:, 0]
     raise AssertionError(f"no network for term {term}")
 
 

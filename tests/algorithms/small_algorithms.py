@@ -55,7 +55,9 @@ def hermit() -> Environment:
 
 
 @cache
-def built(name: str, kappa: int | None, alone: bool, head: str, couplings: Couplings | None, knobs: tuple) -> Case:
+def built(
+    name: str, kappa: int | None, alone: bool, head: str, couplings: Couplings | None, knobs: tuple
+) -> Case:
     """What `case` gives, for arguments that can be told apart."""
     world = hermit() if alone else small_environment(head)
     world = world if couplings is None else replace(world, couplings=couplings)
@@ -78,8 +80,8 @@ def case(
 ) -> Case:
     """An algorithm with the settings of a run; equal calls share one compiled update.
 
-    `couplings` take the place of the environment's: what is updated hangs on them alone, whatever the world does.
-    `alone` gives the world of one agent instead.
+    `couplings` take the place of the environment's: what is updated hangs on them alone, whatever
+    the world does. `alone` gives the world of one agent instead.
     """
     return built(name, kappa, alone, head, couplings, tuple(sorted(knobs.items())))
 
@@ -97,12 +99,17 @@ def initial(which: Case, seed: int = 0) -> LearnerState:
     state, other = (which.learner.init(jax.random.key(number)) for number in (seed, seed + 100))
     actors, critics = (
         (online if jax.tree.leaves(targets) else ())
-        for online, targets in ((other.actors, state.target_actors), (other.critics, state.target_critics))
+        for online, targets in (
+            (other.actors, state.target_actors),
+            (other.critics, state.target_critics),
+        )
     )
     return state._replace(target_actors=actors, target_critics=critics)
 
 
-def history(which: Case, seed: int = 0, updates: int = UPDATES) -> tuple[list[LearnerState], list[Metrics]]:
+def history(
+    which: Case, seed: int = 0, updates: int = UPDATES
+) -> tuple[list[LearnerState], list[Metrics]]:
     """The states before and after each of several updates, and their metrics."""
     states, metrics = [initial(which, seed)], []
     for count in range(updates):

@@ -28,7 +28,9 @@ def test_every_knob_is_accounted_for():
         assert not set(how.fixed) & set(how.defaults)
 
 
-@pytest.mark.parametrize(("name", "knob"), [(name, knob) for name, how in ALGORITHMS.items() for knob in how.fixed])
+@pytest.mark.parametrize(
+    ("name", "knob"), [(name, knob) for name, how in ALGORITHMS.items() for knob in how.fixed]
+)
 def test_what_is_fixed_cannot_be_set(name, knob):
     fixed = ALGORITHMS[name].fixed[knob]
     with pytest.raises(UserError) as refused:
@@ -56,7 +58,10 @@ def test_kappa_is_refused_where_it_means_nothing(name):
     if ALGORITHMS[name].uses_kappa:
         assert resolved(name, kappa=3).kappa == 3
         assert resolved(name, kappa="exact").kappa is None
-        layouts = [ALGORITHMS[name].layout_for(case(name).env.couplings, kappa, True, "own") for kappa in (0, 3)]
+        layouts = [
+            ALGORITHMS[name].layout_for(case(name).env.couplings, kappa, True, "own")
+            for kappa in (0, 3)
+        ]
         assert any(
             (getattr(layouts[0], part) != getattr(layouts[1], part)).nnz
             for part in ("states", "actions", "rewards", "credit")

@@ -39,7 +39,16 @@ def test_policies_without_jax_choose_alike(chooser):
     for seed in range(20):
         weights = made.init(jax.random.key(seed))
         layers = tuple(map(np.asarray, weights.weights)), tuple(map(np.asarray, weights.biases))
-        policy = Policy(env.agents, env.obs_sizes, env.action_sizes, env.action_head, center, 1 / scale, limit, *layers)
+        policy = Policy(
+            env.agents,
+            env.obs_sizes,
+            env.action_sizes,
+            env.action_head,
+            center,
+            1 / scale,
+            limit,
+            *layers,
+        )
         obs = np.random.default_rng(seed).standard_normal(center.shape).astype(np.float32)
         wanted = np.asarray(made.apply(weights, jnp.asarray(obs)[:, :, None]))[:, :, 0]
         assert np.array_equal(policy.act(obs), wanted) and wanted.sum(1).tolist() == [1, 1, 1]
@@ -62,7 +71,11 @@ def test_influence_is_told_by_switching_whole_choices():
     env = make("computers-3", horizon=3)
 
     def reward(state, actions, time):
-        return jnp.where(jnp.isin(actions, jnp.array([0.0, 1.0])).all(), env.reward(state, actions, time), jnp.nan)
+        return jnp.where(
+            jnp.isin(actions, jnp.array([0.0, 1.0])).all(),
+            env.reward(state, actions, time),
+            jnp.nan,
+        )
 
     found = influence_curve(dataclasses.replace(env, reward=reward), rollouts=64)
     shares = [window["actions"]["mean"] for window in found["windows"]]
@@ -71,7 +84,9 @@ def test_influence_is_told_by_switching_whole_choices():
 
 @pytest.mark.parametrize("name", CLIMBERS)
 def test_who_climbs_slopes_is_refused(name, tmp_path):
-    said = f"algorithm '{name}' .* the actions of 'computers-4' are choices; choose .*mappo, ippo or"
+    said = (
+        f"algorithm '{name}' .* the actions of 'computers-4' are choices; choose .*mappo, ippo or"
+    )
     with pytest.raises(UserError, match=said):
         resolve("computers-4", {}, algorithm=name)
     custom = dataclasses.replace(make("computers-3"), id="mine", options={})

@@ -29,7 +29,8 @@ def stacked(trees):
 def side_by_side(name):
     """One compiled program for all that is compared: two seeds, and the first of them with one number changed.
 
-    Gives the function, its fixed arguments (numbers among the knobs, which are traced) and the first states.
+    Gives the function, its fixed arguments (numbers among the knobs, which are traced) and the
+    first states.
     """
     it = case(name)
 
@@ -40,7 +41,9 @@ def side_by_side(name):
 
     changed = [None, None, *NUMBERS]
     numbers = {
-        knob: jnp.asarray([value if knob == each else getattr(it.spec.settings, knob) for each in changed])
+        knob: jnp.asarray(
+            [value if knob == each else getattr(it.spec.settings, knob) for each in changed]
+        )
         for knob, value in NUMBERS.items()
     }
     seeds = [0, 1] + [0] * len(NUMBERS)
@@ -56,7 +59,9 @@ def all_pasts(name):
     for count in range(UPDATES):
         drawn = [material(case(name), 10 * seed + count) for seed in (0, 1)]
         keys = jnp.stack([jax.random.key(10 * seed + count) for seed in seeds])
-        state, row = together(numbers, states[-1], stacked([drawn[seed] for seed in seeds]), keys, jnp.int32(count))
+        state, row = together(
+            numbers, states[-1], stacked([drawn[seed] for seed in seeds]), keys, jnp.int32(count)
+        )
         states.append(state)
         metrics.append(row)
     return jax.tree.map(np.asarray, (states, metrics))
@@ -78,11 +83,19 @@ def test_shapes(name):
     it = case(name)
     states, metrics = past(name)
     layout, agents, act = it.spec.layout, it.env.num_agents, int(it.env.action_sizes.max())
-    assert sorted(np.concatenate([bucket.terms for bucket in it.spec.buckets])) == list(range(layout.num_terms))
-    for leaf in jax.tree.leaves((states[0].actors, states[0].target_actors, states[0].actor_optimizer)):
+    assert sorted(np.concatenate([bucket.terms for bucket in it.spec.buckets])) == list(
+        range(layout.num_terms)
+    )
+    for leaf in jax.tree.leaves(
+        (states[0].actors, states[0].target_actors, states[0].actor_optimizer)
+    ):
         assert leaf.shape[0] == agents
-    actions = sorted(np.concatenate([bucket.action_rows.shape[1] > 0 for bucket in it.spec.buckets], axis=None))
-    assert any(actions) == (it.spec.settings.estimator == "pathwise"), "values of states read no actions"
+    actions = sorted(
+        np.concatenate([bucket.action_rows.shape[1] > 0 for bucket in it.spec.buckets], axis=None)
+    )
+    assert any(actions) == (it.spec.settings.estimator == "pathwise"), (
+        "values of states read no actions"
+    )
     twins = (2,) if it.spec.settings.twin_critics else ()
     for stack, bucket in zip(states[0].critics, it.spec.buckets, strict=False):
         width = bucket.state_rows.shape[1] + bucket.action_rows.shape[1] + 1
@@ -95,7 +108,9 @@ def test_shapes(name):
         assert row.gradient_norm.shape == (agents,)
     obs = it.env.observe(it.env.reset(jax.random.key(0)))
     real = np.arange(act) < it.env.action_sizes[:, None]
-    noisy, _ = it.learner.explore(states[-1], obs, jnp.float32(0.2), jnp.float32(0.1), jax.random.key(1))
+    noisy, _ = it.learner.explore(
+        states[-1], obs, jnp.float32(0.2), jnp.float32(0.1), jax.random.key(1)
+    )
     for actions in (it.learner.act(states[-1], obs), noisy):
         assert actions.shape == (agents, act)
         assert (np.asarray(actions)[~real] == 0).all()
@@ -107,7 +122,11 @@ def test_everything_stays_finite_and_moves(name):
     for leaf in jax.tree.leaves((states, metrics)):
         assert np.isfinite(leaf).all()
     for part in ("actors", "critics", "target_actors", "target_critics"):
-        pairs = zip(jax.tree.leaves(getattr(states[0], part)), jax.tree.leaves(getattr(states[-1], part)), strict=True)
+        pairs = zip(
+            jax.tree.leaves(getattr(states[0], part)),
+            jax.tree.leaves(getattr(states[-1], part)),
+            strict=True,
+        )
         moved = [bool((a != b).any()) for a, b in pairs]
         assert all(moved), f"{part} stand still in {moved.count(False)} of {len(moved)} arrays"
     assert min(float(row.critic_loss.min()) for row in metrics) > 0 or not states[0].critics
@@ -124,13 +143,19 @@ def test_targets_follow_when_they_are_due(name):
         assert not before.critics or not same_bits(before.critics, after.critics)
         if count % delay:
             for part in ("actors", "actor_optimiser", "target_actors", "target_critics"):
-                assert same_bits(getattr(before, part), getattr(after, part)), f"{part} moved at update {count}"
+                assert same_bits(getattr(before, part), getattr(after, part)), (
+                    f"{part} moved at update {count}"
+                )
             assert (metrics[count].gradient_norm == 0).all()
             continue
         for online in ("actors", "critics"):
             if not jax.tree.leaves(getattr(before, f"target_{online}")):
                 continue
-            triples = (getattr(before, f"target_{online}"), getattr(after, online), getattr(after, f"target_{online}"))
+            triples = (
+                getattr(before, f"target_{online}"),
+                getattr(after, online),
+                getattr(after, f"target_{online}"),
+            )
             for old, new, found in zip(*map(jax.tree.leaves, triples), strict=True):
                 np.testing.assert_allclose(found, old + tau * (new - old), rtol=1e-5, atol=1e-7)
     assert not same_bits(states[0].actors, states[-1].actors)
@@ -160,7 +185,9 @@ def test_seeds_side_by_side_equal_seeds_alone(name):
     for seed in (0, 1):
         together, alone = past(name, seed)[0][-1], history(case(name), seed)[0][-1]
         for part in PARTS:
-            for a, b in zip(*(jax.tree.leaves(getattr(each, part)) for each in (together, alone)), strict=True):
+            for a, b in zip(
+                *(jax.tree.leaves(getattr(each, part)) for each in (together, alone)), strict=True
+            ):
                 np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-5)
     assert not same_bits(past(name, 0)[0][-1].actors, past(name, 1)[0][-1].actors)
 
@@ -183,8 +210,14 @@ def test_every_number_changes_the_update(name):
         state = past(name, place)[0][-1]
         if knob not in free(name, NUMBERS):
             continue
-        part = "critics" if knob not in ("actor_lr", "entropy_bonus") and jax.tree.leaves(base.critics) else "actors"
-        assert not same_bits(getattr(base, part), getattr(state, part)), f"{knob} leaves the {part} alone"
+        part = (
+            "critics"
+            if knob not in ("actor_lr", "entropy_bonus") and jax.tree.leaves(base.critics)
+            else "actors"
+        )
+        assert not same_bits(getattr(base, part), getattr(state, part)), (
+            f"{knob} leaves the {part} alone"
+        )
 
 
 @every
@@ -192,14 +225,18 @@ def test_every_shape_changes_the_update(name):
     def evolving(**knobs):
         it = case(name, **knobs)
         state = jax.eval_shape(it.learner.init, jax.random.key(0))
-        after = jax.eval_shape(it.learner.update, state, material(it), jax.random.key(0), jnp.int32(0))[0]
+        after = jax.eval_shape(
+            it.learner.update, state, material(it), jax.random.key(0), jnp.int32(0)
+        )[0]
         shapes = [leaf.shape for leaf in jax.tree.leaves(after)]
         assert shapes == [leaf.shape for leaf in jax.tree.leaves(state)]
         return shapes
 
     base = evolving()
     for knob in free(name, SHAPES):
-        assert evolving(**{knob: other(knob, getattr(case(name).spec.settings, knob))}) != base, knob
+        assert evolving(**{knob: other(knob, getattr(case(name).spec.settings, knob))}) != base, (
+            knob
+        )
 
 
 def program(name, **knobs):
@@ -215,7 +252,9 @@ def program(name, **knobs):
 def test_every_choice_changes_the_update(name):
     settings = case(name).spec.settings
     if name == "matd3":
-        assert program(name) == program(name), "the comparison needs programs that are the same for the same knobs"
+        assert program(name) == program(name), (
+            "the comparison needs programs that are the same for the same knobs"
+        )
     for knob in free(name, PROGRAMS):
         changed, beside = {knob: other(knob, getattr(settings, knob))}, BESIDE.get(knob, {})
         assert program(name, **beside, **changed) != program(name, **beside), knob
@@ -224,7 +263,8 @@ def test_every_choice_changes_the_update(name):
 @every
 def test_the_actors_first_weights_scale(name):
     smaller, base = (
-        greedy_network(case(name, **knobs).learner.init(jax.random.key(0)).actors) for knobs in (BEFORE, {})
+        greedy_network(case(name, **knobs).learner.init(jax.random.key(0)).actors)
+        for knobs in (BEFORE, {})
     )
     np.testing.assert_allclose(smaller.weights[-1], 0.3 * base.weights[-1], rtol=1e-6)
     assert same_bits(smaller.weights[:-1], base.weights[:-1])

@@ -16,8 +16,16 @@ from mastac.runs.config import resolve
 from mastac.runs.execution import Execution
 from mastac.runs.policy import Policy
 
-# Structured, central, twin, local, summed and mixed critics. The others differ by what layouts and updates say.
-KINDS = {"mastac": {"kappa": 1}, "maddpg": {}, "matd3": {}, "independent": {}, "qdcg-coupling": {}, "facmac": {}}
+# Structured, central, twin, local, summed and mixed critics. The others differ by what layouts and
+# updates say.
+KINDS = {
+    "mastac": {"kappa": 1},
+    "maddpg": {},
+    "matd3": {},
+    "independent": {},
+    "qdcg-coupling": {},
+    "facmac": {},
+}
 SEEDS = [0, 1]
 # Six seeds of every kind scored 0.82 and more.
 THRESHOLD = 0.5
@@ -39,7 +47,8 @@ SHORT = {
 def world():
     """A linear-quadratic network whose actions have a limit: what has learnt little yet cannot make it unstable.
 
-    Scores are those of the network without limits, 1 for the best linear feedback; the limit costs a tenth of them.
+    Scores are those of the network without limits, 1 for the best linear feedback; the limit costs
+    a tenth of them.
     """
     return replace(mastac.make("lq-3"), id="bounded", options={}, action_head="tanh")
 
@@ -48,7 +57,13 @@ def world():
 def run(request, world, tmp_path_factory):
     out = tmp_path_factory.mktemp("learns") / request.param
     return mastac.train(
-        world, algorithm=request.param, seeds=SEEDS, out=out, progress=False, **KINDS[request.param], **SHORT
+        world,
+        algorithm=request.param,
+        seeds=SEEDS,
+        out=out,
+        progress=False,
+        **KINDS[request.param],
+        **SHORT,
     )
 
 
@@ -73,13 +88,17 @@ def test_it_can_be_opened_again(run, world):
     execution = Execution(again.folder, again.config, world, lambda _: None)
     like = jax.eval_shape(execution.program.init, execution.keys)
     keys = np.asarray(jax.random.key_data(execution.keys))
-    stored = load_checkpoint(again.folder.checkpoints, SHORT["epochs"], {"state": like, "keys": keys})
+    stored = load_checkpoint(
+        again.folder.checkpoints, SHORT["epochs"], {"state": like, "keys": keys}
+    )
     learner = stored["state"].learner
     obs = np.asarray(world.observe(world.reset(jax.random.key(5))))
     for place, seed in enumerate(SEEDS):
         acted = again.policy(seed).act(obs)
         np.testing.assert_array_equal(acted, run.policy(seed).act(obs))
-        np.testing.assert_array_equal(acted, Policy.load(run.path / "policies" / f"seed-{seed}.npz").act(obs))
+        np.testing.assert_array_equal(
+            acted, Policy.load(run.path / "policies" / f"seed-{seed}.npz").act(obs)
+        )
         weights = jax.tree.map(lambda leaf, place=place: leaf[place], learner.actors)
         found = execution.spec.actors.apply(weights, jnp.asarray(obs)[:, :, None])[:, :, 0]
         np.testing.assert_allclose(found, acted, rtol=1e-5, atol=1e-6)

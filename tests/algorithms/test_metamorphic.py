@@ -33,11 +33,18 @@ def test_matd3_without_its_tricks_is_maddpg(rewards):
     assert_same_algorithm(case("matd3", rewards=rewards, **WITHOUT_TRICKS), plain)
 
 
-@pytest.mark.parametrize(("trick", "value"), [("twin_critics", True), ("smoothing_noise", 0.2), ("policy_delay", 2)])
+@pytest.mark.parametrize(
+    ("trick", "value"), [("twin_critics", True), ("smoothing_noise", 0.2), ("policy_delay", 2)]
+)
 def test_each_of_its_tricks_alone_is_not_maddpg(trick, value):
     changed = case("matd3", **(WITHOUT_TRICKS | {trick: value}))
-    a, b = history(case("maddpg", rewards="team"), updates=2)[0][-1], history(changed, updates=2)[0][-1]
-    assert not same_bits((a.actors, a.target_actors, a.target_critics), (b.actors, b.target_actors, b.target_critics))
+    a, b = (
+        history(case("maddpg", rewards="team"), updates=2)[0][-1],
+        history(changed, updates=2)[0][-1],
+    )
+    assert not same_bits(
+        (a.actors, a.target_actors, a.target_critics), (b.actors, b.target_actors, b.target_critics)
+    )
 
 
 def test_a_window_as_long_as_the_graph_is_exact():
@@ -56,14 +63,20 @@ def test_uncoupled_agents_learn_alone(name):
     assert_same_algorithm(plain, case(name, kappa=0, couplings=ALONE))
 
 
-@pytest.mark.parametrize(("graph", "name"), [("complete", "qdcg-centralised"), ("uncoupled", "qdcg-decentralised")])
+@pytest.mark.parametrize(
+    ("graph", "name"), [("complete", "qdcg-centralised"), ("uncoupled", "qdcg-decentralised")]
+)
 def test_coordination_graphs_meet_at_their_ends(graph, name):
     couplings = COMPLETE if graph == "complete" else ALONE
-    assert_same_algorithm(case("qdcg-coupling", couplings=couplings), case(name, couplings=couplings))
+    assert_same_algorithm(
+        case("qdcg-coupling", couplings=couplings), case(name, couplings=couplings)
+    )
 
 
 def test_for_one_agent_the_team_is_itself():
-    own, team = (history(case("maddpg", alone=True, rewards=rewards)) for rewards in ("own", "team"))
+    own, team = (
+        history(case("maddpg", alone=True, rewards=rewards)) for rewards in ("own", "team")
+    )
     assert same_bits(own, team)
 
 
@@ -71,7 +84,9 @@ def test_for_one_agent_the_sum_of_utilities_is_its_critic():
     mixed, _ = history(case("qdcg-decentralised", alone=True))
     alone, _ = history(case("independent", alone=True))
     for part in ("actors", "critics", "target_actors", "target_critics"):
-        for a, b in zip(*(jax.tree.leaves(getattr(each[-1], part)) for each in (mixed, alone)), strict=True):
+        for a, b in zip(
+            *(jax.tree.leaves(getattr(each[-1], part)) for each in (mixed, alone)), strict=True
+        ):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
@@ -82,13 +97,20 @@ def test_replayed_actions_of_the_current_policy_are_the_current_policys(name):
         it = case(name, policy_actions=current)
         state, batch = initial(it), random_batch(it.env, BATCH)
         chosen = it.spec.actors.apply(state.actors, observations(it.env, batch.state, batch.time))
-        gradients = jax.jit(lambda *rows, it=it, critics=state.critics: action_gradients(it.spec, critics, *rows))
-        batches = {"the policy's": batch._replace(actions=jnp.moveaxis(chosen, -1, 0)), "others": batch}
+        gradients = jax.jit(
+            lambda *rows, it=it, critics=state.critics: action_gradients(it.spec, critics, *rows)
+        )
+        batches = {
+            "the policy's": batch._replace(actions=jnp.moveaxis(chosen, -1, 0)),
+            "others": batch,
+        }
         for actions, each in batches.items():
             now, _, _ = batch_rows(it.spec, each, state.actors)
             rows = action_rows(it.env, chosen)
             found[current, actions] = np.asarray(gradients(now, rows))
-    np.testing.assert_allclose(found[True, "the policy's"], found[False, "the policy's"], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        found[True, "the policy's"], found[False, "the policy's"], rtol=1e-4, atol=1e-6
+    )
     assert np.abs(found[True, "the policy's"]).max() > 1e-3
     # Current actions never look at the replay; replayed ones do.
     np.testing.assert_array_equal(found[True, "others"], found[True, "the policy's"])

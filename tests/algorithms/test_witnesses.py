@@ -37,9 +37,12 @@ def slid(it):
     optimizers = learner.init(jax.random.key(0))
     start = initial(it)
     random = np.random.default_rng(0)
-    # Biases begin at zero, where weights that a mixer takes the absolute value of can have no slope.
+    # Biases begin at zero, where weights that a mixer takes the absolute value of can have no
+    # slope.
     state = start._replace(
-        critics=jax.tree.map(lambda leaf: leaf + 0.1 * random.normal(size=leaf.shape).astype("f"), start.critics),
+        critics=jax.tree.map(
+            lambda leaf: leaf + 0.1 * random.normal(size=leaf.shape).astype("f"), start.critics
+        ),
         actor_optimizer=optimizers.actor_optimizer,
         critic_optimizers=optimizers.critic_optimizers,
     )
@@ -72,12 +75,22 @@ def test_of_twin_critics_the_smaller_enters_the_target():
     chose = []
     for agent in ALL:
         both = [
-            term_value(it.spec, target, agent, (ALL, ALL), batch.next_state, after, time + 1, twin) for twin in (0, 1)
+            term_value(it.spec, target, agent, (ALL, ALL), batch.next_state, after, time + 1, twin)
+            for twin in (0, 1)
         ]
         chose.extend((both[0] < both[1]).tolist())
         y = reward + kept_share(it, batch) * np.minimum(*both)
         now = [
-            term_value(it.spec, online, agent, (ALL, ALL), batch.state, np.asarray(batch.actions), time, twin)
+            term_value(
+                it.spec,
+                online,
+                agent,
+                (ALL, ALL),
+                batch.state,
+                np.asarray(batch.actions),
+                time,
+                twin,
+            )
             for twin in (0, 1)
         ]
         error = sum(((y - value) ** 2).mean() for value in now)
@@ -101,7 +114,9 @@ def test_smoothing_noise_is_clipped_and_keeps_to_the_limits(head):
         if head == "tanh":
             assert np.abs(noisy).max() <= 2.0 + 1e-6
         if noise == 50.0:
-            assert np.mean(np.isclose(np.abs(change), 1.0, atol=1e-4)) > (0.5 if head == "tanh" else 0.9)
+            assert np.mean(np.isclose(np.abs(change), 1.0, atol=1e-4)) > (
+                0.5 if head == "tanh" else 0.9
+            )
         elif head == "linear":
             np.testing.assert_allclose(change.std(), 0.05 * 2.0, rtol=0.1)
             assert abs(change.mean()) < 0.02
@@ -119,7 +134,8 @@ def test_smoothing_noise_keeps_shares_on_the_simplex():
     for agent, size in enumerate(it.env.action_sizes):
         assert (noisy[agent, size:] == 0).all()
         logits = np.log(noisy[agent, :size]) - np.log(greedy[agent, :size])
-        # A common shift of the logits is lost in the normalisation; differences move by two clips at most.
+        # A common shift of the logits is lost in the normalisation; differences move by two clips
+        # at most.
         spread = logits.max(0) - logits.min(0)
         assert spread.max() <= 1.0 + 1e-4
         assert size == 1 or spread.max() > 0.9
@@ -150,11 +166,15 @@ def test_an_actor_of_maddpg_climbs_its_own_critic(current):
         def climbed(agent=agent):
             base = chosen.copy() if current else np.asarray(batch.actions, np.float64).copy()
             base[:, agent] = plain_actions(it.spec, actors, batch.state)[:, agent]
-            return term_value(it.spec, critics, agent, (ALL, ALL), batch.state, base, batch.time).mean()
+            return term_value(
+                it.spec, critics, agent, (ALL, ALL), batch.state, base, batch.time
+            ).mean()
 
         for layer, leaf in enumerate(actors.weights):
             for at in entries(leaf[agent], 3):
-                step = after.actors.weights[layer][agent][at] - state.actors.weights[layer][agent][at]
+                step = (
+                    after.actors.weights[layer][agent][at] - state.actors.weights[layer][agent][at]
+                )
                 expected = slope(climbed, leaf, (agent, *at))
                 np.testing.assert_allclose(step, expected, rtol=2e-3, atol=2e-6)
 
@@ -174,9 +194,14 @@ def test_a_critic_moves_those_whom_it_advises_and_nobody_else(name):
         it = case(name, policy_actions=current)
         state, batch = initial(it), random_batch(it.env, BATCH)
         now, _, _ = batch_rows(it.spec, batch, state.actors)
-        rows = action_rows(it.env, it.spec.actors.apply(state.actors, observations(it.env, batch.state, batch.time)))
+        rows = action_rows(
+            it.env,
+            it.spec.actors.apply(state.actors, observations(it.env, batch.state, batch.time)),
+        )
         useful = it.spec.layout.useful_credit().toarray() > 0
-        gradients = jax.jit(lambda critics, now=now, rows=rows, it=it: action_gradients(it.spec, critics, now, rows))
+        gradients = jax.jit(
+            lambda critics, now=now, rows=rows, it=it: action_gradients(it.spec, critics, now, rows)
+        )
         for term in ALL:
             only = alone(it, state.critics, term)
             found = np.asarray(gradients(only))[:-1].reshape(4, 3, BATCH)
@@ -193,14 +218,18 @@ def test_a_coordination_graph_is_the_mean_of_utilities_and_of_payoffs(name):
     sees = steady(it.env.couplings).observation.toarray()
     coupled = {(0, 1), (1, 2), (2, 3), (0, 2)}
     every = set(combinations(ALL, 2))
-    pairs = sorted({"qdcg-decentralised": set(), "qdcg-coupling": coupled, "qdcg-centralised": every}[name])
+    pairs = sorted(
+        {"qdcg-decentralised": set(), "qdcg-coupling": coupled, "qdcg-centralised": every}[name]
+    )
     critics, chosen = in_float64(state.critics), np.asarray(batch.actions, np.float64)
 
     def mean(groups, first):
         values = []
         for k, members in enumerate(groups):
             reads = (sorted({j for i in members for j in np.flatnonzero(sees[i])}), list(members))
-            values.append(term_value(it.spec, critics, first + k, reads, batch.state, chosen, batch.time))
+            values.append(
+                term_value(it.spec, critics, first + k, reads, batch.state, chosen, batch.time)
+            )
         return np.mean(values, axis=0) if values else 0.0
 
     expected = mean([(i,) for i in ALL], 0) + mean(pairs, 4)
@@ -215,18 +244,26 @@ def test_the_mixer_is_a_network_whose_weights_come_from_the_state(monotonic):
     mixer = state_mixer(3, 5, 4, monotonic)
     weights = mixer.init(jax.random.key(2))
     random = np.random.default_rng(0)
-    weights = jax.tree.map(lambda leaf: jnp.asarray(random.normal(size=leaf.shape), jnp.float32), weights)
+    weights = jax.tree.map(
+        lambda leaf: jnp.asarray(random.normal(size=leaf.shape), jnp.float32), weights
+    )
     terms, state = random.normal(size=(40, 3)), random.normal(size=(40, 5))
     plain = in_float64(weights)
-    found = mixer.apply(weights, jnp.asarray(terms.T, jnp.float32), jnp.asarray(state.T, jnp.float32))
+    found = mixer.apply(
+        weights, jnp.asarray(terms.T, jnp.float32), jnp.asarray(state.T, jnp.float32)
+    )
     assert found.shape == (1, 40)
     expected = plain_mixture(plain, terms, state, monotonic)
     np.testing.assert_allclose(found[0], expected, rtol=1e-4, atol=1e-4)
     for term in range(3):
         step = 0.5 * np.eye(3)[term]
         rise = plain_mixture(plain, terms + step, state, monotonic) - expected
-        assert (rise >= -1e-9).all() if monotonic else ((rise < -1e-3).any() and (rise > 1e-3).any())
-        moved = mixer.apply(weights, jnp.asarray((terms + step).T, jnp.float32), jnp.asarray(state.T, jnp.float32))
+        assert (
+            (rise >= -1e-9).all() if monotonic else ((rise < -1e-3).any() and (rise > 1e-3).any())
+        )
+        moved = mixer.apply(
+            weights, jnp.asarray((terms + step).T, jnp.float32), jnp.asarray(state.T, jnp.float32)
+        )
         np.testing.assert_allclose(moved[0] - found[0], rise, rtol=1e-3, atol=1e-3)
 
 
@@ -237,10 +274,14 @@ def test_all_terms_the_mixer_and_the_actors_follow_their_gradients(name):
     online, target = in_float64(state.critics), in_float64(state.target_critics)
     actors, sees = in_float64(state.actors), steady(it.env.couplings).observation.toarray()
     members = [list(np.flatnonzero(row)) for row in it.spec.layout.actions.toarray()]
-    reads = [(sorted({j for i in group for j in np.flatnonzero(sees[i])}), group) for group in members]
+    reads = [
+        (sorted({j for i in group for j in np.flatnonzero(sees[i])}), group) for group in members
+    ]
 
     def value(critics, at, chosen, time):
-        terms = [term_value(it.spec, critics, m, each, at, chosen, time) for m, each in enumerate(reads)]
+        terms = [
+            term_value(it.spec, critics, m, each, at, chosen, time) for m, each in enumerate(reads)
+        ]
         if name == "qdcg-coupling":
             return np.mean(terms[:4], axis=0) + np.mean(terms[4:], axis=0)
         env = it.env
@@ -251,14 +292,18 @@ def test_all_terms_the_mixer_and_the_actors_follow_their_gradients(name):
 
     time, chosen = np.asarray(batch.time), np.asarray(batch.actions, np.float64)
     then = plain_actions(it.spec, in_float64(state.target_actors), batch.next_state)
-    y = np.asarray(batch.rewards).mean(1) + kept_share(it, batch) * value(target, batch.next_state, then, time + 1)
+    y = np.asarray(batch.rewards).mean(1) + kept_share(it, batch) * value(
+        target, batch.next_state, then, time + 1
+    )
 
     def loss():
         return ((y - value(online, batch.state, chosen, time)) ** 2).mean()
 
     np.testing.assert_allclose(metrics.critic_loss[0], loss(), rtol=1e-4)
     moved = 0
-    for leaf, before, later in zip(*map(jax.tree.leaves, (online, state.critics, after.critics)), strict=True):
+    for leaf, before, later in zip(
+        *map(jax.tree.leaves, (online, state.critics, after.critics)), strict=True
+    ):
         for at in entries(leaf, 3):
             expected = -slope(loss, leaf, at)
             np.testing.assert_allclose(later[at] - before[at], expected, rtol=5e-3, atol=5e-6)
@@ -268,9 +313,13 @@ def test_all_terms_the_mixer_and_the_actors_follow_their_gradients(name):
     def climbed():
         return value(online, batch.state, plain_actions(it.spec, actors, batch.state), time).mean()
 
-    for leaf, before, later in zip(*map(jax.tree.leaves, (actors, state.actors, after.actors)), strict=True):
+    for leaf, before, later in zip(
+        *map(jax.tree.leaves, (actors, state.actors, after.actors)), strict=True
+    ):
         for at in entries(leaf, 6):
-            np.testing.assert_allclose(later[at] - before[at], slope(climbed, leaf, at), rtol=5e-3, atol=5e-6)
+            np.testing.assert_allclose(
+                later[at] - before[at], slope(climbed, leaf, at), rtol=5e-3, atol=5e-6
+            )
 
 
 def test_read_by_names_every_entry_once():

@@ -89,8 +89,11 @@ def test_the_examples(id, options, rule, command):
     assert (found["rule"], found["command"]) == (rule, f"mastac train {id} {command}")
     assert json.loads(json.dumps(found)) == found
     told = " ".join(found["warnings"])
-    assert (f"'mastac graph {id} --influence' measures it" in told) == (rule != "separable" and id != "doors-12")
-    # Whether actions reach others at once tells warehouses and computers from rooms and oscillators.
+    assert (f"'mastac graph {id} --influence' measures it" in told) == (
+        rule != "separable" and id != "doors-12"
+    )
+    # Whether actions reach others at once tells warehouses and computers from rooms and
+    # oscillators.
     assert ("only by way of its own agent's state" in told) == (
         id[:2] in ("lq", "do") or (id[:2] == "th" and not options)
     )
@@ -109,7 +112,9 @@ def test_other_rules():
     assert of(star(30))["rule"] == "everyone"
     assert of(uncoupled(1))["rule"] == "separable"
     # Sets of no window fit: the narrowest is left.
-    wide = ring(30).with_graphs(state=nx.to_scipy_sparse_array(nx.circulant_graph(30, range(10)), format="csr") > 0)
+    wide = ring(30).with_graphs(
+        state=nx.to_scipy_sparse_array(nx.circulant_graph(30, range(10)), format="csr") > 0
+    )
     assert (of(wide)["rule"], of(wide)["kappa"]) == ("window", 1)
 
 
@@ -118,7 +123,10 @@ def test_names_are_few_and_a_single_one_is_no_list():
     told = of(lonely)["findings"]
     assert "On their own, while others are coupled: unit-2, unit-3, unit-4 and 55 more." in told
     assert "No other agent moves the values of unit-0, unit-2, unit-3 and 56 more." in told
-    assert any(line.startswith("59 groups, of 1 to 2 agents,") and line.endswith(" is unit-2.") for line in told)
+    assert any(
+        line.startswith("59 groups, of 1 to 2 agents,") and line.endswith(" is unit-2.")
+        for line in told
+    )
 
 
 def test_who_has_no_action_must_be_served_by_others():
@@ -130,7 +138,8 @@ def test_who_has_no_action_must_be_served_by_others():
     assert report["advice"]["signs"]["idle"] == signs["idle"]
     told = report["advice"]
     assert any(
-        line.startswith("No action of their own have zone-3, zone-4, zone-7 and 17 more") for line in told["findings"]
+        line.startswith("No action of their own have zone-3, zone-4, zone-7 and 17 more")
+        for line in told["findings"]
     )
     assert "independent" not in [each["method"] for each in told["alternatives"]]
     assert not any("own rewards may nearly suffice" in line for line in told["warnings"])
@@ -151,18 +160,29 @@ def played(others: float | None, no_own: tuple[str, ...] = (), beyond: float = 0
 
 def test_how_strong_couplings_are_comes_before_how_many():
     weak = of(ring(40), influence=played(NEARLY_SEPARABLE - 0.01))
-    assert (weak["rule"], weak["command"]) == ("weak", "mastac train ENV --algorithm mastac --kappa 2")
+    assert (weak["rule"], weak["command"]) == (
+        "weak",
+        "mastac train ENV --algorithm mastac --kappa 2",
+    )
     assert [each["method"] for each in weak["alternatives"]] == ["independent"]
     assert "nearly separable" in weak["warnings"][0]
     choices = of(ring(40), influence=played(NEARLY_SEPARABLE - 0.01), discrete=True)
     assert (choices["rule"], choices["command"]) == ("weak", "mastac train ENV --algorithm ippo")
-    assert choices["alternatives"][0]["method"] == "mastac-ppo" and "kappa = 2" in choices["alternatives"][0]["when"]
+    assert (
+        choices["alternatives"][0]["method"] == "mastac-ppo"
+        and "kappa = 2" in choices["alternatives"][0]["when"]
+    )
     strong = of(ring(40), influence=played(NEARLY_SEPARABLE, beyond=0.2))
     assert (strong["rule"], strong["kappa"]) == ("window", 2)
-    assert any("20 % of what actions do to a value lies beyond kappa = 2" in line for line in strong["warnings"])
+    assert any(
+        "20 % of what actions do to a value lies beyond kappa = 2" in line
+        for line in strong["warnings"]
+    )
     assert not any("--influence" in line for line in strong["warnings"])
     selfless = of(ring(40), influence=played(0.1, no_own=("agent-3",)))
-    assert selfless["rule"] == "window" and any("not their own: agent-3." in line for line in selfless["warnings"])
+    assert selfless["rule"] == "window" and any(
+        "not their own: agent-3." in line for line in selfless["warnings"]
+    )
     nothing = of(ring(40), influence=played(None))
     assert nothing["rule"] == "window" and "play another policy" in " ".join(nothing["warnings"])
     # The graph's proof is stronger than any measurement.

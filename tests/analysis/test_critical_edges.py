@@ -24,7 +24,9 @@ def by_brute_force(couplings: Couplings, kappa: int | None) -> dict[tuple[str, s
         for source, target in couplings.edges(graph):
             matrices = {name: getattr(couplings, name).toarray().T for name in GRAPHS}
             for name in GRAPHS:
-                if name == graph or (GIVEN_BY.get(name) == graph and name not in couplings.graphs()):
+                if name == graph or (
+                    GIVEN_BY.get(name) == graph and name not in couplings.graphs()
+                ):
                     matrices[name][couplings.index(source), couplings.index(target)] = False
             left = Couplings(couplings.agents, **matrices)
             lost = total - value_dependency(left, kappa).agents.nnz
@@ -37,7 +39,9 @@ def by_brute_force(couplings: Couplings, kappa: int | None) -> dict[tuple[str, s
 @settings(max_examples=50)
 def test_effects_are_those_of_sets_computed_again(couplings, kappa):
     found = edge_effects(couplings, kappa)
-    assert {(e.graphs[0], e.source, e.target): e.decrease for e in found.effects} == by_brute_force(couplings, kappa)
+    assert {(e.graphs[0], e.source, e.target): e.decrease for e in found.effects} == by_brute_force(
+        couplings, kappa
+    )
     assert found.total == value_dependency(couplings, kappa).agents.nnz
     assert found.edges == sum(len(couplings.edges(graph)) for graph in couplings.graphs())
     assert found.sampled is None and all(each.error == 0 for each in found.effects)
@@ -58,7 +62,10 @@ def test_links_are_their_edges_one_after_the_other(couplings, kappa):
         for graph in GRAPHS:
             if (source, target) in left.edges(graph):
                 left = without_edge(left, graph, source, target)
-        assert effects.get((source, target), 0) == found.total - value_dependency(left, kappa).agents.nnz
+        assert (
+            effects.get((source, target), 0)
+            == found.total - value_dependency(left, kappa).agents.nnz
+        )
     some = link_effects(couplings, kappa, work=1)
     assert len(some.effects) <= 1 and some.sampled == (1 if len(links) > 1 else None)
 
@@ -70,7 +77,9 @@ def test_larger_networks(kappa):
     seen = [tuple(pair) for pair in random.integers(0, 25, (12, 2)).tolist()]
     couplings = Couplings(25, state=pairs, observation=seen, action=pairs[:20])
     found = edge_effects(couplings, kappa)
-    assert {(e.graphs[0], e.source, e.target): e.decrease for e in found.effects} == by_brute_force(couplings, kappa)
+    assert {(e.graphs[0], e.source, e.target): e.decrease for e in found.effects} == by_brute_force(
+        couplings, kappa
+    )
 
 
 @given(systems(5), st.data())
@@ -83,7 +92,9 @@ def test_an_edge_less_is_that_edge_less(couplings, data):
     left = without_edge(couplings, graph, source, target)
     for name in GRAPHS:
         same = name == graph or (GIVEN_BY.get(name) == graph and name not in couplings.graphs())
-        assert left.edges(name) == [e for e in couplings.edges(name) if not (same and e == (source, target))]
+        assert left.edges(name) == [
+            e for e in couplings.edges(name) if not (same and e == (source, target))
+        ]
 
 
 def test_a_sample_of_agents_is_an_estimate_and_says_so():
@@ -93,16 +104,24 @@ def test_a_sample_of_agents_is_an_estimate_and_says_so():
     assert sample.sampled is not None and 2 <= sample.sampled < 60
     exact = {(each.source, each.target): each.decrease for each in complete.effects}
     # The first are counted exactly, the others estimated.
-    assert all(each.decrease == exact[each.source, each.target] and each.error == 0 for each in sample.effects[:10])
+    assert all(
+        each.decrease == exact[each.source, each.target] and each.error == 0
+        for each in sample.effects[:10]
+    )
     assert any(each.error > 0 for each in sample.effects[10:])
     assert sample.total == complete.total == 60 * 61 / 2
     plain = edge_effects(couplings, work=4000, most=0)
-    far = [abs(each.decrease - exact[each.source, each.target]) > 4 * each.error for each in plain.effects]
+    far = [
+        abs(each.decrease - exact[each.source, each.target]) > 4 * each.error
+        for each in plain.effects
+    ]
     assert np.mean(far) < 0.2
 
 
 def test_what_it_says():
-    two_rooms = Couplings(["hall", "den", "loft"], state=[("hall", "den"), ("den", "loft")], action=[])
+    two_rooms = Couplings(
+        ["hall", "den", "loft"], state=[("hall", "den"), ("den", "loft")], action=[]
+    )
     found = edge_effects(two_rooms).to_dict()
     assert found["edges"] == 2 and found["sampled"] is None and found["total"] == 6
     assert found["most"][0] == {
@@ -113,7 +132,10 @@ def test_what_it_says():
         "error": 0.0,
         "share": 2 / 6,
     }
-    assert edge_effects(Couplings(["a", "b"], state=[("a", "b")])).effects[0].graphs == ("state", "action")
+    assert edge_effects(Couplings(["a", "b"], state=[("a", "b")])).effects[0].graphs == (
+        "state",
+        "action",
+    )
     assert edge_effects(ring(5)).effects == ()
     assert edge_effects(grid(3, 3), kappa=1).effects != ()
 
@@ -122,9 +144,13 @@ def test_mistakes():
     sequence: Any = CouplingSequence([ring(3)])
     with pytest.raises(UserError, match=r"for couplings that stay the same, not for a sequence"):
         edge_effects(sequence)
-    with pytest.raises(UserError, match=r"the sets of 'agent-\d+' alone take more than the 10 edges"):
+    with pytest.raises(
+        UserError, match=r"the sets of 'agent-\d+' alone take more than the 10 edges"
+    ):
         edge_effects(chain(40), work=10)
-    with pytest.raises(UserError, match=r"the state graph has no edge 'agent-0' -> 'agent-2' to take away"):
+    with pytest.raises(
+        UserError, match=r"the state graph has no edge 'agent-0' -> 'agent-2' to take away"
+    ):
         without_edge(chain(3), "state", 0, 2)
     with pytest.raises(UserError, match="kappa must be at least 0"):
         edge_effects(chain(3), kappa=-1)

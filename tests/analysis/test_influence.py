@@ -29,7 +29,9 @@ def by_matrix_powers(problem, gain, start, first_action, discount, steps):
     after = problem.state_matrix @ start + problem.input_matrix @ first_action
     for k in range(1, steps):
         x = np.linalg.matrix_power(loop, k - 1) @ after
-        changes = changes - discount**k * (problem.state_weights @ x**2 + problem.action_weights @ (gain @ x) ** 2)
+        changes = changes - discount**k * (
+            problem.state_weights @ x**2 + problem.action_weights @ (gain @ x) ** 2
+        )
     return np.abs(changes)
 
 
@@ -42,16 +44,21 @@ def test_influence_is_that_of_matrix_powers():
 
     def expected(time, state, action):
         return np.stack(
-            [by_matrix_powers(problem, gain, state * row, action * row, 0.9, env.horizon - time) for row in np.eye(7)],
+            [
+                by_matrix_powers(problem, gain, state * row, action * row, 0.9, env.horizon - time)
+                for row in np.eye(7)
+            ],
             axis=1,
         )
 
     for rollout, time in enumerate(found.times):
         assert 0 <= time < 6
-        # Nothing varies in these rollouts, so states move by the scale of the environment, which is one.
+        # Nothing varies in these rollouts, so states move by the scale of the environment, which is
+        # one.
         by_states = expected(time, 1.0, 0.0)
         np.testing.assert_allclose(found.states[rollout], by_states, rtol=2e-4, atol=1e-7)
-        # Changes are quadratic in the move; how far a random action lies is the one number not known, by agent.
+        # Changes are quadratic in the move; how far a random action lies is the one number not
+        # known, by agent.
         unit = expected(time, 0.0, 1.0)
         squares = np.diag(found.actions[rollout]) / np.diag(unit)
         np.testing.assert_allclose(found.actions[rollout], unit * squares, rtol=2e-4, atol=1e-8)
@@ -94,7 +101,9 @@ def test_what_the_graph_excludes_has_no_influence(name):
     env = make(name, horizon=6)
     found = influence(env, rollouts=3)
     d = value_dependency(env.couplings)
-    assert (found.states[:, ~d.states.toarray()] == 0).all() and (found.actions[:, ~d.actions.toarray()] == 0).all()
+    assert (found.states[:, ~d.states.toarray()] == 0).all() and (
+        found.actions[:, ~d.actions.toarray()] == 0
+    ).all()
     assert (found.states.max(0).diagonal() > 0).any()
     assert isinstance(env.couplings, Couplings)
     curve = windows_of(found, env.couplings)
@@ -102,7 +111,10 @@ def test_what_the_graph_excludes_has_no_influence(name):
     assert last["exact"] and last["states"]["mean"] == last["actions"]["mean"] == 0
     means = [row["states"]["mean"] for row in curve]
     assert means == sorted(means, reverse=True) and means[0] > 0
-    assert all(row["states"]["low"] <= row["states"]["mean"] + 1e-9 <= row["states"]["high"] + 2e-9 for row in curve)
+    assert all(
+        row["states"]["low"] <= row["states"]["mean"] + 1e-9 <= row["states"]["high"] + 2e-9
+        for row in curve
+    )
 
 
 def test_shares_are_those_of_the_changes():
@@ -130,7 +142,10 @@ def test_shares_are_those_of_the_changes():
 
 def test_where_nothing_moves_there_is_no_share():
     nothing = np.zeros((2, 3, 3))
-    assert windows_of(Influence(nothing, nothing, np.zeros(2, int)), ring(3))[0]["states"]["mean"] is None
+    assert (
+        windows_of(Influence(nothing, nothing, np.zeros(2, int)), ring(3))[0]["states"]["mean"]
+        is None
+    )
 
 
 def test_mistakes():

@@ -24,7 +24,9 @@ def counted(sent: Counter) -> dict[str, int]:
     }
 
 
-def sent_by_hand(couplings: Couplings, kappa: int, state_sizes, action_sizes) -> tuple[Counter, Counter, Counter]:
+def sent_by_hand(
+    couplings: Couplings, kappa: int, state_sizes, action_sizes
+) -> tuple[Counter, Counter, Counter]:
     """What crosses which link: to act, in a step of training, for a sample of an update."""
     d = value_dependency(couplings, kappa)
     acting, step, sample = Counter(), Counter(), Counter()
@@ -59,7 +61,8 @@ def test_every_number_is_counted(couplings, data):
         assert sent["running"] == counted(acting)
         assert row["step"] == counted(step)
         by_hand = counted(sample)
-        # What one agent is to send another for a sample, of whatever kind, is here one message for each value.
+        # What one agent is to send another for a sample, of whatever kind, is here one message for
+        # each value.
         by_hand["messages"] = 2 * sum(what == "action" for _, _, what in sample)
         assert row["sample"] == by_hand
     _, step, sample = sent_by_hand(couplings, n if kappa is None else kappa, *sizes)
@@ -99,7 +102,8 @@ def test_the_table():
     text = format_report(graph_report(ring(40), kappa=2, agent="agent-3", messages=True))
     assert max(map(len, text.splitlines())) <= 100
     rows = [line.split() for line in text[text.index("Numbers to send") :].splitlines()]
-    # Everyone of the ring observes two others, and has eight others in its set: a state and an action of each.
+    # Everyone of the ring observes two others, and has eight others in its set: a state and an
+    # action of each.
     assert ["running", "only", "80", "80", "4"] in rows
     assert ["kappa", "2", "<-", "320", "640", "32", "640", "960", "48"] in rows
     assert ["agent-39", "2", "2", "3", "3"] in rows

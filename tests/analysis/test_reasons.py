@@ -21,13 +21,21 @@ def test_answers_are_those_of_the_sets(couplings, data, minimal):
     kappa = data.draw(st.none() | st.integers(0, last))
     agent, other = (data.draw(st.sampled_from(couplings.agents)) for _ in range(2))
     answer = reason(couplings, agent, other, kappa, minimal, at)
-    assert answer.is_member == (other in value_dependency(couplings, kappa, at, minimal).members(agent))
-    windows = [k for k in range(last + 1) if other in value_dependency(couplings, k, at, minimal).members(agent)]
+    assert answer.is_member == (
+        other in value_dependency(couplings, kappa, at, minimal).members(agent)
+    )
+    windows = [
+        k
+        for k in range(last + 1)
+        if other in value_dependency(couplings, k, at, minimal).members(agent)
+    ]
     found = answer.to_dict()
     assert found["from_kappa"] == (windows[0] if windows else None)
     if windows:
         assert answer.explanation == explain(couplings, agent, other, windows[0], minimal, at)
-        assert str(answer).startswith(f"'{other}' is {'' if answer.is_member else 'not '}in the set")
+        assert str(answer).startswith(
+            f"'{other}' is {'' if answer.is_member else 'not '}in the set"
+        )
     else:
         assert "in no set" in str(answer)
         back = agent in value_dependency(couplings, None, at, minimal).members(other)
@@ -42,8 +50,12 @@ def test_a_sentence_tells_every_step_of_its_path(couplings, data):
         path = explain(couplings, agent, other)
         assert path is not None
         text = sentence(path, longest=100)
-        assert text.startswith(f"The {'state' if path.nodes[0][0] == 's' else 'action'} of '{other}' at t ")
-        assert text.endswith(f" enters the reward of '{agent}' at {'t' if path.kappa == 0 else f't+{path.kappa}'}.")
+        assert text.startswith(
+            f"The {'state' if path.nodes[0][0] == 's' else 'action'} of '{other}' at t "
+        )
+        assert text.endswith(
+            f" enters the reward of '{agent}' at {'t' if path.kappa == 0 else f't+{path.kappa}'}."
+        )
         kinds = [kind for kind, _, _ in path.nodes[1:]]
         assert text.count("is seen by") == kinds.count("a")
         # Steps in which a state only stays with its agent are told together.
@@ -52,7 +64,9 @@ def test_a_sentence_tells_every_step_of_its_path(couplings, data):
         assert text.count("enters the state of") == kinds.count("s") - sum(stays)
         runs = sum(now and not before for before, now in zip([False, *stays], stays, strict=False))
         assert text.count("stays with") == runs
-        told = [path.nodes[0]] + [two for (_, two), stay in zip(steps, stays, strict=True) if not stay]
+        told = [path.nodes[0]] + [
+            two for (_, two), stay in zip(steps, stays, strict=True) if not stay
+        ]
         assert text.count("'") // 2 == len(told) + runs
 
 
@@ -80,7 +94,10 @@ def test_of_a_long_path_the_middle_is_left_out():
     path = explain(chain(60), 59, 0)
     assert path is not None
     steps = len(path.nodes) - 1
-    assert f"… ({steps - 12} more steps) …" in text and text.count(" enters ") + text.count("is seen by") == 12
+    assert (
+        f"… ({steps - 12} more steps) …" in text
+        and text.count(" enters ") + text.count("is seen by") == 12
+    )
 
 
 def test_mistakes():

@@ -27,7 +27,13 @@ def parameters(inputs: int, hidden=(64, 64, 64)) -> int:
 @given(systems(6), st.none() | st.integers(0, 4), st.data())
 @settings(max_examples=60)
 def test_figures_are_those_of_the_sets(couplings, kappa, data):
-    sizes = [data.draw(st.lists(st.integers(1, 4), min_size=couplings.num_agents, max_size=couplings.num_agents))] * 2
+    sizes = [
+        data.draw(
+            st.lists(
+                st.integers(1, 4), min_size=couplings.num_agents, max_size=couplings.num_agents
+            )
+        )
+    ] * 2
     agent = data.draw(st.sampled_from(couplings.agents))
     report = json.loads(json.dumps(graph_report(couplings, kappa, agent, *sizes)))
     central = sum(sizes[0]) + sum(sizes[1])
@@ -43,7 +49,9 @@ def test_figures_are_those_of_the_sets(couplings, kappa, data):
     for row in report["windows"]:
         d = value_dependency(couplings, row["kappa"])
         counts = np.diff(d.agents.indptr)
-        assert row["agents"]["smallest"] == counts.min() and row["agents"]["largest"] == counts.max()
+        assert (
+            row["agents"]["smallest"] == counts.min() and row["agents"]["largest"] == counts.max()
+        )
         assert row["agents"]["median"] == np.median(counts)
         assert row["parameters"] == sum(map(parameters, inputs(row["kappa"])))
         same = d.states.nnz == exact.states.nnz and d.actions.nnz == exact.actions.nnz
@@ -55,9 +63,12 @@ def test_figures_are_those_of_the_sets(couplings, kappa, data):
         i, j = couplings.index(agent), couplings.index(name)
         assert (each["state"], each["action"]) == (chosen.states[i, j], chosen.actions[i, j])
         assert name in value_dependency(couplings, each["from_kappa"]).members(agent)
-        assert each["from_kappa"] == 0 or name not in value_dependency(couplings, each["from_kappa"] - 1).members(agent)
+        assert each["from_kappa"] == 0 or name not in value_dependency(
+            couplings, each["from_kappa"] - 1
+        ).members(agent)
     assert report["agent"]["moves"] == [
-        couplings.agents[i] for i in np.flatnonzero(chosen.actions.toarray()[:, couplings.index(agent)])
+        couplings.agents[i]
+        for i in np.flatnonzero(chosen.actions.toarray()[:, couplings.index(agent)])
     ]
 
 
@@ -111,9 +122,18 @@ def test_for_many_agents_the_table_stops_early(monkeypatch):
 def test_mistakes():
     mistakes: list[tuple[dict[str, Any], str]] = [
         ({"kappa": -2}, "kappa must be at least 0, got -2"),
-        ({"agent": "agent-9"}, "unknown agent 'agent-9'; did you mean 'agent-2'? (known: agent-0, agent-1, agent-2)"),
-        ({"state_sizes": [1, 2]}, "state_sizes must give one integer of at least 0 for each of the 3 agents"),
-        ({"action_sizes": [1, 2, 0.5]}, "action_sizes must give one integer of at least 0 for each of the 3 agents"),
+        (
+            {"agent": "agent-9"},
+            "unknown agent 'agent-9'; did you mean 'agent-2'? (known: agent-0, agent-1, agent-2)",
+        ),
+        (
+            {"state_sizes": [1, 2]},
+            "state_sizes must give one integer of at least 0 for each of the 3 agents",
+        ),
+        (
+            {"action_sizes": [1, 2, 0.5]},
+            "action_sizes must give one integer of at least 0 for each of the 3 agents",
+        ),
         ({"hidden": (64, 0)}, "hidden must list widths of at least 1, got [64, 0]"),
     ]
     for arguments, message in mistakes:
@@ -123,7 +143,5 @@ def test_mistakes():
 
 
 def test_the_structure_never_imports_jax():
-    code = (
-        "import sys, mastac.structure as m; m.format_report(m.graph_report(m.ring(3))); assert 'jax' not in sys.modules"
-    )
+    code = "import sys, mastac.structure as m; m.format_report(m.graph_report(m.ring(3))); assert 'jax' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

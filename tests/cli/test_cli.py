@@ -102,7 +102,9 @@ def places(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "stranger.json").write_text(json.dumps(graphs | {"state": [["a", "c"]]}))
     names = ("run", "other", "file", "full")
     files = {"broken": "broken.json", "couplings": "couplings.json", "stranger": "stranger.json"}
-    return {name: str(tmp_path / files.get(name, name)) for name in (*names, *files)} | {"tmp": str(tmp_path)}
+    return {name: str(tmp_path / files.get(name, name)) for name in (*names, *files)} | {
+        "tmp": str(tmp_path)
+    }
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
@@ -125,7 +127,9 @@ def without_jax(arguments: list[str], folder: Path) -> subprocess.CompletedProce
     """Run the command in a process of its own; exit code 99 if it imports JAX."""
     run = f"import sys; from mastac.cli.main import main; code = main({arguments})"
     code = f"{run}; sys.exit(99 if 'jax' in sys.modules else code)"
-    return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
+    )
 
 
 def fill(text: str, places: dict[str, str]) -> str:
@@ -157,7 +161,11 @@ def test_help_is_there_at_once() -> None:
     def seconds() -> float:
         began = time.perf_counter()
         done = subprocess.run(
-            [sys.executable, "-m", "mastac", "--help"], capture_output=True, text=True, check=True, env=dict(os.environ)
+            [sys.executable, "-m", "mastac", "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=dict(os.environ),
         )
         assert "train" in done.stdout
         return time.perf_counter() - began
@@ -165,7 +173,9 @@ def test_help_is_there_at_once() -> None:
     assert min(seconds() for _ in range(5)) < 0.5
 
 
-@pytest.mark.parametrize("command", ["train", "resume", "evaluate", "plot", "compare", "graph", "envs", "algorithms"])
+@pytest.mark.parametrize(
+    "command", ["train", "resume", "evaluate", "plot", "compare", "graph", "envs", "algorithms"]
+)
 def test_every_command_has_help(command: str, capsys) -> None:
     assert main([command, "--help"]) == 0
     assert f"usage: mastac {command}" in capsys.readouterr().out
@@ -186,7 +196,8 @@ def test_graph_of_an_environment(capsys) -> None:
     report = json.loads(capsys.readouterr().out)
     assert report["num_agents"] == 40
     assert report["kappa"] == 2
-    # The minimal window of the 40-ring holds 9 agents, the paper's 11 (the ring's two-sided reach of 4 and 5).
+    # The minimal window of the 40-ring holds 9 agents, the paper's 11 (the ring's two-sided reach
+    # of 4 and 5).
     assert report["sets"]["agents"]["largest"] == 9
     assert report["sets"]["paper"]["largest"] == 11
 
@@ -236,18 +247,41 @@ def test_plot_and_compare(places: dict[str, str], tmp_path: Path, capsys) -> Non
     run = places["run"]
     assert main(["plot", run]) == 0
     assert capsys.readouterr().out.splitlines() == [f"{run}/curves.png", f"{run}/curves.svg"]
-    second = write_run(tmp_path / "second", rising(end=-4, epochs=5), algorithm="maddpg", reference=REFERENCE)
-    assert main(["plot", run, str(second), "--x", "env_steps", "--greedy", "--out", str(tmp_path / "both.pdf")]) == 0
+    second = write_run(
+        tmp_path / "second", rising(end=-4, epochs=5), algorithm="maddpg", reference=REFERENCE
+    )
+    assert (
+        main(
+            [
+                "plot",
+                run,
+                str(second),
+                "--x",
+                "env_steps",
+                "--greedy",
+                "--out",
+                str(tmp_path / "both.pdf"),
+            ]
+        )
+        == 0
+    )
     assert (tmp_path / "both.pdf").exists()
     capsys.readouterr()
     assert main(["compare", run, str(second)]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:4]] == ["mastac", "maddpg"]
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:4]] == [
+        "mastac",
+        "maddpg",
+    ]
     assert main(["compare", run, str(second), "--json"]) == 0
     assert [row["algorithm"] for row in json.loads(capsys.readouterr().out)] == ["mastac", "maddpg"]
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
     done = subprocess.run(
-        f"{sys.executable} -m mastac algorithms | head -1", shell=True, capture_output=True, text=True, check=True
+        f"{sys.executable} -m mastac algorithms | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "Traceback" not in done.stderr

@@ -34,7 +34,9 @@ def tanks():
         sample_actions=lambda random: random.uniform(-1, 1, (3, 1)),
     )
 """
-TRUE = Couplings(["upper", "middle", "lower"], state=[("upper", "middle"), ("middle", "lower")], action=[])
+TRUE = Couplings(
+    ["upper", "middle", "lower"], state=[("upper", "middle"), ("middle", "lower")], action=[]
+)
 
 
 @pytest.fixture
@@ -48,23 +50,47 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_graphs_by_queries_are_read_by_the_other_commands(folder, capsys):
-    asked = ["discover", "own_tanks:tanks", "--points", "32", "--out", "found.json", "--against", "true.json"]
+    asked = [
+        "discover",
+        "own_tanks:tanks",
+        "--points",
+        "32",
+        "--out",
+        "found.json",
+        "--against",
+        "true.json",
+    ]
     assert main(asked) == 0
     said = capsys.readouterr().out
     assert "upper -> middle" in said and "graphs  found.json" in said
-    assert said.split("against the truth")[1].split("\n")[-4].split() == ["all", "2", "2", "2", "1.000", "1.000"]
+    assert said.split("against the truth")[1].split("\n")[-4].split() == [
+        "all",
+        "2",
+        "2",
+        "2",
+        "1.000",
+        "1.000",
+    ]
     assert read_couplings("found.json") == TRUE
     assert main(["graph", "found.json"]) == 0
     assert main(["check", "own_tanks:tanks", "--couplings", "found.json", "--points", "32"]) == 0
-    assert main(["discover", "own_tanks:tanks", "--points", "32", "--by-time", "--out", "times.json"]) == 0
+    assert (
+        main(["discover", "own_tanks:tanks", "--points", "32", "--by-time", "--out", "times.json"])
+        == 0
+    )
     times = read_sequence("times.json")
-    assert len(times) == 10 and all(set(each.edges("state")) <= set(TRUE.edges("state")) for each in times)
+    assert len(times) == 10 and all(
+        set(each.edges("state")) <= set(TRUE.edges("state")) for each in times
+    )
 
 
 def test_a_log_is_recorded_and_read(folder, capsys):
     assert main(["discover", "own_tanks:tanks", "--record", "log.npz", "--episodes", "60"]) == 0
     assert "60 episodes of 10 steps of 3 agents" in capsys.readouterr().out
-    assert main(["discover", "log.npz", "--out", "found.json", "--against", "true.json", "--json"]) == 0
+    assert (
+        main(["discover", "log.npz", "--out", "found.json", "--against", "true.json", "--json"])
+        == 0
+    )
     answer = json.loads(capsys.readouterr().out)
     assert answer["score"]["state"] == {"found": 2, "true": 2, "right": 2}
     assert read_couplings("found.json") == TRUE
@@ -108,7 +134,12 @@ def test_logs_do_without_jax_and_queries_without_scikit_learn(folder):
     for command, absent in (("log.npz", "jax"), ("own_tanks:tanks --points 4", "sklearn")):
         code = f"import sys; from mastac.cli.main import main; main({['discover', *command.split()]}); "
         code += f"sys.exit('{absent}' in sys.modules)"
-        assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
+        assert (
+            subprocess.run(
+                [sys.executable, "-c", code], check=False, capture_output=True
+            ).returncode
+            == 0
+        )
 
 
 def test_without_scikit_learn_it_is_said_how_to_get_it(folder, monkeypatch, capsys):

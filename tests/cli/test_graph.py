@@ -18,10 +18,17 @@ def asked(capsys, *arguments: str) -> str:
 
 
 def test_why(capsys):
-    text = asked(capsys, "warehouse-40", "--kappa", "1", "--agent", "warehouse-3", "--why", "warehouse-6")
+    text = asked(
+        capsys, "warehouse-40", "--kappa", "1", "--agent", "warehouse-3", "--why", "warehouse-6"
+    )
     told = " ".join(text.split())
-    assert "'warehouse-6' is not in the set of kappa = 1 of 'warehouse-3'; it enters at kappa = 2: The" in told
-    answer = json.loads(asked(capsys, "warehouse-9", "--agent", "warehouse-5", "--why", "warehouse-1", "--json"))["why"]
+    assert (
+        "'warehouse-6' is not in the set of kappa = 1 of 'warehouse-3'; it enters at kappa = 2: The"
+        in told
+    )
+    answer = json.loads(
+        asked(capsys, "warehouse-9", "--agent", "warehouse-5", "--why", "warehouse-1", "--json")
+    )["why"]
     assert not answer["member"] and answer["from_kappa"] is None and answer["path"] is None
     assert "'warehouse-1' is in no set of 'warehouse-5', whatever kappa" in answer["text"]
 
@@ -32,24 +39,36 @@ def test_couplings_that_change_are_asked_as_they_are(capsys):
     # By the union heat would be there after two steps; but it has to wait for doors.
     assert "room-4 state and action 2" in text
     found = json.loads(asked(capsys, "doors-6", "--agent", "room-1", "--why", "room-4", "--json"))
-    assert found["steps"] == 40 and found["why"]["from_kappa"] > 2 and "stays with 'room-3' until" in text
+    assert (
+        found["steps"] == 40
+        and found["why"]["from_kappa"] > 2
+        and "stays with 'room-3' until" in text
+    )
 
 
 def test_edges_and_messages(capsys):
     text = asked(capsys, "warehouse-9", "--edges", "--messages")
-    # Everyone sees what affects him: no edge of one graph is needed where the other graphs stay, but links are.
+    # Everyone sees what affects him: no edge of one graph is needed where the other graphs stay,
+    # but links are.
     assert "0 of 24 edges would shrink a set" in text and "running only" in text
     assert "warehouse-5 -> warehouse-3   state, observation" in text
     report = json.loads(asked(capsys, "warehouse-9", "--edges", "--messages", "--json"))
-    assert report["edges"]["edges"] == 24 and report["edges"]["total"] == report["links"]["total"] == 35
+    assert (
+        report["edges"]["edges"] == 24
+        and report["edges"]["total"] == report["links"]["total"] == 35
+    )
     assert len(report["links"]["most"]) <= 10 and report["links"]["most"][0]["decrease"] > 0
-    assert [row["kappa"] for row in report["messages"]["windows"]] == [row["kappa"] for row in report["windows"]]
+    assert [row["kappa"] for row in report["messages"]["windows"]] == [
+        row["kappa"] for row in report["windows"]
+    ]
     plain = json.loads(asked(capsys, "warehouse-9", "--json"))
     assert plain["why"] is plain["edges"] is plain["messages"] is None and "influence" not in plain
 
 
 def test_influence(capsys):
-    report = json.loads(asked(capsys, "lq-4", "--influence", "--rollouts", "4", "--json", "--env-set", "horizon=4"))
+    report = json.loads(
+        asked(capsys, "lq-4", "--influence", "--rollouts", "4", "--json", "--env-set", "horizon=4")
+    )
     text = format_report(report)
     found = report["influence"]
     assert found["policy"] == "the simple policy" and found["rollouts"] == 4
@@ -62,14 +81,23 @@ def test_answers_without_playing_need_no_jax():
     arguments = ["graph", "lq-6", "--edges", "--messages", "--agent", "agent-1", "--why", "agent-4"]
     run = f"import sys; from mastac.cli.main import main; code = main({arguments})"
     code = f"{run}; sys.exit(99 if 'jax' in sys.modules else code)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode
+        == 0
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["lq-6", "--why", "agent-2"], "--why agent-2 asks of the set of an agent; name it with --agent"),
-        (["lq-6", "--agent", "agent-1", "--why", "agent-22"], "unknown agent 'agent-22'; did you mean 'agent-2'?"),
+        (
+            ["lq-6", "--why", "agent-2"],
+            "--why agent-2 asks of the set of an agent; name it with --agent",
+        ),
+        (
+            ["lq-6", "--agent", "agent-1", "--why", "agent-22"],
+            "unknown agent 'agent-22'; did you mean 'agent-2'?",
+        ),
         (["lq-6", "--rollouts", "4"], "--rollouts goes with --influence"),
         (["lq-6", "--influence", "--rollouts", "1"], "rollouts is 1; it must be at least 2"),
         (["{file}", "--influence"], "holds couplings alone"),
@@ -77,7 +105,9 @@ def test_answers_without_playing_need_no_jax():
 )
 def test_mistakes(arguments, message, tmp_path, capsys):
     file = tmp_path / "couplings.json"
-    file.write_text(json.dumps({"agents": ["a", "b"], "state": [["a", "b"]], "observation": [], "reward": []}))
+    file.write_text(
+        json.dumps({"agents": ["a", "b"], "state": [["a", "b"]], "observation": [], "reward": []})
+    )
     assert main(["graph", *(each.replace("{file}", str(file)) for each in arguments)]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and message in err

@@ -13,20 +13,50 @@ import pytest
 from mastac.cli.main import main
 from mastac.runs.results import read_results
 
-SMALL = ["lq-3", "--set", "actor_hidden=[4]", "--set", "critic_hidden=[4]", "--set", "batch_size=16"]
+SMALL = [
+    "lq-3",
+    "--set",
+    "actor_hidden=[4]",
+    "--set",
+    "critic_hidden=[4]",
+    "--set",
+    "batch_size=16",
+]
 SMALL += ["--set", "updates_per_epoch=1", "--env-set", "horizon=4"]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("runs") / "a"
-    assert main(["train", *SMALL, "--epochs", "6", "--seeds", "3,1", "--out", str(path), "--no-progress"]) == 0
+    assert (
+        main(
+            [
+                "train",
+                *SMALL,
+                "--epochs",
+                "6",
+                "--seeds",
+                "3,1",
+                "--out",
+                str(path),
+                "--no-progress",
+            ]
+        )
+        == 0
+    )
     return path
 
 
 def test_train_leaves_the_files_of_the_contract(folder: Path) -> None:
     names = {path.name for path in folder.iterdir()}
-    files = {"config.json", "couplings.json", "metrics.csv", "timing.csv", "evaluation.csv", "summary.json"}
+    files = {
+        "config.json",
+        "couplings.json",
+        "metrics.csv",
+        "timing.csv",
+        "evaluation.csv",
+        "summary.json",
+    }
     assert files | {"checkpoints", "curves.png", "curves.svg"} <= names
     run = read_results(folder)
     assert run.is_finished
@@ -43,7 +73,13 @@ def test_a_finished_run_resumes_to_itself_and_prints_its_results(folder: Path, c
     assert main(["resume", str(folder)]) == 0
     out = capsys.readouterr().out
     assert before == {path.name: path.read_bytes() for path in folder.glob("*.csv")}
-    for words in ("greedy policy", "seed 3", "best known", f"{folder}/curves.png", f"run folder  {folder}"):
+    for words in (
+        "greedy policy",
+        "seed 3",
+        "best known",
+        f"{folder}/curves.png",
+        f"run folder  {folder}",
+    ):
         assert words in out
 
 
@@ -74,11 +110,24 @@ def test_an_existing_run_is_not_overwritten(folder: Path, capsys) -> None:
 @pytest.mark.slow
 def test_ctrl_c_saves_and_resume_loses_no_epoch(tmp_path: Path, capsys) -> None:
     epochs = ["--epochs", "600", "--seeds", "0-1", "--no-progress"]
-    command = [sys.executable, "-m", "mastac", "train", *SMALL, *epochs, "--set", "evaluation_interval=2"]
-    process = subprocess.Popen([*command, "--out", str(tmp_path / "a")], stderr=subprocess.PIPE, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "mastac",
+        "train",
+        *SMALL,
+        *epochs,
+        "--set",
+        "evaluation_interval=2",
+    ]
+    process = subprocess.Popen(
+        [*command, "--out", str(tmp_path / "a")], stderr=subprocess.PIPE, text=True
+    )
     metrics = tmp_path / "a" / "metrics.csv"
     began = time.monotonic()
-    while time.monotonic() - began < 120 and (not metrics.exists() or metrics.read_text().count("\n") < 9):
+    while time.monotonic() - began < 120 and (
+        not metrics.exists() or metrics.read_text().count("\n") < 9
+    ):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
@@ -88,5 +137,10 @@ def test_ctrl_c_saves_and_resume_loses_no_epoch(tmp_path: Path, capsys) -> None:
     assert not read_results(tmp_path / "a").is_finished
     assert main(["resume", str(tmp_path / "a"), "--no-progress"]) == 0
     assert "600 epochs" in capsys.readouterr().out
-    rows = [tuple(row) for row in np.genfromtxt(metrics, delimiter=",", skip_header=1)[:, :2].astype(int).tolist()]
-    assert rows == [(seed, epoch) for epoch in range(600) for seed in (0, 1)], "every epoch once, none lost"
+    rows = [
+        tuple(row)
+        for row in np.genfromtxt(metrics, delimiter=",", skip_header=1)[:, :2].astype(int).tolist()
+    ]
+    assert rows == [(seed, epoch) for epoch in range(600) for seed in (0, 1)], (
+        "every epoch once, none lost"
+    )

@@ -44,7 +44,13 @@ def test_mistakes_are_told_in_one_sentence(typed, capsys, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "typed", ["variance lq-4 --kappa 0", "variance --game ring --agents 3", "theorems --systems 2", "variance -h"]
+    "typed",
+    [
+        "variance lq-4 --kappa 0",
+        "variance --game ring --agents 3",
+        "theorems --systems 2",
+        "variance -h",
+    ],
 )
 def test_exact_figures_do_without_jax(typed):
     run = f"import sys; from mastac.cli.main import main; done = main({typed.split()})"
@@ -79,7 +85,9 @@ def test_figures_of_a_game_are_those_of_the_library(capsys):
     terms = game_terms(game, random_logits(game, 5), sets_of(couplings), "state")
     shown = [report["agents"][name]["structured"]["mean"] for name in couplings.agents]
     assert shown == pytest.approx(terms.structured)
-    assert report["total"]["ratio"]["mean"] == pytest.approx(terms.centralised.sum() / terms.structured.sum())
+    assert report["total"]["ratio"]["mean"] == pytest.approx(
+        terms.centralised.sum() / terms.structured.sum()
+    )
     assert "no bias" in report["conclusion"]
 
 
@@ -104,7 +112,9 @@ def test_sampled_figures_have_intervals(capsys):
     assert ratio["low"] < ratio["mean"] < ratio["high"]
     parts = total["rest"]["mean"] + total["cross"]["mean"]
     parts -= total["mean_centralised"]["mean"] - total["mean_structured"]["mean"]
-    assert total["centralised"]["mean"] - total["structured"]["mean"] == pytest.approx(parts, rel=1e-6)
+    assert total["centralised"]["mean"] - total["structured"]["mean"] == pytest.approx(
+        parts, rel=1e-6
+    )
     assert main(["variance", "warehouse-9", "--samples", "128", "--agent", "warehouse-9"]) == 0
     text = capsys.readouterr().out
     assert "128 states" in text and "±" in text and "warehouse-1 " not in text

@@ -9,7 +9,15 @@ import jax
 import numpy as np
 import pytest
 
-from mastac.discovery import Discovered, Score, TransitionLog, discover, random_network, read_log, record
+from mastac.discovery import (
+    Discovered,
+    Score,
+    TransitionLog,
+    discover,
+    random_network,
+    read_log,
+    record,
+)
 from mastac.discovery.samples import centred, halves
 from mastac.envs import make
 from mastac.errors import UserError
@@ -60,13 +68,19 @@ def test_more_transitions_find_more():
 @pytest.fixture(scope="module")
 def of_nothing() -> list[Discovered]:
     """What is found in logs of agents that do not affect each other; every discovery is false."""
-    logs = [record(random_network(6, seed, degree=0.0, horizon=10), 30, seed=seed) for seed in range(10)]
+    logs = [
+        record(random_network(6, seed, degree=0.0, horizon=10), 30, seed=seed) for seed in range(10)
+    ]
     return [discover(log, fdr=0.2, least_effect=0.0, seed=seed) for seed, log in enumerate(logs)]
 
 
 def test_without_edges_no_more_than_the_asked_share_of_graphs_has_a_false_one(of_nothing):
     """Of a graph without edges the false discovery rate is the probability that anything is found."""
-    hit = [any(each.graph == graph for each in found.found()) for found in of_nothing for graph in found.graphs]
+    hit = [
+        any(each.graph == graph for each in found.found())
+        for found in of_nothing
+        for graph in found.graphs
+    ]
     assert np.mean(hit) <= 0.2 + 3 * np.sqrt(0.2 * 0.8 / len(hit))
 
 
@@ -85,7 +99,11 @@ def test_few_transitions_of_pure_noise_make_no_sure_edges(episodes, steps):
         random = np.random.default_rng(seed)
         shape = (episodes, steps, 3)
         states = random.standard_normal((episodes, steps + 1, 3, 1))
-        found = discover(TransitionLog(states, random.standard_normal((*shape, 1)), random.standard_normal(shape)))
+        found = discover(
+            TransitionLog(
+                states, random.standard_normal((*shape, 1)), random.standard_normal(shape)
+            )
+        )
         finds += bool(found.found())
         least = min([least, *(each.p_value or 0.0 for each in found.edges)])
     assert finds <= 4 and least > 1e-5
@@ -94,7 +112,10 @@ def test_few_transitions_of_pure_noise_make_no_sure_edges(episodes, steps):
 def test_confidence_is_one_less_the_adjusted_p_value():
     found = discover(record(random_network(6, 0, degree=1.0), 25), least_effect=0.0)
     for graph in found.graphs:
-        edges = sorted((each for each in found.edges if each.graph == graph), key=lambda each: each.p_value or 0.0)
+        edges = sorted(
+            (each for each in found.edges if each.graph == graph),
+            key=lambda each: each.p_value or 0.0,
+        )
         least = 1.0
         for rank in range(len(edges), 0, -1):  # Benjamini and Hochberg, by hand
             least = min(least, (edges[rank - 1].p_value or 0.0) * len(edges) / rank)
@@ -131,16 +152,22 @@ def test_actions_that_follow_from_states_are_noted(linear):
     assert "follow from the states" in found.notes[0] and "'agent-1'" in str(found)
     still = dataclasses.replace(log, actions=np.zeros_like(log.actions))
     found = discover(still)
-    assert "never vary" in found.notes[0] and not [each for each in found.edges if "action" in each.graph]
+    assert "never vary" in found.notes[0] and not [
+        each for each in found.edges if "action" in each.graph
+    ]
 
 
 def test_agents_that_move_alike_are_not_told_apart():
     log = record(random_network(2, 0, degree=0.0), 40)
-    both = np.concatenate([log.states, log.states[:, :, 1:]], 2)  # a third agent, the second one's double
+    both = np.concatenate(
+        [log.states, log.states[:, :, 1:]], 2
+    )  # a third agent, the second one's double
     rewards = np.concatenate([log.rewards + log.states[:, :-1, 1], log.rewards[:, :, 1:]], 2)
     actions = np.concatenate([log.actions, log.actions[:, :, 1:]], 2)
     found = discover(TransitionLog(both, actions, rewards))
-    assert not [each for each in found.found() if (each.graph, each.target) == ("reward", "agent-0")]
+    assert not [
+        each for each in found.found() if (each.graph, each.target) == ("reward", "agent-0")
+    ]
 
 
 @pytest.mark.parametrize("policy", ["random", "held", "simple"])
@@ -152,7 +179,9 @@ def test_recorded_rewards_and_steps_are_those_of_the_environment(policy):
         state, actions = log.states[1, time], log.actions[1, time]
         after = env.step(state, actions, time, jax.random.key(0))
         np.testing.assert_allclose(after, log.states[1, time + 1], atol=1e-5)
-        np.testing.assert_allclose(env.reward(state, actions, time), log.rewards[1, time], atol=1e-5)
+        np.testing.assert_allclose(
+            env.reward(state, actions, time), log.rewards[1, time], atol=1e-5
+        )
         np.testing.assert_allclose(env.observed(state, time), log.observations[1, time], atol=1e-5)
     assert (np.ptp(log.actions, axis=1).max() > 0) == (policy == "random")
     assert (np.ptp(log.actions, axis=0).max() > 0) == (policy != "simple")  # which is to do nothing
@@ -175,7 +204,10 @@ SHAPES = {"states": (8, 4, 2, 1), "actions": (8, 3, 2, 1), "rewards": (8, 3, 2)}
 NAN = np.full(SHAPES["rewards"], np.nan)
 LOGS = {
     "rewards are flat": ({"rewards": np.zeros(3)}, "rewards of 'log' must be an array of numbers"),
-    "words": ({"actions": np.full(SHAPES["actions"], "a")}, "actions of 'log' must be an array of numbers"),
+    "words": (
+        {"actions": np.full(SHAPES["actions"], "a")},
+        "actions of 'log' must be an array of numbers",
+    ),
     "ragged": ({"states": [[1], [1, 2]]}, "states of 'log' must be an array of numbers"),
     "too short": ({"states": np.zeros((8, 3, 2, 1))}, "they must be (8, 4, 2, entries)"),
     "other agents": ({"actions": np.zeros((8, 3, 3, 1))}, "they must be (8, 3, 2, entries)"),
@@ -184,7 +216,10 @@ LOGS = {
     "names": ({"agents": ["a"]}, "names 1 agents, and its rewards are of 2"),
     "sizes": ({"state_sizes": [1, 2]}, "gives agent 'agent-1' 2 of 1 entries"),
     "shape of sizes": ({"action_sizes": [1]}, "action_sizes of 'log' must give one whole number"),
-    "not finite": ({"rewards": NAN}, "hold a value of agent 'agent-0' that is not finite (episode 0, time 0)"),
+    "not finite": (
+        {"rewards": NAN},
+        "hold a value of agent 'agent-0' that is not finite (episode 0, time 0)",
+    ),
 }
 
 
@@ -199,7 +234,9 @@ def test_mistakes_in_a_log_are_said_in_one_sentence(mistake):
 def test_padding_may_be_anything():
     states = np.zeros(SHAPES["states"])
     states[:, :, 1] = np.nan
-    given: dict[str, Any] = {name: np.zeros(shape) for name, shape in SHAPES.items()} | {"states": states}
+    given: dict[str, Any] = {name: np.zeros(shape) for name, shape in SHAPES.items()} | {
+        "states": states
+    }
     assert TransitionLog(**given, state_sizes=[1, 0]).episodes == 8
 
 

@@ -20,7 +20,10 @@ from probing.networks import networks, rare
 EXAMPLES: list[tuple[str, dict[str, Any]]] = [
     ("warehouse-9", {"reward": "neighbours"}),
     ("thermal-4", {}),
-    ("lq-4", {"state_size": [1, 2, 3, 1], "reward": "neighbours", "graph": [[0, 1], [1, 2], [3, 2]]}),
+    (
+        "lq-4",
+        {"state_size": [1, 2, 3, 1], "reward": "neighbours", "graph": [[0, 1], [1, 2], [3, 2]]},
+    ),
 ]
 
 
@@ -80,7 +83,9 @@ def test_the_report_names_agents_graphs_and_sets():
         assert f"{each.source} -> {each.target}" in words
     assert "exact set holds" in words and "probability of missing" in words
     assert found.to_dict()["couplings"] == found.couplings().to_dict()
-    assert found.set_sizes()["most_agents"] == mastac.value_dependency(found.couplings()).sizes().max()
+    assert (
+        found.set_sizes()["most_agents"] == mastac.value_dependency(found.couplings()).sizes().max()
+    )
 
 
 def test_a_score_counts_by_hand():

@@ -8,14 +8,34 @@ from mastac.envs.base import Environment, Reference, Time
 
 EXAMPLES = [
     ("warehouse-9", {}),
-    ("warehouse-6", {"share": "send", "reward": "neighbours", "noise": 0.3, "frequency": [1, 2, 3, 1, 2, 3]}),
-    ("warehouse-5", {"graph": [[0, 1], ["warehouse-3", "warehouse-1"], [3, 4]], "observation": [[4, 0], [1, 2]]}),
-    ("warehouse-4", {"reward": [[0, 3], [1, 3]], "observation": "none", "supply": [1.0, -2.0, 0.5, 0.0]}),
+    (
+        "warehouse-6",
+        {"share": "send", "reward": "neighbours", "noise": 0.3, "frequency": [1, 2, 3, 1, 2, 3]},
+    ),
+    (
+        "warehouse-5",
+        {
+            "graph": [[0, 1], ["warehouse-3", "warehouse-1"], [3, 4]],
+            "observation": [[4, 0], [1, 2]],
+        },
+    ),
+    (
+        "warehouse-4",
+        {"reward": [[0, 3], [1, 3]], "observation": "none", "supply": [1.0, -2.0, 0.5, 0.0]},
+    ),
     ("thermal-7", {}),
     ("warehouse-8", {"supply": "apart-2", "frequency": 0.5, "initial_stock": 0.5}),
     ("thermal-6", {"coolers": "every-2", "limit_kw": 30.0, "reward": "neighbours"}),
     ("thermal-5", {"coolers": "every-3", "weak_kw": 2.0, "reward": [[0, 1], [4, 2]]}),
-    ("thermal-4", {"graph": [[0, 1], [2, 1]], "observation": [[3, 0]], "limit_kw": [1, 2, 3, 4], "target": 21}),
+    (
+        "thermal-4",
+        {
+            "graph": [[0, 1], [2, 1]],
+            "observation": [[3, 0]],
+            "limit_kw": [1, 2, 3, 4],
+            "target": 21,
+        },
+    ),
     (
         "thermal-3",
         {
@@ -27,10 +47,20 @@ EXAMPLES = [
     ("doors-6", {"turn": 2}),
     ("doors-5", {"known": "union", "graph": [[0, 1], [1, 2], [3, 1]], "observation": "none"}),
     ("computers-4", {}),
-    ("computers-5", {"graph": [[0, 1], [1, 2], [2, 1], [4, 2]], "observation": [[0, 3], [2, 4]], "horizon": 7}),
+    (
+        "computers-5",
+        {"graph": [[0, 1], [1, 2], [2, 1], [4, 2]], "observation": [[0, 3], [2, 4]], "horizon": 7},
+    ),
     ("lq-6", {}),
     ("lq-12", {"actuators": "every-3", "repeat": 6, "horizon": 4}),
-    ("lq-5", {"state_size": [1, 2, 3, 1, 2], "reward": "neighbours", "graph": [[0, 1], [1, 2], [4, 2], [3, 0]]}),
+    (
+        "lq-5",
+        {
+            "state_size": [1, 2, 3, 1, 2],
+            "reward": "neighbours",
+            "graph": [[0, 1], [1, 2], [4, 2], [3, 0]],
+        },
+    ),
 ]
 IDS = [f"{id}-{','.join(options) or 'default'}" for id, options in EXAMPLES]
 
@@ -40,10 +70,12 @@ def random_state(env: Environment, random: np.random.Generator) -> jax.Array:
     if env.action_head == "discrete":
         return jnp.asarray(np.eye(3)[random.integers(0, 3, env.num_agents)], jnp.float32)
     width = np.asarray(env.reset(jax.random.key(0))).shape[1]
-    spread = np.asarray(env.state_center) + 2 * np.asarray(env.state_scale) * random.standard_normal(
-        (env.num_agents, width)
+    spread = np.asarray(env.state_center) + 2 * np.asarray(
+        env.state_scale
+    ) * random.standard_normal((env.num_agents, width))
+    return jnp.asarray(
+        np.where(np.arange(width) < env.state_sizes[:, None], spread, 0.0), jnp.float32
     )
-    return jnp.asarray(np.where(np.arange(width) < env.state_sizes[:, None], spread, 0.0), jnp.float32)
 
 
 def random_actions(env: Environment, random: np.random.Generator) -> jax.Array:

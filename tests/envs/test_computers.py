@@ -41,7 +41,9 @@ def problems(draw, num_agents=2, horizon=3):
     names = ("spread", "outbreak", "failure", "start", "infected_earnings")
     rates = {name: draw(share) for name in names}
     observed = [[i, *np.flatnonzero(infects[i]).tolist()] for i in range(num_agents)]
-    return ComputersProblem(infects, observed, **rates, restart_cost=draw(st.floats(0, 4)), horizon=horizon)
+    return ComputersProblem(
+        infects, observed, **rates, restart_cost=draw(st.floats(0, 4)), horizon=horizon
+    )
 
 
 def problem_behind(env):
@@ -61,13 +63,20 @@ def chances(problem, conditions, restarts):
                     escape *= 1 - problem.spread
             found.append((escape, 1 - escape, 0.0))
         else:
-            found.append((0.0, 1 - problem.failure, problem.failure) if condition == INFECTED else (0.0, 0.0, 1.0))
+            found.append(
+                (0.0, 1 - problem.failure, problem.failure)
+                if condition == INFECTED
+                else (0.0, 0.0, 1.0)
+            )
     return found
 
 
 def paid(problem, conditions, restarts):
     earnings = (1.0, problem.infected_earnings, 0.0)
-    return [-problem.restart_cost if r else earnings[c] for c, r in zip(conditions, restarts, strict=True)]
+    return [
+        -problem.restart_cost if r else earnings[c]
+        for c, r in zip(conditions, restarts, strict=True)
+    ]
 
 
 def exhaustive(problem, conditions, left):
@@ -76,7 +85,10 @@ def exhaustive(problem, conditions, left):
         return 0.0
     n, best = problem.num_agents, -np.inf
     for restarts in itertools.product((False, True), repeat=n):
-        total, rows = sum(paid(problem, conditions, restarts)), chances(problem, conditions, restarts)
+        total, rows = (
+            sum(paid(problem, conditions, restarts)),
+            chances(problem, conditions, restarts),
+        )
         for after in itertools.product(range(3), repeat=n):
             chance = np.prod([row[c] for row, c in zip(rows, after, strict=True)])
             total += chance * exhaustive(problem, after, left - 1) if chance else 0.0
@@ -89,7 +101,9 @@ def exhaustive(problem, conditions, left):
 def test_dynamic_programming_against_enumeration(problem):
     start = {0: 1 - problem.start, 1: problem.start, 2: 0.0}
     wanted = sum(
-        start[one] * start[other] * exhaustive(problem, (one, other), 2) for one in range(2) for other in range(2)
+        start[one] * start[other] * exhaustive(problem, (one, other), 2)
+        for one in range(2)
+        for other in range(2)
     )
     best, plan = optimum(problem)
     assert best == pytest.approx(wanted, abs=1e-9)
@@ -118,15 +132,24 @@ def test_the_product_of_factors_is_the_chain(problem, seed):
     restarts = random.random((27, 3)) < 0.5
     kernel = np.array(
         [
-            [np.prod([row[c] for row, c in zip(chances(problem, now, do), after, strict=True)]) for after in joint]
+            [
+                np.prod([row[c] for row, c in zip(chances(problem, now, do), after, strict=True)])
+                for after in joint
+            ]
             for now, do in zip(joint, restarts, strict=True)
         ]
     )
     assert problem.conditions.tolist() == [list(each) for each in joint]
-    factors, values, before = problem.factors(restarts), random.standard_normal((27, 2)), random.random(27)
+    factors, values, before = (
+        problem.factors(restarts),
+        random.standard_normal((27, 2)),
+        random.random(27),
+    )
     assert expected(values, factors) == pytest.approx(kernel @ values)
     assert moved(before, factors) == pytest.approx(before @ kernel)
-    assert problem.earned(restarts).tolist() == [paid(problem, *each) for each in zip(joint, restarts, strict=True)]
+    assert problem.earned(restarts).tolist() == [
+        paid(problem, *each) for each in zip(joint, restarts, strict=True)
+    ]
 
 
 @given(problem=problems(num_agents=3, horizon=4), seed=st.integers(0, 2**31))
@@ -160,7 +183,8 @@ def test_the_best_of_all_plans_that_see_only_the_own_computer():
     codes = observation_codes(problem)
     assert codes.tolist() == problem.conditions.tolist()
     plans = [
-        np.array(bits).reshape(2, 2, 3)[:, np.arange(2), codes] for bits in itertools.product((False, True), repeat=12)
+        np.array(bits).reshape(2, 2, 3)[:, np.arange(2), codes]
+        for bits in itertools.product((False, True), repeat=12)
     ]
     best = max(returns_of(problem, plan).sum() for plan in plans)
     bound, start = optimum(problem)
@@ -186,10 +210,15 @@ def test_transitions_against_the_simulator():
     for number, (state, choice) in enumerate(zip(states, actions, strict=True)):
         given = jnp.asarray(state, jnp.float32), jnp.asarray(choice, jnp.float32)
         alone, together = frequencies(*given, jax.random.key(number))
-        for found, chance in ((alone, wanted[number]), (together, np.outer(wanted[number, 1], wanted[number, 2]))):
+        for found, chance in (
+            (alone, wanted[number]),
+            (together, np.outer(wanted[number, 1], wanted[number, 2])),
+        ):
             slack = 5 * np.sqrt(chance * (1 - chance) / count) + 1e-6
             assert (np.abs(np.asarray(found) - chance) <= slack).all()
-        assert np.asarray(env.reward(*given, 0)) == pytest.approx(problem.earned(restarts)[joint[number]])
+        assert np.asarray(env.reward(*given, 0)) == pytest.approx(
+            problem.earned(restarts)[joint[number]]
+        )
 
 
 @cache
@@ -213,13 +242,20 @@ def test_plans_return_in_the_simulator_what_they_are_said_to():
         return rollout_return(env, act, key)
 
     returns = np.asarray(
-        jax.jit(jax.vmap(jax.vmap(play, (None, 0)), (0, None)))(plans, jax.random.split(jax.random.key(0), 6000))
+        jax.jit(jax.vmap(jax.vmap(play, (None, 0)), (0, None)))(
+            plans, jax.random.split(jax.random.key(0), 6000)
+        )
     )
     for found, plan in zip(returns, np.asarray(plans).astype(bool), strict=True):
-        assert np.abs(found.mean(0) - returns_of(problem, plan)).max() < 4.5 * found.std(0).max() / 6000**0.5
+        assert (
+            np.abs(found.mean(0) - returns_of(problem, plan)).max()
+            < 4.5 * found.std(0).max() / 6000**0.5
+        )
     assert local <= bound and local == pytest.approx(returns_of(problem, local_plan).sum())
     for joint in (0, 17, 80):
-        obs = np.asarray(env.observe(jnp.asarray(np.eye(3)[problem.conditions[joint]], jnp.float32), 6))
+        obs = np.asarray(
+            env.observe(jnp.asarray(np.eye(3)[problem.conditions[joint]], jnp.float32), 6)
+        )
         seen = obs[:, :9].reshape(4, 3, 3).argmax(2) @ 3 ** np.arange(3)
         assert seen.tolist() == codes[joint].tolist() and obs[:, 9].tolist() == [0.75] * 4
 
@@ -234,17 +270,24 @@ def test_the_plan_of_a_policy_of_observations():
         return xp.eye(2)[chosen]
 
     plan = plan_of(problem, act)
-    play = jax.jit(jax.vmap(lambda key: rollout_return(env, lambda obs, state, time: act(obs, jnp), key)))
+    play = jax.jit(
+        jax.vmap(lambda key: rollout_return(env, lambda obs, state, time: act(obs, jnp), key))
+    )
     returns = np.asarray(play(jax.random.split(jax.random.key(1), 6000)))
     assert 0.1 < plan.mean() < 0.9
-    assert np.abs(returns.mean(0) - returns_of(problem, plan)).max() < 4.5 * returns.std(0).max() / 6000**0.5
+    assert (
+        np.abs(returns.mean(0) - returns_of(problem, plan)).max()
+        < 4.5 * returns.std(0).max() / 6000**0.5
+    )
 
 
 def test_simulated_thresholds_against_exact_ones():
     _, problem = four()
     for until in ((8, 0), (6, 4), (0, 0)):
         exact = returns_of(problem, threshold_plan(problem, *until)).sum()
-        assert simulated_return(problem, *until, episodes=20_000, seed=3) == pytest.approx(exact, abs=0.15)
+        assert simulated_return(problem, *until, episodes=20_000, seed=3) == pytest.approx(
+            exact, abs=0.15
+        )
 
 
 @pytest.mark.parametrize("num_agents", [3, 4])
@@ -254,7 +297,9 @@ def test_cooperation_pays(num_agents):
     figures, problem = figures_of(env), problem_behind(env)
     assert figures.bound is not None
     own = figures.policies["each for its own return"]
-    assert max(figures.simple, own) < 0.85 * figures.bound < 0.99 * figures.bound < figures.best_known
+    assert (
+        max(figures.simple, own) < 0.85 * figures.bound < 0.99 * figures.bound < figures.best_known
+    )
     sees_all = num_agents == 3
     assert (figures.best_known == figures.bound) == sees_all
     infected = problem.conditions == INFECTED

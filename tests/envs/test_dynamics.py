@@ -19,12 +19,15 @@ KEY = jax.random.key(0)
 
 def test_three_warehouses_by_hand():
     """1 -> 2, 1 -> 3, 2 -> 3; supplies -, 2 and 1 at t = 1; warehouse 2 is short and sends nothing."""
-    env = make("warehouse-3", graph=[[0, 1], [0, 2], [1, 2]], supply=[-1.0, 2.0, 1.0], frequency=np.pi / 2)
+    env = make(
+        "warehouse-3", graph=[[0, 1], [0, 2], [1, 2]], supply=[-1.0, 2.0, 1.0], frequency=np.pi / 2
+    )
     state = jnp.array([[4.0, -1.0], [-3.0, 2.0], [0.5, 1.0]])
     # Shares: own, then receivers in order. Columns beyond an agent's receivers are padding.
     actions = jnp.array([[0.25, 0.5, 0.25], [0.1, 0.9, 0.0], [1.0, 0.0, 0.0]])
     after = np.asarray(env.step(state, actions, 1, KEY))
-    # 1: 4 - 2 - 1 - 1 = 0;  2: -3 + 2 + 2 = 1;  3: 0.5 + 1 + 0 + 1 = 2.5.  Supplies at t = 2: sin(pi) = 0.
+    # 1: 4 - 2 - 1 - 1 = 0;  2: -3 + 2 + 2 = 1;  3: 0.5 + 1 + 0 + 1 = 2.5.  Supplies at t = 2:
+    # sin(pi) = 0.
     assert after == pytest.approx(np.array([[0.0, 0.0], [1.0, 0.0], [2.5, 0.0]]), abs=1e-6)
     assert np.asarray(env.reward(state, actions, 1)).tolist() == [0.0, -9.0, 0.0]
     obs = np.asarray(env.observe(state))
@@ -40,20 +43,29 @@ def test_rewards_of_neighbours_by_hand():
 def test_two_zones_by_hand():
     """A wall of 2 °C/kW and a step of 60 s: 60/(200 * 2) = 0.15 through it, 0.3 to the outside, 0.3 per kW."""
     env = make(
-        "thermal-2", graph=[[0, 1]], wall_resistance=2.0, noise_variance=0.0, control_cost=[0.01, 0.1], target=[22, 20]
+        "thermal-2",
+        graph=[[0, 1]],
+        wall_resistance=2.0,
+        noise_variance=0.0,
+        control_cost=[0.01, 0.1],
+        target=[22, 20],
     )
     state, actions = jnp.array([[20.0], [26.0]]), jnp.array([[5.0], [-10.0]])
     after = np.asarray(env.step(state, actions, 0, KEY))[:, 0]
     # 20 + 0.3*10 + 0.15*6 + 0.3*(5 + 1) = 25.7;  26 + 0.3*4 - 0.15*6 + 0.3*(-10 + 1) = 23.6
     assert after == pytest.approx([25.7, 23.6], rel=1e-6)
-    assert np.asarray(env.reward(state, actions, 0)) == pytest.approx([-4 - 0.25, -36 - 10.0], rel=1e-6)
+    assert np.asarray(env.reward(state, actions, 0)) == pytest.approx(
+        [-4 - 0.25, -36 - 10.0], rel=1e-6
+    )
 
 
 def test_process_noise_and_first_temperatures_have_the_stated_spread():
     env = make("thermal-40", start_variance=4.0)
     keys = jax.random.split(KEY, 500)
     first = np.asarray(jax.vmap(env.reset)(keys))
-    assert first.mean() == pytest.approx(30, abs=0.06) and first.var() == pytest.approx(4.0, rel=0.05)
+    assert first.mean() == pytest.approx(30, abs=0.06) and first.var() == pytest.approx(
+        4.0, rel=0.05
+    )
     state, still = jnp.full((40, 1), 22.0), jnp.zeros((40, 1))
     after = np.asarray(jax.vmap(lambda key: env.step(state, still, 0, key))(keys))
     assert after.var(0).mean() == pytest.approx(6.25 * 60 / 200**2, rel=0.05)
@@ -77,12 +89,17 @@ def test_two_linear_agents_by_hand():
     assert np.asarray(env.step(state, actions, 0, KEY)).tolist() == [[5.5, 6.0], [-2.0, 0.0]]
     assert np.asarray(env.reward(state, actions, 0)).tolist() == [-(1 + 8 + 8), -(12 + 1)]
     assert np.asarray(env.observe(state)).tolist() == [[1.0, 2.0, 0.0], [3.0, 1.0, 2.0]]
-    with pytest.raises(UserError, match="'agent-0' affect 'agent-1'; add that edge to the state graph"):
+    with pytest.raises(
+        UserError, match="'agent-0' affect 'agent-1'; add that edge to the state graph"
+    ):
         linear_quadratic(Couplings(2, action=[], reward_action=[]), problem)
 
 
 @given(
-    data=st.data(), num_agents=st.sampled_from([2, 4]), share=st.sampled_from(["keep", "send"]), seed=st.integers(0, 99)
+    data=st.data(),
+    num_agents=st.sampled_from([2, 4]),
+    share=st.sampled_from(["keep", "send"]),
+    seed=st.integers(0, 99),
 )
 @settings(max_examples=6)
 def test_mass_is_conserved_on_any_graph(data, num_agents, share, seed):
@@ -125,7 +142,13 @@ def plain_warehouse_episode(env, shares):
 
 @pytest.mark.parametrize("share", ["keep", "send"])
 def test_warehouse_episodes_against_plain_loops(share):
-    env = make("warehouse-9", supply=[2, 1, -1, -2, 1, -1, -1, 1, -2], frequency=1.3, phase=[0.1] * 9, share=share)
+    env = make(
+        "warehouse-9",
+        supply=[2, 1, -1, -2, 1, -1, -1, 1, -2],
+        frequency=1.3,
+        phase=[0.1] * 9,
+        share=share,
+    )
     step, reward = jax.jit(env.step), jax.jit(env.reward)
     random = np.random.default_rng(0)
     state, total, shares = env.reset(KEY), 0.0, []
@@ -140,7 +163,11 @@ def test_warehouse_episodes_against_plain_loops(share):
 def test_building_episode_against_plain_loops():
     resistance = np.array([1.0, 2.0, 1.5, 0.5, 1.0])
     env = make(
-        "thermal-5", noise_variance=0.0, outside_resistance=resistance, capacitance=[100, 200, 300, 200, 250], horizon=9
+        "thermal-5",
+        noise_variance=0.0,
+        outside_resistance=resistance,
+        capacitance=[100, 200, 300, 200, 250],
+        horizon=9,
     )
     step, reward = jax.jit(env.step), jax.jit(env.reward)
     random = np.random.default_rng(0)
@@ -164,7 +191,14 @@ def test_building_episode_against_plain_loops():
 def test_shared_comfort_and_zones_without_a_cooler_by_hand():
     """Zone 1 of three in a row cools; a zone's comfort is the mean over itself and those it shares a wall with."""
     row = [["zone-1", "zone-2"], ["zone-2", "zone-3"]]
-    env = make("thermal-3", graph=row, coolers="every-3", limit_kw=30, reward="neighbours", noise_variance=0.0)
+    env = make(
+        "thermal-3",
+        graph=row,
+        coolers="every-3",
+        limit_kw=30,
+        reward="neighbours",
+        noise_variance=0.0,
+    )
     state, power = jnp.array([[30.0], [25.0], [21.0]]), jnp.array([[-20.0], [5.0], [5.0]])
     paid = [-(64 + 9) / 2 - 0.01 * 400, -(64 + 9 + 1) / 3, -(9 + 1) / 2]
     assert np.asarray(env.reward(state, power, 0)) == pytest.approx(paid, rel=1e-6)
@@ -175,7 +209,11 @@ def test_shared_comfort_and_zones_without_a_cooler_by_hand():
 
 @pytest.mark.parametrize("actuators", ["all", "every-2"])
 def test_linear_episode_against_one_matrix(actuators):
-    given = {"state_size": [1, 2, 3, 1, 2], "reward": "neighbours", "graph": [[0, 1], [1, 2], [4, 2]]}
+    given = {
+        "state_size": [1, 2, 3, 1, 2],
+        "reward": "neighbours",
+        "graph": [[0, 1], [1, 2], [4, 2]],
+    }
     env = make("lq-5", **given, noise=0.0, actuators=actuators)
     problem = problem_of(env)
     real = np.arange(3) < env.state_sizes[:, None]
@@ -183,6 +221,8 @@ def test_linear_episode_against_one_matrix(actuators):
     state, actions = random_state(env, random), random_actions(env, random)
     x, u = np.asarray(state, float)[real], np.asarray(actions, float)[env.action_sizes > 0, 0]
     after = np.asarray(env.step(state, actions, 0, KEY), float)[real]
-    assert after == pytest.approx(problem.state_matrix @ x + problem.input_matrix @ u, rel=1e-5, abs=1e-6)
+    assert after == pytest.approx(
+        problem.state_matrix @ x + problem.input_matrix @ u, rel=1e-5, abs=1e-6
+    )
     rewards = -problem.state_weights @ x**2 - problem.action_weights @ u**2
     assert np.asarray(env.reward(state, actions, 0)) == pytest.approx(rewards, rel=1e-5)

@@ -25,7 +25,9 @@ def declared_couplings(env) -> Couplings:
 def env(request):
     id, options = request.param
     made = make(id, **options)
-    compiled = {name: jax.jit(getattr(made, name)) for name in ("reset", "step", "reward", "observe")}
+    compiled = {
+        name: jax.jit(getattr(made, name)) for name in ("reset", "step", "reward", "observe")
+    }
     return dataclasses.replace(made, **compiled)
 
 
@@ -40,8 +42,12 @@ def jacobians(env):
 
     @jax.jit
     def derivatives(state, actions):
-        by_state, by_action = jax.jacobian(lambda s, a: env.step(s, a, TIME, key), (0, 1))(state, actions)
-        paid_state, paid_action = jax.jacobian(lambda s, a: env.reward(s, a, TIME), (0, 1))(state, actions)
+        by_state, by_action = jax.jacobian(lambda s, a: env.step(s, a, TIME, key), (0, 1))(
+            state, actions
+        )
+        paid_state, paid_action = jax.jacobian(lambda s, a: env.reward(s, a, TIME), (0, 1))(
+            state, actions
+        )
         seen = jax.jacobian(lambda s: env.observed(s, TIME))(state)
         return {
             "state": jnp.abs(by_state).sum((1, 3)),
@@ -54,7 +60,10 @@ def jacobians(env):
     real = np.arange(int(env.state_sizes.max())) < env.state_sizes[:, None]
     points = [random_state(env, random) for _ in range(3)]
     # Mirrored points too, so that every stock is once short and once not.
-    points += [jnp.where(real, 2 * jnp.asarray(env.state_center, jnp.float32) - point, 0.0) for point in points]
+    points += [
+        jnp.where(real, 2 * jnp.asarray(env.state_center, jnp.float32) - point, 0.0)
+        for point in points
+    ]
     for point in points:
         found = derivatives(point, random_actions(env, random))
         for name, matrix in found.items():
@@ -78,12 +87,18 @@ def moved_by_switching(env, points=2000):
     states, actions, seeds = drawn(random_state), drawn(random_actions), np.arange(points)
     other_states, other_actions = drawn(random_state), drawn(random_actions)
     before = outcome(states, actions, seeds)
-    moved = {name: np.zeros((n, n), bool) for name in ("state", "reward", "observation", "action", "reward_action")}
+    moved = {
+        name: np.zeros((n, n), bool)
+        for name in ("state", "reward", "observation", "action", "reward_action")
+    }
     for source in range(n):
         mine = (np.arange(n) == source)[:, None]
         by_state = outcome(np.where(mine, other_states, states), actions, seeds)
         by_action = outcome(states, np.where(mine, other_actions, actions), seeds)
-        for names, after in ((("state", "reward", "observation"), by_state), (("action", "reward_action"), by_action)):
+        for names, after in (
+            (("state", "reward", "observation"), by_state),
+            (("action", "reward_action"), by_action),
+        ):
             for name, old, new in zip(names, before, after, strict=False):
                 moved[name][:, source] = (np.asarray(old) != np.asarray(new)).any((0, 2))
     return moved
@@ -119,7 +134,10 @@ def test_sizes_say_which_entries_are_real(env):
     state, actions = random_state(env, random), random_actions(env, random)
     after, obs = env.step(state, actions, 0, jax.random.key(0)), env.observed(state, TIME)
     first = env.reset(jax.random.key(3))
-    assert first.shape == state.shape == after.shape and obs.shape == (env.num_agents, env.obs_sizes.max())
+    assert first.shape == state.shape == after.shape and obs.shape == (
+        env.num_agents,
+        env.obs_sizes.max(),
+    )
     assert env.reward(state, actions, 0).shape == (env.num_agents,)
     for rows, sizes in ((after, env.state_sizes), (first, env.state_sizes), (obs, env.obs_sizes)):
         padding = np.arange(rows.shape[1]) >= sizes[:, None]
@@ -135,7 +153,9 @@ def test_padding_of_actions_is_not_read(env):
     padding = np.arange(actions.shape[1]) >= env.action_sizes[:, None]
     noisy = jnp.asarray(np.where(padding, 7.0, actions))
     key = jax.random.key(0)
-    assert np.array_equal(env.step(state, jnp.asarray(actions), 0, key), env.step(state, noisy, 0, key))
+    assert np.array_equal(
+        env.step(state, jnp.asarray(actions), 0, key), env.step(state, noisy, 0, key)
+    )
     assert np.array_equal(env.reward(state, jnp.asarray(actions), 0), env.reward(state, noisy, 0))
 
 
@@ -168,8 +188,12 @@ def test_id_and_options_rebuild_it(env):
     random = np.random.default_rng(6)
     state, actions, key = random_state(env, random), random_actions(env, random), jax.random.key(0)
     # One of the two is compiled, which may round differently in the last digit.
-    assert np.allclose(env.step(state, actions, 1, key), again.step(state, actions, 1, key), rtol=1e-5, atol=1e-5)
-    assert np.allclose(env.reward(state, actions, 1), again.reward(state, actions, 1), rtol=1e-5, atol=1e-5)
+    assert np.allclose(
+        env.step(state, actions, 1, key), again.step(state, actions, 1, key), rtol=1e-5, atol=1e-5
+    )
+    assert np.allclose(
+        env.reward(state, actions, 1), again.reward(state, actions, 1), rtol=1e-5, atol=1e-5
+    )
 
 
 def test_structure_is_known_without_building(env):

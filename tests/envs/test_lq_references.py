@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from mastac.envs.graphs import couplings_of
-from mastac.envs.linear_quadratic.references import alike_along, folded, lq_figures, lq_problem, repeating_optimum
+from mastac.envs.linear_quadratic.references import (
+    alike_along,
+    folded,
+    lq_figures,
+    lq_problem,
+    repeating_optimum,
+)
 from mastac.envs.linear_system import episode_return, riccati
 from mastac.envs.registry import checked_options
 from mastac.structure import steady
@@ -22,7 +28,9 @@ def problem_of(num_agents, options):
     return lq_problem(steady(couplings_of(f"lq-{num_agents}", values)), values), values
 
 
-@pytest.fixture(params=RINGS, ids=lambda options: f"{options['repeat']}-{options.get('actuators', 'all')}")
+@pytest.fixture(
+    params=RINGS, ids=lambda options: f"{options['repeat']}-{options.get('actuators', 'all')}"
+)
 def ring(request):
     return request.param
 
@@ -31,9 +39,15 @@ def test_draws_repeat(ring):
     problem, values = problem_of(LONG, ring)
     shift = values["repeat"]
     acts = problem.num_actions * shift // LONG
-    assert np.array_equal(np.roll(problem.state_matrix, (shift, shift), (0, 1)), problem.state_matrix)
-    assert np.array_equal(np.roll(problem.input_matrix, (shift, acts), (0, 1)), problem.input_matrix)
-    assert len(np.unique(problem.state_matrix.diagonal())) == shift, "within a period all agents differ"
+    assert np.array_equal(
+        np.roll(problem.state_matrix, (shift, shift), (0, 1)), problem.state_matrix
+    )
+    assert np.array_equal(
+        np.roll(problem.input_matrix, (shift, acts), (0, 1)), problem.input_matrix
+    )
+    assert len(np.unique(problem.state_matrix.diagonal())) == shift, (
+        "within a period all agents differ"
+    )
 
 
 def test_a_long_ring_earns_what_the_short_one_does(ring):
@@ -46,15 +60,27 @@ def test_a_long_ring_earns_what_the_short_one_does(ring):
     acts, seen = problem.num_actions * short // LONG, short
     for row in range(problem.num_actions):
         for column in np.flatnonzero(gain[row % acts, :-1]):
-            shift = (column - row % acts * LONG // problem.num_actions + seen // 2) % seen - seen // 2
-            along[row, (row * LONG // problem.num_actions + shift) % LONG] = gain[row % acts, column]
-    assert episode_return(problem, problem.affine(along))[0] / LONG == pytest.approx(figures["best_known"], rel=1e-12)
+            shift = (
+                column - row % acts * LONG // problem.num_actions + seen // 2
+            ) % seen - seen // 2
+            along[row, (row * LONG // problem.num_actions + shift) % LONG] = gain[
+                row % acts, column
+            ]
+    assert episode_return(problem, problem.affine(along))[0] / LONG == pytest.approx(
+        figures["best_known"], rel=1e-12
+    )
     nothing = np.zeros((problem.num_actions, problem.num_states))
-    assert episode_return(problem, problem.affine(nothing))[0] / LONG == pytest.approx(figures["simple"], rel=1e-12)
+    assert episode_return(problem, problem.affine(nothing))[0] / LONG == pytest.approx(
+        figures["simple"], rel=1e-12
+    )
     random = np.random.default_rng(0)
     for _ in range(20):  # nothing nearby is better, on the whole ring
         nudged = along + 1e-2 * random.standard_normal(along.shape) * problem.gain_mask
-        assert episode_return(problem, problem.affine(nudged))[0] / LONG < figures["best_known"] < figures["bound"]
+        assert (
+            episode_return(problem, problem.affine(nudged))[0] / LONG
+            < figures["best_known"]
+            < figures["bound"]
+        )
 
 
 def test_the_optimum_by_wave_numbers_is_that_of_the_whole_ring(ring):
@@ -64,7 +90,9 @@ def test_the_optimum_by_wave_numbers_is_that_of_the_whole_ring(ring):
 
 def test_a_mean_over_shifts_is_the_same_after_a_shift():
     problem, values = problem_of(12, RINGS[0])
-    gain = problem.affine(np.random.default_rng(1).standard_normal((problem.num_actions, problem.num_states)))
+    gain = problem.affine(
+        np.random.default_rng(1).standard_normal((problem.num_actions, problem.num_states))
+    )
     alike = alike_along(problem, gain, values)
     assert np.allclose(np.roll(alike[:, :-1], (1, 3), (0, 1)), alike[:, :-1], atol=1e-15)
     assert alike[:, :-1].mean() == pytest.approx(gain[:, :-1].mean())

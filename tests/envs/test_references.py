@@ -50,17 +50,30 @@ def test_a_stored_witness_attains_the_stored_figure(id, options):
     """The stored policy, run in the environment itself, earns what is stored; so does the simple policy."""
     env = make(id, **options)
     figures = figures_of(env)
-    record = next(each for each in references.stored().values() if each["id"] == id and each["options"] == options)
+    record = next(
+        each
+        for each in references.stored().values()
+        if each["id"] == id and each["options"] == options
+    )
     witness = np.asarray(record["witness"])
     if id.startswith("warehouse"):
-        last = np.asarray(simple_actions(env, env.reset(jax.random.key(0)), 0))[None]  # its effect is never rewarded
+        last = np.asarray(simple_actions(env, env.reset(jax.random.key(0)), 0))[
+            None
+        ]  # its effect is never rewarded
         plan = jnp.asarray(np.concatenate([shares_as_actions(env, witness), last]))
-        policies = {"best_known": lambda obs, s, t: plan[t], "simple": lambda obs, s, t: simple_actions(env, s, t)}
+        policies = {
+            "best_known": lambda obs, s, t: plan[t],
+            "simple": lambda obs, s, t: simple_actions(env, s, t),
+        }
         episodes = 1
     else:
         acting = env.action_sizes > 0
         rows, columns = np.nonzero(steady(env.couplings).observation.toarray() * acting[:, None])
-        gain, constant, target = np.zeros((env.num_agents, env.num_agents)), np.zeros(env.num_agents), 22.0
+        gain, constant, target = (
+            np.zeros((env.num_agents, env.num_agents)),
+            np.zeros(env.num_agents),
+            22.0,
+        )
         gain[rows, columns] = witness[: len(rows)]
         constant[acting] = witness[len(rows) :]
 
@@ -70,9 +83,15 @@ def test_a_stored_witness_attains_the_stored_figure(id, options):
         policies = {"best_known": saturated, "simple": lambda obs, s, t: simple_actions(env, s, t)}
         episodes = 400
     for name, policy in policies.items():
-        earned = jax.jit(jax.vmap(lambda key, policy=policy: env.reported(rollout_return(env, policy, key))))
+        earned = jax.jit(
+            jax.vmap(lambda key, policy=policy: env.reported(rollout_return(env, policy, key)))
+        )
         returns = np.asarray(earned(jax.random.split(jax.random.key(0), episodes)), float)
-        slack = 2e-4 * max(1.0, abs(returns.mean())) if episodes == 1 else 4 * returns.std() / np.sqrt(episodes)
+        slack = (
+            2e-4 * max(1.0, abs(returns.mean()))
+            if episodes == 1
+            else 4 * returns.std() / np.sqrt(episodes)
+        )
         assert returns.mean() == pytest.approx(getattr(figures, name), abs=slack)
 
 
@@ -82,9 +101,12 @@ def test_stored_figures_are_in_order(id, options):
     assert figures.bound is not None
     assert figures.simple < figures.best_known <= figures.bound + 1e-9
     assert figures.score(figures.simple) == 0 and figures.score(figures.best_known) == 1
-    # The best plans are optimal to a thousandth, the saturated feedback to a fiftieth of what it gains.
+    # The best plans are optimal to a thousandth, the saturated feedback to a fiftieth of what it
+    # gains.
     slack = 1e-3 if id.startswith("warehouse") else 0.15
-    assert figures.bound - figures.best_known < slack * max(1.0, figures.best_known - figures.simple)
+    assert figures.bound - figures.best_known < slack * max(
+        1.0, figures.best_known - figures.simple
+    )
 
 
 def test_the_simple_policy_and_score_where_nothing_can_be_gained():
@@ -117,10 +139,20 @@ def test_the_best_plan_against_exhaustive_search(share):
     assert value <= bound + 1e-9 and bound - value < 1e-4 * abs(bound)
     grid = np.linspace(0, 1, 6)
     # Edges by receiver: 1 -> 0, 2 -> 0, 0 -> 1, 0 -> 2.
-    hub = [(a, b) for a in grid for b in grid if (a + b <= 1 + 1e-9 if share == "keep" else abs(a + b - 1) < 1e-9)]
+    hub = [
+        (a, b)
+        for a in grid
+        for b in grid
+        if (a + b <= 1 + 1e-9 if share == "keep" else abs(a + b - 1) < 1e-9)
+    ]
     back = [(a, b) for a in grid for b in grid] if share == "keep" else [(1.0, 1.0)]
-    steps = [np.array([*ends, *out]) for ends in back[:: 7 if share == "keep" else 1] for out in hub]
-    tried = [simulate(problem, np.array([one, other, other]))[0] for one, other in itertools.product(steps, steps)]
+    steps = [
+        np.array([*ends, *out]) for ends in back[:: 7 if share == "keep" else 1] for out in hub
+    ]
+    tried = [
+        simulate(problem, np.array([one, other, other]))[0]
+        for one, other in itertools.product(steps, steps)
+    ]
     assert max(tried) <= value + 1e-6
     assert max(tried) > value - 0.5  # the grid comes near, so the comparison means something
 
@@ -142,7 +174,11 @@ def test_noisy_warehouses():
     env = make("warehouse-9", noise=0.2)
     figures = figures_of(env)
     uniform = jax.jit(
-        jax.vmap(lambda key: env.reported(rollout_return(env, lambda o, s, t: simple_actions(env, s, t), key)))
+        jax.vmap(
+            lambda key: env.reported(
+                rollout_return(env, lambda o, s, t: simple_actions(env, s, t), key)
+            )
+        )
     )
     returns = np.asarray(uniform(jax.random.split(jax.random.key(1), 4000)))
     assert figures.simple == pytest.approx(returns.mean(), abs=0.4) and figures.bound is None
@@ -151,7 +187,12 @@ def test_noisy_warehouses():
 
 @pytest.fixture(scope="module")
 def building():
-    given = {"limit_kw": [4.0, 10.0, 15.0], "graph": [[0, 1], [1, 2]], "capacitance": [150, 200, 300], "horizon": 12}
+    given = {
+        "limit_kw": [4.0, 10.0, 15.0],
+        "graph": [[0, 1], [1, 2]],
+        "capacitance": [150, 200, 300],
+        "horizon": 12,
+    }
     options = checked_options("thermal-3", given)
     couplings = couplings_of("thermal-3", options)
     return couplings, options, thermal_problem(couplings, options), np.asarray(options["limit_kw"])
@@ -162,9 +203,15 @@ def test_the_building_of_the_figures_is_the_simulated_one(building):
     env = make("thermal-3", **{**options, "noise_variance": 0.0})
     state, power = jnp.array([[30.0], [25.0], [21.0]]), jnp.array([[-4.0], [3.0], [-9.0]])
     after = np.asarray(env.step(state, power, 0, jax.random.key(0)))[:, 0]
-    expected = problem.state_matrix @ [30.0, 25.0, 21.0] + problem.input_matrix @ [-4.0, 3.0, -9.0] + problem.offset
+    expected = (
+        problem.state_matrix @ [30.0, 25.0, 21.0]
+        + problem.input_matrix @ [-4.0, 3.0, -9.0]
+        + problem.offset
+    )
     assert after == pytest.approx(expected, rel=1e-6)
-    paid = -problem.state_weights @ (np.array([30.0, 25, 21]) - 22) ** 2 - problem.action_weights @ [16.0, 9.0, 81.0]
+    paid = -problem.state_weights @ (
+        np.array([30.0, 25, 21]) - 22
+    ) ** 2 - problem.action_weights @ [16.0, 9.0, 81.0]
     assert np.asarray(env.reward(state, power, 0)) == pytest.approx(paid, rel=1e-6)
 
 
@@ -217,13 +264,19 @@ def test_no_limited_policy_passes_the_bound(building):
             total = total - ((x - 22) ** 2).sum(1) - 0.01 * (u**2).sum(1)
             x = x @ problem.state_matrix.T + u @ problem.input_matrix.T + problem.offset + w
         assert total.mean() <= bound
-    saturated = SampledBuilding(problem, limit, 4000, 3).returns(best_saturated_policy(problem, limit)).sum(1)
+    saturated = (
+        SampledBuilding(problem, limit, 4000, 3)
+        .returns(best_saturated_policy(problem, limit))
+        .sum(1)
+    )
     assert bound - 0.05 * abs(bound) < saturated.mean() <= bound
 
 
 @pytest.fixture(scope="module")
 def rooms():
-    options = checked_options("doors-4", {"turn": 2, "horizon": 7, "strong_kw": 12.0, "weak_kw": 4.0})
+    options = checked_options(
+        "doors-4", {"turn": 2, "horizon": 7, "strong_kw": 12.0, "weak_kw": 4.0}
+    )
     couplings = couplings_of("doors-4", options)
     values = building_of_doors(4, options)
     return couplings, options, thermal_problem(couplings, values), np.array([12.0, 4.0, 12.0, 4.0])
@@ -234,7 +287,9 @@ def test_the_rooms_of_the_figures_are_the_simulated_ones(rooms):
     env = make("doors-4", **{**options, "noise_variance": 0.0})
     state, power = np.array([30.0, 25.0, 21.0, 19.0]), np.array([-4.0, 3.0, -9.0, 1.0])
     for time in range(7):
-        after = env.step(jnp.asarray(state)[:, None], jnp.asarray(power)[:, None], time, jax.random.key(0))
+        after = env.step(
+            jnp.asarray(state)[:, None], jnp.asarray(power)[:, None], time, jax.random.key(0)
+        )
         expected = problem.schedule[time] @ state + problem.input_matrix @ power + problem.offset
         assert np.asarray(after)[:, 0] == pytest.approx(expected, rel=1e-6)
     assert (problem.schedule[0] != problem.schedule[2]).any()
@@ -256,11 +311,17 @@ def test_the_figures_of_the_rooms_are_attained(rooms):
 
     @jax.jit
     def mean(keys):
-        simple = jax.vmap(lambda key: rollout_return(env, lambda o, s, t: simple_actions(env, s, t), key))(keys)
+        simple = jax.vmap(
+            lambda key: rollout_return(env, lambda o, s, t: simple_actions(env, s, t), key)
+        )(keys)
         return simple.mean(1), jax.vmap(lambda key: rollout_return(env, best, key))(keys).mean(1)
 
-    for returns, name in zip(mean(jax.random.split(jax.random.key(5), 4000)), ("simple", "best_known"), strict=True):
-        assert figures[name] == pytest.approx(float(returns.mean()), abs=4 * float(returns.std()) / 4000**0.5)
+    for returns, name in zip(
+        mean(jax.random.split(jax.random.key(5), 4000)), ("simple", "best_known"), strict=True
+    ):
+        assert figures[name] == pytest.approx(
+            float(returns.mean()), abs=4 * float(returns.std()) / 4000**0.5
+        )
     assert figures["simple"] < figures["best_known"] < figures["bound"]
 
 

@@ -32,7 +32,11 @@ MISTAKES = [
     ("thermal-4", {"graph": [[0, 1, 2]]}, "pairs"),
     ("thermal-4", {"wall_resistance": [["zone-1", "zone-3"]]}, "wall_resistance"),
     ("thermal-4", {"wall_resistance": [["zone-1", "zone-3", 1.0]]}, "zone-2"),
-    ("thermal-3", {"wall_resistance": [["zone-1", "zone-3", 1.0], ["zone-1", "zone-2", 1.0]]}, "not in the graph"),
+    (
+        "thermal-3",
+        {"wall_resistance": [["zone-1", "zone-3", 1.0], ["zone-1", "zone-2", 1.0]]},
+        "not in the graph",
+    ),
     ("warehouse-9", {"share": "sent"}, "did you mean 'send'"),
     ("warehouse-9", {"supply": "prime"}, "did you mean 'primes'"),
     ("warehouse-9", {"supply": "runs-0"}, "runs-5"),
@@ -60,7 +64,9 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("id", "options", "said"), MISTAKES, ids=[f"{m[0]}-{m[2]}" for m in MISTAKES])
+@pytest.mark.parametrize(
+    ("id", "options", "said"), MISTAKES, ids=[f"{m[0]}-{m[2]}" for m in MISTAKES]
+)
 def test_a_mistake_is_named_in_one_sentence(id, options, said):
     with pytest.raises(UserError, match=said) as mistake:
         make(id, **options)
@@ -80,7 +86,9 @@ def test_every_entry_can_be_shown_and_made(entry):
 
 
 def test_arrays_and_numbers_become_json():
-    options = checked_options("warehouse-4", {"supply": np.ones(4), "noise": np.float32(0.5), "horizon": 8.0})
+    options = checked_options(
+        "warehouse-4", {"supply": np.ones(4), "noise": np.float32(0.5), "horizon": 8.0}
+    )
     assert json.loads(json.dumps(options)) == options
     assert options["supply"] == [1.0, 1.0, 1.0, 1.0] and options["horizon"] == 8
 
@@ -114,7 +122,10 @@ def test_supplies_by_name():
 
 def test_who_has_an_actuator():
     """Counted along each chain, zones of the same number in turns; round the ring one by one."""
-    building, weak = make("thermal-9", coolers="every-2"), make("thermal-9", coolers="every-2", weak_kw=1.5)
+    building, weak = (
+        make("thermal-9", coolers="every-2"),
+        make("thermal-9", coolers="every-2", weak_kw=1.5),
+    )
     assert building.action_sizes.tolist() == [1, 1, 0, 0, 1, 1, 0, 0, 1]
     assert weak.action_sizes.tolist() == [1] * 9
     assert np.ravel(weak.action_limit).tolist() == [10, 10, 1.5, 1.5, 10, 10, 1.5, 1.5, 10]

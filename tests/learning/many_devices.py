@@ -9,7 +9,13 @@ import mastac
 from mastac.learning.devices import seed_mesh
 from mastac.runs import run
 
-KNOBS = {"actor_hidden": [4], "critic_hidden": [4], "batch_size": 8, "updates_per_epoch": 2, "evaluation_interval": 2}
+KNOBS = {
+    "actor_hidden": [4],
+    "critic_hidden": [4],
+    "batch_size": 8,
+    "updates_per_epoch": 2,
+    "evaluation_interval": 2,
+}
 
 
 class PowerCut(Exception):

@@ -25,7 +25,9 @@ def small_environment(head: str = "tanh") -> Environment:
     picks = np.full((4, obs_sizes.max()), 12)
     for i in range(4):
         flat = [
-            3 * j + f for j in [i, *np.flatnonzero(sees[i] & (np.arange(4) != i))] for f in range(SIZES["state"][j])
+            3 * j + f
+            for j in [i, *np.flatnonzero(sees[i] & (np.arange(4) != i))]
+            for f in range(SIZES["state"][j])
         ]
         picks[i, : len(flat)] = flat
 
@@ -79,7 +81,9 @@ def random_rollout(env: Environment, episodes: int, estimator: str, seed: int = 
     states = np.where(mask, random.normal(size=(episodes, env.horizon + 1, *mask.shape)), 0.0)
     shape = (episodes, env.horizon, env.num_agents)
     drawn = random.normal(size=(*shape, int(env.action_sizes.max()))).astype(np.float32)
-    about = -1.0 + 0.3 * random.normal(size=shape).astype(np.float32)  # logarithms of densities, near enough to count
+    about = -1.0 + 0.3 * random.normal(size=shape).astype(
+        np.float32
+    )  # logarithms of densities, near enough to count
     keys = jax.random.key_data(jax.random.split(jax.random.key(seed), episodes))
     return Episode(
         states=jnp.asarray(states, jnp.float32),
@@ -89,10 +93,14 @@ def random_rollout(env: Environment, episodes: int, estimator: str, seed: int = 
     )
 
 
-SMALL = Settings(actor_hidden=(8,), critic_hidden=(8, 8), batch_size=6, updates_per_epoch=2, lr_final=1.0)
+SMALL = Settings(
+    actor_hidden=(8,), critic_hidden=(8, 8), batch_size=6, updates_per_epoch=2, lr_final=1.0
+)
 
 
-def small_learner(settings: Settings = SMALL, kappa: int | None = 1, head: str = "tanh", chunk: int = 0):
+def small_learner(
+    settings: Settings = SMALL, kappa: int | None = 1, head: str = "tanh", chunk: int = 0
+):
     """Environment, parts and learner for the small environment."""
     env = small_environment(head)
     layout = structured(value_dependency(env.couplings, kappa=kappa, minimal=settings.minimal))

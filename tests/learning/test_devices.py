@@ -28,9 +28,15 @@ class RunOn:
         }
 
     def __call__(self, devices: int, *arguments: str) -> None:
-        environment = self.environment | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+        environment = self.environment | {
+            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"
+        }
         done = subprocess.run(
-            [sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False
+            [sys.executable, *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr[-2000:]
 
@@ -56,7 +62,10 @@ def one(run_on: RunOn, tmp_path_factory) -> Path:
 
 def assert_same(run: Path, other: Path) -> None:
     for greedy in (False, True):
-        (at, returns), (other_at, others) = read_results(run).curve(greedy), read_results(other).curve(greedy)
+        (at, returns), (other_at, others) = (
+            read_results(run).curve(greedy),
+            read_results(other).curve(greedy),
+        )
         np.testing.assert_array_equal(at, other_at)
         assert returns.shape == (12, 4 if greedy else 8)
         np.testing.assert_allclose(returns, others, rtol=1e-4, atol=1e-5)
@@ -72,7 +81,9 @@ def test_four_devices_give_what_one_gives(four: Path, one: Path) -> None:
 
 
 @pytest.mark.slow
-def test_checkpoints_go_from_four_devices_to_one_and_back(run_on: RunOn, four: Path, one: Path) -> None:
+def test_checkpoints_go_from_four_devices_to_one_and_back(
+    run_on: RunOn, four: Path, one: Path
+) -> None:
     for out in (four, one):
         assert saved_epochs(out / "cut" / "checkpoints")[-1] == 4
     for devices, out in ((1, four), (4, one)):
@@ -82,11 +93,16 @@ def test_checkpoints_go_from_four_devices_to_one_and_back(run_on: RunOn, four: P
 
 
 @pytest.mark.parametrize(
-    ("devices", "seeds", "used"), [(4, 12, 4), (4, 6, 3), (4, 5, 1), (4, 2, 2), (1, 7, 1), (8, 7, 7)]
+    ("devices", "seeds", "used"),
+    [(4, 12, 4), (4, 6, 3), (4, 5, 1), (4, 2, 2), (1, 7, 1), (8, 7, 7)],
 )
-def test_as_many_devices_as_divide_the_seeds(devices: int, seeds: int, used: int, monkeypatch) -> None:
+def test_as_many_devices_as_divide_the_seeds(
+    devices: int, seeds: int, used: int, monkeypatch
+) -> None:
     monkeypatch.setattr(jax, "devices", lambda: list(range(devices)))
     meshes = []
-    monkeypatch.setattr("mastac.learning.devices.Mesh", lambda devices, axes: meshes.append(devices))
+    monkeypatch.setattr(
+        "mastac.learning.devices.Mesh", lambda devices, axes: meshes.append(devices)
+    )
     seed_mesh(seeds)
     assert [len(devices) for devices in meshes] == ([used] if used > 1 else [])

@@ -22,7 +22,9 @@ def learner_with(decay, algorithm="mastac", **knobs):
     env = small_environment()
     how = ALGORITHMS[algorithm]
     settings = replace(SMALL, distance_decay=decay, **{**how.fixed, **knobs})
-    layout = with_distances(how.layout_for(env.couplings, None, True, "own"), env.couplings, None, True)
+    layout = with_distances(
+        how.layout_for(env.couplings, None, True, "own"), env.couplings, None, True
+    )
     spec = learner_spec(env, layout, settings, total_updates=100)
     return env, spec, learner_of(spec)
 
@@ -57,7 +59,9 @@ def test_far_inputs_begin_small_and_step_short(algorithm, knobs):
         of_rows = factors(bucket, before.weights[0].shape[-2])
         of_rows = of_rows[:, None, :, None] if before.weights[0].ndim == 4 else of_rows[:, :, None]
         expected = (one.weights[0] - before.weights[0]) * of_rows
-        np.testing.assert_allclose(other.weights[0] - before.weights[0], expected, rtol=1e-3, atol=2e-7)
+        np.testing.assert_allclose(
+            other.weights[0] - before.weights[0], expected, rtol=1e-3, atol=2e-7
+        )
         np.testing.assert_allclose(other.weights[1], one.weights[1], rtol=1e-6, atol=1e-8)
         assert np.abs(expected).max() > 0
 
@@ -70,25 +74,43 @@ def test_it_is_a_critic_of_scaled_inputs():
     bucket = spec.buckets[0]
     state = learner.init(jax.random.key(2))
     take = lambda tree: jax.tree.map(lambda leaf: leaf[0], tree)  # noqa: E731
-    critic, target, optimizer = map(take, (state.critics[0], state.target_critics[0], state.critic_optimizers[0]))
+    critic, target, optimizer = map(
+        take, (state.critics[0], state.target_critics[0], state.critic_optimizers[0])
+    )
     width = critic.weights[0].shape[0]
     scale = jnp.asarray(factors(bucket, width)[0], jnp.float32)
 
     def unscaled(one):
-        return jax.tree.map(lambda leaf: leaf / scale[:, None] if leaf.shape == critic.weights[0].shape else leaf, one)
+        return jax.tree.map(
+            lambda leaf: leaf / scale[:, None] if leaf.shape == critic.weights[0].shape else leaf,
+            one,
+        )
 
     other, other_target, other_optimiser = unscaled(critic), unscaled(target), optimizer
-    rewards, discount = jnp.asarray(rng.normal(size=(env.num_agents, 16)), jnp.float32), jnp.full(16, 0.9)
+    rewards, discount = (
+        jnp.asarray(rng.normal(size=(env.num_agents, 16)), jnp.float32),
+        jnp.full(16, 0.9),
+    )
     one, plain = update_term(spec, discount, rewards), update_term(plain_parts, discount, rewards)
     term = jnp.asarray(bucket.terms[0])
     for _ in range(5):
         x, x_after = (jnp.asarray(rng.normal(size=(width, 16)), jnp.float32) for _ in range(2))
-        critic, target, optimizer, error, _ = one(critic, target, optimizer, term, scale, x, x_after)
+        critic, target, optimizer, error, _ = one(
+            critic, target, optimizer, term, scale, x, x_after
+        )
         other, other_target, other_optimiser, same, _ = plain(
-            other, other_target, other_optimiser, term, None, x * scale[:, None], x_after * scale[:, None]
+            other,
+            other_target,
+            other_optimiser,
+            term,
+            None,
+            x * scale[:, None],
+            x_after * scale[:, None],
         )
         np.testing.assert_allclose(error, same, rtol=2e-5)
-    np.testing.assert_allclose(critic.weights[0], other.weights[0] * scale[:, None], rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(
+        critic.weights[0], other.weights[0] * scale[:, None], rtol=1e-3, atol=1e-5
+    )
 
 
 def test_agents_in_sequence_step_as_short():
@@ -99,8 +121,12 @@ def test_agents_in_sequence_step_as_short():
     after, shorter = (jax.jit(each.update)(plain, batch, key, 0)[0] for each in (near, far))
     (bucket,) = spec.buckets
     # The first agent of the sequence: nobody before it has stepped otherwise.
-    step, short = (each.critics[0].weights[0][0] - plain.critics[0].weights[0][0] for each in (after, shorter))
-    np.testing.assert_allclose(short, step * factors(bucket, len(step))[0][:, None], rtol=1e-3, atol=2e-7)
+    step, short = (
+        each.critics[0].weights[0][0] - plain.critics[0].weights[0][0] for each in (after, shorter)
+    )
+    np.testing.assert_allclose(
+        short, step * factors(bucket, len(step))[0][:, None], rtol=1e-3, atol=2e-7
+    )
 
 
 def test_a_layout_without_distances_is_refused():

@@ -8,7 +8,14 @@ import pytest
 import mastac
 from mastac.envs.linear_quadratic.dynamics import problem_of
 from mastac.learning.buffer import Batch
-from mastac.learning.critic_inputs import Rows, action_rows, critic_input, observations, state_rows, time_rows
+from mastac.learning.critic_inputs import (
+    Rows,
+    action_rows,
+    critic_input,
+    observations,
+    state_rows,
+    time_rows,
+)
 from mastac.learning.learner import learner_spec, off_policy_learner
 from mastac.learning.settings import Settings
 from mastac.learning.updates.simultaneous import actor_gradient
@@ -25,7 +32,9 @@ DISCOUNT = 0.9
 
 
 def parts_for(env, settings, kappa=None):
-    return learner_spec(env, structured(mastac.value_dependency(env.couplings, kappa=kappa)), settings, 1)
+    return learner_spec(
+        env, structured(mastac.value_dependency(env.couplings, kappa=kappa)), settings, 1
+    )
 
 
 def gain_of(spec, weights) -> np.ndarray:
@@ -33,7 +42,9 @@ def gain_of(spec, weights) -> np.ndarray:
     env = spec.env
     probes = np.concatenate([np.zeros((1, env.num_agents)), np.eye(env.num_agents)])[:, :, None]
     obs = observations(env, jnp.asarray(probes, jnp.float32), jnp.zeros(len(probes), int))
-    actions = np.asarray(spec.actors.apply(weights, obs), np.float64)[:, 0]  # one entry for each agent
+    actions = np.asarray(spec.actors.apply(weights, obs), np.float64)[
+        :, 0
+    ]  # one entry for each agent
     return np.concatenate([actions[:, 1:] - actions[:, :1], actions[:, :1]], axis=1)
 
 
@@ -47,7 +58,8 @@ def test_with_exact_critics_the_actors_gradient_is_the_exact_policy_gradient(opt
     exact_value, by_gain = discounted_return(problem, gain, DISCOUNT)
     values = action_values(problem, gain, DISCOUNT)
 
-    # Points whose mean and covariance are those of the discounted states: quadratic integrands come out exactly.
+    # Points whose mean and covariance are those of the discounted states: quadratic integrands come
+    # out exactly.
     moments = discounted_moments(problem, gain, DISCOUNT)
     total, n = moments[-1, -1], problem.num_states
     mean = moments[:n, -1] / total
@@ -60,9 +72,13 @@ def test_with_exact_critics_the_actors_gradient_is_the_exact_policy_gradient(opt
         u = np.asarray(rows)[: env.num_agents].T * limit
         slopes = values.action_gradients(points, u)  # [points, values, actions]
         climbed = np.einsum("iv,pvi->ip", credit, slopes) * limit[:, None]
-        return jnp.concatenate([jnp.asarray(climbed, jnp.float32), jnp.zeros((1, len(points)), jnp.float32)])
+        return jnp.concatenate(
+            [jnp.asarray(climbed, jnp.float32), jnp.zeros((1, len(points)), jnp.float32)]
+        )
 
-    obs = observations(env, jnp.asarray(points, jnp.float32)[:, :, None], jnp.zeros(len(points), int))
+    obs = observations(
+        env, jnp.asarray(points, jnp.float32)[:, :, None], jnp.zeros(len(points), int)
+    )
     found = actor_gradient(spec, weights, obs, exact_gradient)
 
     # The exact gradient in the same coordinates: the gain is linear in the actors' weights.
@@ -72,7 +88,9 @@ def test_with_exact_critics_the_actors_gradient_is_the_exact_policy_gradient(opt
             moved = [x.at[at].add(1.0) if k == place else x for k, x in enumerate(leaves)]
             direction = gain_of(spec, jax.tree.unflatten(tree, moved)) - gain
             expected = (by_gain * direction).sum() / total
-            np.testing.assert_allclose(jax.tree.leaves(found)[place][at], expected, rtol=2e-4, atol=2e-6)
+            np.testing.assert_allclose(
+                jax.tree.leaves(found)[place][at], expected, rtol=2e-4, atol=2e-6
+            )
     assert exact_value < 0
     assert np.abs(by_gain).max() > 0.01
 
@@ -95,7 +113,9 @@ def test_the_trained_policy_comes_within_two_percent_of_the_best_structured_feed
 def gain_of_policy(env, policy) -> np.ndarray:
     """The gain [actions, states+1] of linear policies, found by probing them with unit states."""
     states = np.concatenate([np.zeros((1, env.num_agents)), np.eye(env.num_agents)])[:, :, None]
-    actions = np.array([policy.act(np.asarray(env.observe(jnp.asarray(s, jnp.float32))))[:, 0] for s in states])
+    actions = np.array(
+        [policy.act(np.asarray(env.observe(jnp.asarray(s, jnp.float32))))[:, 0] for s in states]
+    )
     return np.concatenate([(actions[1:] - actions[0]).T, actions[:1].T], axis=1).astype(np.float64)
 
 
@@ -116,7 +136,9 @@ def test_learnt_critics_approach_the_exact_values():
     spec = learner_spec(env, structured(mastac.value_dependency(env.couplings)), settings, 2500)
     learner = off_policy_learner(spec)
     state = learner.init(jax.random.key(0))
-    calm = jax.tree.map(lambda leaf: 0.1 * leaf, state.actors)  # a policy under which values are finite
+    calm = jax.tree.map(
+        lambda leaf: 0.1 * leaf, state.actors
+    )  # a policy under which values are finite
     state = state._replace(actors=calm, target_actors=calm)
     scale = float(np.asarray(env.state_scale).max())
     limit = float(np.asarray(env.action_limit).max())
@@ -125,7 +147,9 @@ def test_learnt_critics_approach_the_exact_values():
         state_key, action_key, step_key = jax.random.split(key, 3)
         states = scale * jax.random.normal(state_key, (128, 3, 1))
         actions = limit * jax.random.normal(action_key, (128, 3, 1))
-        after = jax.vmap(lambda s, a, k: env.step(s, a, 0, k))(states, actions, jax.random.split(step_key, 128))
+        after = jax.vmap(lambda s, a, k: env.step(s, a, 0, k))(
+            states, actions, jax.random.split(step_key, 128)
+        )
         rewards = jax.vmap(lambda s, a: env.reward(s, a, 0))(states, actions)
         return Batch(states, actions, rewards, after.astype(jnp.float32), jnp.zeros(128, jnp.int32))
 
@@ -139,7 +163,9 @@ def test_learnt_critics_approach_the_exact_values():
 
     values = action_values(problem, gain_of(spec, state.actors), 0.7)
     test = batch(jax.random.key(2))
-    exact = values(np.asarray(test.state[:, :, 0], np.float64), np.asarray(test.actions[:, :, 0], np.float64)).T
+    exact = values(
+        np.asarray(test.state[:, :, 0], np.float64), np.asarray(test.actions[:, :, 0], np.float64)
+    ).T
 
     def error(state) -> float:
         rows = Rows(
@@ -152,9 +178,13 @@ def test_learnt_critics_approach_the_exact_values():
         for bucket, stack in zip(spec.buckets, state.critics, strict=True):
             for place, term in enumerate(bucket.terms):
                 critic = jax.tree.map(lambda leaf, place=place: leaf[place], stack)
-                learnt[term] = critic(critic_input(rows, bucket.state_rows[place], bucket.action_rows[place]))[0]
+                learnt[term] = critic(
+                    critic_input(rows, bucket.state_rows[place], bucket.action_rows[place])
+                )[0]
         return float(((learnt - exact) ** 2).mean() / exact.var())
 
     before, after = error(state), error(learn(state))
-    assert before > 0.5, "untrained critics must be far from the truth for the test to mean anything"
+    assert before > 0.5, (
+        "untrained critics must be far from the truth for the test to mean anything"
+    )
     assert after < 0.02

@@ -24,14 +24,18 @@ def stored(random):
 @pytest.mark.parametrize("steps", [2, 3, 9])
 def test_rewards_are_summed_up_to_the_end_of_the_episode(steps):
     store = stored(np.random.default_rng(steps))
-    batch = replay(EPISODES, DRAWN, steps, 0.7).draw(store, jnp.asarray(EPISODES), jax.random.key(0))
+    batch = replay(EPISODES, DRAWN, steps, 0.7).draw(
+        store, jnp.asarray(EPISODES), jax.random.key(0)
+    )
     single = replay(EPISODES, DRAWN).draw(store, jnp.asarray(EPISODES), jax.random.key(0))
     for name in ("state", "actions", "time"):
         np.testing.assert_array_equal(getattr(batch, name), getattr(single, name))
     states, rewards = (np.asarray(each, np.float64) for each in (store.states, store.rewards))
     assert set(np.asarray(batch.time)) == set(range(HORIZON))
     for k in range(DRAWN):
-        (episode,) = {e for e in range(EPISODES) if (states[e, batch.time[k]] == batch.state[k]).all()}
+        (episode,) = {
+            e for e in range(EPISODES) if (states[e, batch.time[k]] == batch.state[k]).all()
+        }
         total, time = np.zeros(4), int(batch.time[k])
         while time < HORIZON and time < batch.time[k] + steps:
             total += 0.7 ** (time - int(batch.time[k])) * rewards[episode, time]
@@ -43,7 +47,10 @@ def test_rewards_are_summed_up_to_the_end_of_the_episode(steps):
 
 def test_one_step_is_what_it_was():
     store = stored(np.random.default_rng(0))
-    one, two = (replay(EPISODES, DRAWN, steps, 0.7).draw(store, jnp.asarray(3), jax.random.key(0)) for steps in (1, 2))
+    one, two = (
+        replay(EPISODES, DRAWN, steps, 0.7).draw(store, jnp.asarray(3), jax.random.key(0))
+        for steps in (1, 2)
+    )
     assert one.ahead is None
     for k in range(DRAWN):
         if one.time[k] == HORIZON - 1:  # one step is all that is left
@@ -80,8 +87,12 @@ def test_the_target_is_the_rewards_and_what_the_last_state_is_worth():
 @pytest.mark.parametrize("algorithm", ["mastac-coordinated", "qdcg-coupling"])
 def test_three_steps_are_one_long_step_where_nobody_knows_the_time(algorithm):
     """Where critics bootstrap through the end, what is left of several steps is their discount, in every update."""
-    one, learner = scheduled(algorithm, couplings=small_learner()[0].couplings, finite_horizon=False, discount=0.7**3)
-    _, several = scheduled(algorithm, couplings=one.env.couplings, finite_horizon=False, discount=0.7)
+    one, learner = scheduled(
+        algorithm, couplings=small_learner()[0].couplings, finite_horizon=False, discount=0.7**3
+    )
+    _, several = scheduled(
+        algorithm, couplings=one.env.couplings, finite_horizon=False, discount=0.7
+    )
     batch, state = random_batch(one.env, 6), learner.init(jax.random.key(0))
     expected = jax.jit(learner.update)(state, batch, jax.random.key(1))
     found = jax.jit(several.update)(state, batch._replace(ahead=jnp.full(6, 3)), jax.random.key(1))
@@ -100,7 +111,10 @@ def test_targets_read_the_sets_of_the_later_time(algorithm):
 
     def losses(steps):
         ahead = jnp.full(6, steps, jnp.int32)
-        return [update(state, each._replace(ahead=ahead), jax.random.key(1))[1].critic_loss for each in (early, moved)]
+        return [
+            update(state, each._replace(ahead=ahead), jax.random.key(1))[1].critic_loss
+            for each in (early, moved)
+        ]
 
     one, other = losses(1)
     assert one[3] != other[3]

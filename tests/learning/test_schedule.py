@@ -25,18 +25,25 @@ SEQUENCE = CouplingSequence([ENTRIES[t % 2] for t in range(5)])
 
 
 def scheduled(
-    algorithm: str = "mastac", kappa: int | None = None, couplings: Couplings | CouplingSequence = SEQUENCE, **knobs
+    algorithm: str = "mastac",
+    kappa: int | None = None,
+    couplings: Couplings | CouplingSequence = SEQUENCE,
+    **knobs,
 ):
     env = replace(small_environment(), couplings=couplings)
     how = ALGORITHMS[algorithm]
     settings = replace(SMALL, **{**how.defaults, **how.fixed, **knobs})
-    spec = learner_spec(env, how.layout_for(couplings, kappa, True, how.rewards[0]), settings, total_updates=100)
+    spec = learner_spec(
+        env, how.layout_for(couplings, kappa, True, how.rewards[0]), settings, total_updates=100
+    )
     return spec, off_policy_learner(spec)
 
 
 def value_and_slope(critic, x):
     """One perceptron on one input, in float64: its value and the gradient there."""
-    weights, biases = ([np.asarray(each, np.float64) for each in part] for part in (critic.weights, critic.biases))
+    weights, biases = (
+        [np.asarray(each, np.float64) for each in part] for part in (critic.weights, critic.biases)
+    )
     layers, masks = [x], []
     for w, b in zip(weights[:-1], biases[:-1], strict=True):
         before = layers[-1] @ w + b
@@ -54,10 +61,14 @@ def test_gradients_are_those_of_each_times_own_sets(policy_actions):
     env = spec.env
     state, batch = learner.init(jax.random.key(0)), random_batch(spec.env, 12)
     now, _, _ = batch_rows(spec, batch, state.target_actors)
-    chosen = action_rows(env, spec.actors.apply(state.actors, observations(env, batch.state, batch.time)))
+    chosen = action_rows(
+        env, spec.actors.apply(state.actors, observations(env, batch.state, batch.time))
+    )
     found = np.asarray(action_gradients(spec, state.critics, now, chosen))
     sets = at_all_times(SEQUENCE, None, True)
-    rows_of_states, rows_of_actions, policy = (np.asarray(each, np.float64) for each in (*now[:2], chosen))
+    rows_of_states, rows_of_actions, policy = (
+        np.asarray(each, np.float64) for each in (*now[:2], chosen)
+    )
     expected = np.zeros_like(policy)
     for sample, time in enumerate(np.asarray(batch.time).tolist()):
         for bucket, stack in zip(spec.buckets, state.critics, strict=True):
@@ -89,10 +100,15 @@ def test_what_is_not_in_the_set_at_a_time_changes_nothing(algorithm):
     env, state = spec.env, learner.init(jax.random.key(0))
     batch = random_batch(env, 6)
     last = batch._replace(time=jnp.full(6, env.horizon - 1, jnp.int32))
-    others = jnp.arange(env.num_agents)[:, None] == 2  # c, which a observes but whose couplings do not reach it
+    others = (
+        jnp.arange(env.num_agents)[:, None] == 2
+    )  # c, which a observes but whose couplings do not reach it
     moved = last._replace(state=last.state + others, actions=last.actions + others)
     update = jax.jit(learner.update)
-    one, other = update(state, last, jax.random.key(1))[1], update(state, moved, jax.random.key(1))[1]
+    one, other = (
+        update(state, last, jax.random.key(1))[1],
+        update(state, moved, jax.random.key(1))[1],
+    )
     assert one.critic_loss[0] == other.critic_loss[0] and one.value[0] == other.value[0]
     assert one.value[2] != other.value[2]
     # Two steps earlier the state of c moves what d gets.
@@ -106,13 +122,17 @@ def test_what_is_not_in_the_set_at_a_time_changes_nothing(algorithm):
 def test_a_sequence_of_equal_entries_trains_like_couplings_that_stay(algorithm):
     """Where the sets of all times are the same nothing is left out."""
     whole = Couplings(
-        NAMES, state=[(i, j) for i in NAMES for j in NAMES], reward=[(i, j) for i in NAMES for j in NAMES]
+        NAMES,
+        state=[(i, j) for i in NAMES for j in NAMES],
+        reward=[(i, j) for i in NAMES for j in NAMES],
     )
     found = []
     for couplings in (whole, CouplingSequence([whole] * 5)):
         spec, learner = scheduled(algorithm, couplings=couplings)
         batch = random_batch(spec.env, 6)
-        found.append(jax.jit(learner.update)(learner.init(jax.random.key(0)), batch, jax.random.key(1)))
+        found.append(
+            jax.jit(learner.update)(learner.init(jax.random.key(0)), batch, jax.random.key(1))
+        )
     for one, other in zip(jax.tree.leaves(found[0]), jax.tree.leaves(found[1]), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
 

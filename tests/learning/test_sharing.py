@@ -25,13 +25,17 @@ def world():
 def sharing(world, algorithm="mastac", **knobs):
     how = ALGORITHMS[algorithm]
     settings = replace(SMALL, **{**how.defaults, **how.fixed, "share_actors": True, **knobs})
-    spec = learner_spec(world, how.layout_for(world.couplings, 1, True, "own"), settings, total_updates=100)
+    spec = learner_spec(
+        world, how.layout_for(world.couplings, 1, True, "own"), settings, total_updates=100
+    )
     return spec, learner_of(spec)
 
 
 def grouped(kinds):
     """Which agents are of one kind."""
-    return {frozenset(np.flatnonzero(kinds.of == kind).tolist()) for kind in range(len(kinds.first))}
+    return {
+        frozenset(np.flatnonzero(kinds.of == kind).tolist()) for kind in range(len(kinds.first))
+    }
 
 
 def test_agents_of_one_kind_have_equal_sizes_scales_and_limits(world):
@@ -52,14 +56,23 @@ def test_members_stay_equal_bit_for_bit(world):
     kinds, update = kinds_of(world), jax.jit(learner.update)
     # Inside of what is compiled, as a search for rates puts its learners together.
     state = jax.jit(
-        lambda rate: sharing(world, "mastac-sac", actor_lr=rate, max_grad_norm=0.1)[1].init(jax.random.key(0))
+        lambda rate: sharing(world, "mastac-sac", actor_lr=rate, max_grad_norm=0.1)[1].init(
+            jax.random.key(0)
+        )
     )(1e-3)
     for count in range(3):
-        for leaf in map(np.asarray, jax.tree.leaves((state.actors, state.target_actors, state.actor_optimizer))):
+        for leaf in map(
+            np.asarray, jax.tree.leaves((state.actors, state.target_actors, state.actor_optimizer))
+        ):
             assert (leaf == leaf[kinds.first[kinds.of]]).all()
         firsts = np.asarray(jax.tree.leaves(state.actors)[0])[kinds.first]
-        assert all((a != b).any() for k, a in enumerate(firsts) for b in firsts[:k]), "kinds have actors of their own"
-        before, (state, _) = state, update(state, random_batch(world, 6, count), jax.random.key(count), count)
+        assert all((a != b).any() for k, a in enumerate(firsts) for b in firsts[:k]), (
+            "kinds have actors of their own"
+        )
+        before, (state, _) = (
+            state,
+            update(state, random_batch(world, 6, count), jax.random.key(count), count),
+        )
         assert not (jax.tree.leaves(before.actors)[0] == jax.tree.leaves(state.actors)[0]).all()
 
 
@@ -73,8 +86,12 @@ def test_a_kind_moves_by_the_mean_of_its_members_gradients(world):
     found = jax.jit(learner.update)(state, batch, jax.random.key(1))[0].actors
     for kind in range(len(kinds.first)):
         members = np.flatnonzero(kinds.of == kind)
-        mean = jax.tree.map(lambda leaf, m=members: -jnp.asarray(np.asarray(leaf, np.float64)[m].mean(0)), alone)
-        own, optimizer = jax.tree.map(lambda leaf, m=members: leaf[m[0]], (state.actors, state.actor_optimizer))
+        mean = jax.tree.map(
+            lambda leaf, m=members: -jnp.asarray(np.asarray(leaf, np.float64)[m].mean(0)), alone
+        )
+        own, optimizer = jax.tree.map(
+            lambda leaf, m=members: leaf[m[0]], (state.actors, state.actor_optimizer)
+        )
         expected, _ = optimizer_step(spec.actor_optimizer, own, mean, optimizer)
         for agent in members:
             for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):

@@ -19,7 +19,9 @@ from mastac.learning.updates.max_entropy import max_entropy_gradient, temperatur
 from mastac.learning.updates.simultaneous import action_gradients
 
 # The small world's agents have actions of one, two, one and three entries.
-SPREADS = jnp.log(jnp.asarray([[0.5, 1, 1], [0.4, 0.9, 1], [1.2, 1, 1], [0.6, 1.1, 0.8]], jnp.float32))
+SPREADS = jnp.log(
+    jnp.asarray([[0.5, 1, 1], [0.4, 0.9, 1], [1.2, 1, 1], [0.6, 1.1, 0.8]], jnp.float32)
+)
 
 
 def density(head, agent, drawn):
@@ -38,7 +40,10 @@ def density(head, agent, drawn):
 
 def test_densities_of_boxes_integrate_to_one():
     a = np.linspace(-1, 1, 4001)[1:-1]
-    for head, drawn, width in (("tanh", np.arctanh(a), a[1] - a[0]), ("linear", 20 * a, 20 * (a[1] - a[0]))):
+    for head, drawn, width in (
+        ("tanh", np.arctanh(a), a[1] - a[0]),
+        ("linear", 20 * a, 20 * (a[1] - a[0])),
+    ):
         np.testing.assert_allclose(density(head, 0, drawn[None]).sum() * width, 1.0, atol=2e-3)
 
 
@@ -51,7 +56,9 @@ def test_densities_of_shares_integrate_to_one_and_know_no_shift():
     logs = np.log([*grid, 1 - grid.sum(0)])
     found = density("softmax", 3, logs)
     np.testing.assert_allclose(found.sum() / 200**2, 1.0, atol=2e-2)
-    np.testing.assert_allclose(density("softmax", 3, logs + random.normal(size=logs.shape[1])), found, rtol=5e-3)
+    np.testing.assert_allclose(
+        density("softmax", 3, logs + random.normal(size=logs.shape[1])), found, rtol=5e-3
+    )
     # Who chooses among one is sure of it.
     np.testing.assert_allclose(density("softmax", 0, random.normal(size=(1, 10))), 1.0, rtol=1e-4)
 
@@ -59,7 +66,9 @@ def test_densities_of_shares_integrate_to_one_and_know_no_shift():
 def soft(head="tanh", **knobs):
     how, env = ALGORITHMS["mastac-sac"], small_environment(head)
     settings = replace(SMALL, **{**how.defaults, **how.fixed, **knobs})
-    spec = learner_spec(env, how.layout_for(env.couplings, 1, True, "own"), settings, total_updates=100)
+    spec = learner_spec(
+        env, how.layout_for(env.couplings, 1, True, "own"), settings, total_updates=100
+    )
     return env, spec, learner_of(spec)
 
 
@@ -72,18 +81,26 @@ def outcome(spec, weights, state, time, key):
     real = (np.arange(3) < env.action_sizes[:, None])[:, :, None]
     log_prob = stats.norm.logpdf(drawn, mean_network, spread) - np.log(1 - np.tanh(drawn) ** 2)
     actions = np.where(real, env.action_limit * np.tanh(drawn), 0.0)
-    return np.moveaxis(actions, -1, 0), np.where(real, log_prob, 0.0).sum(1), (drawn - mean_network) / spread
+    return (
+        np.moveaxis(actions, -1, 0),
+        np.where(real, log_prob, 0.0).sum(1),
+        (drawn - mean_network) / spread,
+    )
 
 
 def twin(spec, critics, agent, k):
-    return critic_of(spec, tuple(jax.tree.map(lambda leaf: leaf[:, k], stack) for stack in critics), agent)
+    return critic_of(
+        spec, tuple(jax.tree.map(lambda leaf: leaf[:, k], stack) for stack in critics), agent
+    )
 
 
 def test_targets_hold_the_own_agents_entropy():
     env, spec, learner = soft(discount=0.7, reward_scale=0.5)
     state, other = (learner.init(jax.random.key(seed)) for seed in (3, 4))
     price = np.array([0.1, 0.2, 0.3, 0.4])
-    weights = StochasticActor(state.actors.mean_network, SPREADS, jnp.log(jnp.asarray(price, jnp.float32)))
+    weights = StochasticActor(
+        state.actors.mean_network, SPREADS, jnp.log(jnp.asarray(price, jnp.float32))
+    )
     state = state._replace(actors=weights, target_critics=other.critics)
     batch, key = random_batch(env, 6), jax.random.key(5)
     _, metrics = jax.jit(learner.update)(state, batch, key)
@@ -93,12 +110,18 @@ def test_targets_hold_the_own_agents_entropy():
     keeps = np.where(time + 1 == env.horizon, 0.0, 0.7)
     for agent in range(4):
         x = read_by(spec, agent, batch.next_state, actions, time + 1)
-        worth = np.min([forward(*twin(spec, state.target_critics, agent, k), x)[:, 0] for k in (0, 1)], axis=0)
-        y = 0.5 * np.asarray(batch.rewards)[:, agent] + keeps * (worth - price[agent] * log_prob[agent])
+        worth = np.min(
+            [forward(*twin(spec, state.target_critics, agent, k), x)[:, 0] for k in (0, 1)], axis=0
+        )
+        y = 0.5 * np.asarray(batch.rewards)[:, agent] + keeps * (
+            worth - price[agent] * log_prob[agent]
+        )
         here = read_by(spec, agent, batch.state, batch.actions, time)
         values = [forward(*twin(spec, state.critics, agent, k), here)[:, 0] for k in (0, 1)]
         np.testing.assert_allclose(
-            metrics.critic_loss[agent], sum(((y - value) ** 2).mean() for value in values), rtol=1e-4
+            metrics.critic_loss[agent],
+            sum(((y - value) ** 2).mean() for value in values),
+            rtol=1e-4,
         )
 
 
@@ -111,7 +134,10 @@ def test_actors_climb_credited_values_and_their_entropy_by_finite_differences():
     at = lambda rows: action_gradients(spec, state.critics, now, rows)  # noqa: E731
     found = jax.jit(lambda weights: max_entropy_gradient(spec, weights, obs, key, at))(weights)
     _, log_prob, noise = outcome(spec, weights, batch.state, batch.time, key)
-    arrays = [np.asarray(leaf, np.float64) for leaf in jax.tree.leaves((weights.mean_network, weights.log_std))]
+    arrays = [
+        np.asarray(leaf, np.float64)
+        for leaf in jax.tree.leaves((weights.mean_network, weights.log_std))
+    ]
     layers = len(weights.mean_network.weights)
     inputs = (np.asarray(obs, np.float64) - env.obs_center) / env.obs_scale
     real = np.arange(3) < env.action_sizes[:, None]
@@ -120,13 +146,19 @@ def test_actors_climb_credited_values_and_their_entropy_by_finite_differences():
         """All critics, and the entropies: what agent `i`'s own credited share of it has as slope in its weights."""
         actions, bonus = np.zeros((6, 4, 3)), 0.0
         for i in range(4):
-            out = forward([w[i] for w in arrays[:layers]], [b[i] for b in arrays[layers : 2 * layers]], inputs[i].T)
+            out = forward(
+                [w[i] for w in arrays[:layers]],
+                [b[i] for b in arrays[layers : 2 * layers]],
+                inputs[i].T,
+            )
             u = out + np.exp(arrays[-1][i]) * noise[i].T
             logs = stats.norm.logpdf(noise[i].T) - arrays[-1][i] - np.log(1 - np.tanh(u) ** 2)
             actions[:, i] = np.where(real[i], env.action_limit * np.tanh(u), 0.0)
             bonus -= 0.3 * np.where(real[i], logs, 0.0).sum(1).mean()
         reads = (read_by(spec, i, batch.state, actions, batch.time) for i in range(4))
-        return bonus + sum(forward(*twin(spec, state.critics, i, 0), x)[:, 0].mean() for i, x in enumerate(reads))
+        return bonus + sum(
+            forward(*twin(spec, state.critics, i, 0), x)[:, 0].mean() for i, x in enumerate(reads)
+        )
 
     slopes = jax.tree.leaves((found.mean_network, found.log_std))
     for place, array in enumerate(arrays):
@@ -136,7 +168,9 @@ def test_actors_climb_credited_values_and_their_entropy_by_finite_differences():
                 moved = [each.copy() for each in arrays]
                 moved[place][entry] += sign * 1e-6
                 ends.append(objective(moved))
-            np.testing.assert_allclose(slopes[place][entry], (ends[0] - ends[1]) / 2e-6, rtol=2e-3, atol=2e-5)
+            np.testing.assert_allclose(
+                slopes[place][entry], (ends[0] - ends[1]) / 2e-6, rtol=2e-3, atol=2e-5
+            )
     target = spec.settings.entropy_target * np.array([1, 2, 1, 3])
     np.testing.assert_allclose(found.log_temperature, target + log_prob.mean(1), rtol=1e-4)
 
@@ -147,7 +181,9 @@ def test_temperatures_fall_where_there_is_more_entropy_than_asked_for():
     state, batch = learner.init(jax.random.key(0)), random_batch(env, 64)
     wide = np.array([0.0, 0.0, 0.0, np.log(0.01)])  # agent d hardly draws anything but its centre
     spread = jnp.broadcast_to(jnp.asarray(wide, jnp.float32)[:, None], (4, 3))
-    state = state._replace(actors=StochasticActor(state.actors.mean_network, spread, state.actors.log_temperature))
+    state = state._replace(
+        actors=StochasticActor(state.actors.mean_network, spread, state.actors.log_temperature)
+    )
     after = jax.jit(learner.update)(state, batch, jax.random.key(1))[0].actors
     moved = np.asarray(after.log_temperature - state.actors.log_temperature)
     assert moved[1] < 0 < moved[3]

@@ -15,7 +15,9 @@ EPOCHS = 6
 
 def program(settings=SMALL, env=None):
     small, spec, learner = small_learner(settings)
-    return training_program(env or small, learner, replay(EPOCHS, settings.batch_size), settings, EPOCHS)
+    return training_program(
+        env or small, learner, replay(EPOCHS, settings.batch_size), settings, EPOCHS
+    )
 
 
 def keys(*seeds):
@@ -23,7 +25,10 @@ def keys(*seeds):
 
 
 def same(a, b):
-    return all(bool(jnp.array_equal(x, y)) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
+    return all(
+        bool(jnp.array_equal(x, y))
+        for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    )
 
 
 def test_stopping_in_between_changes_no_bit():
@@ -59,9 +64,13 @@ def test_seeds_differ_and_updates_begin_when_a_batch_is_there():
 def test_the_replay_holds_what_happened():
     env, _, learner = small_learner()
     state = learner.init(jax.random.key(0))
-    episode = exploring_episode(env, learner, state, jnp.float32(0.1), jnp.float32(0.0), jax.random.key(1))
+    episode = exploring_episode(
+        env, learner, state, jnp.float32(0.1), jnp.float32(0.0), jax.random.key(1)
+    )
     assert episode.states.shape == (6, 4, 3)
-    np.testing.assert_allclose(episode.rewards[2], env.reward(episode.states[2], episode.actions[2], 2), rtol=1e-6)
+    np.testing.assert_allclose(
+        episode.rewards[2], env.reward(episode.states[2], episode.actions[2], 2), rtol=1e-6
+    )
     buffer = replay(2, 50)
     store = buffer.init(jax.eval_shape(lambda: episode))
     for count in range(3):  # the third takes the first one's place
@@ -74,14 +83,17 @@ def test_the_replay_holds_what_happened():
         np.testing.assert_array_equal(batch.state[k], episode.states[batch.time[k]])
         np.testing.assert_array_equal(batch.next_state[k], episode.states[batch.time[k] + 1])
     only_first = buffer.draw(store, jnp.asarray(1), jax.random.key(2))
-    assert (only_first.rewards == 2.0).all(), "before the replay is full only what was stored may be drawn"
+    assert (only_first.rewards == 2.0).all(), (
+        "before the replay is full only what was stored may be drawn"
+    )
 
 
 def test_a_seed_that_breaks_stops_alone_and_keeps_its_last_good_state():
     env = small_environment()
 
     def breaking(state, actions, time, key):
-        # Agent c of about half of the seeds breaks: whether it does hangs on a number drawn at the start.
+        # Agent c of about half of the seeds breaks: whether it does hangs on a number drawn at the
+        # start.
         after = env.step(state, actions, time, key)
         return after.at[2, 0].set(jnp.where(state[0, 0] > 0.9, jnp.nan, after[2, 0]))
 

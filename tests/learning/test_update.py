@@ -12,7 +12,11 @@ from small_world import SMALL, random_batch, small_environment, small_learner
 from algorithms.plain_networks import forward
 from mastac.learning.critic_inputs import action_rows, action_units, batch_rows, observations
 from mastac.learning.spec import optimizer
-from mastac.learning.updates.simultaneous import action_gradients, actor_gradient, simultaneous_update
+from mastac.learning.updates.simultaneous import (
+    action_gradients,
+    actor_gradient,
+    simultaneous_update,
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +33,9 @@ def critic_of(spec, critics, agent):
             times = 1 if spec.settings.finite_horizon else 0
             real = np.concatenate([states, actions, np.ones(times, bool)])
             weights = [np.asarray(w[place], np.float64) for w in stack.weights]
-            return [weights[0][real], *weights[1:]], [np.asarray(b[place], np.float64) for b in stack.biases]
+            return [weights[0][real], *weights[1:]], [
+                np.asarray(b[place], np.float64) for b in stack.biases
+            ]
     raise AssertionError(f"agent {agent} has no critic")
 
 
@@ -38,9 +44,14 @@ def read_by(spec, agent, state, actions, time):
     env = spec.env
     columns = []
     for j in spec.layout.states[[agent]].indices:
-        columns.append((np.asarray(state)[:, j, : env.state_sizes[j]] - env.state_center) / env.state_scale)
+        columns.append(
+            (np.asarray(state)[:, j, : env.state_sizes[j]] - env.state_center) / env.state_scale
+        )
     for j in spec.layout.actions[[agent]].indices:
-        columns.append((np.asarray(actions)[:, j, : env.action_sizes[j]] - env.action_center) / env.action_scale)
+        columns.append(
+            (np.asarray(actions)[:, j, : env.action_sizes[j]] - env.action_center)
+            / env.action_scale
+        )
     if spec.settings.finite_horizon:
         columns.append(2.0 * np.asarray(time)[:, None] / env.horizon - 1.0)
     return np.concatenate(columns, axis=1).astype(np.float64)
@@ -76,7 +87,8 @@ def test_critic_update_is_algorithm_1(finite_horizon):
         value = forward(weights, biases, x)[:, 0]
         np.testing.assert_allclose(metrics.critic_loss[agent], ((y - value) ** 2).mean(), rtol=2e-5)
         np.testing.assert_allclose(metrics.value[agent], value.mean(), rtol=2e-5, atol=1e-6)
-        # The first step of Adam moves every weight by the rate against the sign of its gradient; finite differences.
+        # The first step of Adam moves every weight by the rate against the sign of its gradient;
+        # finite differences.
         stepped, _ = critic_of(spec, after.critics, agent)
         target_after, _ = critic_of(spec, after.target_critics, agent)
         target_before, _ = critic_of(spec, state.target_critics, agent)
@@ -108,7 +120,11 @@ def naive_action_gradient(spec, critics, batch, agent, others_from_policy, polic
             for sign in (1, -1):
                 moved = base.copy()
                 moved[:, agent, entry] += sign * 1e-6 * env.action_scale
-                values.append(forward(weights, biases, read_by(spec, int(term), batch.state, moved, batch.time))[:, 0])
+                values.append(
+                    forward(
+                        weights, biases, read_by(spec, int(term), batch.state, moved, batch.time)
+                    )[:, 0]
+                )
             gradient[:, entry] += (values[0] - values[1]) / 2e-6
     return gradient
 
@@ -116,11 +132,15 @@ def naive_action_gradient(spec, critics, batch, agent, others_from_policy, polic
 @pytest.mark.parametrize("from_policy", [True, False])
 @pytest.mark.parametrize("minimal", [True, False])
 def test_action_gradients_equal_a_loop_over_agents_and_critics(from_policy, minimal):
-    env, spec, learner = small_learner(replace(SMALL, policy_actions=from_policy, minimal=minimal), kappa=2)
+    env, spec, learner = small_learner(
+        replace(SMALL, policy_actions=from_policy, minimal=minimal), kappa=2
+    )
     state = learner.init(jax.random.key(5))
     batch = random_batch(env, 4)
     now, _, _ = batch_rows(spec, batch, state.actors)
-    rows = action_rows(env, spec.actors.apply(state.actors, observations(env, batch.state, batch.time)))
+    rows = action_rows(
+        env, spec.actors.apply(state.actors, observations(env, batch.state, batch.time))
+    )
     found = np.asarray(action_gradients(spec, state.critics, now, rows))
     policy = policy_actions(spec, state.actors, batch.state, batch.time)
     width = int(env.action_sizes.max())
@@ -149,7 +169,9 @@ def test_actor_gradient_is_the_chain_rule_of_the_objective():
                 (batch.state[:, j, : env.state_sizes[j]] - env.state_center) / env.state_scale
                 for j in spec.layout.states[[agent]].indices
             ]
-            columns += [actions[:, j, : env.action_sizes[j]] for j in spec.layout.actions[[agent]].indices]
+            columns += [
+                actions[:, j, : env.action_sizes[j]] for j in spec.layout.actions[[agent]].indices
+            ]
             columns.append(2.0 * batch.time[:, None] / env.horizon - 1.0)
             x = jnp.concatenate(columns, axis=1)
             for layer, (w, b) in enumerate(zip(weights, biases, strict=True)):
@@ -159,7 +181,9 @@ def test_actor_gradient_is_the_chain_rule_of_the_objective():
         return total
 
     expected = jax.grad(objective)(state.actors)
-    found = actor_gradient(spec, state.actors, obs, lambda rows: action_gradients(spec, state.critics, now, rows))
+    found = actor_gradient(
+        spec, state.actors, obs, lambda rows: action_gradients(spec, state.critics, now, rows)
+    )
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
@@ -167,12 +191,15 @@ def test_actor_gradient_is_the_chain_rule_of_the_objective():
 @pytest.mark.parametrize("from_policy", [True, False])
 def test_coordinated_update_equals_agents_one_after_the_other(from_policy):
     """A Python loop in which agent i's step is the simultaneous update with everybody else's step thrown away."""
-    settings = replace(SMALL, policy_actions=from_policy, coordinated=True, actor_lr=0.05, critic_lr=0.02)
+    settings = replace(
+        SMALL, policy_actions=from_policy, coordinated=True, actor_lr=0.05, critic_lr=0.02
+    )
     env, spec, coordinated = small_learner(settings, kappa=2)
     assert len(spec.buckets) == 1
     batch = random_batch(env, 6)
     step = jax.jit(lambda s, batch: simultaneous_update(spec, s, batch)[0])
-    # A few steps first: Adam's very first step only knows signs, which the other agents' steps rarely turn.
+    # A few steps first: Adam's very first step only knows signs, which the other agents' steps
+    # rarely turn.
     start = coordinated.init(jax.random.key(1))
     for seed in range(3):
         start = step(start, random_batch(env, 6, seed))
@@ -180,7 +207,9 @@ def test_coordinated_update_equals_agents_one_after_the_other(from_policy):
     for agent in range(env.num_agents):
         after = step(state, batch)
         # Algorithm 1 updates the agent's actor first, and its critic from the same old critics.
-        state = jax.tree.map(lambda old, new, agent=agent: old.at[agent].set(new[agent]), state, after)
+        state = jax.tree.map(
+            lambda old, new, agent=agent: old.at[agent].set(new[agent]), state, after
+        )
     expected = state
     found, metrics = jax.jit(coordinated.update)(start, batch, jax.random.key(0))
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
@@ -188,7 +217,9 @@ def test_coordinated_update_equals_agents_one_after_the_other(from_policy):
     together = step(start, batch)
     differences = [
         float(jnp.abs(a - b).max())
-        for a, b in zip(jax.tree.leaves(found.actors), jax.tree.leaves(together.actors), strict=True)
+        for a, b in zip(
+            jax.tree.leaves(found.actors), jax.tree.leaves(together.actors), strict=True
+        )
     ]
     assert max(differences) > 1e-4, "agents that see each other's updates must end elsewhere"
     assert np.isfinite(metrics.critic_loss).all()
@@ -225,7 +256,9 @@ def test_actions_respect_their_head(head):
     _, spec, learner = small_learner(head=head)
     state = learner.init(jax.random.key(0))
     obs = jax.vmap(env.observe)(jax.vmap(env.reset)(jax.random.split(jax.random.key(1), 50)))
-    explore = jax.vmap(lambda o, k: learner.explore(state, o, jnp.float32(0.5), jnp.float32(0.3), k)[0])
+    explore = jax.vmap(
+        lambda o, k: learner.explore(state, o, jnp.float32(0.5), jnp.float32(0.3), k)[0]
+    )
     noisy = np.asarray(explore(obs, jax.random.split(jax.random.key(2), 50)))
     greedy = np.asarray(jax.vmap(lambda o: learner.act(state, o))(obs))
     mask = np.arange(3) < env.action_sizes[:, None]
@@ -269,7 +302,9 @@ def test_every_knob_of_the_update_matters(knob, small):
         return state
 
     a, b = jax.tree.leaves(after(learner)), jax.tree.leaves(after(changed))
-    same = len(a) == len(b) and all(x.shape == y.shape and bool((x == y).all()) for x, y in zip(a, b, strict=True))
+    same = len(a) == len(b) and all(
+        x.shape == y.shape and bool((x == y).all()) for x, y in zip(a, b, strict=True)
+    )
     assert not same
 
 

@@ -56,7 +56,12 @@ def networks(draw: Any) -> Simulator:
     """Networks of up to five agents, with graphs of their own for actions."""
     size = draw(st.integers(1, 5))
     couplings = Couplings(size, **draw(graphs_of(size, True)))
-    return network(couplings, draw(st.sampled_from(list(BENDS))), draw(st.integers(1, 2)), draw(st.integers(0, 99)))
+    return network(
+        couplings,
+        draw(st.sampled_from(list(BENDS))),
+        draw(st.integers(1, 2)),
+        draw(st.integers(0, 99)),
+    )
 
 
 def rare(share: float) -> Simulator:

@@ -15,7 +15,13 @@ from mastac.structure import Couplings, CouplingSequence
 from probing.networks import BENDS, network, networks, rare
 from structure.witnesses import GRAPHS
 
-CHAIN = Couplings(["a", "b", "c"], state=[("a", "b"), ("b", "c")], reward=[("a", "c")], action=[], reward_action=[])
+CHAIN = Couplings(
+    ["a", "b", "c"],
+    state=[("a", "b"), ("b", "c")],
+    reward=[("a", "c")],
+    action=[],
+    reward_action=[],
+)
 
 
 @given(networks())
@@ -35,13 +41,20 @@ def test_nothing_is_reported_of_true_graphs_and_everything_of_none(bend):
 
 
 def test_superfluous_edges_are_reported_and_are_no_failure():
-    more = Couplings(CHAIN.agents, state=[("a", "b"), ("b", "c"), ("c", "a")], reward=[("a", "c")], reward_action=[])
+    more = Couplings(
+        CHAIN.agents,
+        state=[("a", "b"), ("b", "c"), ("c", "a")],
+        reward=[("a", "c")],
+        reward_action=[],
+    )
     found = check(network(CHAIN, "tanh", 1, 0), more, points=48)
     assert found.ok
     # Actions were left out and are as states, of which none is true.
     named = {(each.graph, each.source, each.target) for each in found.superfluous}
     assert named == {("state", "c", "a"), *(("action", s, t) for s, t in more.edges("state"))}
-    assert all(each.seen == 0 and each.points == 48 and each.example is None for each in found.superfluous)
+    assert all(
+        each.seen == 0 and each.points == 48 and each.example is None for each in found.superfluous
+    )
     assert found.corrected() == CHAIN
     assert "c -> a" in str(found) and "wasteful" in str(found) and "as state" in str(found)
 
@@ -55,14 +68,18 @@ def test_the_evidence_can_be_repeated():
     state, actions, seed = points.states[at], points.actions[at], int(points.seeds[at])
     changed = state.copy()
     changed[a] = points.other_states[at, a]
-    moved = simulator.step(changed, actions, edge.time, seed) - simulator.step(state, actions, edge.time, seed)
+    moved = simulator.step(changed, actions, edge.time, seed) - simulator.step(
+        state, actions, edge.time, seed
+    )
     assert np.abs(moved[c]).max() == pytest.approx(edge.largest) and edge.largest > 0
 
 
 @pytest.mark.parametrize("share", [0.05, 0.2])
 def test_a_rare_edge_is_missed_as_often_as_is_said(share):
     simulator, points, runs = rare(share), 12, 250
-    missed = sum(not len(probe(simulator, points, seed=run).evidence["state"][0].seen) for run in range(runs))
+    missed = sum(
+        not len(probe(simulator, points, seed=run).evidence["state"][0].seen) for run in range(runs)
+    )
     chance = miss_probability(share, points)
     # Five standard deviations of the share of so many runs.
     assert abs(missed / runs - chance) < 5 * np.sqrt(chance * (1 - chance) / runs)
@@ -99,16 +116,37 @@ def test_couplings_that_change_are_compared_time_by_time():
     true = CouplingSequence([even, odd, even, odd, even])
     found = check(Simulator(**fields, couplings=true), points=60)
     assert found.ok and not found.superfluous and found.points == 12
-    # The transition after the last reward does not count: what the last entry says of it is not compared.
-    assert not check(Simulator(**fields, couplings=true), CouplingSequence([*true[:4], odd]), points=60).missing
-    found = check(Simulator(**fields, couplings=true), CouplingSequence([even, even, even, odd, even]), points=60)
+    # The transition after the last reward does not count: what the last entry says of it is not
+    # compared.
+    assert not check(
+        Simulator(**fields, couplings=true), CouplingSequence([*true[:4], odd]), points=60
+    ).missing
+    found = check(
+        Simulator(**fields, couplings=true),
+        CouplingSequence([even, even, even, odd, even]),
+        points=60,
+    )
     (missing,), (superfluous,) = found.missing, found.superfluous
-    assert (missing.source, missing.target, missing.times, missing.time) == ("agent-1", "agent-0", (1,), 1)
-    assert (superfluous.source, superfluous.target, superfluous.times) == ("agent-0", "agent-1", (1,))
+    assert (missing.source, missing.target, missing.times, missing.time) == (
+        "agent-1",
+        "agent-0",
+        (1,),
+        1,
+    )
+    assert (superfluous.source, superfluous.target, superfluous.times) == (
+        "agent-0",
+        "agent-1",
+        (1,),
+    )
     seen = found.effects.couplings()
     assert isinstance(seen, CouplingSequence)
     assert found.corrected() == CouplingSequence([*true[:4], list(seen)[4]])
-    assert check(Simulator(**fields, couplings=true), Couplings(2, state=[(0, 1)]), points=60).missing[0].times is None
+    assert (
+        check(Simulator(**fields, couplings=true), Couplings(2, state=[(0, 1)]), points=60)
+        .missing[0]
+        .times
+        is None
+    )
 
 
 def test_agents_of_different_sizes_and_whole_numbers():
@@ -117,12 +155,18 @@ def test_agents_of_different_sizes_and_whole_numbers():
 
     def step(state, actions, time, seed):
         turn = np.random.default_rng(seed).integers(0, 2, 3)
-        last = [state[0, 0] + turn[0], (state[1].sum() + actions[0, 0]) % 7, state[0, 0] * (state[1, 1] > 2)]
+        last = [
+            state[0, 0] + turn[0],
+            (state[1].sum() + actions[0, 0]) % 7,
+            state[0, 0] * (state[1, 1] > 2),
+        ]
         return np.array([[last[0] % 5, 0], [last[1], turn[1] + time], [last[2], 0]])
 
     simulator = Simulator(
         horizon=6,
-        reset=lambda seed: np.random.default_rng(seed).integers(0, 4, (3, 2)) * [[1, 0], [1, 1], [1, 0]],
+        reset=lambda seed: (
+            np.random.default_rng(seed).integers(0, 4, (3, 2)) * [[1, 0], [1, 1], [1, 0]]
+        ),
         step=step,
         reward=lambda state, actions, time: state[:, 0] == 1,
         observe=lambda state: state[:, :1],
@@ -165,7 +209,11 @@ def test_states_that_were_not_reached_are_told_apart():
 
     found = check(dataclasses.replace(simulator, vary_state=wide), points=40)
     edges = [each for each in found.missing if each.graph == "state"]
-    assert edges and all(each.reached == 0 < each.seen for each in edges) and "no rollout reached" in str(found)
+    assert (
+        edges
+        and all(each.reached == 0 < each.seen for each in edges)
+        and "no rollout reached" in str(found)
+    )
     assert not check(simulator, points=40, widen=False).missing
 
 
@@ -183,7 +231,9 @@ def test_the_tolerance_is_a_share_of_the_entry():
         return 0.5 * state + np.array([[0.0], [1e-4], [0.0]]) * state[2]
 
     simulator = dataclasses.replace(network(CHAIN, "tanh", 1, 0), step=step)
-    assert [(each.source, each.target) for each in check(simulator, points=16).missing] == [("c", "b")]
+    assert [(each.source, each.target) for each in check(simulator, points=16).missing] == [
+        ("c", "b")
+    ]
     assert not check(simulator, points=16, tolerance=1e-2).missing
 
 
@@ -221,21 +271,36 @@ def raising(*_):
 
 ROWS = np.zeros((3, 1))
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
-    "own random numbers": ({"step": counting()}, "two different results for the same state, actions, time and seed"),
+    "own random numbers": (
+        {"step": counting()},
+        "two different results for the same state, actions, time and seed",
+    ),
     "own first state": (
         {"reset": lambda seed: np.random.default_rng().random((3, 1))},
         "reset of 'network' gives agent 'a' two",
     ),
-    "shape of reset": ({"reset": lambda seed: np.zeros(3)}, "shape (3,), expected (3, entries): one row"),
-    "shape of step": ({"step": lambda *_: np.zeros((3, 2))}, "step of 'network' gives an array of shape (3, 2)"),
+    "shape of reset": (
+        {"reset": lambda seed: np.zeros(3)},
+        "shape (3,), expected (3, entries): one row",
+    ),
+    "shape of step": (
+        {"step": lambda *_: np.zeros((3, 2))},
+        "step of 'network' gives an array of shape (3, 2)",
+    ),
     "shape of reward": ({"reward": lambda *_: 1.0}, "each agent's own reward"),
     "shape of observe": ({"observe": lambda state: state[:2]}, "observe of 'network'"),
-    "shape of actions": ({"sample_actions": lambda random: [0.0, 1.0]}, "sample_actions of 'network'"),
+    "shape of actions": (
+        {"sample_actions": lambda random: [0.0, 1.0]},
+        "sample_actions of 'network'",
+    ),
     "no numbers": ({"step": lambda *_: {"a": 1}}, "gives dict, expected an array of numbers"),
     "ragged": ({"step": lambda *_: [[1], [1, 2], [3]]}, "gives list, expected an array of numbers"),
     "no pair": ({"reward": None}, "must give (state, rewards)"),
     "raises": ({"step": raising}, "step of 'network' raised RuntimeError: out of range"),
-    "not finite": ({"step": lambda state, *_: state / 0 if state.any() else state}, "not finite at time"),
+    "not finite": (
+        {"step": lambda state, *_: state / 0 if state.any() else state},
+        "not finite at time",
+    ),
 }
 
 
@@ -266,7 +331,9 @@ def test_simulators_are_checked_when_built(mistake):
 
 
 def test_checks_that_cannot_be():
-    nobodys = dataclasses.replace(network(CHAIN, "tanh", 1, 0), couplings=None, agents=["a", "b", "c"])
+    nobodys = dataclasses.replace(
+        network(CHAIN, "tanh", 1, 0), couplings=None, agents=["a", "b", "c"]
+    )
     with pytest.raises(UserError, match="declares no couplings"):
         check(nobodys)
     assert isinstance(check(nobodys, CHAIN, points=48), Check)

@@ -28,7 +28,14 @@ EXAMPLES: list[tuple[str, dict[str, Any]]] = [
     ("thermal-40", {}),
     ("doors-5", {"horizon": 12, "turn": 3}),
     ("computers-4", {}),
-    ("lq-5", {"state_size": [1, 2, 3, 1, 2], "reward": "neighbours", "graph": [[0, 1], [1, 2], [4, 2], [3, 0]]}),
+    (
+        "lq-5",
+        {
+            "state_size": [1, 2, 3, 1, 2],
+            "reward": "neighbours",
+            "graph": [[0, 1], [1, 2], [4, 2], [3, 0]],
+        },
+    ),
 ]
 PLANTED = 200
 
@@ -54,7 +61,9 @@ def test_true_graphs_raise_no_alarm(probed):
 
 def without(couplings: Couplings, graph: str, edge: tuple[str, str]) -> Couplings:
     """The couplings, every graph spelled out, less one edge."""
-    edges = {each: [e for e in couplings.edges(each) if (each, e) != (graph, edge)] for each in GRAPHS}
+    edges = {
+        each: [e for e in couplings.edges(each) if (each, e) != (graph, edge)] for each in GRAPHS
+    }
     return Couplings(couplings.agents, **edges)
 
 
@@ -71,7 +80,9 @@ def planted(env: Environment, random: np.random.Generator):
     edge = edges[random.integers(len(edges))]
     mutilated = without(entry, graph, edge)
     if isinstance(env.couplings, CouplingSequence):
-        mutilated = CouplingSequence(mutilated if t == time else each for t, each in enumerate(env.couplings))
+        mutilated = CouplingSequence(
+            mutilated if t == time else each for t, each in enumerate(env.couplings)
+        )
     return mutilated, (graph, *edge), time
 
 
@@ -102,7 +113,11 @@ def test_every_added_edge_is_superfluous(probed):
             missing, superfluous = compared(effects, more)
             assert not missing
             (found,) = superfluous
-            assert (found.graph, found.source, found.target) == (graph, env.agents[source], env.agents[target])
+            assert (found.graph, found.source, found.target) == (
+                graph,
+                env.agents[source],
+                env.agents[target],
+            )
 
 
 def toy(**changes: Any) -> Environment:
@@ -142,7 +157,12 @@ def test_effects_without_a_derivative_and_at_a_single_time():
         return state.at[0, 0].add(jnp.where(time == 1, state[1, 0], 0.0))
 
     found = edges_of(toy(step=step, reward=reward, observe=observe))
-    assert found == {("action", "a", "b"), ("reward", "c", "b"), ("reward", "a", "c"), ("observation", "b", "a")}
+    assert found == {
+        ("action", "a", "b"),
+        ("reward", "c", "b"),
+        ("reward", "a", "c"),
+        ("observation", "b", "a"),
+    }
 
 
 def test_choices_are_switched():
@@ -153,7 +173,9 @@ def test_choices_are_switched():
         return 0.5 * state + jnp.array([[0.0], [0.0], [1.0]]) * third + between
 
     def reward(state, actions, time):
-        return jnp.where(actions.argmax(1) == 1, 1.0, 0.0) + jnp.array([0.0, 0.0, 1.0]) * actions[0, 1]
+        return (
+            jnp.where(actions.argmax(1) == 1, 1.0, 0.0) + jnp.array([0.0, 0.0, 1.0]) * actions[0, 1]
+        )
 
     env = toy(step=step, reward=reward, action_head="discrete", action_sizes=np.array([2, 3, 1]))
     assert edges_of(env) == {("action", "b", "c"), ("reward_action", "a", "c")}
@@ -164,7 +186,13 @@ def test_rounding_is_no_edge_and_a_weak_edge_is_one():
         noise = 0.1 * jax.random.normal(key, (3, 1))
         everyone = 10.0 * state.sum()
         weak = jnp.array([[0.0], [1e-4], [0.0]]) * state[2]
-        return 0.5 * state + (everyone - 10.0 * (state[0] + state[1] + state[2])) + weak + actions + noise
+        return (
+            0.5 * state
+            + (everyone - 10.0 * (state[0] + state[1] + state[2]))
+            + weak
+            + actions
+            + noise
+        )
 
     assert edges_of(toy(step=step)) == {("state", "c", "b")}
 
@@ -188,8 +216,14 @@ def test_whole_numbers_and_functions_without_derivatives():
 
 
 BROKEN: dict[str, tuple[dict[str, Any], str]] = {
-    "numpy": ({"step": lambda s, a, t, k: np.asarray(s)}, "cannot be traced by JAX (TracerArrayConversionError"),
-    "shape": ({"step": lambda s, a, t, k: s[:, 0]}, "step of environment 'toy' gives an array of shape (3,)"),
+    "numpy": (
+        {"step": lambda s, a, t, k: np.asarray(s)},
+        "cannot be traced by JAX (TracerArrayConversionError",
+    ),
+    "shape": (
+        {"step": lambda s, a, t, k: s[:, 0]},
+        "step of environment 'toy' gives an array of shape (3,)",
+    ),
     "team": ({"reward": lambda s, a, t: s.sum()}, "expected (3,): one number for each agent"),
     "obs": ({"observe": lambda s: s[:, 0]}, "expected (3, entries): one row for each agent"),
     "pair": ({"step": lambda s, a, t, k: (s, s)}, "gives tuple, expected one array"),
@@ -290,7 +324,9 @@ def test_mistakes_on_the_command_line(mistake, folder, capsys):
 
 def test_names_with_options_and_env_options(monkeypatch):
     seen = []
-    monkeypatch.setattr("mastac.probing.checking.probe", lambda env, *_, **__: seen.append(env) or 1 / 0)
+    monkeypatch.setattr(
+        "mastac.probing.checking.probe", lambda env, *_, **__: seen.append(env) or 1 / 0
+    )
     with pytest.raises(ZeroDivisionError):
         mastac.check("lq-4", env_options={"seed": 5})
     assert seen[0].options["seed"] == 5

@@ -18,7 +18,11 @@ def worker_of(node: Any) -> int:
     """The process that is at a cell there."""
     psutil = importlib.import_module("psutil")  # comes with Ray, which has been imported
     parent = psutil.Process(node.all_processes["raylet"][0].process.pid)
-    (pid,) = (each.pid for each in parent.children() if any("ray::run_job" in word for word in each.cmdline()))
+    (pid,) = (
+        each.pid
+        for each in parent.children()
+        if any("ray::run_job" in word for word in each.cmdline())
+    )
     return pid
 
 
@@ -27,14 +31,19 @@ def main(arguments: list[str]) -> int:
     from ray.cluster_utils import Cluster
 
     cells = Path(arguments[-1]) / "cells" / "warehouse-9"
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
+    )
     try:
         dying = cluster.add_node(num_cpus=1)
         script = Path(__file__).with_name("tiny_reproduction.py")
-        process = subprocess.Popen([sys.executable, str(script), *arguments, "--ray", str(cluster.address)])
+        process = subprocess.Popen(
+            [sys.executable, str(script), *arguments, "--ray", str(cluster.address)]
+        )
         first, second = (cells / name for name in NAMES)
         wait_for(first / "policies" / "seed-0.npz", process)
-        # Held still where it is, or it might be finished by the time that the other machine has begun.
+        # Held still where it is, or it might be finished by the time that the other machine has
+        # begun.
         os.kill(worker_of(dying), signal.SIGSTOP)
         assert not (first / "summary.json").exists()
         cluster.add_node(num_cpus=1)

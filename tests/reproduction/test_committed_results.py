@@ -37,8 +37,12 @@ def test_every_cell_of_the_preset_is_there_with_its_own_configuration() -> None:
         config = found.pop((cell.env, cell.name)).config
         assert (config["epochs"], tuple(config["seeds"])) == (cell.epochs, cell.seeds), cell.path
         for name, value in cell.knobs.items():
-            stored = config["knobs"].get(name, getattr(Settings(), name))  # a knob younger than the data
-            assert (list(value) if isinstance(value, tuple) else value) == stored, f"{cell.path}: {name}"
+            stored = config["knobs"].get(
+                name, getattr(Settings(), name)
+            )  # a knob younger than the data
+            assert (list(value) if isinstance(value, tuple) else value) == stored, (
+                f"{cell.path}: {name}"
+            )
     assert not found
 
 
@@ -52,5 +56,9 @@ def test_the_rows_of_the_paper_have_all_its_epochs_and_five_seeds() -> None:
 
 def test_raw_data_name_no_place_on_a_machine() -> None:
     for path in RAW.glob("*/*/*.json"):
-        assert "/tmp" not in path.read_text() and "/home" not in path.read_text() and "/work" not in path.read_text()
+        assert (
+            "/tmp" not in path.read_text()
+            and "/home" not in path.read_text()
+            and "/work" not in path.read_text()
+        )
         json.loads(path.read_text())

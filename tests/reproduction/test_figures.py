@@ -5,7 +5,15 @@ import pytest
 from raw_folders import write_raw
 
 from mastac.errors import UserError
-from mastac.reproduction.figures import FIGURES, LOOKS, figure1, figure2, figure11, sample_efficiency, write_figure
+from mastac.reproduction.figures import (
+    FIGURES,
+    LOOKS,
+    figure1,
+    figure2,
+    figure11,
+    sample_efficiency,
+    write_figure,
+)
 from mastac.reproduction.paper import CELLS, COMPARED
 from mastac.reproduction.raw_data import read_raw
 from mastac.runs.statistics import t_interval
@@ -28,14 +36,19 @@ def test_every_cell_has_a_look_of_its_own() -> None:
     assert len({(color, str(style)) for color, style in LOOKS.values()}) == len(LOOKS)
 
 
-def test_figure1_has_a_panel_for_each_environment_and_the_same_colours_in_all(tmp_path: Path) -> None:
+def test_figure1_has_a_panel_for_each_environment_and_the_same_colours_in_all(
+    tmp_path: Path,
+) -> None:
     for env, end in (("thermal-40", -150.0), ("warehouse-9", -1.0)):
         write_raw(tmp_path, env, "maddpg", [2 * end, 2.1 * end, 1.9 * end], start=50 * end)
         write_raw(tmp_path, env, "mastac-k2", [end, 1.1 * end, 0.9 * end], start=50 * end)
         write_raw(tmp_path, env, "mastac-k4", [end, end, end], start=50 * end)
     cells = read_raw(tmp_path)
     figure = figure1(cells)
-    assert [axes.get_title(loc="left") for axes in figure.axes] == ["9 warehouses", "40 zones (mean over zones)"]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [
+        "9 warehouses",
+        "40 zones (mean over zones)",
+    ]
     for axes in figure.axes:
         found = {str(line.get_label()): line.get_color() for line in axes.get_lines()}
         assert found["MAStAC κ=2"] == "#0072B2" and found["MADDPG (team)"] == "#D55E00"
@@ -45,7 +58,9 @@ def test_figure1_has_a_panel_for_each_environment_and_the_same_colours_in_all(tm
     cell = next(cell for cell in cells if (cell.env, cell.cell) == ("warehouse-9", "mastac-k2"))
     mean, half = t_interval(cell.curve()[1])
     np.testing.assert_allclose(lines_of(figure.axes[0])["MAStAC κ=2"], mean)
-    band = max(np.asarray(each.get_paths()[0].vertices)[:, 1].max() for each in figure.axes[0].collections)
+    band = max(
+        np.asarray(each.get_paths()[0].vertices)[:, 1].max() for each in figure.axes[0].collections
+    )
     assert band == pytest.approx((mean + half).max())
     assert "simple policy  −9.14" in texts_of(figure.axes[0])
 
@@ -63,7 +78,9 @@ def test_a_seed_that_stopped_does_not_make_the_mean_jump(tmp_path: Path) -> None
     write_raw(tmp_path, "warehouse-9", "mastac", [-1.0, -1.0, None])
     figure = figure2(read_raw(tmp_path))
     cell = read_raw(tmp_path)[0]
-    np.testing.assert_allclose(lines_of(figure.axes[0])["MAStAC (exact)"], cell.curve()[1][:2].mean(0))
+    np.testing.assert_allclose(
+        lines_of(figure.axes[0])["MAStAC (exact)"], cell.curve()[1][:2].mean(0)
+    )
     assert "without the 1 that stopped" in figure.get_suptitle()
 
 
@@ -96,7 +113,11 @@ def test_efficiency_bars_are_the_epochs(tmp_path: Path) -> None:
     write_raw(tmp_path, "warehouse-9", "mastac", [-0.4, -0.4], rate=0.1)
     write_raw(tmp_path, "warehouse-9", "maddpg", [-4.0, -4.0], epochs=700)
     (axes,) = sample_efficiency(read_raw(tmp_path)).axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["MAStAC κ=2", "MAStAC (exact)", "MADDPG (team)"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "MAStAC κ=2",
+        "MAStAC (exact)",
+        "MADDPG (team)",
+    ]
     assert len(axes.patches) == 3, "MAStAC κ=2 reaches its own end alone, MADDPG neither"
     assert "never in 700 (score 0.56)" in texts_of(axes)
 

@@ -16,7 +16,12 @@ def run_folder(folder: Path, returns: np.ndarray, failed: dict | None = None) ->
     write_run(folder, returns, reference=REFERENCE)
     seeds, epochs = returns.shape
     config = json.loads((folder / "config.json").read_text())
-    config |= {"epochs": epochs, "seeds": list(range(seeds)), "env_options": {}, "preset": "default"}
+    config |= {
+        "epochs": epochs,
+        "seeds": list(range(seeds)),
+        "env_options": {},
+        "preset": "default",
+    }
     (folder / "config.json").write_text(json.dumps(config))
     head, *rows = (folder / "metrics.csv").read_text().splitlines()
     fields = [row.split(",") for row in rows]
@@ -39,9 +44,13 @@ def test_windows_are_means_of_equal_parts_of_the_run(tmp_path: Path, epochs: int
     windows = min(100, epochs)
     parts = np.split(np.arange(epochs), [(k * epochs) // windows for k in range(1, windows)])
     np.testing.assert_array_equal(at, [part[-1] + 1 for part in parts])
-    np.testing.assert_allclose(values, np.stack([returns[:, part].mean(1) for part in parts], 1), rtol=1e-5)
+    np.testing.assert_allclose(
+        values, np.stack([returns[:, part].mean(1) for part in parts], 1), rtol=1e-5
+    )
     np.testing.assert_array_equal(cell.results.metrics["env_steps"], np.tile(at * 8, 3))
-    np.testing.assert_allclose(cell.final20(), returns[:, -round(0.2 * epochs) :].mean(1), rtol=1e-8)
+    np.testing.assert_allclose(
+        cell.final20(), returns[:, -round(0.2 * epochs) :].mean(1), rtol=1e-8
+    )
     if epochs % 100 == 0:
         np.testing.assert_allclose(values[:, -20:].mean(1), cell.final20(), rtol=1e-5)
 
@@ -62,14 +71,19 @@ def test_what_is_kept_is_what_the_run_had(tmp_path: Path) -> None:
     assert cell.timing["first_chunk_seconds"] == 30.5
     assert cell.config == stored.config
     assert cell.reference == REFERENCE
-    assert {key: value for key, value in cell.summary.items() if key != "final20_by_seed"} == stored.summary
+    assert {
+        key: value for key, value in cell.summary.items() if key != "final20_by_seed"
+    } == stored.summary
     np.testing.assert_array_equal(cell.greedy(), stored.greedy_by_seed())
     np.testing.assert_allclose(cell.curve(greedy=True)[1], stored.curve(greedy=True)[1], rtol=1e-5)
 
 
 def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
     run = run_folder(tmp_path / "run", rising(seeds=2, epochs=200))
-    first, again = tmp_path / "a" / "warehouse-9" / "mastac", tmp_path / "b" / "warehouse-9" / "mastac"
+    first, again = (
+        tmp_path / "a" / "warehouse-9" / "mastac",
+        tmp_path / "b" / "warehouse-9" / "mastac",
+    )
     for target in (first, again, again):
         export_cell(run, target)
     assert {path.name for path in first.iterdir()} == set(FILES)
@@ -82,7 +96,8 @@ def test_a_seed_that_stopped_keeps_what_it_had_and_has_no_final_figure(tmp_path:
     returns = rising(seeds=3, epochs=200)
     returns[1, 190:] = np.nan
     export_cell(
-        run_folder(tmp_path / "run", returns, {"1": {"epoch": 190}}), tmp_path / "raw" / "warehouse-9" / "mastac"
+        run_folder(tmp_path / "run", returns, {"1": {"epoch": 190}}),
+        tmp_path / "raw" / "warehouse-9" / "mastac",
     )
     (cell,) = read_raw(tmp_path / "raw")
     np.testing.assert_array_equal(np.isnan(cell.final20()), [False, True, False])

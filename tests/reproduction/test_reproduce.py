@@ -36,7 +36,16 @@ class Start:
         }
 
     def __call__(self, out: Path, script: Path = SCRIPT) -> subprocess.Popen:
-        command = [sys.executable, str(script), "reproduce", "table1", "--preset", "tiny", "--out", str(out)]
+        command = [
+            sys.executable,
+            str(script),
+            "reproduce",
+            "table1",
+            "--preset",
+            "tiny",
+            "--out",
+            str(out),
+        ]
         return subprocess.Popen(command, env=self.environment, stderr=subprocess.PIPE, text=True)
 
 
@@ -70,7 +79,9 @@ def whole(start: Start, tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
-def test_killed_twice_and_restarted_gives_the_same_table(start: Start, whole: Path, tmp_path: Path) -> None:
+def test_killed_twice_and_restarted_gives_the_same_table(
+    start: Start, whole: Path, tmp_path: Path
+) -> None:
     killed = tmp_path / "killed"
     cells = killed / "cells" / "warehouse-9"
     kill_when(cells / "mastac-k2" / "checkpoints" / "500.json", start(killed))
@@ -79,13 +90,20 @@ def test_killed_twice_and_restarted_gives_the_same_table(start: Start, whole: Pa
     last = start(killed)
     _, said = last.communicate(timeout=300)
     assert last.returncode == 0, said
-    assert "1 of 2 cells are done" in said and "warehouse-9/mastac (MAStAC (exact)), goes on" in said
+    assert (
+        "1 of 2 cells are done" in said and "warehouse-9/mastac (MAStAC (exact)), goes on" in said
+    )
     assert_same_cells(killed, whole)
     for name in NAMES:
-        timing = Path("raw", "warehouse-9", name, "timing.json")  # of all that is in the table, only this may differ
+        timing = Path(
+            "raw", "warehouse-9", name, "timing.json"
+        )  # of all that is in the table, only this may differ
         shutil.copy(whole / timing, killed / timing)
     for out in (whole, killed):
-        assert main(["reproduce", "table1", "--from", str(out / "raw"), "--out", str(out / "again")]) == 0
+        assert (
+            main(["reproduce", "table1", "--from", str(out / "raw"), "--out", str(out / "again")])
+            == 0
+        )
     for kind in ("txt", "csv", "tex"):
         table = (whole / "table1").with_suffix(f".{kind}").read_bytes()
         assert table == (whole / "again" / f"table1.{kind}").read_bytes()
@@ -101,7 +119,9 @@ def trained(monkeypatch) -> list[str]:
         order.append(out.name)
         out.mkdir(parents=True)
         time.sleep(0.1)
-        place = next(each for each in Grid(out.parents[2], "all", "smoke").whole if each.folder.path == out)
+        place = next(
+            each for each in Grid(out.parents[2], "all", "smoke").whole if each.folder.path == out
+        )
         write_json(place.folder.config, config_of(place.cell).to_dict())
         write_json(place.folder.summary, {"failed": {}})
 
@@ -110,16 +130,21 @@ def trained(monkeypatch) -> list[str]:
     return order
 
 
-def test_several_processes_share_the_work_and_do_no_cell_twice(tmp_path: Path, trained: list[str]) -> None:
+def test_several_processes_share_the_work_and_do_no_cell_twice(
+    tmp_path: Path, trained: list[str]
+) -> None:
     said: list[str] = []
     workers = [
-        threading.Thread(target=lambda: train_cells(Grid(tmp_path, "all", "smoke"), said.append)) for _ in range(3)
+        threading.Thread(target=lambda: train_cells(Grid(tmp_path, "all", "smoke"), said.append))
+        for _ in range(3)
     ]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join(60)
-    assert sorted(trained) == sorted(place.cell.name for place in Grid(tmp_path, "all", "smoke").places)
+    assert sorted(trained) == sorted(
+        place.cell.name for place in Grid(tmp_path, "all", "smoke").places
+    )
     assert any("waiting for" in text for text in said)
     assert any("all 10 cells are done" in text for text in said)
 
@@ -136,13 +161,16 @@ def test_a_bad_cell_costs_no_other(tmp_path: Path, trained: list[str], monkeypat
     monkeypatch.setattr(reproducing, "write_results", lambda grid, what: [])
     grid = Grid(tmp_path, "figure2", "smoke")
     with pytest.raises(
-        UserError, match=r"1 of 3 cells could not be trained \(warehouse-9/mastac: MemoryError: no room"
+        UserError,
+        match=r"1 of 3 cells could not be trained \(warehouse-9/mastac: MemoryError: no room",
     ):
         reproduce(grid, "figure2")
     assert len(trained) == 2
 
 
-def test_ctrl_c_stops_after_the_cell_at_work_and_says_how_to_go_on(tmp_path, trained, monkeypatch, capsys) -> None:
+def test_ctrl_c_stops_after_the_cell_at_work_and_says_how_to_go_on(
+    tmp_path, trained, monkeypatch, capsys
+) -> None:
     fake, handler = reproducing.train, signal.getsignal(signal.SIGINT)
 
     def train(env, **options):
@@ -151,19 +179,35 @@ def test_ctrl_c_stops_after_the_cell_at_work_and_says_how_to_go_on(tmp_path, tra
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(reproducing, "train", train)
-    command = ["reproduce", "figure1", "--preset", "smoke", "--out", str(tmp_path / "a b"), "--only", "warehouse-9"]
+    command = [
+        "reproduce",
+        "figure1",
+        "--preset",
+        "smoke",
+        "--out",
+        str(tmp_path / "a b"),
+        "--only",
+        "warehouse-9",
+    ]
     assert main(command) == 130
     assert len(trained) == 2
     said = capsys.readouterr().err
-    assert f"go on with: mastac reproduce figure1 --preset smoke --out '{tmp_path}/a b' --only warehouse-9" in said
+    assert (
+        f"go on with: mastac reproduce figure1 --preset smoke --out '{tmp_path}/a b' --only warehouse-9"
+        in said
+    )
     assert signal.getsignal(signal.SIGINT) is handler
-    monkeypatch.setattr(reproducing, "train", lambda env, **options: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(
+        reproducing, "train", lambda env, **options: signal.raise_signal(signal.SIGINT)
+    )
     with pytest.raises(Stopped):
         train_cells(Grid(tmp_path / "b", "figure2", "smoke"), lambda text: None)
 
 
 @pytest.mark.slow
-def test_a_cluster_that_loses_a_machine_gives_what_one_machine_gives(start: Start, whole: Path, tmp_path: Path) -> None:
+def test_a_cluster_that_loses_a_machine_gives_what_one_machine_gives(
+    start: Start, whole: Path, tmp_path: Path
+) -> None:
     pytest.importorskip("ray")
     process = start(tmp_path, script=SCRIPT.with_name("losing_a_machine.py"))
     _, said = process.communicate(timeout=560)

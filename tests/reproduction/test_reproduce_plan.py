@@ -14,7 +14,15 @@ from mastac.cli.main import main
 from mastac.files import write_json
 from mastac.reproduction import cluster
 from mastac.reproduction.grid import Estimate, Grid, Place, config_of, is_locked, locked, plan_table
-from mastac.reproduction.paper import CELLS, ENVS, PAPER_TABLE, PRODUCTS, REPRODUCTIONS, REQUIRED, cells_of
+from mastac.reproduction.paper import (
+    CELLS,
+    ENVS,
+    PAPER_TABLE,
+    PRODUCTS,
+    REPRODUCTIONS,
+    REQUIRED,
+    cells_of,
+)
 from mastac.reproduction.reproduce import results_from, train_cell
 from mastac.runs.folder import RunFolder
 
@@ -48,7 +56,10 @@ def begin(place: Place, **changes) -> None:
 
 
 def timing(place: Place, *rows: tuple[int, float]) -> None:
-    lines = ["epoch,seconds,env_steps_per_second,updates_per_second", *(f"{e},{s},1,1" for e, s in rows)]
+    lines = [
+        "epoch,seconds,env_steps_per_second,updates_per_second",
+        *(f"{e},{s},1,1" for e, s in rows),
+    ]
     place.folder.timing.write_text("\n".join(lines) + "\n")
 
 
@@ -72,7 +83,15 @@ def test_mistakes_and_plans_need_no_jax(tmp_path: Path) -> None:
         "sys.exit(any(name in sys.modules for name in ('jax', 'ray', 'matplotlib')))"
     )
     for words in ("all --plan", "table1 --only nothing", "table1 --ray local --preset no"):
-        command = [sys.executable, "-c", code, "reproduce", *words.split(), "--out", str(tmp_path / "out")]
+        command = [
+            sys.executable,
+            "-c",
+            code,
+            "reproduce",
+            *words.split(),
+            "--out",
+            str(tmp_path / "out"),
+        ]
         assert subprocess.run(command, capture_output=True, check=False).returncode == 0, words
     assert not (tmp_path / "out").exists(), "a plan leaves nothing behind"
 
@@ -81,10 +100,14 @@ def test_the_grid_is_what_the_paper_compares() -> None:
     everything = {cell.path for cell in cells_of("all", "laptop")}
     assert len(everything) == len(cells_of("all", "laptop")), "no cell twice"
     assert everything == {cell.path for what in PRODUCTS for cell in cells_of(what, "laptop")}
-    assert {f"{env}/{name}" for name, env in PAPER_TABLE} <= {cell.path for cell in cells_of("table1", "paper")}
+    assert {f"{env}/{name}" for name, env in PAPER_TABLE} <= {
+        cell.path for cell in cells_of("table1", "paper")
+    }
     first = cells_of("table1", "laptop")[: len(REQUIRED) * len(ENVS)]
     assert {cell.path for cell in first} == {f"{env}/{name}" for env in ENVS for name in REQUIRED}
-    assert {cell.name for cell in cells_of("figure11", "laptop")} == {f"mastac-k{k}" for k in (2, 4, 6, 8)}
+    assert {cell.name for cell in cells_of("figure11", "laptop")} == {
+        f"mastac-k{k}" for k in (2, 4, 6, 8)
+    }
     assert {info.algorithm for info in CELLS.values()} <= set(ALGORITHMS)
     assert len({info.label for info in CELLS.values()}) == len(CELLS)
 
@@ -119,7 +142,10 @@ def test_a_found_cell_must_be_the_planned_one(grid: Grid) -> None:
         ({"seeds": [0, 1, 2]}, r"seeds \[0, 1, 2\], the plan has \[0, 1\]"),
         ({"knobs": knobs | {"batch_size": 33}}, "batch_size 33, the plan has 32"),
         ({"knobs": knobs | {"old": 1}}, r"old 1, the plan has \(none\)"),
-        ({"knobs": {k: v for k, v in knobs.items() if k != "tau"}}, r"tau \(none\), the plan has 0"),
+        (
+            {"knobs": {k: v for k, v in knobs.items() if k != "tau"}},
+            r"tau \(none\), the plan has 0",
+        ),
     ):
         begin(place, **changes)
         if words:
@@ -173,7 +199,9 @@ def test_a_lock_has_one_holder_and_goes_with_it(grid: Grid) -> None:
 
 def test_a_half_begun_folder_is_begun_anew_but_nobody_elses_is(grid: Grid, monkeypatch) -> None:
     begun = []
-    monkeypatch.setattr("mastac.reproduction.reproduce.train", lambda env, **options: begun.append(options["out"]))
+    monkeypatch.setattr(
+        "mastac.reproduction.reproduce.train", lambda env, **options: begun.append(options["out"])
+    )
     place = grid.places[0]
     (place.folder.path / "checkpoints").mkdir(parents=True)
     train_cell(place, False)
@@ -232,8 +260,12 @@ def test_ray_is_optional(monkeypatch, capsys) -> None:
 
 def test_all_is_what_there_is_something_to_compare_of(monkeypatch, tmp_path: Path) -> None:
     asked = []
-    monkeypatch.setattr("mastac.reproduction.tables.write_table1", lambda raw, out: asked.append("table1") or [])
-    monkeypatch.setattr("mastac.reproduction.figures.write_figure", lambda name, raw, out: asked.append(name) or [])
+    monkeypatch.setattr(
+        "mastac.reproduction.tables.write_table1", lambda raw, out: asked.append("table1") or []
+    )
+    monkeypatch.setattr(
+        "mastac.reproduction.figures.write_figure", lambda name, raw, out: asked.append(name) or []
+    )
     for name in ("mastac", "mastac-k2", "mastac-k4"):
         (tmp_path / "warehouse-40" / name).mkdir(parents=True)
         (tmp_path / "warehouse-40" / name / "summary.json").touch()

@@ -49,7 +49,12 @@ def test_the_best_candidate_is_the_best_mean_of_the_longest_trials_and_finite() 
     returns = [[-1.0, -9.0, -1.0], [-3.0, -3.0, -3.0], [0.0, np.nan, 0.0], [-5.0, -4.0, -1.0]]
     trials = [Trial(10, k, {}, each) for k, each in enumerate(returns)]
     assert best_of(trials).candidate == 1
-    assert best_of([*trials, Trial(50, 3, {}, [-8.0, -8.0, -8.0]), Trial(50, 0, {}, [-9.0, -8.0, -8.0])]).candidate == 3
+    assert (
+        best_of(
+            [*trials, Trial(50, 3, {}, [-8.0, -8.0, -8.0]), Trial(50, 0, {}, [-9.0, -8.0, -8.0])]
+        ).candidate
+        == 3
+    )
 
 
 def test_presets_hold_what_the_search_chose() -> None:
@@ -62,7 +67,9 @@ def test_every_algorithm_was_given_the_same(env: str) -> None:
     budget = BUDGETS.get(env, Budget())
     expected = candidates(resolve(env, {}).settings, budget.slower)
     files = sorted((COMMITTED / env).glob("*.csv"))
-    assert {path.stem for path in files} == {c.name for c in searching.searched_cells("laptop") if c.env == env}
+    assert {path.stem for path in files} == {
+        c.name for c in searching.searched_cells("laptop") if c.env == env
+    }
     plans = set()
     for path in files:
         trials = read_trials(path)
@@ -74,14 +81,21 @@ def test_every_algorithm_was_given_the_same(env: str) -> None:
     assert plans.pop()[1] == len(expected) + budget.finalists
 
 
-@pytest.mark.parametrize(("algorithm", "row"), [("maddpg", "maddpg"), ("independent", "independent")])
+@pytest.mark.parametrize(
+    ("algorithm", "row"), [("maddpg", "maddpg"), ("independent", "independent")]
+)
 def test_baselines_train_with_their_own_rates_by_default(algorithm: str, row: str) -> None:
     settings = resolve("warehouse-40", {}, algorithm=algorithm).settings
     assert {name: getattr(settings, name) for name in KNOBS} == tuned()["warehouse-40"][row]
-    # A ring of another size takes over what was found for forty; the paper's preset takes over nothing.
+    # A ring of another size takes over what was found for forty; the paper's preset takes over
+    # nothing.
     assert resolve("warehouse-12", {}, algorithm=algorithm).settings.actor_lr == settings.actor_lr
-    assert resolve("warehouse-40", {}, algorithm=algorithm, preset="paper").settings.actor_lr == 5e-4
-    assert resolve("warehouse-40", {}, algorithm=algorithm, actor_lr=0.125).settings.actor_lr == 0.125
+    assert (
+        resolve("warehouse-40", {}, algorithm=algorithm, preset="paper").settings.actor_lr == 5e-4
+    )
+    assert (
+        resolve("warehouse-40", {}, algorithm=algorithm, actor_lr=0.125).settings.actor_lr == 0.125
+    )
 
 
 def test_own_rewards_have_rates_of_their_own() -> None:

@@ -21,9 +21,13 @@ def raw(tmp_path: Path) -> Path:
     write_raw(folder, "warehouse-9", "mastac-k2", [-0.5, -0.4, -0.6, -0.5, -0.3], rate=0.05)
     write_raw(folder, "warehouse-9", "mastac", [-0.4, -0.3, -0.5, -0.4, -0.3], rate=0.1)
     write_raw(folder, "warehouse-9", "maddpg", [-4.0, -4.2, -3.8, -4.1, None], seconds=8000.0)
-    write_raw(folder, "warehouse-9", "qdcg-centralised", [-2.0, -2.2, -2.1, -2.3, -2.4], epochs=1050)
+    write_raw(
+        folder, "warehouse-9", "qdcg-centralised", [-2.0, -2.2, -2.1, -2.3, -2.4], epochs=1050
+    )
     write_raw(folder, "thermal-40", "mastac-k2", [-150.0, -149.0, -151.0], start=-3000.0, rate=0.05)
-    write_raw(folder, "thermal-40", "maddpg", [-1312.0, -1200.0, -1100.0], start=-3000.0, seconds=None)
+    write_raw(
+        folder, "thermal-40", "maddpg", [-1312.0, -1200.0, -1100.0], start=-3000.0, seconds=None
+    )
     return folder
 
 
@@ -37,7 +41,11 @@ def test_rows_hold_what_the_seeds_say(raw: Path) -> None:
     assert (ours["paper_mean"], ours["paper_std"]) == (-0.356, 0.26)
     assert ours["improvement"] is None, "nobody improves on himself"
     assert rows["warehouse-9", "mastac"]["improvement"] == pytest.approx(7 / 25)
-    assert (maddpg["improvement"], maddpg["improvement_low"], maddpg["improvement_high"]) == (1.0, 1.0, 1.0)
+    assert (maddpg["improvement"], maddpg["improvement_low"], maddpg["improvement_high"]) == (
+        1.0,
+        1.0,
+        1.0,
+    )
     assert (maddpg["seeds"], maddpg["stopped"]) == (5, 1)
     assert maddpg["greedy_mean"] == pytest.approx(-(4.0 + 4.2 + 3.8 + 4.1) / 4)
     assert maddpg["epochs_to_good"] is None
@@ -67,7 +75,9 @@ def test_a_row_that_was_cut_short_meets_ours_after_as_many_steps(tmp_path: Path)
     assert rows["matd3"]["improvement"] == 0.0
     assert rows["matd3"]["improvement_high"] == 0.0
     config = json.loads((short / "config.json").read_text())
-    (short / "config.json").write_text(json.dumps(config | {"epochs": 10}))  # before the first evaluation
+    (short / "config.json").write_text(
+        json.dumps(config | {"epochs": 10})
+    )  # before the first evaluation
     early = next(row for row in table1_rows(read_raw(tmp_path)) if row["cell"] == "matd3")
     assert early["improvement"] is None
 
@@ -80,7 +90,9 @@ def test_text_has_a_line_for_each_cell_and_says_what_is_missing(raw: Path) -> No
     assert "warehouse-40: not run" in lines
     facmac = next(line for line in lines if line.startswith("FACMAC "))
     assert facmac.split()[1:] == ["-1.266", "±", "0.66", "not", "run"]
-    assert next(line for line in lines if line.startswith("MADDPG (team)")).count("(1 stopped)") == 1
+    assert (
+        next(line for line in lines if line.startswith("MADDPG (team)")).count("(1 stopped)") == 1
+    )
     cut = [line for line in lines if line.startswith("QDCG (centralised) †")]
     assert len(cut) == 2
     assert "1,050 (30 %)" in cut[1]
@@ -94,7 +106,9 @@ def test_csv_says_the_same_in_plain_numbers(raw: Path) -> None:
     cells = read_raw(raw)
     found = list(csv.DictReader(io.StringIO(table1_csv(cells))))
     expected = table1_rows(cells)
-    assert [(row["env"], row["cell"]) for row in found] == [(row["env"], row["cell"]) for row in expected]
+    assert [(row["env"], row["cell"]) for row in found] == [
+        (row["env"], row["cell"]) for row in expected
+    ]
     for text, row in zip(found, expected, strict=True):
         assert text["run"] == ("yes" if row["run"] else "no")
         for name, value in row.items():
@@ -123,7 +137,9 @@ def test_latex_puts_the_best_in_bold_and_marks_what_is_cut_short(raw: Path) -> N
 
 
 def test_efficiency_is_against_what_mastac_reaches(raw: Path) -> None:
-    rows = {(row["env"], row["target_cell"], row["cell"]): row for row in efficiency_rows(read_raw(raw))}
+    rows = {
+        (row["env"], row["target_cell"], row["cell"]): row for row in efficiency_rows(read_raw(raw))
+    }
     own = rows["warehouse-9", "mastac-k2", "mastac-k2"]
     assert own["target"] == pytest.approx(-0.46 - 0.0914)
     assert own["ratio"] == 1.0
@@ -142,8 +158,18 @@ def test_efficiency_is_against_what_mastac_reaches(raw: Path) -> None:
 
 def test_files_are_the_same_byte_for_byte(raw: Path, tmp_path: Path) -> None:
     first, again = write_table1(raw, tmp_path / "a"), write_table1(raw, tmp_path / "b")
-    names = ["table1.txt", "table1.csv", "table1.tex", "sample_efficiency.txt", "sample_efficiency.csv"]
-    assert [path.name for path in first] == [*names, "sample_efficiency.png", "sample_efficiency.svg"]
+    names = [
+        "table1.txt",
+        "table1.csv",
+        "table1.tex",
+        "sample_efficiency.txt",
+        "sample_efficiency.csv",
+    ]
+    assert [path.name for path in first] == [
+        *names,
+        "sample_efficiency.png",
+        "sample_efficiency.svg",
+    ]
     for one, other in zip(first, again, strict=True):
         assert one.read_bytes() == other.read_bytes()
     (tmp_path / "file").write_text("")
@@ -152,7 +178,8 @@ def test_files_are_the_same_byte_for_byte(raw: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "config"), [("env_options", {"env_options": {"supply": "primes"}}), ("preset", {"preset": "paper"})]
+    ("what", "config"),
+    [("env_options", {"env_options": {"supply": "primes"}}), ("preset", {"preset": "paper"})],
 )
 def test_different_configurations_are_not_mixed(raw: Path, what: str, config: dict) -> None:
     write_raw(raw, "warehouse-9", "matd3", [-1.0, -2.0], config=config)

@@ -24,7 +24,11 @@ TINY = Preset(
     "default",
     2,
     {"warehouse-9": EPOCHS},
-    {"table1": {"warehouse-9": NAMES}, "figure1": {"warehouse-9": NAMES}, "figure2": {"warehouse-9": NAMES[1:]}},
+    {
+        "table1": {"warehouse-9": NAMES},
+        "figure1": {"warehouse-9": NAMES},
+        "figure2": {"warehouse-9": NAMES[1:]},
+    },
     {"*": KNOBS},
 )
 REPRODUCTIONS["tiny"] = TINY

@@ -45,7 +45,8 @@ def test_compare_figures_are_those_of_the_seeds(tmp_path: Path) -> None:
     finals = np.array([-9.0, -5.0, -4.0, -3.0, 50.0])
     run = read_results(write_run(tmp_path / "a", np.repeat(finals[:, None], 10, 1), reference=REFERENCE))
     (row,) = compare_rows([run])
-    assert row["iqm"] == pytest.approx(-3.0)  # of the greedy returns -8, -4, -3, -2, 51 without the extremes
+    # of the greedy returns -8, -4, -3, -2, 51 without the extremes
+    assert row["iqm"] == pytest.approx(-3.0)
     assert row["iqm_low"] < row["iqm"] < row["iqm_high"]
     assert row["final20_mean"] == pytest.approx(finals.mean())
     assert row["final20_std"] == pytest.approx(finals.std())

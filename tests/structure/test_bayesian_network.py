@@ -26,10 +26,13 @@ from structure.witnesses import sequences, systems, unrolled
 def test_the_network_is_its_definition(couplings, horizon):
     if isinstance(couplings, CouplingSequence):
         horizon = couplings.horizon
-        assert nx.utils.graphs_equal(bayesian_network(couplings), bayesian_network(couplings, horizon))
+        assert nx.utils.graphs_equal(
+            bayesian_network(couplings), bayesian_network(couplings, horizon)
+        )
     network = bayesian_network(couplings, horizon)
     names = {
-        (kind, i, time): (kind, couplings.agents[i], time) for kind, i, time in unrolled(couplings, 0, horizon).nodes
+        (kind, i, time): (kind, couplings.agents[i], time)
+        for kind, i, time in unrolled(couplings, 0, horizon).nodes
     }
     assert nx.utils.graphs_equal(network, nx.relabel_nodes(unrolled(couplings, 0, horizon), names))
     assert len(network) == 3 * couplings.num_agents * (horizon + 1)
@@ -46,7 +49,9 @@ def test_traversals_of_the_folded_network_are_one_less_than_kappa(couplings, tra
     paper = value_dependency(couplings, traversals + 1, minimal=False)
     turned = network.reverse()
     for agent in couplings.agents:
-        counts = nx.single_source_dijkstra_path_length(turned, ("z", agent, 1), traversals, "traversals")
+        counts = nx.single_source_dijkstra_path_length(
+            turned, ("z", agent, 1), traversals, "traversals"
+        )
         members = {name for kind, name, time in counts if kind in "sa" and time == 0}
         assert members == set(paper.members(agent))
 
@@ -60,14 +65,18 @@ def test_explanations_are_shortest_paths(couplings, data, minimal):
     d = value_dependency(couplings, kappa, at, minimal)
     network = bayesian_network(couplings, last)
     if minimal:  # the actions at `at` are held fixed, whatever the policies see
-        network.remove_edges_from([edge for edge in network.edges if edge[1][0] == "a" and edge[1][2] == at])
+        network.remove_edges_from(
+            [edge for edge in network.edges if edge[1][0] == "a" and edge[1][2] == at]
+        )
     for agent in couplings.agents:
         found = explanations(couplings, agent, kappa, minimal, at)
         assert set(found) == set(d.members(agent))
         for other, why in found.items():
             assert why == explain(couplings, agent, other, kappa, minimal, at)
             assert why.nodes[0][1:] == (other, at) and why.nodes[-1] == ("z", agent, at + why.kappa)
-            assert all(network.has_edge(*edge) for edge in zip(why.nodes[:-1], why.nodes[1:], strict=True))
+            assert all(
+                network.has_edge(*edge) for edge in zip(why.nodes[:-1], why.nodes[1:], strict=True)
+            )
             assert len(why.nodes) - 1 == _fewest_edges(network, other, agent, at, at + why.kappa)
             for earlier in range(at, at + why.kappa):
                 assert _fewest_edges(network, other, agent, at, earlier) == np.inf
@@ -88,8 +97,16 @@ def test_exact_explanations_cover_the_exact_set(couplings, minimal):
 
 
 def test_words():
-    house = Couplings(["hall", "den"], state=[("hall", "den")], observation=[("hall", "den")], reward=[("den", "hall")])
-    assert str(explain(house, "den", "hall")) == "state of hall at t -> state of den at t+1 -> reward of den at t+1"
+    house = Couplings(
+        ["hall", "den"],
+        state=[("hall", "den")],
+        observation=[("hall", "den")],
+        reward=[("den", "hall")],
+    )
+    assert (
+        str(explain(house, "den", "hall"))
+        == "state of hall at t -> state of den at t+1 -> reward of den at t+1"
+    )
     assert str(explain(house, "den", "hall", kappa=0, minimal=False)) == (
         "state of hall at t -> action of den at t -> reward of den at t"
     )
@@ -98,7 +115,8 @@ def test_words():
     assert explain(ring(40), 3, 0, kappa=1) is None
     sequence = CouplingSequence([chain(2), Couplings(2)])
     assert (
-        str(explain(sequence, 0, 1)) == "state of agent-1 at t -> state of agent-0 at t+1 -> reward of agent-0 at t+1"
+        str(explain(sequence, 0, 1))
+        == "state of agent-1 at t -> state of agent-0 at t+1 -> reward of agent-0 at t+1"
     )
     assert explain(sequence, 0, 1, at=1) is None
 
@@ -113,14 +131,18 @@ def test_an_action_may_begin_the_path():
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda: bayesian_network(ring(3)), "the unrolled network of couplings that stay the same needs a horizon"),
+        (
+            lambda: bayesian_network(ring(3)),
+            "the unrolled network of couplings that stay the same needs a horizon",
+        ),
         (lambda: bayesian_network(ring(3), -1), "horizon must be at least 0, got -1"),
         (
             lambda: bayesian_network(CouplingSequence([ring(3)]), 1),
             "horizon = 1 is past the end of the coupling sequence, 0",
         ),
         (
-            lambda: folded_network(CouplingSequence([ring(3)])),  # pyright: ignore[reportArgumentType]
+            # pyright: ignore[reportArgumentType]
+            lambda: folded_network(CouplingSequence([ring(3)])),
             "only couplings that stay the same can be folded; use bayesian_network for a sequence",
         ),
         (

@@ -29,7 +29,9 @@ def test_one_agent_at_a_time_is_the_brute_force(couplings):
     expected = ancestor_sets(couplings, 0, couplings.num_agents + 1)
     d = value_dependency(couplings)
     for agent in range(couplings.num_agents):
-        assert d.members(agent) == tuple(couplings.agents[j] for j in np.flatnonzero(expected[agent]))
+        assert d.members(agent) == tuple(
+            couplings.agents[j] for j in np.flatnonzero(expected[agent])
+        )
     assert "states" not in d.__dict__  # no matrix was written for it
     assert np.array_equal(d.sizes(), expected.sum(axis=1))
     assert np.array_equal(d.moved_sizes(), expected.sum(axis=0))
@@ -73,7 +75,10 @@ def test_the_graph_of_components_has_no_cycle_and_its_closure_is_closed(coupling
 def test_estimates_from_a_sample_are_near_and_repeat(monkeypatch):
     monkeypatch.setattr(components, "COUNTED", 10)
     monkeypatch.setattr(closures, "SAMPLE", 200)
-    row = Couplings(1200, state=csr_array((np.ones(1199), (np.arange(1199), np.arange(1, 1200))), shape=(1200, 1200)))
+    row = Couplings(
+        1200,
+        state=csr_array((np.ones(1199), (np.arange(1199), np.arange(1, 1200))), shape=(1200, 1200)),
+    )
     expected = estimate(row)
     exact = 1200 * 1201 / 2
     assert expected.agents == 200 and 0 < expected.error < 0.05 * exact
@@ -85,7 +90,12 @@ def test_estimates_from_a_sample_are_near_and_repeat(monkeypatch):
 def test_sets_that_no_memory_holds_are_refused_but_answered_one_by_one(monkeypatch):
     monkeypatch.setattr(memory, "MEMORY", 10**9)
     d = value_dependency(ring(100_000))
-    for ask in (lambda: d.states, lambda: d.agents, lambda: gradient_dependency(d), lambda: aggregate_dependency(d)):
+    for ask in (
+        lambda: d.states,
+        lambda: d.agents,
+        lambda: gradient_dependency(d),
+        lambda: aggregate_dependency(d),
+    ):
         with pytest.raises(UserError) as error:
             ask()
         assert str(error.value) == (
@@ -102,7 +112,8 @@ def test_sizes_that_would_need_too_much_are_refused_too(monkeypatch):
     monkeypatch.setattr(components, "COUNTED", 10)
     row = csr_array((np.ones(4999), (np.arange(4999), np.arange(1, 5000))), shape=(5000, 5000))
     with pytest.raises(
-        UserError, match=r"components that have about .* entries, 6[0-9.]* MB; at most 1 MB are held here"
+        UserError,
+        match=r"components that have about .* entries, 6[0-9.]* MB; at most 1 MB are held here",
     ):
         value_dependency(Couplings(5000, state=row)).sizes()
     assert len(value_dependency(Couplings(5000, state=row)).members(41)) == 42

@@ -92,10 +92,19 @@ def _anything(value: Any) -> Any:
 
 MISTAKES: dict[str, Any] = {
     "no agents": (lambda: Couplings(0), "there must be at least one agent, got agents=0"),
-    "a slip": (lambda: Couplings(10**9), "there can be at most 10000000 agents, got agents=1000000000"),
+    "a slip": (
+        lambda: Couplings(10**9),
+        "there can be at most 10000000 agents, got agents=1000000000",
+    ),
     "empty list": (lambda: Couplings([]), "there must be at least one agent, got an empty list"),
-    "not a list": (lambda: Couplings("ab"), "agents must be a number of agents or a list of names, got 'ab'"),
-    "bool": (lambda: Couplings(True), "agents must be a number of agents or a list of names, got True"),
+    "not a list": (
+        lambda: Couplings("ab"),
+        "agents must be a number of agents or a list of names, got 'ab'",
+    ),
+    "bool": (
+        lambda: Couplings(True),
+        "agents must be a number of agents or a list of names, got True",
+    ),
     "mapping of agents": (
         lambda: Couplings({"a": 1}),
         "agents must be a number of agents or a list of names, got {'a': 1}",
@@ -104,8 +113,14 @@ MISTAKES: dict[str, Any] = {
         lambda: Couplings(_anything(object)),
         "agents must be a number of agents or a list of names, got <class 'object'>",
     ),
-    "empty name": (lambda: Couplings(["a", " "]), "agent number 1 is named ' '; a name must be text that is not empty"),
-    "no text": (lambda: Couplings([None]), "agent number 0 is named None; a name must be text that is not empty"),
+    "empty name": (
+        lambda: Couplings(["a", " "]),
+        "agent number 1 is named ' '; a name must be text that is not empty",
+    ),
+    "no text": (
+        lambda: Couplings([None]),
+        "agent number 0 is named None; a name must be text that is not empty",
+    ),
     "twice": (lambda: Couplings(["a", "b", "a"]), "two agents are named 'a'; names must differ"),
     "twice as text": (lambda: Couplings([1, "1"]), "two agents are named '1'; names must differ"),
     "unknown target": (
@@ -158,7 +173,10 @@ MISTAKES: dict[str, Any] = {
         "(`matrix != 0` takes every non-zero weight as an edge)",
     ),
     "unknown name": (lambda: ring(3).index("agent-7"), None),
-    "unknown number": (lambda: ring(3).index(3), "there is no agent number 3: agents are numbered 0 to 2"),
+    "unknown number": (
+        lambda: ring(3).index(3),
+        "there is no agent number 3: agents are numbered 0 to 2",
+    ),
     "unknown graph": (
         lambda: ring(3).edges("states"),
         "unknown graph 'states'; did you mean 'state'? (known: state, observation, reward, action, reward_action)",
@@ -277,7 +295,8 @@ def test_makers():
     assert (
         ring(1).state.nnz == 1
         and ring(2).state.nnz == 4
-        and ring(3) == grid(1, 3).__class__(3, state=nx.cycle_graph(3), observation=nx.cycle_graph(3))
+        and ring(3)
+        == grid(1, 3).__class__(3, state=nx.cycle_graph(3), observation=nx.cycle_graph(3))
     )
     assert chain(4) == grid(1, 4) == grid(4, 1)
     for couplings, network in (
@@ -292,7 +311,11 @@ def test_makers():
 def test_a_sequence_is_a_sequence():
     sequence = CouplingSequence([ring(3), chain(3), star(3)])
     assert (len(sequence), sequence.horizon, sequence.num_agents) == (3, 2, 3)
-    assert sequence[1] == chain(3) and isinstance(sequence[1:], CouplingSequence) and len(sequence[1:]) == 2
+    assert (
+        sequence[1] == chain(3)
+        and isinstance(sequence[1:], CouplingSequence)
+        and len(sequence[1:]) == 2
+    )
     assert sequence.index("agent-2") == 2
 
 
@@ -324,12 +347,16 @@ def test_links_fail_at_their_times_only(couplings, horizon, data):
     taken = graphs or GRAPHS
     links = sorted({edge for graph in taken for edge in couplings.edges(graph)})
     times = st.tuples(st.integers(0, horizon), st.integers(0, horizon)).map(sorted)
-    failures = data.draw(st.lists(st.tuples(st.sampled_from(links), times), max_size=3)) if links else []
+    failures = (
+        data.draw(st.lists(st.tuples(st.sampled_from(links), times), max_size=3)) if links else []
+    )
     lossy = with_failures(couplings, horizon, [(*link, *when) for link, when in failures], graphs)
     for time, entry in enumerate(lossy):
         down = {link for link, (first, last) in failures if first <= time <= last}
         for graph in GRAPHS:
-            expected = [edge for edge in couplings.edges(graph) if graph not in taken or edge not in down]
+            expected = [
+                edge for edge in couplings.edges(graph) if graph not in taken or edge not in down
+            ]
             assert entry.edges(graph) == expected
     assert lossy.horizon == horizon and lossy.agents == couplings.agents
 
@@ -344,7 +371,9 @@ def test_sequences_to_files_and_back(tmp_path_factory, sequence, data):
     again = read_sequence(path)
     assert again.entries == mixed.entries
     assert CouplingSequence.from_dict(mixed.to_dict()).entries == mixed.entries
-    with pytest.raises(UserError, match="these couplings change in time; read them with read_sequence"):
+    with pytest.raises(
+        UserError, match="these couplings change in time; read them with read_sequence"
+    ):
         read_couplings(path)
     mixed[0].to_json(path)
     assert read_sequence(path).entries == (read_couplings(path),)
@@ -353,14 +382,23 @@ def test_sequences_to_files_and_back(tmp_path_factory, sequence, data):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"sequence": []}', ": a sequence of couplings is an object with the keys agents and sequence, a list"),
+        (
+            '{"sequence": []}',
+            ": a sequence of couplings is an object with the keys agents and sequence, a list",
+        ),
         ('{"agents": ["a"], "sequence": []}', ": a CouplingSequence needs at least one entry"),
         (
             '{"agents": ["a"], "sequence": [0]}',
             ", time 0: 0 is no earlier time; a number stands for the graphs of that",
         ),
-        ('{"agents": ["a"], "sequence": ["x"]}', ", time 0: expected an object of graphs or the number of an earlier"),
-        ('{"agents": ["a"], "sequence": [{"state": []}]}', ", time 0: the key 'observation' is missing"),
+        (
+            '{"agents": ["a"], "sequence": ["x"]}',
+            ", time 0: expected an object of graphs or the number of an earlier",
+        ),
+        (
+            '{"agents": ["a"], "sequence": [{"state": []}]}',
+            ", time 0: the key 'observation' is missing",
+        ),
         ('{"agents": ["a"]', ": not valid JSON at line 1"),
     ],
 )

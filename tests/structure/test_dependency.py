@@ -20,7 +20,14 @@ from mastac.structure import (
     value_dependency,
 )
 from mastac.structure.windows import first_windows, windows_by_products
-from structure.witnesses import ancestor_sets, edge_sets, graphs_of, separated_sets, sequences, systems
+from structure.witnesses import (
+    ancestor_sets,
+    edge_sets,
+    graphs_of,
+    separated_sets,
+    sequences,
+    systems,
+)
 
 
 def same(matrix, expected) -> bool:
@@ -52,7 +59,9 @@ def test_minimal_window_is_what_is_not_d_separated(couplings, kappa):
 @settings(max_examples=100)
 def test_exact_sets_are_those_of_a_long_network(couplings):
     size = couplings.num_agents
-    assert same(value_dependency(couplings, minimal=False).agents, ancestor_sets(couplings, 0, size + 1))
+    assert same(
+        value_dependency(couplings, minimal=False).agents, ancestor_sets(couplings, 0, size + 1)
+    )
 
 
 @given(systems(4))
@@ -122,7 +131,20 @@ def test_the_ring_of_40(kappa):
 
 
 def test_the_nine_warehouses():
-    edges = [(1, 2), (2, 1), (2, 3), (3, 4), (4, 3), (5, 3), (5, 6), (5, 7), (6, 5), (7, 8), (8, 9), (9, 7)]
+    edges = [
+        (1, 2),
+        (2, 1),
+        (2, 3),
+        (3, 4),
+        (4, 3),
+        (5, 3),
+        (5, 6),
+        (5, 7),
+        (6, 5),
+        (7, 8),
+        (8, 9),
+        (9, 7),
+    ]
     nine = Couplings(range(1, 10), state=edges, observation=edges)
     values = ["12", "12", "123456", "123456", "56", "56", "56789", "56789", "56789"]
     moved = ["1234", "1234", "34", "34", "3456789", "3456789", "789", "789", "789"]
@@ -147,7 +169,8 @@ def test_fixture_graphs():
 
 
 def test_sparse_couplings_can_have_dense_sets():
-    # Section 4.3: states flow one way, observations the other, and every value depends on every agent.
+    # Section 4.3: states flow one way, observations the other, and every value depends on every
+    # agent.
     way = [(i, i + 1) for i in range(8)]
     dense = Couplings(9, state=way, observation=[(t, s) for s, t in way])
     assert value_dependency(dense).agents.nnz == 81
@@ -161,7 +184,11 @@ def test_own_actions_only_leave_states_and_actions_apart():
     assert d.members("b") == ("a", "b")
     # The policy of a moves b's value only once b's state has had the time to feel it.
     assert gradient_dependency(d).nnz == 3
-    assert gradient_dependency(value_dependency(zones, kappa=2)).toarray()[0].tolist() == [True, True, False]
+    assert gradient_dependency(value_dependency(zones, kappa=2)).toarray()[0].tolist() == [
+        True,
+        True,
+        False,
+    ]
 
 
 # Properties
@@ -190,7 +217,9 @@ def test_as_many_steps_as_agents_are_exact(couplings, minimal):
 
 def _stored(levels) -> np.ndarray:
     """Which entries are stored, zeros too."""
-    return np.array([np.isin(np.arange(levels.shape[1]), levels[[i]].indices) for i in range(levels.shape[0])])
+    return np.array(
+        [np.isin(np.arange(levels.shape[1]), levels[[i]].indices) for i in range(levels.shape[0])]
+    )
 
 
 @given(systems(7), st.booleans(), st.integers(0, 6))
@@ -217,9 +246,15 @@ def test_products_find_the_same_windows_as_the_search(couplings, minimal, limit,
 def test_the_minimal_set_is_within_the_papers(couplings, kappa):
     paper, minimal = (value_dependency(couplings, kappa, minimal=m) for m in (False, True))
     assert not (minimal.agents.toarray() & ~paper.agents.toarray()).any()
-    observed = minimal.actions.toarray().astype(int) @ couplings.observation.toarray().astype(int) > 0
+    observed = (
+        minimal.actions.toarray().astype(int) @ couplings.observation.toarray().astype(int) > 0
+    )
     assert same(paper.agents, minimal.states.toarray() | observed)
-    if kappa is None and couplings.action is couplings.state and couplings.reward_action is couplings.reward:
+    if (
+        kappa is None
+        and couplings.action is couplings.state
+        and couplings.reward_action is couplings.reward
+    ):
         assert same(paper.agents, minimal.agents.toarray())
 
 
@@ -229,7 +264,9 @@ def test_more_couplings_never_give_smaller_sets(data, kappa, minimal):
     size = data.draw(st.integers(1, 6))
     one, other = (data.draw(graphs_of(size, finer=True)) for _ in range(2))
     joined = {name: one[name] + other[name] for name in one}
-    small, large = (value_dependency(Couplings(size, **g), kappa, minimal=minimal) for g in (one, joined))
+    small, large = (
+        value_dependency(Couplings(size, **g), kappa, minimal=minimal) for g in (one, joined)
+    )
     assert not (small.states.toarray() & ~large.states.toarray()).any()
     assert not (small.actions.toarray() & ~large.actions.toarray()).any()
 
@@ -241,7 +278,9 @@ def test_renaming_agents_renames_the_sets(data, kappa, minimal):
     graphs = data.draw(graphs_of(size, finer=True))
     order = data.draw(st.permutations(range(size)))
     renamed = {name: [(order[s], order[t]) for s, t in edges] for name, edges in graphs.items()}
-    d, e = (value_dependency(Couplings(size, **g), kappa, minimal=minimal) for g in (graphs, renamed))
+    d, e = (
+        value_dependency(Couplings(size, **g), kappa, minimal=minimal) for g in (graphs, renamed)
+    )
     for kind in ("states", "actions"):
         assert same(getattr(d, kind), getattr(e, kind).toarray()[np.ix_(order, order)])
 
@@ -261,7 +300,10 @@ def test_gradient_and_aggregate_follow_from_the_sets(couplings, kappa, minimal):
 @settings(max_examples=50)
 def test_a_sequence_of_equal_entries_is_the_time_invariant_case(couplings, kappa, at, minimal):
     sequence = CouplingSequence([couplings] * (at + kappa + 1))
-    one, other = value_dependency(couplings, kappa, minimal=minimal), value_dependency(sequence, None, at, minimal)
+    one, other = (
+        value_dependency(couplings, kappa, minimal=minimal),
+        value_dependency(sequence, None, at, minimal),
+    )
     assert same(one.states, other.states.toarray()) and same(one.actions, other.actions.toarray())
 
 
@@ -271,7 +313,13 @@ def test_results_are_canonical(edges):
     couplings = Couplings(6, state=edges, observation=edges[::-1], reward=edges[:3])
     for kappa in (None, 0, 2):
         d = value_dependency(couplings, kappa)
-        for matrix in (d.states, d.actions, d.agents, gradient_dependency(d), aggregate_dependency(d)):
+        for matrix in (
+            d.states,
+            d.actions,
+            d.agents,
+            gradient_dependency(d),
+            aggregate_dependency(d),
+        ):
             assert matrix.format == "csr" and matrix.dtype == bool and matrix.data.all()
             canonical = matrix.copy()
             canonical.sum_duplicates()
@@ -314,7 +362,9 @@ def test_bad_windows(arguments, message):
 
 
 def test_a_time_past_the_end():
-    with pytest.raises(UserError, match="at = 2 is past the end of the coupling sequence, whose last time is 1"):
+    with pytest.raises(
+        UserError, match="at = 2 is past the end of the coupling sequence, whose last time is 1"
+    ):
         value_dependency(CouplingSequence([ring(3)] * 2), at=2)
 
 

@@ -10,7 +10,14 @@ from hypothesis import given, settings
 
 from mastac.algorithms import ALGORITHMS
 from mastac.errors import UserError
-from mastac.structure import Couplings, complete, gradient_dependency, ring, uncoupled, value_dependency
+from mastac.structure import (
+    Couplings,
+    complete,
+    gradient_dependency,
+    ring,
+    uncoupled,
+    value_dependency,
+)
 from mastac.structure.layout import CriticLayout
 from mastac.structure.layouts import (
     central,
@@ -26,7 +33,9 @@ from mastac.structure.layouts import (
 )
 from structure.witnesses import GRAPHS, systems
 
-few = settings(max_examples=40)  # of each: every one is a graph that is built, and networks laid out on it
+few = settings(
+    max_examples=40
+)  # of each: every one is a graph that is built, and networks laid out on it
 windows = st.none() | st.integers(0, 3)
 named = st.sampled_from(sorted(ALGORITHMS))
 
@@ -36,14 +45,18 @@ def same(a, b) -> bool:
     if (a.mix is None) != (b.mix is None) or a.agents != b.agents:
         return False
     parts = ["states", "actions", "rewards", "credit"] + (["mix"] if a.mix is not None else [])
-    return all(np.array_equal(getattr(a, part).toarray(), getattr(b, part).toarray()) for part in parts)
+    return all(
+        np.array_equal(getattr(a, part).toarray(), getattr(b, part).toarray()) for part in parts
+    )
 
 
 @given(systems(), windows, st.booleans(), named, st.sampled_from(["own", "team"]))
 @few
 def test_every_layout_is_whole(couplings, kappa, minimal, name, rewards):
     how = ALGORITHMS[name]
-    layout = how.layout_for(couplings, kappa, minimal, rewards if rewards in how.rewards else how.rewards[0])
+    layout = how.layout_for(
+        couplings, kappa, minimal, rewards if rewards in how.rewards else how.rewards[0]
+    )
     n, terms, values = couplings.num_agents, layout.num_terms, layout.num_values
     assert layout.agents == couplings.agents
     assert layout.states.shape == layout.actions.shape == (terms, n)
@@ -71,7 +84,8 @@ def test_structured_and_undecomposed_differ_by_their_inputs_alone(couplings, kap
     for layout in (a, b):
         np.testing.assert_array_equal(layout.rewards.toarray(), np.eye(couplings.num_agents))
         np.testing.assert_array_equal(layout.credit.toarray(), gradient_dependency(d).toarray())
-    # Every critic that is climbed reads the climber's action, or its state and thus its action a step later.
+    # Every critic that is climbed reads the climber's action, or its state and thus its action a
+    # step later.
     assert ((a.credit.toarray().T > 0) <= (a.states.toarray() | a.actions.toarray())).all()
 
 
@@ -96,7 +110,9 @@ def test_central_and_local_critics(couplings):
         np.testing.assert_array_equal(layout.rewards.toarray(), np.eye(n))
         np.testing.assert_array_equal(layout.credit.toarray(), np.eye(n))
     assert central(couplings).states.toarray().all() and central(couplings).actions.toarray().all()
-    np.testing.assert_array_equal(local(couplings).states.toarray(), couplings.observation.toarray())
+    np.testing.assert_array_equal(
+        local(couplings).states.toarray(), couplings.observation.toarray()
+    )
     np.testing.assert_array_equal(local(couplings).actions.toarray(), np.eye(n))
 
 
@@ -108,7 +124,9 @@ def test_neighbourhoods_are_shortest_paths(couplings, kappa):
     for name in GRAPHS:
         graph.add_edges_from(zip(*np.nonzero(getattr(couplings, name).toarray()), strict=True))
     steps = dict(nx.all_pairs_shortest_path_length(graph))
-    expected = np.array([[steps[i].get(j, np.inf) <= kappa for j in range(len(graph))] for i in range(len(graph))])
+    expected = np.array(
+        [[steps[i].get(j, np.inf) <= kappa for j in range(len(graph))] for i in range(len(graph))]
+    )
     layout = neighbourhoods(couplings, kappa)
     np.testing.assert_array_equal(layout.states.toarray(), expected)
     np.testing.assert_array_equal(layout.actions.toarray(), expected)
@@ -141,7 +159,8 @@ def test_terms_of_a_team_read_what_their_agents_observe(couplings, data):
     mix = layout.mix.toarray()[0]
     np.testing.assert_allclose(mix[:n], 1 / n)
     np.testing.assert_allclose(mix[n:], 1 / max(len(pairs), 1))
-    # Every agent climbs its utility and the payoffs of its pairs, each with its share of the team's value.
+    # Every agent climbs its utility and the payoffs of its pairs, each with its share of the team's
+    # value.
     useful = layout.useful_credit().toarray()
     for i in range(n):
         own = {i} | {n + k for k, pair in enumerate(pairs) if i in pair}
@@ -169,7 +188,9 @@ def test_team_rewards_are_a_mean(couplings, kappa, name):
     np.testing.assert_allclose(shared.rewards.sum(1), 1.0)
     np.testing.assert_allclose(shared.rewards.toarray(), 1 / couplings.num_agents)
     for part in ("states", "actions", "credit"):
-        np.testing.assert_array_equal(getattr(shared, part).toarray(), getattr(layout, part).toarray())
+        np.testing.assert_array_equal(
+            getattr(shared, part).toarray(), getattr(layout, part).toarray()
+        )
 
 
 @given(systems(), windows, named, st.data())
@@ -181,22 +202,35 @@ def test_buckets_hold_every_term_once(couplings, kappa, name, data):
     how = ALGORITHMS[name]
     layout = how.layout_for(couplings, kappa, True, how.rewards[0])
     buckets = layout.buckets(state_sizes, action_sizes)
-    assert sorted(np.concatenate([bucket.terms for bucket in buckets])) == list(range(layout.num_terms))
+    assert sorted(np.concatenate([bucket.terms for bucket in buckets])) == list(
+        range(layout.num_terms)
+    )
     useful, width = layout.useful_credit().toarray(), int(action_sizes.max())
     for bucket in buckets:
         for place, term in enumerate(bucket.terms):
-            read = [j * state_sizes.max() + f for j in layout.states[[term]].indices for f in range(state_sizes[j])]
+            read = [
+                j * state_sizes.max() + f
+                for j in layout.states[[term]].indices
+                for f in range(state_sizes[j])
+            ]
             rows = bucket.state_rows[place]
-            assert rows[: len(read)].tolist() == read and (rows[len(read) :] == n * state_sizes.max()).all()
+            assert (
+                rows[: len(read)].tolist() == read
+                and (rows[len(read) :] == n * state_sizes.max()).all()
+            )
             advised = bucket.slot_agents[place][bucket.slot_agents[place] < n]
             assert set(advised) == set(np.flatnonzero(useful[:, term]))
             for slot, agent in enumerate(advised):
-                np.testing.assert_allclose(bucket.slot_credit[place, slot], useful[agent, term], rtol=1e-6)
+                np.testing.assert_allclose(
+                    bucket.slot_credit[place, slot], useful[agent, term], rtol=1e-6
+                )
                 actions = [agent * width + f for f in range(action_sizes[agent])]
                 assert bucket.slot_rows[place, slot, : len(actions)].tolist() == actions
                 columns = bucket.slot_columns[place, slot, : len(actions)]
                 assert bucket.action_rows[place, columns].tolist() == actions
-                np.testing.assert_allclose(bucket.credit[place, columns], useful[agent, term], rtol=1e-6)
+                np.testing.assert_allclose(
+                    bucket.credit[place, columns], useful[agent, term], rtol=1e-6
+                )
 
 
 # Layouts that are one where couplings make them so
@@ -209,7 +243,8 @@ def test_on_complete_couplings_nothing_is_decomposed(n, kappa):
     assert same(structured(d), undecomposed(d))
     assert same(structured(d), neighbourhoods(complete(n), kappa or n))
     coupled, every = (
-        ALGORITHMS[f"qdcg-{name}"].layout(complete(n), None, True) for name in ("coupling", "centralised")
+        ALGORITHMS[f"qdcg-{name}"].layout(complete(n), None, True)
+        for name in ("coupling", "centralised")
     )
     assert same(coupled, every)
 
@@ -222,7 +257,8 @@ def test_uncoupled_agents_are_on_their_own(n, kappa):
     assert same(neighbourhoods(uncoupled(n), 3), alone)
     assert same(summed(value_dependency(uncoupled(n), kappa)), central(uncoupled(n)))
     coupled, none = (
-        ALGORITHMS[f"qdcg-{name}"].layout(uncoupled(n), None, True) for name in ("coupling", "decentralised")
+        ALGORITHMS[f"qdcg-{name}"].layout(uncoupled(n), None, True)
+        for name in ("coupling", "decentralised")
     )
     assert same(coupled, none)
 
@@ -244,14 +280,25 @@ def test_long_windows_are_exact(couplings):
 def test_shapes_that_disagree_are_refused():
     layout = central(Couplings(2))
     with pytest.raises(UserError, match="credit of the critic layout"):
-        CriticLayout(layout.agents, layout.states, layout.actions, layout.rewards, layout.credit[:1])
+        CriticLayout(
+            layout.agents, layout.states, layout.actions, layout.rewards, layout.credit[:1]
+        )
     with pytest.raises(UserError, match="mix of the critic layout"):
-        CriticLayout(layout.agents, layout.states, layout.actions, layout.rewards, layout.credit, layout.credit[:, :1])
+        CriticLayout(
+            layout.agents,
+            layout.states,
+            layout.actions,
+            layout.rewards,
+            layout.credit,
+            layout.credit[:, :1],
+        )
 
 
 @given(systems(), st.booleans())
 @few
-def test_selfish_critics_read_what_structured_ones_do_and_advise_their_own_agent(couplings, minimal):
+def test_selfish_critics_read_what_structured_ones_do_and_advise_their_own_agent(
+    couplings, minimal
+):
     whole = structured(value_dependency(couplings, minimal=minimal))
     own = selfish(value_dependency(couplings, minimal=minimal))
     for part in ("states", "actions", "rewards"):
@@ -261,8 +308,12 @@ def test_selfish_critics_read_what_structured_ones_do_and_advise_their_own_agent
 
 @given(systems(), windows, st.booleans())
 @few
-def test_distances_are_the_windows_at_which_inputs_enter_and_others_are_apart(couplings, kappa, minimal):
-    layout = with_distances(structured(value_dependency(couplings, kappa, minimal=minimal)), couplings, kappa, minimal)
+def test_distances_are_the_windows_at_which_inputs_enter_and_others_are_apart(
+    couplings, kappa, minimal
+):
+    layout = with_distances(
+        structured(value_dependency(couplings, kappa, minimal=minimal)), couplings, kappa, minimal
+    )
     sizes = np.ones(couplings.num_agents, int)
     n = couplings.num_agents
     earlier = [value_dependency(couplings, k, minimal=minimal) for k in range(n * n + 1)]
@@ -271,10 +322,16 @@ def test_distances_are_the_windows_at_which_inputs_enter_and_others_are_apart(co
         from_actions = np.arange(rows.shape[1]) >= bucket.state_rows.shape[1]
         assert bucket.distance is not None and bucket.distance.shape == rows.shape
         for place, term in enumerate(bucket.terms):
-            for agent, is_action, distance in zip(rows[place], from_actions, bucket.distance[place], strict=True):
+            for agent, is_action, distance in zip(
+                rows[place], from_actions, bucket.distance[place], strict=True
+            ):
                 if agent < n:
                     of = "actions" if is_action else "states"
-                    entered = [k for k, sets in enumerate(earlier) if getattr(sets, of).toarray()[term, agent]]
+                    entered = [
+                        k
+                        for k, sets in enumerate(earlier)
+                        if getattr(sets, of).toarray()[term, agent]
+                    ]
                     assert distance == (max(entered[0], 1) if agent != term else entered[0])
 
 

@@ -30,7 +30,9 @@ def test_every_form_of_file_gives_the_couplings_back(tmp_path_factory, couplings
 
 def test_csv_without_graphs_couples_states(tmp_path):
     (tmp_path / "c.csv").write_text("source,target\na,b\n\nb,c\nd,d\n")
-    assert read_couplings(tmp_path / "c.csv") == Couplings(list("abcd"), state=[("a", "b"), ("b", "c")])
+    assert read_couplings(tmp_path / "c.csv") == Couplings(
+        list("abcd"), state=[("a", "b"), ("b", "c")]
+    )
 
 
 def test_one_edge_in_several_graphs(tmp_path):
@@ -53,18 +55,30 @@ HEADER = "an edge list opens with the line 'source,target' or 'source,target,gra
 LOCAL = '"observation": [], "reward": []'
 MISTAKES = {
     "c.json": [
-        ("{", ": not valid JSON at line 1, column 2: Expecting property name enclosed in double quotes"),
+        (
+            "{",
+            ": not valid JSON at line 1, column 2: Expecting property name enclosed in double quotes",
+        ),
         ("", ": not valid JSON at line 1, column 1: Expecting value"),
         ("[" * 100_000, None),
         ("[]", ": couplings must be an object with the keys agents, state, observation, reward"),
-        ('{"agents": 2}', ": the key 'state' is missing (an empty list says that no edges are there)"),
-        (f'{{"state": [], {LOCAL}}}', ": the key 'agents' is missing (an empty list says that no edges are there)"),
+        (
+            '{"agents": 2}',
+            ": the key 'state' is missing (an empty list says that no edges are there)",
+        ),
+        (
+            f'{{"state": [], {LOCAL}}}',
+            ": the key 'agents' is missing (an empty list says that no edges are there)",
+        ),
         (
             f'{{"agents": 2, "states": [], {LOCAL}}}',
             ": unknown key 'states'; did you mean 'state'? "
             "(known: agents, state, observation, reward, action, reward_action)",
         ),
-        (f'{{"agents": 2, "state": [], "state": [], {LOCAL}}}', ": the key 'state' stands there twice"),
+        (
+            f'{{"agents": 2, "state": [], "state": [], {LOCAL}}}',
+            ": the key 'state' stands there twice",
+        ),
         (
             f'{{"agents": ["a", "b"], "state": [["a", "c"]], {LOCAL}}}',
             ": the edge a -> c of the state graph names an unknown agent 'c' (known: a, b)",
@@ -105,7 +119,10 @@ MISTAKES = {
         ("", None),
         ("<graphml>", None),
         ("<html></html>", None),
-        ('<graphml xmlns="http://graphml.graphdrawing.org/xmlns"><graph edgedefault="directed"/></graphml>', None),
+        (
+            '<graphml xmlns="http://graphml.graphdrawing.org/xmlns"><graph edgedefault="directed"/></graphml>',
+            None,
+        ),
     ],
     "c.xml": [("", ": couplings are read from files that end in .json, .csv, .graphml")],
 }

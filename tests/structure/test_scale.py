@@ -34,7 +34,9 @@ def expected_sets(couplings, kappa, minimal):
 @settings(max_examples=100)
 def test_products_are_the_brute_force(couplings, kappa, minimal, rows):
     for found, expected in zip(
-        by_products(couplings, minimal, kappa, rows), expected_sets(couplings, kappa, minimal), strict=True
+        by_products(couplings, minimal, kappa, rows),
+        expected_sets(couplings, kappa, minimal),
+        strict=True,
     ):
         assert np.array_equal(found.toarray(), expected)
         assert found.dtype == bool and found.has_sorted_indices
@@ -59,9 +61,14 @@ def test_all_ways_agree_in_blocks_and_with_merged_rows(couplings, kappa, minimal
         patch.setattr(windows, "BLOCK_CELLS", 2 * size)
         patch.setattr(windows, "FEWEST_ROWS", 1)
         patch.setattr(boolean, "GROUPING_WORK", 0)
-        for other in (by_products(couplings, minimal, kappa, rows), by_search(couplings, minimal, kappa)):
+        for other in (
+            by_products(couplings, minimal, kappa, rows),
+            by_search(couplings, minimal, kappa),
+        ):
             for mine, theirs in zip(one, other, strict=True):
-                assert np.array_equal(mine.indptr, theirs.indptr) and np.array_equal(mine.indices, theirs.indices)
+                assert np.array_equal(mine.indptr, theirs.indptr) and np.array_equal(
+                    mine.indices, theirs.indices
+                )
     if kappa >= size:
         assert np.array_equal(one[0].toarray(), value_dependency(couplings).states.toarray())
 
@@ -79,10 +86,14 @@ def test_an_estimate_that_looks_at_all_agents_is_the_size(couplings, kappa, mini
 @settings(max_examples=80)
 def test_all_times_of_a_sequence_at_once(sequence, kappa, minimal, data):
     order = data.draw(st.lists(st.integers(0, sequence.horizon), min_size=1, max_size=6))
-    mixed = CouplingSequence([sequence[time] for time in order])  # with equal entries at several times
+    mixed = CouplingSequence(
+        [sequence[time] for time in order]
+    )  # with equal entries at several times
     for at, d in enumerate(value_dependencies(mixed, kappa, minimal)):
         last = mixed.horizon if kappa is None else min(at + kappa, mixed.horizon)
-        states, actions = separated_sets(mixed, at, last) if minimal else (ancestor_sets(mixed, at, last),) * 2
+        states, actions = (
+            separated_sets(mixed, at, last) if minimal else (ancestor_sets(mixed, at, last),) * 2
+        )
         assert (d.at, d.kappa, d.minimal) == (at, kappa, minimal)
         assert np.array_equal(d.states.toarray(), states)
         assert np.array_equal(d.actions.toarray(), actions)
@@ -97,7 +108,9 @@ def test_windows_over_equal_couplings_share_their_sets():
 
 def test_estimates_from_a_sample_are_near_and_repeat():
     rng = np.random.default_rng(3)
-    edges = csr_array((np.ones(8000, bool), tuple(rng.integers(0, 4000, (2, 8000)))), shape=(4000, 4000))
+    edges = csr_array(
+        (np.ones(8000, bool), tuple(rng.integers(0, 4000, (2, 8000)))), shape=(4000, 4000)
+    )
     couplings = Couplings(4000, state=edges, observation=edges)
     for kappa in (1, 2):
         expected = estimate(couplings, kappa)
@@ -121,7 +134,9 @@ def test_windows_that_no_memory_holds_are_refused(monkeypatch):
         "take a smaller kappa"
     )
     # One agent that sees all others is not in every sample, but is counted when it is written.
-    spokes = csr_array((np.ones(3999, bool), (np.arange(1, 4000), np.zeros(3999, int))), shape=(4000, 4000))
+    spokes = csr_array(
+        (np.ones(3999, bool), (np.arange(1, 4000), np.zeros(3999, int))), shape=(4000, 4000)
+    )
     monkeypatch.setattr(memory, "MEMORY", 30_000)
     hub = Couplings(4000, state=spokes)
     with pytest.raises(UserError, match="at most 30 kB are held here"):
@@ -130,7 +145,9 @@ def test_windows_that_no_memory_holds_are_refused(monkeypatch):
     wheel = Couplings(4000, state=spokes, observation=csr_array(spokes.T))
     with pytest.raises(UserError, match="take a smaller kappa"):
         value_dependency(wheel, 1)
-    with pytest.raises(UserError, match=r"^the sets have .* entries, 80 MB; at most 100 kB are held here"):
+    with pytest.raises(
+        UserError, match=r"^the sets have .* entries, 80 MB; at most 100 kB are held here"
+    ):
         value_dependency(CouplingSequence([wheel] * 3), 1, minimal=False)
 
 
@@ -144,12 +161,19 @@ def test_grids_of_many_agents():
 
 
 def test_matrices_in_every_format_and_only_read():
-    matrix = csr_array((np.array([1, 1, 0, 1]), np.array([2, 1, 0, 2]), np.array([0, 2, 3, 4])), shape=(3, 3))
+    matrix = csr_array(
+        (np.array([1, 1, 0, 1]), np.array([2, 1, 0, 2]), np.array([0, 2, 3, 4])), shape=(3, 3)
+    )
     for other in (matrix, matrix.tocsc(), matrix.tocoo()):
         before = other.toarray()
-        assert Couplings(3, state=other).edges("state") == [("agent-0", "agent-1"), ("agent-0", "agent-2")]
+        assert Couplings(3, state=other).edges("state") == [
+            ("agent-0", "agent-1"),
+            ("agent-0", "agent-2"),
+        ]
         assert np.array_equal(other.toarray(), before)
-    unsorted = csr_array((np.array([1, 1]), np.array([2, 1]), np.array([0, 2, 2, 2])), shape=(3, 3)).T
+    unsorted = csr_array(
+        (np.array([1, 1]), np.array([2, 1]), np.array([0, 2, 2, 2])), shape=(3, 3)
+    ).T
     indices = unsorted.indices.copy()
     Couplings(3, state=unsorted)
     assert np.array_equal(unsorted.indices, indices)

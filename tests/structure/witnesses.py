@@ -15,7 +15,11 @@ GRAPHS = ("state", "observation", "reward", "action", "reward_action")
 def edge_sets(draw, size: int):
     """Edges among `size` agents; from none to all of them."""
     pairs = [(i, j) for i in range(size) for j in range(size)]
-    return draw(st.lists(st.sampled_from(pairs), max_size=draw(st.sampled_from([0, size, 3 * size])), unique=True))
+    return draw(
+        st.lists(
+            st.sampled_from(pairs), max_size=draw(st.sampled_from([0, size, 3 * size])), unique=True
+        )
+    )
 
 
 @st.composite
@@ -36,7 +40,9 @@ def systems(draw, largest: int = 6):
 def sequences(draw, largest: int = 4, longest: int = 4):
     """A coupling sequence; the entries have nothing but the agents in common."""
     size, length = draw(st.integers(1, largest)), draw(st.integers(1, longest))
-    return CouplingSequence([Couplings(size, **draw(graphs_of(size, draw(st.booleans())))) for _ in range(length)])
+    return CouplingSequence(
+        [Couplings(size, **draw(graphs_of(size, draw(st.booleans())))) for _ in range(length)]
+    )
 
 
 def entry(couplings: Couplings | CouplingSequence, time: int) -> Couplings:
@@ -78,7 +84,9 @@ def ancestor_sets(couplings: Couplings | CouplingSequence, at: int, last: int) -
     return result
 
 
-def separated_sets(couplings: Couplings | CouplingSequence, at: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+def separated_sets(
+    couplings: Couplings | CouplingSequence, at: int, last: int
+) -> tuple[np.ndarray, np.ndarray]:
     """States and actions at `at` that are not d-separated from an agent's rewards by the other ones at `at`."""
     size = couplings.num_agents
     network = unrolled(couplings, at, last)

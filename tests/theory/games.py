@@ -28,9 +28,16 @@ def games(draw, most: int = 4) -> tuple[Game, list[np.ndarray]]:
     """A game and policies; local sizes differ between agents."""
     size = draw(st.integers(2, most))
     couplings = draw(couplings_of(size))
-    sizes = tuple(draw(st.lists(st.sampled_from([2, 2, 3]), min_size=size, max_size=size))) if size < 4 else 2
+    sizes = (
+        tuple(draw(st.lists(st.sampled_from([2, 2, 3]), min_size=size, max_size=size)))
+        if size < 4
+        else 2
+    )
     game = random_game(
-        couplings, draw(st.integers(0, 10**6)), num_states=sizes, discount=draw(st.sampled_from([0.5, 0.9]))
+        couplings,
+        draw(st.integers(0, 10**6)),
+        num_states=sizes,
+        discount=draw(st.sampled_from([0.5, 0.9])),
     )
     return game, random_logits(game, draw(st.integers(0, 10**6)))
 
@@ -45,7 +52,9 @@ def by_loops(game: Game, logits: Logits) -> tuple[np.ndarray, np.ndarray, np.nda
     policy = np.ones((len(states), len(actions)))
 
     def read(table: np.ndarray, s: tuple, a: tuple, graphs: tuple[str, str], i: int) -> np.ndarray:
-        place = [s[j] for j in game.parents(graphs[0], i)] + [a[j] for j in game.parents(graphs[1], i)]
+        place = [s[j] for j in game.parents(graphs[0], i)] + [
+            a[j] for j in game.parents(graphs[1], i)
+        ]
         return table[tuple(place)]
 
     for (x, s), (y, a) in itertools.product(enumerate(states), enumerate(actions)):

@@ -28,7 +28,10 @@ def network(num_agents, acting=None, affine=False, **options):
         problem = dataclasses.replace(problem, input_matrix=problem.input_matrix * keep)
     if affine:
         random = np.random.default_rng(5)
-        moved = {name: random.normal(size=problem.num_states) for name in ("offset", "target", "start_mean")}
+        moved = {
+            name: random.normal(size=problem.num_states)
+            for name in ("offset", "target", "start_mean")
+        }
         problem = dataclasses.replace(problem, **moved)
     return couplings, problem
 
@@ -54,10 +57,15 @@ def test_slopes_are_those_of_the_credited_returns(data):
         "graph": data.draw(st.lists(st.sampled_from(pairs), unique=True)),
         "horizon": data.draw(st.integers(1, 6)),
     }
-    options |= {"reward": data.draw(st.sampled_from(["local", "neighbours"])), "seed": data.draw(st.integers(0, 9))}
+    options |= {
+        "reward": data.draw(st.sampled_from(["local", "neighbours"])),
+        "seed": data.draw(st.integers(0, 9)),
+    }
     sizes = data.draw(st.lists(st.integers(1, 2), min_size=n, max_size=n))
     _, problem = network(n, affine=True, state_size=sizes, **options)
-    credit = np.array(data.draw(st.lists(st.booleans(), min_size=n * n, max_size=n * n))).reshape(n, n)
+    credit = np.array(data.draw(st.lists(st.booleans(), min_size=n * n, max_size=n * n))).reshape(
+        n, n
+    )
     gain = np.where(problem.free, np.random.default_rng(0).normal(0, 0.2, problem.free.shape), 0.0)
     expected = by_differences(problem, gain, credit)
     assert credited_gradient(problem, gain, credit) == pytest.approx(expected, rel=1e-5, abs=1e-6)
@@ -67,7 +75,9 @@ def test_slopes_with_all_credited_are_those_of_the_team():
     _, problem = network(7, affine=True, state_size=[1, 2, 1, 3, 1, 1, 2])
     gain = np.where(problem.free, np.random.default_rng(1).normal(0, 0.1, problem.free.shape), 0.0)
     everybody = np.ones((7, 7), bool)
-    assert credited_gradient(problem, gain, everybody) == pytest.approx(episode_return(problem, gain)[1], rel=1e-10)
+    assert credited_gradient(problem, gain, everybody) == pytest.approx(
+        episode_return(problem, gain)[1], rel=1e-10
+    )
 
 
 @pytest.mark.parametrize("affine", [False, True])
@@ -101,7 +111,9 @@ def test_own_credit_settles_where_neither_of_two_has_a_better_answer():
     settled = settled_gain(problem, np.eye(2, dtype=bool), constant=False)
     assert settled.gain[:, :2] == pytest.approx(gain, abs=1e-5)
     team, _ = best_structured_gain(problem, constant=False)
-    assert np.abs(settled.gain - team).max() > 1e-3, "else selfish and common play were the same here"
+    assert np.abs(settled.gain - team).max() > 1e-3, (
+        "else selfish and common play were the same here"
+    )
 
 
 @pytest.mark.parametrize("kappa", [0, 1, None])
@@ -129,7 +141,10 @@ def test_without_couplings_every_credit_is_the_same():
 def test_windows_close_the_gap_where_effects_travel():
     couplings, problem = network(10, acting=[0, 5], coupling=0.6, decay=0.3)
     _, best = best_structured_gain(problem, constant=False)
-    found = [settled_gain(problem, windowed_credit(couplings, k), constant=False).gain for k in (0, 1, 2, None)]
+    found = [
+        settled_gain(problem, windowed_credit(couplings, k), constant=False).gain
+        for k in (0, 1, 2, None)
+    ]
     own, one, two, exact = (best - episode_return(problem, gain)[0] for gain in found)
     assert own > 3 * one > 9 * two >= 0
     assert exact == pytest.approx(0, abs=1e-8 * abs(best))
@@ -141,7 +156,11 @@ def test_who_cannot_act_does_not():
     assert np.abs(gain[[1, 2, 4, 5]]).max() < 1e-8 < 0.1 < np.abs(gain[[0, 3]]).max()
 
 
-HARD = {"coupling": 0.05, "decay": 0.95, "seed": 3}  # one that explodes is steadied by its neighbours alone
+HARD = {
+    "coupling": 0.05,
+    "decay": 0.95,
+    "seed": 3,
+}  # one that explodes is steadied by its neighbours alone
 
 
 def test_what_has_not_settled_says_so_and_more_steps_mend_it():
@@ -163,7 +182,9 @@ def test_bad_input_is_named():
     _, problem = network(3)
     with pytest.raises(UserError, match="3 rows of 3 agents"):
         settled_gain(problem, np.ones((2, 2), bool))
-    changing = dataclasses.replace(problem, schedule=np.stack([problem.state_matrix] * problem.horizon))
+    changing = dataclasses.replace(
+        problem, schedule=np.stack([problem.state_matrix] * problem.horizon)
+    )
     with pytest.raises(UserError, match="stays the same"):
         credited_gradient(changing, np.zeros((3, 4)), np.ones((3, 3), bool))
 

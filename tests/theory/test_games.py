@@ -37,7 +37,9 @@ def test_joint_tables_are_products_of_the_local_ones(drawn):
     assert game.kernel == exactly(law)
     assert game.reward_table == exactly(paid)
     assert joint_policy(game, logits) == exactly(policy)
-    assert game.kernel.sum(-1) == pytest.approx(1, abs=1e-12) and game.start.sum() == pytest.approx(1, abs=1e-12)
+    assert game.kernel.sum(-1) == pytest.approx(1, abs=1e-12) and game.start.sum() == pytest.approx(
+        1, abs=1e-12
+    )
 
 
 @given(games(most=3))
@@ -60,11 +62,16 @@ def test_return_and_occupancy_against_a_long_walk(drawn):
     reward = np.einsum("sa,nsa->s", joint_policy(game, logits), game.reward_table)
     total, visits = 0.0, np.zeros_like(law)
     for time in range(400):
-        total, visits = total + game.discount**time * law @ reward, visits + game.discount**time * law
+        total, visits = (
+            total + game.discount**time * law @ reward,
+            visits + game.discount**time * law,
+        )
         law = law @ loop
     assert expected_return(game, logits) == pytest.approx(total, rel=1e-9, abs=1e-9)
     assert occupancy(game, logits) == pytest.approx((1 - game.discount) * visits, abs=1e-9)
-    assert state_values(game, logits).sum(0) @ game.start == pytest.approx(total, rel=1e-9, abs=1e-9)
+    assert state_values(game, logits).sum(0) @ game.start == pytest.approx(
+        total, rel=1e-9, abs=1e-9
+    )
 
 
 def test_complex_steps_are_derivatives():
@@ -87,7 +94,9 @@ def test_the_optimum_is_that_of_all_deterministic_policies(seed):
     returns = {}
     for chosen in itertools.product(range(game.joint_actions), repeat=game.joint_states):
         loop = game.kernel[everywhere, chosen]
-        values = np.linalg.solve(np.eye(game.joint_states) - game.discount * loop, team[everywhere, chosen])
+        values = np.linalg.solve(
+            np.eye(game.joint_states) - game.discount * loop, team[everywhere, chosen]
+        )
         returns[chosen] = values @ game.start
     best, policy = optimum(game)
     assert best == pytest.approx(max(returns.values()), rel=1e-12)
@@ -96,9 +105,14 @@ def test_the_optimum_is_that_of_all_deterministic_policies(seed):
 
 def test_infected_computers_by_hand():
     game = infection_ring(3, failure=0.1, infection=0.2, mend=0.9, price=0.5)
-    assert game.couplings.state.toarray().all() and (game.couplings.action.toarray() == np.eye(3)).all()
+    assert (
+        game.couplings.state.toarray().all()
+        and (game.couplings.action.toarray() == np.eye(3)).all()
+    )
     both_failed = game.kernel[0b011, 0b000].reshape(2, 2, 2)
-    assert both_failed.sum((1, 2)) == pytest.approx([0.5, 0.5])  # the working one fails with 0.1 + 2 * 0.2
+    assert both_failed.sum((1, 2)) == pytest.approx(
+        [0.5, 0.5]
+    )  # the working one fails with 0.1 + 2 * 0.2
     assert both_failed[:, 1, 1].sum() == pytest.approx(1)  # failed ones stay so
     rebooted = game.kernel[0b011, 0b111].reshape(2, 2, 2)
     assert rebooted[0, 0, 0] == pytest.approx(0.9**3)
@@ -108,11 +122,16 @@ def test_infected_computers_by_hand():
 def test_the_optimum_of_the_ring_bounds_every_policy_and_gradient_ascent_comes_near():
     game = infection_ring(4)
     best, chosen = optimum(game)
-    assert chosen[0] == 0 and chosen[-1] == game.joint_actions - 1  # nobody reboots a working ring, all a failed one
+    assert (
+        chosen[0] == 0 and chosen[-1] == game.joint_actions - 1
+    )  # nobody reboots a working ring, all a failed one
     logits = [np.zeros((*game.table_shape("observation", None, i), 2)) for i in range(4)]
     simple = expected_return(game, logits)
     for _ in range(150):
-        logits = [table + slope for table, slope in zip(logits, policy_gradient(game, logits), strict=True)]
+        logits = [
+            table + slope
+            for table, slope in zip(logits, policy_gradient(game, logits), strict=True)
+        ]
     learnt = expected_return(game, logits)
     assert simple < learnt < best
     assert learnt - simple > 0.9 * (best - simple)

@@ -35,13 +35,18 @@ def network(num_agents=5, affine=True, **options):
     problem = lq_problem(couplings, options)
     if affine:
         random = np.random.default_rng(5)
-        moved = {name: random.normal(size=problem.num_states) for name in ("offset", "target", "start_mean")}
+        moved = {
+            name: random.normal(size=problem.num_states)
+            for name in ("offset", "target", "start_mean")
+        }
         problem = dataclasses.replace(problem, **moved)
     return couplings, problem
 
 
 def random_gain(problem, seed=0, size=0.1):
-    return np.where(problem.free, np.random.default_rng(seed).normal(0, size, problem.free.shape), 0.0)
+    return np.where(
+        problem.free, np.random.default_rng(seed).normal(0, size, problem.free.shape), 0.0
+    )
 
 
 def rewards(problem, x, u):
@@ -54,13 +59,21 @@ def test_values_satisfy_the_bellman_equation():
     gain = random_gain(problem)
     values = action_values(problem, gain, DISCOUNT)
     random = np.random.default_rng(1)
-    x, u = random.normal(size=(20, problem.num_states)), random.normal(size=(20, problem.num_actions))
+    x, u = (
+        random.normal(size=(20, problem.num_states)),
+        random.normal(size=(20, problem.num_actions)),
+    )
     following = x @ problem.state_matrix.T + u @ problem.input_matrix.T + problem.offset
     spread = np.sqrt(problem.noise_variance * problem.num_states)
-    # Points at ± sqrt(n) sd along each axis have the mean and covariance of the noise: exact for quadratics.
+    # Points at ± sqrt(n) sd along each axis have the mean and covariance of the noise: exact for
+    # quadratics.
     points = np.concatenate([np.diag(spread), -np.diag(spread)])
     ahead = np.mean(
-        [values(y, y @ gain[:, :-1].T + gain[:, -1]) for y in (following + point for point in points)], axis=0
+        [
+            values(y, y @ gain[:, :-1].T + gain[:, -1])
+            for y in (following + point for point in points)
+        ],
+        axis=0,
     )
     assert values(x, u) == pytest.approx(rewards(problem, x, u) + DISCOUNT * ahead, rel=1e-11)
 
@@ -89,10 +102,14 @@ def test_action_gradients_of_the_values():
     slopes = values.action_gradients(x, u)
     for k in range(4):
         step = 1e-5 * np.eye(4)[k]
-        assert slopes[:, k] == pytest.approx((values(x, u + step) - values(x, u - step)) / 2e-5, rel=1e-7, abs=1e-8)
+        assert slopes[:, k] == pytest.approx(
+            (values(x, u + step) - values(x, u - step)) / 2e-5, rel=1e-7, abs=1e-8
+        )
 
 
-pairs = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)).filter(lambda e: e[0] != e[1]), max_size=6)
+pairs = st.lists(
+    st.tuples(st.integers(0, 4), st.integers(0, 4)).filter(lambda e: e[0] != e[1]), max_size=6
+)
 
 
 @given(state=pairs, observation=pairs, reward=pairs, sizes=st.sampled_from([1, [2, 1, 1, 2, 1]]))
@@ -104,7 +121,10 @@ def test_values_depend_on_the_minimal_sets_alone(state, observation, reward, siz
         return [list(edge) for edge in edges]
 
     couplings, problem = network(
-        graph=listed(state), observation=listed(observation), reward=listed(reward), state_size=sizes
+        graph=listed(state),
+        observation=listed(observation),
+        reward=listed(reward),
+        state_size=sizes,
     )
     states, actions = value_supports(action_values(problem, random_gain(problem), 0.5), problem)
     minimal = value_dependency(couplings)
@@ -116,7 +136,9 @@ def test_values_depend_on_the_minimal_sets_alone(state, observation, reward, siz
 
 def test_the_policy_gradient_theorem():
     """The gradient by the exact values of the dependent agents alone equals the derivative of the return."""
-    couplings, problem = network(graph=[[0, 1], [1, 2], [3, 4]], observation="none", state_size=[1, 2, 1, 1, 1])
+    couplings, problem = network(
+        graph=[[0, 1], [1, 2], [3, 4]], observation="none", state_size=[1, 2, 1, 1, 1]
+    )
     gain = random_gain(problem)
     _, exact = discounted_return(problem, gain, DISCOUNT)
     moments = discounted_moments(problem, gain, DISCOUNT)
@@ -126,9 +148,12 @@ def test_the_policy_gradient_theorem():
     n, m = problem.num_states, problem.num_actions
     for j in range(m):
         form = values.forms[advised[problem.action_owner[j]]].sum(0)
-        # d/du_j of -z'Hz is linear in (x, 1) once u = K (x, 1): average it over the discounted states.
+        # d/du_j of -z'Hz is linear in (x, 1) once u = K (x, 1): average it over the discounted
+        # states.
         by_state = np.hstack([form[n + j, :n], form[n + j, -1]]) + form[n + j, n : n + m] @ gain
-        assert np.where(problem.free[j], -2 * by_state @ moments, 0.0) == pytest.approx(exact[j], rel=1e-10, abs=1e-10)
+        assert np.where(problem.free[j], -2 * by_state @ moments, 0.0) == pytest.approx(
+            exact[j], rel=1e-10, abs=1e-10
+        )
     assert aggregate_dependency(value_dependency(couplings)).nnz < couplings.num_agents**2
 
 
@@ -138,7 +163,11 @@ def test_policy_gradients_against_differences(objective):
     gain = random_gain(problem)
 
     def value(k):
-        return discounted_return(problem, k, DISCOUNT) if objective == "discounted" else episode_return(problem, k)
+        return (
+            discounted_return(problem, k, DISCOUNT)
+            if objective == "discounted"
+            else episode_return(problem, k)
+        )
 
     _, gradient = value(gain)
     assert not gradient[~problem.free].any()
@@ -156,7 +185,10 @@ def test_returns_are_the_sums_of_the_values():
     # E Q_i(x, Kx) over the first states, by the second moments of (x, u, 1).
     n = problem.num_states
     lift = np.vstack([np.eye(n + 1)[:n], gain, np.eye(n + 1)[n:]])
-    expected = -sum(np.sum(form * (lift @ problem.start @ lift.T)) for form in values.forms) - values.constants.sum()
+    expected = (
+        -sum(np.sum(form * (lift @ problem.start @ lift.T)) for form in values.forms)
+        - values.constants.sum()
+    )
     assert discounted_return(problem, gain, DISCOUNT)[0] == pytest.approx(expected, rel=1e-11)
 
 
@@ -191,7 +223,9 @@ def test_the_best_structured_gain_is_stationary_and_below_the_riccati_optimum():
 
 def test_the_best_discounted_gain_is_stationary():
     _, problem = network(3, affine=False)
-    gain, best = best_structured_gain(problem, lambda k: discounted_return(problem, k, DISCOUNT), constant=False)
+    gain, best = best_structured_gain(
+        problem, lambda k: discounted_return(problem, k, DISCOUNT), constant=False
+    )
     assert not gain[:, -1].any()
     assert np.abs(discounted_return(problem, gain, DISCOUNT)[1][:, :-1]).max() < 1e-5 * abs(best)
 
@@ -204,7 +238,9 @@ def test_riccati_is_attained_by_its_gains_and_by_no_other():
         moment, total = problem.start, 0.0
         weights, paid = problem.state_weights.sum(0), problem.action_weights.sum(0)
         for gain in policy:
-            total -= np.sum(problem.state_cost(weights) * moment) + np.sum(paid * np.diag(gain @ moment @ gain.T))
+            total -= np.sum(problem.state_cost(weights) * moment) + np.sum(
+                paid * np.diag(gain @ moment @ gain.T)
+            )
             loop = problem.transition + problem.inputs @ gain
             moment = loop @ moment @ loop.T + problem.noise
         return total

@@ -33,7 +33,9 @@ def network():
 
 def sampled(network, sets, baseline, samples=4096, **how):
     env, _, means = network
-    return sampled_terms(env, sets, means, SPREAD, DISCOUNT, baseline, samples, times=(8, 12), **how)
+    return sampled_terms(
+        env, sets, means, SPREAD, DISCOUNT, baseline, samples, times=(8, 12), **how
+    )
 
 
 def covers(batches, true, slack=2.0):
@@ -42,10 +44,15 @@ def covers(batches, true, slack=2.0):
     return abs(true - found.mean) <= slack * (found.high - found.mean) + 1e-6 * (1 + abs(true))
 
 
-@pytest.mark.parametrize(("baseline", "kappa"), [("none", None), ("state", 0), ("counterfactual", 0)])
+@pytest.mark.parametrize(
+    ("baseline", "kappa"), [("none", None), ("state", 0), ("counterfactual", 0)]
+)
 def test_intervals_cover_the_exact_terms(network, baseline, kappa):
     sets = sets_of(steady(network[0].couplings), kappa)
-    exact, found = lq_terms(network[1], sets, baseline), sampled(network, sets, baseline, samples=2048)
+    exact, found = (
+        lq_terms(network[1], sets, baseline),
+        sampled(network, sets, baseline, samples=2048),
+    )
     for i in range(3):
         for name in NAMES:
             assert covers(getattr(found.terms, name)[:, i], getattr(exact, name)[i]), (name, i)
@@ -80,7 +87,9 @@ def test_a_single_step_has_returns_without_noise():
         action_sizes=each,
         action_head="linear",
     )
-    found = sampled_terms(env, sets_of(Couplings(2)), lambda state, time: state, 0.5, 0.9, samples=64)
+    found = sampled_terms(
+        env, sets_of(Couplings(2)), lambda state, time: state, 0.5, 0.9, samples=64
+    )
     assert np.all(found.terms.critic_centralised == 0) and np.all(found.terms.own > 0)
 
 
@@ -115,13 +124,17 @@ def test_networks_act_as_the_policies_that_are_stored(id):
     state = env.reset(jax.random.key(1))
     means = network_means(env, policy.weights, policy.biases, policy.action_limit)
     played = np.asarray(headed(env, means(state, 0)))
-    assert played == pytest.approx(policy.act(np.asarray(env.observed(state, 0))), rel=1e-4, abs=1e-5)
+    assert played == pytest.approx(
+        policy.act(np.asarray(env.observed(state, 0))), rel=1e-4, abs=1e-5
+    )
 
 
 def test_intervals():
     assert interval(np.array([3.0])) == (3, 3, 3)
     # By hand: mean 2, standard error 1 / sqrt(3), t with two degrees of freedom 4.302653.
-    assert interval(np.array([1.0, 2.0, 3.0]))[1:] == pytest.approx((2 - 4.302653 / 3**0.5, 2 + 4.302653 / 3**0.5))
+    assert interval(np.array([1.0, 2.0, 3.0]))[1:] == pytest.approx(
+        (2 - 4.302653 / 3**0.5, 2 + 4.302653 / 3**0.5)
+    )
     above = np.array([2.0, 4.0, 6.0])
     assert ratio_interval(above, above / 2) == pytest.approx((2, 2, 2))
     assert ratio_interval(above[:1], above[1:2]) == (0.5, 0.5, 0.5)
@@ -130,4 +143,6 @@ def test_intervals():
 def test_what_takes_too_long_is_refused_at_once():
     env = make("warehouse-9")
     with pytest.raises(UserError, match="take at most"):
-        sampled_terms(env, sets_of(steady(env.couplings)), simple_means(env), 0.3, 0.9, samples=10**9)
+        sampled_terms(
+            env, sets_of(steady(env.couplings)), simple_means(env), 0.3, 0.9, samples=10**9
+        )

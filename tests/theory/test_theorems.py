@@ -47,7 +47,9 @@ def test_windows_on_games(drawn, kappa):
     game, logits = drawn
     found = game_theorems.value_locality(game, logits, sets_of(game.couplings, kappa), kappa)
     assert found.outside < ROUNDING and found.inside > MATTERS
-    paper = game_theorems.value_locality(game, logits, sets_of(game.couplings, kappa, minimal=False), kappa)
+    paper = game_theorems.value_locality(
+        game, logits, sets_of(game.couplings, kappa, minimal=False), kappa
+    )
     assert paper.outside < ROUNDING
 
 
@@ -57,7 +59,8 @@ def test_windows_on_games(drawn, kappa):
 def test_a_missing_member_shows_on_games(check, drawn, agent, member):
     game, logits = drawn
     sets, n = sets_of(game.couplings), game.couplings.num_agents
-    # An agent's own action is what its gradient is for; whoever else is in the set may be the one that is missing.
+    # An agent's own action is what its gradient is for; whoever else is in the set may be the one
+    # that is missing.
     agent, member = agent % n, member % n
     assume(agent != member and sets.actions[agent, member])
     found = check(game, logits, sets.without(agent, member))
@@ -72,15 +75,21 @@ def network(num_agents=5, **options):
 
 
 def random_gain(problem, seed):
-    return np.where(problem.free, np.random.default_rng(seed).normal(0, 0.1, problem.free.shape), 0.0)
+    return np.where(
+        problem.free, np.random.default_rng(seed).normal(0, 0.1, problem.free.shape), 0.0
+    )
 
 
-edges = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)).filter(lambda e: e[0] != e[1]), max_size=5)
+edges = st.lists(
+    st.tuples(st.integers(0, 3), st.integers(0, 3)).filter(lambda e: e[0] != e[1]), max_size=5
+)
 
 
 @st.composite
 def networks(draw):
-    graphs = {name: [list(edge) for edge in draw(edges)] for name in ("graph", "observation", "reward")}
+    graphs = {
+        name: [list(edge) for edge in draw(edges)] for name in ("graph", "observation", "reward")
+    }
     sizes = draw(st.sampled_from([1, [2, 1, 1, 2]]))
     couplings, problem = network(4, **graphs, state_size=sizes, seed=draw(st.integers(0, 1000)))
     return couplings, problem, random_gain(problem, draw(st.integers(0, 1000)))
@@ -116,7 +125,9 @@ def test_a_window_is_no_exact_set():
 def test_the_papers_window_is_larger_than_it_must_be():
     """Without a step ahead the action is given, so what the policies see moves nothing: kappa = 0 on a chain."""
     game = random_game(chain(3), seed=2)
-    wide = game_theorems.value_locality(game, random_logits(game), sets_of(game.couplings, 0, minimal=False), 0)
+    wide = game_theorems.value_locality(
+        game, random_logits(game), sets_of(game.couplings, 0, minimal=False), 0
+    )
     assert wide.outside == 0 and wide.inside == 0
 
 

@@ -27,7 +27,9 @@ def scores(game, logits, agent):
     def log_probability(tables):
         chance = softmax(tables[agent])
         local = game.spread(chance, game.parents("observation", agent), [agent])
-        return np.log(np.broadcast_to(local, game.axes)).reshape(game.joint_states, game.joint_actions)
+        return np.log(np.broadcast_to(local, game.axes)).reshape(
+            game.joint_states, game.joint_actions
+        )
 
     slopes = complex_slopes(log_probability, logits, agent)
     return np.moveaxis(slopes.reshape(-1, game.joint_states, game.joint_actions), 0, -1)
@@ -64,7 +66,9 @@ def test_the_identity(drawn, baseline, kappa):
     for i in range(len(logits)):
         known, score = known_actions(sets, i, baseline), scores(game, logits, i)
         team, own = values.sum(0), values[sets.moved[i]].sum(0)
-        estimators = [(q - baseline_of(game, policy, q, known))[..., None] * score for q in (team, own)]
+        estimators = [
+            (q - baseline_of(game, policy, q, known))[..., None] * score for q in (team, own)
+        ]
         central, structured = (total_variance(each, weights) for each in estimators)
         scale = {"rel": 1e-10, "abs": 1e-10 * (1 + np.abs(team).max() ** 2)}
         assert terms.centralised[i] == pytest.approx(central, **scale)
@@ -86,12 +90,18 @@ def test_errors_of_the_critics_enter_by_their_variance(drawn, central, structure
     values, policy = action_values(game, logits), joint_policy(game, logits)
     weights = np.stack([occupancy(game, logits)[:, None] * policy / 2] * 2)
     terms = game_terms(game, logits, sets)
-    terms = replace(terms, critic_centralised=central**2 * terms.score, critic_structured=structured**2 * terms.score)
+    terms = replace(
+        terms,
+        critic_centralised=central**2 * terms.score,
+        critic_structured=structured**2 * terms.score,
+    )
     sign = np.array([1.0, -1.0])[:, None, None]
     for i in range(len(logits)):
         score = scores(game, logits, i)
         first = total_variance((values.sum(0) + central * sign)[..., None] * score, weights)
-        second = total_variance((values[sets.moved[i]].sum(0) + structured * sign)[..., None] * score, weights)
+        second = total_variance(
+            (values[sets.moved[i]].sum(0) + structured * sign)[..., None] * score, weights
+        )
         assert terms.centralised[i] == pytest.approx(first, rel=1e-9, abs=1e-9)
         assert terms.difference[i] == pytest.approx(first - second, rel=1e-9, abs=1e-8)
 
@@ -103,7 +113,9 @@ def test_the_counterexamples(rewards, difference):
     logits, sets = [np.zeros((1, 2))] * 2, sets_of(Couplings(2))
     terms, bounds = game_terms(game, logits, sets), game_bounds(game, logits, sets)
     assert terms.difference == pytest.approx([difference] * 2)
-    assert bounds.paper_lower == pytest.approx([0.5, 0.5]) and bounds.paper_upper == pytest.approx([0, 0])
+    assert bounds.paper_lower == pytest.approx([0.5, 0.5]) and bounds.paper_upper == pytest.approx(
+        [0, 0]
+    )
     assert (difference > bounds.paper_upper).all() or (difference < bounds.paper_lower).all()
     assert game_terms(game, logits, sets, "state").difference == pytest.approx([0, 0])
 
@@ -116,7 +128,9 @@ def test_the_corrected_theorem(drawn):
     bounds, shared = game_bounds(game, logits, sets), game_terms(game, logits, sets, "shared")
     scale = 1e-10 * (1 + shared.own.max() + shared.rest.max())
     assert np.abs(shared.cross).max() < scale
-    assert (bounds.lower <= shared.difference + scale).all() and (shared.difference <= bounds.upper + scale).all()
+    assert (bounds.lower <= shared.difference + scale).all() and (
+        shared.difference <= bounds.upper + scale
+    ).all()
     full = game_terms(game, logits, sets, "counterfactual")
     assert np.abs(full.difference).max() < 1e-10 * (1 + full.own.max())
 
@@ -140,7 +154,9 @@ def test_the_bounds_say_something():
     # Policies that are close to uniform: least and largest scores are then alike.
     logits, sets = random_logits(game, scale=0.2), sets_of(game.couplings)
     bounds, terms = game_bounds(game, logits, sets), game_terms(game, logits, sets, "shared")
-    assert (bounds.lower > 0.3 * terms.difference).all() and (bounds.upper < 20 * terms.difference).all()
+    assert (bounds.lower > 0.3 * terms.difference).all() and (
+        bounds.upper < 20 * terms.difference
+    ).all()
 
 
 def network(num_agents, **options):
@@ -155,7 +171,9 @@ def nodes(covariance, count=5):
     points, weights = np.polynomial.hermite_e.hermegauss(count)
     dims = len(covariance)
     grid = np.stack(np.meshgrid(*[points] * dims, indexing="ij"), -1).reshape(-1, dims)
-    chance = np.prod(np.stack(np.meshgrid(*[weights / weights.sum()] * dims, indexing="ij"), -1), -1).ravel()
+    chance = np.prod(
+        np.stack(np.meshgrid(*[weights / weights.sum()] * dims, indexing="ij"), -1), -1
+    ).ravel()
     return grid @ np.linalg.cholesky(covariance).T, chance
 
 
@@ -177,7 +195,9 @@ def test_the_identity_on_linear_networks_by_quadrature(baseline, graph):
                 # The known coordinates repeat on the grid of nodes: group by them.
                 kept = np.concatenate([np.ones(2, bool), known])
                 keys = np.unique(np.round(z[:, kept], 9), axis=0, return_inverse=True)[1].ravel()
-                value = value - (np.bincount(keys, chance * value) / np.bincount(keys, chance))[keys]
+                value = (
+                    value - (np.bincount(keys, chance * value) / np.bincount(keys, chance))[keys]
+                )
             found.append(total_variance(value[:, None] * score, chance))
         assert terms.centralised[i] == pytest.approx(found[0], rel=1e-10)
         assert terms.structured[i] == pytest.approx(found[1], rel=1e-10)
@@ -196,7 +216,9 @@ def test_values_of_noisy_policies_satisfy_the_bellman_equation():
         ahead = chance @ (np.einsum("za,iab,zb->zi", z, net.forms, z) + net.constants)
         paid = -(problem.state_weights @ x**2) - problem.action_weights @ u**2
         here = np.concatenate([x, e])
-        assert here @ net.forms @ here + net.constants == pytest.approx(paid + 0.9 * ahead, rel=1e-11)
+        assert here @ net.forms @ here + net.constants == pytest.approx(
+            paid + 0.9 * ahead, rel=1e-11
+        )
 
 
 def test_mistakes_are_told():

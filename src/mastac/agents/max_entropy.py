@@ -1,7 +1,7 @@
 r"""Densities of actions themselves: what entropy is to the soft actor-critic (Haarnoja et al. 2018).
 
-A Gaussian's own entropy would be a bonus for driving a squashed action to its limit, where a wide draw and a narrow
-one are the same action. So the density is that of the action behind the head.
+A Gaussian's own entropy would be a bonus for driving a squashed action to its limit, where a wide
+draw and a narrow one are the same action. So the density is that of the action behind the head.
 """
 
 import math
@@ -42,9 +42,10 @@ def log_stretch(
 ) -> Float[Array, "agents batch"]:
     r"""What the head adds to the logarithm of a density: nothing, or minus that of its Jacobian.
 
-    `tanh`: $-\sum_k \ln(1 - \tanh^2 u_k)$. `softmax` of Gaussian logits (logistic-normal): shifting all logits changes
-    nothing, so the density is first summed over shifts, which with $w_k = 1 / \sigma_k^2$ and $d = u - \mu$ adds
-    $(\sum_k w_k d_k)^2 / 2 \sum_k w_k + \ln(2 \pi / \sum_k w_k) / 2$; the Jacobian is the product of the shares.
+    `tanh`: $-\sum_k \ln(1 - \tanh^2 u_k)$. `softmax` of Gaussian logits (logistic-normal): shifting
+    all logits changes nothing, so the density is first summed over shifts, which with $w_k = 1 /
+    \sigma_k^2$ and $d = u - \mu$ adds $(\sum_k w_k d_k)^2 / 2 \sum_k w_k + \ln(2 \pi / \sum_k w_k)
+    / 2$; the Jacobian is the product of the shares.
     """
     mask = actors.constants[-1][:, :, None]
 
@@ -59,6 +60,7 @@ def log_stretch(
     precision = jnp.broadcast_to(jnp.exp(-2.0 * log_stds(weights)), drawn.shape)
     whole = summed(precision)
     shifted = 0.5 * summed(precision * away) ** 2 / whole + 0.5 * jnp.log(2 * math.pi / whole)
-    # Where an entry is none, the logarithm is of nothing; it is left out of the sum, and so is its slope.
+    # Where an entry is none, the logarithm is of nothing; it is left out of the sum, and so is its
+    # slope.
     shares = jax.nn.log_softmax(jnp.where(mask, drawn, -jnp.inf), axis=1)
     return shifted - summed(shares)

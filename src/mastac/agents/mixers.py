@@ -16,7 +16,9 @@ class Mixer(NamedTuple):
     """`init`: `key -> weights`; `apply`: `(weights, terms, state) -> values`, features in rows and batch in columns."""
 
     init: Callable[[PRNGKeyArray], Any]
-    apply: Callable[[Any, Float[Array, "terms batch"], Float[Array, "rows batch"]], Float[Array, "values batch"]]
+    apply: Callable[
+        [Any, Float[Array, "terms batch"], Float[Array, "rows batch"]], Float[Array, "values batch"]
+    ]
 
 
 class Hypernetworks(NamedTuple):
@@ -51,10 +53,11 @@ def sum_mixer(layout: CriticLayout) -> Mixer:
 def state_mixer(terms: int, state_width: int, embedding: int, monotonic: bool) -> Mixer:
     """One value from all terms by a network of one hidden layer (ELU) whose weights are functions of the state.
 
-    Monotonic: the weights' absolute values are taken, so that no term can be worth less to the team than to itself
-    (QMIX's and FACMAC's mixer). Otherwise they keep their sign (FACMAC-nonmonotonic). Weights come from networks of
-    one hidden layer, the first bias from a linear map, the last from a network again. Units read the mean over terms:
-    terms of one sign would add up to where all units have no slope.
+    Monotonic: the weights' absolute values are taken, so that no term can be worth less to the team
+    than to itself (QMIX's and FACMAC's mixer). Otherwise they keep their sign
+    (FACMAC-nonmonotonic). Weights come from networks of one hidden layer, the first bias from a
+    linear map, the last from a network again. Units read the mean over terms: terms of one sign
+    would add up to where all units have no slope.
     """
 
     def network(key: PRNGKeyArray, hidden: tuple[int, ...], outputs: int) -> MLP:
@@ -74,7 +77,9 @@ def state_mixer(terms: int, state_width: int, embedding: int, monotonic: bool) -
         inner, outer = weights.inner(state).reshape(embedding, terms, -1), weights.outer(state)
         if monotonic:
             inner, outer = jnp.abs(inner), jnp.abs(outer)
-        hidden = jax.nn.elu(jnp.einsum("etb,tb->eb", inner, values) / terms + weights.inner_bias(state))
+        hidden = jax.nn.elu(
+            jnp.einsum("etb,tb->eb", inner, values) / terms + weights.inner_bias(state)
+        )
         return (outer * hidden).sum(0, keepdims=True) + weights.outer_bias(state)
 
     return Mixer(init=init, apply=apply)

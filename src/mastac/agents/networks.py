@@ -20,8 +20,9 @@ ACTIVATIONS = {"relu": jax.nn.relu, "silu": jax.nn.silu, "tanh": jnp.tanh}
 class MLP(eqx.Module):
     """Weights of perceptrons; every array has a leading axis of members when stacked.
 
-    Inputs and outputs are feature-major, `[features, batch]`: gathering the features that a critic reads then copies
-    contiguous rows, and the weight gradient is the fastest of the layouts measured on a CPU.
+    Inputs and outputs are feature-major, `[features, batch]`: gathering the features that a critic
+    reads then copies contiguous rows, and the weight gradient is the fastest of the layouts
+    measured on a CPU.
     """
 
     weights: tuple[Float[Array, "*members inputs outputs"], ...]
@@ -48,13 +49,15 @@ def glorot(
 ) -> MLP:
     """A stack of perceptrons with Glorot-uniform weights and zero biases.
 
-    `fan_in` `[members]` is each member's true number of inputs and `width` the padded one: padding changes neither
-    the spread of the weights nor the output. `output_scale` multiplies the last layer's weights.
+    `fan_in` `[members]` is each member's true number of inputs and `width` the padded one: padding
+    changes neither the spread of the weights nor the output. `output_scale` multiplies the last
+    layer's weights.
     """
     members = len(fan_in)
     sizes = [width, *hidden, outputs]
     shapes = [(members, a, b) for a, b in itertools.pairwise(sizes)]
-    # One draw for all layers: every draw is a program of its own that takes longer to compile than to run.
+    # One draw for all layers: every draw is a program of its own that takes longer to compile than
+    # to run.
     draw = jax.random.uniform(key, (sum(map(math.prod, shapes)),), minval=-1.0, maxval=1.0)
     pieces = jnp.split(draw, np.cumsum([math.prod(shape) for shape in shapes])[:-1])
     weights = []
@@ -70,8 +73,9 @@ def glorot(
 def each_member(function: Callable[..., Result], *stacks: object, chunk: int) -> Result:
     """Apply `function` to every member of the stacks, `chunk` members at a time.
 
-    A chunk's activations stay in the cache of a CPU from forward to backward pass; on two cores that is more than
-    twice as fast as one product over all agents and seeds. `chunk = 0` takes all at once.
+    A chunk's activations stay in the cache of a CPU from forward to backward pass; on two cores
+    that is more than twice as fast as one product over all agents and seeds. `chunk = 0` takes all
+    at once.
     """
     members = jax.tree.leaves(stacks)[0].shape[0]
     if chunk <= 0 or chunk >= members:

@@ -8,7 +8,8 @@ from mastac.structure import Couplings, CouplingSequence
 from mastac.structure.layout import CriticLayout
 from mastac.structure.layouts import with_team_rewards
 
-# What a central or local critic leaves unused of the structured ones' knobs, and all but FACMAC of the mixer's.
+# What a central or local critic leaves unused of the structured ones' knobs, and all but FACMAC of
+# the mixer's.
 NO_DISTANCES: Mapping[str, Any] = {"distance_decay": 1.0}
 NO_SETS: Mapping[str, Any] = {"minimal": True, **NO_DISTANCES}
 NO_MIXER: Mapping[str, Any] = {"mixer": "none", "mixer_embedding": 64}
@@ -21,7 +22,12 @@ NO_TRICKS: Mapping[str, Any] = {
 }
 
 # What only the soft actor-critic uses.
-NOT_SOFT: Mapping[str, Any] = {"soft": False, "temperature": 0.01, "tuned_temperature": True, "entropy_target": -1.0}
+NOT_SOFT: Mapping[str, Any] = {
+    "soft": False,
+    "temperature": 0.01,
+    "tuned_temperature": True,
+    "entropy_target": -1.0,
+}
 # What only on-policy learners use.
 OFF_POLICY: Mapping[str, Any] = {
     "estimator": "pathwise",
@@ -32,7 +38,8 @@ OFF_POLICY: Mapping[str, Any] = {
     "entropy_bonus": 0.0,
     "perturbation": 0.05,
 }
-# What on-policy learners leave unused: the replay, targets, and exploration that is no part of the policy.
+# What on-policy learners leave unused: the replay, targets, and exploration that is no part of the
+# policy.
 ON_POLICY: Mapping[str, Any] = {
     **NO_MIXER,
     **NOT_IN_SEQUENCE,
@@ -53,13 +60,16 @@ class Algorithm:
     """How an algorithm differs from the others.
 
     - `summary`: one line.
-    - `layout`: `(couplings, kappa, minimal) -> CriticLayout`, of the agents' own rewards where these can be chosen.
+    - `layout`: `(couplings, kappa, minimal) -> CriticLayout`, of the agents' own rewards where
+        these can be chosen.
     - `rewards`: what its critics can predict, the default first: "own", "team".
     - `uses_kappa`: whether its critics have a window at all.
-    - `follows_time`: whether it can tell at which time which couplings hold. Others get the union over all times.
-    - `takes_discrete`: whether actions may be choices. Others climb slopes of their critics in the action.
-    - `fixed`: knobs that make the algorithm what it is; a user cannot set them. What a learner of its kind leaves
-        unused is fixed besides.
+    - `follows_time`: whether it can tell at which time which couplings hold. Others get the union
+        over all times.
+    - `takes_discrete`: whether actions may be choices. Others climb slopes of their critics in the
+        action.
+    - `fixed`: knobs that make the algorithm what it is; a user cannot set them. What a learner of
+        its kind leaves unused is fixed besides.
     - `defaults`: knobs that it sets unless the user says otherwise.
     """
 
@@ -94,7 +104,11 @@ class Algorithm:
         return ", ".join(parts) or "nothing"
 
     def layout_for(
-        self, couplings: Couplings | CouplingSequence, kappa: int | None, minimal: bool, rewards: str
+        self,
+        couplings: Couplings | CouplingSequence,
+        kappa: int | None,
+        minimal: bool,
+        rewards: str,
     ) -> CriticLayout:
         """The layout with the rewards that were chosen."""
         if isinstance(couplings, CouplingSequence) and not self.follows_time:

@@ -9,8 +9,8 @@ from mastac.structure.layouts import neighbourhoods
 def khop_layout(couplings: Couplings, kappa: int | None, minimal: bool) -> CriticLayout:
     """Critic `i` reads the agents within κ undirected steps of `i`, and advises them; `None`: all that can be reached.
 
-    Where the couplings are symmetric this is a layout of MAStAC with another count of κ; where they are directed the
-    neighbourhood holds agents that cannot matter, and can miss some that do.
+    Where the couplings are symmetric this is a layout of MAStAC with another count of κ; where they
+    are directed the neighbourhood holds agents that cannot matter, and can miss some that do.
     """
     return neighbourhoods(couplings, couplings.num_agents if kappa is None else kappa)
 

@@ -1,9 +1,9 @@
 """MADDPG (Lowe et al. 2017): every agent has a critic that reads all states and actions; and MATD3 on top of it.
 
-MATD3 (Ackermann et al. 2019) differs by three numbers: two critics whose smaller value enters the target, noise on
-the target policies' actions, and actors and targets that move at every second update. The others' actions in an
-actor's gradient come from the replay, as in both originals; the team's reward is the default, since the examples are
-cooperative.
+MATD3 (Ackermann et al. 2019) differs by three numbers: two critics whose smaller value enters the
+target, noise on the target policies' actions, and actors and targets that move at every second
+update. The others' actions in an actor's gradient come from the replay, as in both originals; the
+team's reward is the default, since the examples are cooperative.
 """
 
 from mastac.algorithms.base import NO_MIXER, NO_SETS, NO_TRICKS, NOT_IN_SEQUENCE, Algorithm
@@ -29,5 +29,10 @@ MATD3 = Algorithm(
     layout=central_layout,
     rewards=("team", "own"),
     fixed={**NO_MIXER, **NO_SETS, **NOT_IN_SEQUENCE},
-    defaults={"policy_actions": False, "twin_critics": True, "smoothing_noise": 0.2, "policy_delay": 2},
+    defaults={
+        "policy_actions": False,
+        "twin_critics": True,
+        "smoothing_noise": 0.2,
+        "policy_delay": 2,
+    },
 )

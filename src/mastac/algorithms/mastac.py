@@ -6,7 +6,9 @@ from mastac.structure.layout import CriticLayout
 from mastac.structure.layouts import at_all_times, structured
 
 
-def mastac_layout(couplings: Couplings | CouplingSequence, kappa: int | None, minimal: bool) -> CriticLayout:
+def mastac_layout(
+    couplings: Couplings | CouplingSequence, kappa: int | None, minimal: bool
+) -> CriticLayout:
     """One critic for each agent on its value dependency set; every actor climbs the critics that it moves."""
     return structured(*at_all_times(couplings, kappa, minimal))
 

@@ -1,8 +1,9 @@
 """Proximal policy optimisation (Schulman et al. 2017) of stochastic policies, on layouts that alone tell them apart.
 
-MAStAC's: a value of states for each agent on its value dependency set, and every actor climbs the advantages that it
-moves (Theorem 3.7b). MAPPO (Yu et al. 2022): one value of the team that reads everything. IPPO (de Witt et al. 2020):
-each agent by itself. Without clipping and with one update for each rollout it is the advantage actor-critic.
+MAStAC's: a value of states for each agent on its value dependency set, and every actor climbs the
+advantages that it moves (Theorem 3.7b). MAPPO (Yu et al. 2022): one value of the team that reads
+everything. IPPO (de Witt et al. 2020): each agent by itself. Without clipping and with one update
+for each rollout it is the advantage actor-critic.
 """
 
 from mastac.algorithms.base import NO_SETS, ON_POLICY, Algorithm
@@ -12,7 +13,9 @@ from mastac.structure.layout import CriticLayout
 from mastac.structure.layouts import local_values, of_the_team
 
 
-def structured_values(couplings: Couplings | CouplingSequence, kappa: int | None, minimal: bool) -> CriticLayout:
+def structured_values(
+    couplings: Couplings | CouplingSequence, kappa: int | None, minimal: bool
+) -> CriticLayout:
     """Value `i` reads the states that matter to it before anyone has acted; actors hear of the values they move."""
     return local_values(couplings, kappa)
 

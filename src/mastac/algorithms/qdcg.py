@@ -1,8 +1,9 @@
 """Deep coordination graphs (Böhmer et al. 2020) as critics of continuous actions: the paper's "QDCG" baselines.
 
-The team's value is the mean of utilities plus the mean of payoffs of pairs. Utilities and payoffs are networks of
-their own for each agent and pair, so that agents of different observation and action sizes can take part; a payoff
-sees its two agents in a fixed order, which makes symmetrising over the two directions unnecessary.
+The team's value is the mean of utilities plus the mean of payoffs of pairs. Utilities and payoffs
+are networks of their own for each agent and pair, so that agents of different observation and
+action sizes can take part; a payoff sees its two agents in a fixed order, which makes symmetrising
+over the two directions unnecessary.
 """
 
 from itertools import combinations
@@ -35,7 +36,14 @@ def coupled_pairs(couplings: Couplings, kappa: int | None, minimal: bool) -> Cri
     return team(couplings, sorted(pairs))
 
 
-FIXED = {**NO_MIXER, **NO_SETS, **NO_TRICKS, **NOT_IN_SEQUENCE, "mixer": "sum", "policy_actions": True}
+FIXED = {
+    **NO_MIXER,
+    **NO_SETS,
+    **NO_TRICKS,
+    **NOT_IN_SEQUENCE,
+    "mixer": "sum",
+    "policy_actions": True,
+}
 QDCG_DECENTRALISED = Algorithm(
     summary="the team's value as the mean of the agents' utilities (a central VDN critic)",
     layout=no_pairs,

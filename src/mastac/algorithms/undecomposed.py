@@ -6,17 +6,23 @@ from mastac.structure.layout import CriticLayout
 from mastac.structure.layouts import at_all_times, selfish, summed, undecomposed
 
 
-def central_critics(couplings: Couplings | CouplingSequence, kappa: int | None, minimal: bool) -> CriticLayout:
+def central_critics(
+    couplings: Couplings | CouplingSequence, kappa: int | None, minimal: bool
+) -> CriticLayout:
     """Every critic reads everything; actors still climb the critics of their gradient dependency set."""
     return undecomposed(*at_all_times(couplings, kappa, minimal))
 
 
-def summed_critics(couplings: Couplings | CouplingSequence, kappa: int | None, minimal: bool) -> CriticLayout:
+def summed_critics(
+    couplings: Couplings | CouplingSequence, kappa: int | None, minimal: bool
+) -> CriticLayout:
     r"""Critic `i` learns $\hat Q_i$, the sum over the gradient dependency set, in one network that reads everything."""
     return summed(*at_all_times(couplings, kappa, minimal))
 
 
-def own_critics(couplings: Couplings | CouplingSequence, kappa: int | None, minimal: bool) -> CriticLayout:
+def own_critics(
+    couplings: Couplings | CouplingSequence, kappa: int | None, minimal: bool
+) -> CriticLayout:
     """Critics on the value dependency sets; every actor climbs its own alone."""
     return selfish(*at_all_times(couplings, kappa, minimal))
 

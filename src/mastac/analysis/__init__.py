@@ -4,4 +4,12 @@ from mastac.analysis.critical_edges import edge_effects, link_effects, without_e
 from mastac.analysis.reasons import Reason, reason
 from mastac.analysis.report import format_report, graph_report
 
-__all__ = ["Reason", "edge_effects", "format_report", "graph_report", "link_effects", "reason", "without_edge"]
+__all__ = [
+    "Reason",
+    "edge_effects",
+    "format_report",
+    "graph_report",
+    "link_effects",
+    "reason",
+    "without_edge",
+]

@@ -15,15 +15,16 @@ FEW_AGENTS = 10
 linear-quadratic agents."""
 SET_SIZE, SET_SHARE = 12, 0.5
 """Sets fit if they have on average at most so many agents, and at most this share of all. An actor climbs as many
-critics as the sets have members, and their errors add up: on a ring of forty, 9 members learn better than 17, and 17
-than 40."""
+critics as the sets have members, and their errors add up: on a ring of forty, 9 members learn
+better than 17, and 17 than 40."""
 WIDEST = 2
 """The largest window to begin with; none of the examples with more than a few agents learnt better with more."""
 NEARLY_SEPARABLE = 0.4
 """Where less than this share of all that actions do to a value comes from other agents, own rewards nearly suffice. By
-the simple policies it is 0.32 on eight linear-quadratic agents and 0.36 on forty zones, where independent learners come
-close off-policy and win on-policy, and 0.56 and 0.91 on nine and forty warehouses, where they fail; but 0.35 in twelve
-rooms, all doors declared open, where they lose on-policy."""
+the simple policies it is 0.32 on eight linear-quadratic agents and 0.36 on forty zones, where
+independent learners come close off-policy and win on-policy, and 0.56 and 0.91 on nine and forty
+warehouses, where they fail; but 0.35 in twelve rooms, all doors declared open, where they lose
+on-policy."""
 DENSE = 0.9
 """From this density of the exact sets on, nearly everyone depends on everyone."""
 BEYOND = 0.1
@@ -55,30 +56,41 @@ def advice(
     - `windows`: the table of windows of a [`graph_report`][mastac.structure.graph_report].
     - `train`: the environment and its options as `mastac train` takes them.
     - `discrete`: whether actions are choices.
-    - `steps`: how many steps the couplings change over, if they do; signs and windows are then those of the union.
-    - `influence`: the [`influence_curve`][mastac.analysis.influence.influence_curve], if rollouts were played.
+    - `steps`: how many steps the couplings change over, if they do; signs and windows are then
+        those of the union.
+    - `influence`: the [`influence_curve`][mastac.analysis.influence.influence_curve], if rollouts
+        were played.
 
     **Returns:**
 
-    - `rule`: the one that holds, by its name in `docs/choosing.md`: `separable`, `sight`, `weak`, `few`, `small`,
-        `everyone`, `window`.
+    - `rule`: the one that holds, by its name in `docs/choosing.md`: `separable`, `sight`, `weak`,
+        `few`, `small`, `everyone`, `window`.
     - `method`, `kappa` (`None`: the exact sets, or an algorithm without sets), `command`, `why`.
     - `alternatives`: each a `method`, and `when` to try it.
-    - `findings`, `warnings`: sentences; what graphs show whatever is trained, and what could make the advice wrong.
-    - `signs`: those given, with `steps`, `discrete` and `others`, the share of influence that others' actions have.
+    - `findings`, `warnings`: sentences; what graphs show whatever is trained, and what could make
+        the advice wrong.
+    - `signs`: those given, with `steps`, `discrete` and `others`, the share of influence that
+        others' actions have.
     """
     names = METHODS[discrete]
     others = None if influence is None else influence["others"]["actions"]["mean"]
     choice = _choice(signs, windows, discrete, influence, others)
     method = names[choice.kind]
-    window = f" --kappa {'exact' if choice.kappa is None else choice.kappa}" if choice.kind == "structured" else ""
+    window = (
+        f" --kappa {'exact' if choice.kappa is None else choice.kappa}"
+        if choice.kind == "structured"
+        else ""
+    )
     return {
         "rule": choice.rule,
         "method": method,
         "kappa": choice.kappa,
         "command": f"mastac train {train} --algorithm {method}{window}",
         "why": choice.why,
-        "alternatives": [{"method": names[kind], "when": when} for kind, when in _alternatives(choice, signs, windows)],
+        "alternatives": [
+            {"method": names[kind], "when": when}
+            for kind, when in _alternatives(choice, signs, windows)
+        ],
         "findings": list(_findings(signs, names, discrete, steps)),
         "warnings": list(_warnings(choice, signs, train, steps, influence, others)),
         "signs": {**signs, "steps": steps, "chooses": discrete, "others": others},
@@ -108,26 +120,46 @@ def _choice(
         share = f"{_percent(others)} of what actions do to a value comes from other agents"
         why = f"Only {share}, so own rewards nearly suffice"
         if discrete:
-            return _Choice("weak", "independent", None, f"{why}, and on-policy the others' are mostly noise.")
+            return _Choice(
+                "weak", "independent", None, f"{why}, and on-policy the others' are mostly noise."
+            )
         kappa = _window(number, mean, windows).kappa
-        return _Choice("weak", "structured", kappa, f"{why}; structured critics learn as fast there, and more safely.")
+        return _Choice(
+            "weak",
+            "structured",
+            kappa,
+            f"{why}; structured critics learn as fast there, and more safely.",
+        )
     return _window(number, mean, windows)
 
 
 def _window(number: int, mean: float, windows: Sequence[Mapping[str, Any]]) -> _Choice:
     """Structured critics, of the exact sets where these fit, else of the largest window that does."""
-    moved, average = "Agents move each other's values", f"{mean:,.3g} of {number:,} agents on average"
+    moved, average = (
+        "Agents move each other's values",
+        f"{mean:,.3g} of {number:,} agents on average",
+    )
     if number <= FEW_AGENTS:
-        return _Choice("few", "structured", None, f"{moved}, and with {number} of them the exact sets cost little.")
+        return _Choice(
+            "few",
+            "structured",
+            None,
+            f"{moved}, and with {number} of them the exact sets cost little.",
+        )
     if _fits(mean, number):
-        return _Choice("small", "structured", None, f"{moved}, and the exact sets are small: {average}.")
+        return _Choice(
+            "small", "structured", None, f"{moved}, and the exact sets are small: {average}."
+        )
     narrower = [row for row in windows if row["kappa"] >= 1 and not row["exact"]]
     sizes = {row["kappa"]: row["agents"]["total"] / number for row in narrower}
     smaller = {kappa: size for kappa, size in sizes.items() if size < mean}
     if windows[-1]["exact"] and not smaller:
         why = f"{moved}, and every window from kappa = 1 on has sets of {average}; only who is credited differs."
         return _Choice("everyone", "structured", None, why)
-    kappa = max((kappa for kappa, size in smaller.items() if kappa <= WIDEST and _fits(size, number)), default=1)
+    kappa = max(
+        (kappa for kappa, size in smaller.items() if kappa <= WIDEST and _fits(size, number)),
+        default=1,
+    )
     rest = f"; with kappa = {kappa} it has {sizes[kappa]:,.3g}" if kappa in sizes else ""
     why = f"{moved}. An exact set has {average}, and an actor climbs as many critics, whose errors add up{rest}."
     return _Choice("window", "structured", kappa, why)
@@ -143,13 +175,19 @@ def _alternatives(
     if choice.rule == "separable":
         yield "structured", "never: its sets are one agent each, and it is the same"
     elif choice.rule == "sight":
-        yield "structured", "if what agents see is to make them act together; its critics read those that are seen"
+        yield (
+            "structured",
+            "if what agents see is to make them act together; its critics read those that are seen",
+        )
     elif choice.rule == "weak" and choice.kind == "independent":
         kappa = _window(signs["num_agents"], signs["mean_set"], windows).kappa
         window = "the exact sets" if kappa is None else f"kappa = {kappa}"
         yield "structured", f"with {window}, to see whether the little that others do decides"
     elif choice.rule == "weak":
-        yield "independent", "if agents are to exchange nothing while they learn; it should come close"
+        yield (
+            "independent",
+            "if agents are to exchange nothing while they learn; it should come close",
+        )
     elif not _number(signs, "idle"):
         yield "independent", "if every agent's own action settles most of its own reward"
     if choice.rule == "few":
@@ -158,7 +196,9 @@ def _alternatives(
         yield "central", "its critics read the same, and there is one reward for the team"
 
 
-def _findings(signs: Mapping[str, Any], names: Mapping[str, str], discrete: bool, steps: int | None) -> Iterator[str]:
+def _findings(
+    signs: Mapping[str, Any], names: Mapping[str, str], discrete: bool, steps: int | None
+) -> Iterator[str]:
     """What the graphs show, whatever is trained."""
     number, groups = signs["num_agents"], signs["groups"]
     if 1 < groups["number"] < number:
@@ -210,7 +250,11 @@ def _warnings(
     if choice.rule == "window" and signs["density"] >= DENSE:
         yield "Nearly everyone depends on everyone: exact critics read what central ones read, and only a window saves."
     if influence is None:
-        how = f"'mastac graph {train} --influence' measures it" if steps is None else "train both and compare"
+        how = (
+            f"'mastac graph {train} --influence' measures it"
+            if steps is None
+            else "train both and compare"
+        )
         yield f"Graphs say who can matter, not how much: {how}."
         if not _number(signs, "direct") and not _number(signs, "idle"):
             yield (
@@ -227,7 +271,10 @@ def _warnings(
         )
     if others is not None and _number(influence, "no_effect"):
         yield f"What they do changed nobody's return in these rollouts: {_names(influence['no_effect'])}."
-    beyond = next((row["actions"]["mean"] for row in influence["windows"] if row["kappa"] == choice.kappa), None)
+    beyond = next(
+        (row["actions"]["mean"] for row in influence["windows"] if row["kappa"] == choice.kappa),
+        None,
+    )
     if beyond is not None and beyond > BEYOND:
         yield (
             f"{_percent(beyond)} of what actions do to a value lies beyond kappa = {choice.kappa}: compare it with a "

@@ -24,8 +24,8 @@ LINK_WORK = 5 * 10**6
 class EdgeEffect(NamedTuple):
     """What the removal of one edge does.
 
-    `graphs`: the graphs that lose it; `decrease`: of the total of all set sizes; `error`: standard error of that
-    figure, 0 where it is exact.
+    `graphs`: the graphs that lose it; `decrease`: of the total of all set sizes; `error`: standard
+    error of that figure, 0 where it is exact.
     """
 
     graphs: tuple[str, ...]
@@ -38,9 +38,9 @@ class EdgeEffect(NamedTuple):
 class EdgeEffects(NamedTuple):
     """The edges whose removal shrinks the sets, those that do most first.
 
-    `total`: of all set sizes as they are; `edges`: how many there are to remove; `sampled`: of how many agents the sets
-    were looked at (for links: how many links were), `None` if of all; `effects`: of all edges that were seen to have
-    one.
+    `total`: of all set sizes as they are; `edges`: how many there are to remove; `sampled`: of how
+    many agents the sets were looked at (for links: how many links were), `None` if of all;
+    `effects`: of all edges that were seen to have one.
     """
 
     kappa: int | None
@@ -57,22 +57,29 @@ class EdgeEffects(NamedTuple):
             "edges": self.edges,
             "sampled": self.sampled,
             "edges_with_effect": len(self.effects),
-            "most": [each._asdict() | {"share": each.decrease / self.total} for each in self.effects[:most]],
+            "most": [
+                each._asdict() | {"share": each.decrease / self.total}
+                for each in self.effects[:most]
+            ],
         }
 
 
-def edge_effects(couplings: Couplings, kappa: int | None = None, work: int = WORK, most: int = 10) -> EdgeEffects:
+def edge_effects(
+    couplings: Couplings, kappa: int | None = None, work: int = WORK, most: int = 10
+) -> EdgeEffects:
     """How much each edge, removed alone, takes from the total of the sizes of the minimal sets.
 
-    Self-loops stay. An edge of the state graph is removed from the action graph, too, where that is the same graph
-    (it then says that state and action of the source enter the target); likewise reward and reward action. Only edges
-    of the graphs that say something of their own are therefore listed.
+    Self-loops stay. An edge of the state graph is removed from the action graph, too, where that is
+    the same graph (it then says that state and action of the source enter the target); likewise
+    reward and reward action. Only edges of the graphs that say something of their own are therefore
+    listed.
 
     **Arguments:**
 
     - `kappa`: the window of the sets; `None`: the exact ones.
-    - `work`: how many edges to walk. If that does not do for all agents, figures are estimated from a random sample of
-        agents, with their standard errors; the first `most` are then counted exactly where that is cheap.
+    - `work`: how many edges to walk. If that does not do for all agents, figures are estimated from
+        a random sample of agents, with their standard errors; the first `most` are then counted
+        exactly where that is cheap.
 
     **Raises:**
 
@@ -86,7 +93,9 @@ def edge_effects(couplings: Couplings, kappa: int | None = None, work: int = WOR
         [('road', 'mill', 3.0), ('north', 'road', 2.0), ('south', 'road', 2.0)]
     """
     if not isinstance(couplings, Couplings):
-        raise UserError("the effect of an edge is computed for couplings that stay the same, not for a sequence")
+        raise UserError(
+            "the effect of an edge is computed for couplings that stay the same, not for a sequence"
+        )
     kappa = None if kappa is None else checked_count("kappa", kappa)
     walks = Dominators(couplings)
     sizes, lost = [], []
@@ -104,7 +113,10 @@ def edge_effects(couplings: Couplings, kappa: int | None = None, work: int = WOR
         lost.append(losses)
         work -= walked
     complete = len(sizes) == couplings.num_agents
-    effects = [EdgeEffect(*walks.edge(place), *figures) for place, *figures in _estimates(lost, couplings.num_agents)]
+    effects = [
+        EdgeEffect(*walks.edge(place), *figures)
+        for place, *figures in _estimates(lost, couplings.num_agents)
+    ]
     total = np.mean(sizes) * couplings.num_agents
     if not complete and total <= RECOUNT_ENTRIES:
         total = value_dependency(couplings, kappa).sizes().sum()
@@ -112,19 +124,25 @@ def edge_effects(couplings: Couplings, kappa: int | None = None, work: int = WOR
         effects = [*_ordered(first), *_ordered(effects)[most:]]
     else:
         effects = _ordered(effects)
-    return EdgeEffects(kappa, float(total), walks.edges, None if complete else len(sizes), tuple(effects))
+    return EdgeEffects(
+        kappa, float(total), walks.edges, None if complete else len(sizes), tuple(effects)
+    )
 
 
-def link_effects(couplings: Couplings, kappa: int | None = None, work: int = LINK_WORK, most: int = 10) -> EdgeEffects:
+def link_effects(
+    couplings: Couplings, kappa: int | None = None, work: int = LINK_WORK, most: int = 10
+) -> EdgeEffects:
     """The same for links: all edges from one agent to another, in whatever graphs, removed at once.
 
-    Where agents see what affects them, as is usual, one way round remains when an edge of one graph is removed, and
-    only the link tells. Each is answered by computing the sets again, those first that could do most: the members that
-    the link from j to i may take away are at most those of j's set, from the sets that have i.
+    Where agents see what affects them, as is usual, one way round remains when an edge of one graph
+    is removed, and only the link tells. Each is answered by computing the sets again, those first
+    that could do most: the members that the link from j to i may take away are at most those of j's
+    set, from the sets that have i.
 
     **Arguments:**
 
-    - `work`: how many entries of sets to compute; links that are not reached within it are left out.
+    - `work`: how many entries of sets to compute; links that are not reached within it are left
+        out.
     """
     whole = value_dependency(couplings, kappa).agents
     graphs_of: dict[tuple[int, int], list[str]] = {}
@@ -143,11 +161,17 @@ def link_effects(couplings: Couplings, kappa: int | None = None, work: int = LIN
         names = (couplings.agents[j], couplings.agents[i])
         effects.append(EdgeEffect(links[i, j], *names, float(whole.nnz - left.nnz), 0.0))
     return EdgeEffects(
-        kappa, float(whole.nnz), len(links), len(looked) if len(looked) < len(links) else None, tuple(_ordered(effects))
+        kappa,
+        float(whole.nnz),
+        len(links),
+        len(looked) if len(looked) < len(links) else None,
+        tuple(_ordered(effects)),
     )
 
 
-def without_edge(couplings: Couplings, graph: str, source: str | int, target: str | int) -> Couplings:
+def without_edge(
+    couplings: Couplings, graph: str, source: str | int, target: str | int
+) -> Couplings:
     """The couplings less one edge, as [`edge_effects`][] means it; `UserError` if there is none in that graph."""
     j, i = couplings.index(source), couplings.index(target)
     matrix = getattr(couplings, graph)
@@ -162,8 +186,17 @@ def _less(couplings: Couplings, graphs: Sequence[str], source: int, target: int)
     """The couplings without the edge between two rows in some of the graphs, and in those that follow them."""
     own = set(couplings.graphs())
     followers = {"state": "action", "reward": "reward_action"}
-    taken = [*graphs, *(followers[graph] for graph in graphs if graph in followers and followers[graph] not in own)]
-    return couplings.with_graphs(**{graph: _matrix_less(getattr(couplings, graph), source, target) for graph in taken})
+    taken = [
+        *graphs,
+        *(
+            followers[graph]
+            for graph in graphs
+            if graph in followers and followers[graph] not in own
+        ),
+    ]
+    return couplings.with_graphs(
+        **{graph: _matrix_less(getattr(couplings, graph), source, target) for graph in taken}
+    )
 
 
 def _matrix_less(matrix: csr_array, source: int, target: int) -> csr_array:
@@ -196,7 +229,11 @@ def _ordered(effects: list[EdgeEffect]) -> list[EdgeEffect]:
     return sorted((each for each in effects if each.decrease > 0), key=lambda each: -each.decrease)
 
 
-def _recounted(couplings: Couplings, kappa: int | None, effect: EdgeEffect, total: float) -> EdgeEffect:
+def _recounted(
+    couplings: Couplings, kappa: int | None, effect: EdgeEffect, total: float
+) -> EdgeEffect:
     """The effect, exactly: by the sets without the edge."""
     left = without_edge(couplings, effect.graphs[0], effect.source, effect.target)
-    return effect._replace(decrease=float(total - value_dependency(left, kappa).sizes().sum()), error=0.0)
+    return effect._replace(
+        decrease=float(total - value_dependency(left, kappa).sizes().sum()), error=0.0
+    )

@@ -1,15 +1,18 @@
 r"""What each edge of the graphs holds up: the members that an agent's set would lose without it.
 
-The sets of one agent are what can be reached, walking back in time, from its reward in a network of three kinds of
-places for every agent j: M (j is a member of the set), W (what the state of j depends on is needed) and A (the same of
-its action). A step of the walk is an edge of a graph; those of the state and action graph count one time step.
+The sets of one agent are what can be reached, walking back in time, from its reward in a network of
+three kinds of places for every agent j: M (j is a member of the set), W (what the state of j
+depends on is needed) and A (the same of its action). A step of the walk is an edge of a graph;
+those of the state and action graph count one time step.
 
-Exact sets: an edge takes from the set of an agent precisely the members that it *dominates*, that is, through which
-every walk to them leads. One dominator tree for each agent therefore answers for all edges at once, where computing the
-sets again for each edge would cost a factor of the number of edges.
+Exact sets: an edge takes from the set of an agent precisely the members that it *dominates*, that
+is, through which every walk to them leads. One dominator tree for each agent therefore answers for
+all edges at once, where computing the sets again for each edge would cost a factor of the number of
+edges.
 
-Sets of a window: an edge may also make walks longer than the window. Which distances change is again a matter of
-dominators, of those in the network of shortest walks; the new distances are found by search within what changes.
+Sets of a window: an edge may also make walks longer than the window. Which distances change is
+again a matter of dominators, of those in the network of shortest walks; the new distances are found
+by search within what changes.
 """
 
 from __future__ import annotations
@@ -38,15 +41,21 @@ class Part(NamedTuple):
 class Dominators:
     """The network of a coupling's walks back in time, its places numbered: W, A, M of all agents, a root, then edges.
 
-    An edge between two agents is a place of its own, so that it can dominate; what an agent has of itself leads on
-    directly. An edge that state and action share leads to both.
+    An edge between two agents is a place of its own, so that it can dominate; what an agent has of
+    itself leads on directly. An edge that state and action share leads to both.
     """
 
     def __init__(self, couplings: Couplings) -> None:
         self.couplings, self.size = couplings, couplings.num_agents
         n = self.size
         self.root = 3 * n
-        heads = {"state": "MW", "action": "MA", "reward": "MW", "reward_action": "MA", "observation": "W"}
+        heads = {
+            "state": "MW",
+            "action": "MA",
+            "reward": "MW",
+            "reward_action": "MA",
+            "observation": "W",
+        }
         own = set(couplings.graphs())
         first, parts = 3 * n + 1, {}
         for graph in GRAPHS:
@@ -55,7 +64,9 @@ class Dominators:
             twins = {"state": "action", "reward": "reward_action"}
             shared = graph in twins and twins[graph] not in own
             names = (graph, twins[graph]) if shared else (graph,)
-            parts[graph] = Part(getattr(couplings, graph), names, "MWA" if shared else heads[graph], first)
+            parts[graph] = Part(
+                getattr(couplings, graph), names, "MWA" if shared else heads[graph], first
+            )
             first += parts[graph].matrix.nnz
         self.parts = list(parts.values())
         self.of_rewards = [parts[each] for each in ("reward", "reward_action") if each in parts]
@@ -63,7 +74,9 @@ class Dominators:
         self.of_policies = [parts["observation"]]
         self.edges = sum(part.matrix.nnz - n for part in self.parts)
 
-    def losses(self, root: int, kappa: int | None, work: int) -> tuple[int, dict[int, int], int] | None:
+    def losses(
+        self, root: int, kappa: int | None, work: int
+    ) -> tuple[int, dict[int, int], int] | None:
         """Of one agent: the size of its set, how many members each edge takes away, and the edges walked.
 
         `None` if that is more than `work`.
@@ -90,7 +103,12 @@ class Dominators:
             if kappa is None:
                 losses[place] = int(members[end] - members[position])
                 continue
-            lost = sum(map(self._is_member, _too_far(place, order[position + 1 : end], before, distance, kappa)))
+            lost = sum(
+                map(
+                    self._is_member,
+                    _too_far(place, order[position + 1 : end], before, distance, kappa),
+                )
+            )
             if lost:
                 losses[place] = lost
         return int(members[-1]), losses, walked
@@ -132,7 +150,9 @@ class Dominators:
                 return None
         return distance, before, walked
 
-    def _onward(self, place: int, root: int, heads_of: dict[int, tuple[int, ...]]) -> Iterator[tuple[int, int]]:
+    def _onward(
+        self, place: int, root: int, heads_of: dict[int, tuple[int, ...]]
+    ) -> Iterator[tuple[int, int]]:
         """The places that follow one, and the time steps to them."""
         if place > self.root:
             yield from ((head, 0) for head in heads_of[place])
@@ -140,11 +160,15 @@ class Dominators:
         kind, agent = divmod(place, self.size)
         if kind == 2:  # a member: the walk ends
             return
-        parts, steps = {0: (self.of_steps, 1), 1: (self.of_policies, 0), 3: (self.of_rewards, 0)}[kind]
+        parts, steps = {0: (self.of_steps, 1), 1: (self.of_policies, 0), 3: (self.of_rewards, 0)}[
+            kind
+        ]
         agent = root if kind == 3 else agent
         for part in parts:
             start, stop = part.matrix.indptr[agent : agent + 2].tolist()
-            for position, source in enumerate(part.matrix.indices[start:stop].tolist(), part.first + start):
+            for position, source in enumerate(
+                part.matrix.indices[start:stop].tolist(), part.first + start
+            ):
                 heads = tuple("WAM".index(head) * self.size + source for head in part.heads)
                 if source == agent:
                     yield from ((head, steps) for head in heads)
@@ -179,8 +203,8 @@ def _too_far(
 ) -> Iterator[int]:
     """Which of the `moved` places are no longer within `limit` without `edge`.
 
-    They are the places whose shortest walks all led through it: now they are entered from one another, or from places
-    that have kept their distance.
+    They are the places whose shortest walks all led through it: now they are entered from one
+    another, or from places that have kept their distance.
     """
     region = set(moved)
     onward: dict[int, list[tuple[int, int]]] = {}

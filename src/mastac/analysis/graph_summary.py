@@ -17,38 +17,44 @@ NAMED = 3
 
 
 def graph_summary(
-    couplings: Couplings, exact_sizes: np.ndarray | None = None, action_sizes: np.ndarray | None = None
+    couplings: Couplings,
+    exact_sizes: np.ndarray | None = None,
+    action_sizes: np.ndarray | None = None,
 ) -> dict[str, Any]:
     r"""Figures of the exact sets $U$ that an [`advice`][mastac.analysis.advice.advice] rests on, ready for JSON.
 
-    Nearly all are read off the edges. Exact sets are closed under one step back, so a set is one agent alone exactly
-    if no edge of any graph enters it, an agent is in nobody else's set exactly if none leaves it, and the groups that
-    edges connect are those that sets connect. None of it needs the sets, and the work is linear in the edges.
+    Nearly all are read off the edges. Exact sets are closed under one step back, so a set is one
+    agent alone exactly if no edge of any graph enters it, an agent is in nobody else's set exactly
+    if none leaves it, and the groups that edges connect are those that sets connect. None of it
+    needs the sets, and the work is linear in the edges.
 
-    Every agent affects itself by construction (the diagonals of all graphs are set), so no graph can show that an
-    action earns its own agent nothing; rollouts can
+    Every agent affects itself by construction (the diagonals of all graphs are set), so no graph
+    can show that an action earns its own agent nothing; rollouts can
     ([`influence_curve`][mastac.analysis.influence.influence_curve]).
 
     **Arguments:**
 
     - `couplings`: the same at all times.
     - `exact_sizes`: how many agents are in each agent's exact set, `[agents]`, where that is known.
-    - `action_sizes`: numbers of each agent's action, `[agents]`; 0 where it has none. Not given: all have one.
+    - `action_sizes`: numbers of each agent's action, `[agents]`; 0 where it has none. Not given:
+        all have one.
 
     **Returns:**
 
     - `num_agents`.
     - `separable`: no value depends on another agent.
-    - `separable_but_for_sight`: it would be so if nobody saw anybody: states, actions and rewards are all local.
-    - `groups`: how many there are that never affect each other (`number`), the size of the `largest` and of the
-        `smallest`, and whom the smallest consists of (`agents` and `more`).
-    - `alone`: agents in groups of one. `unmoved`: agents whose value no other agent moves. `moves_nobody`: agents that
-        move no other agent's value. `direct`: agents whose action enters another one's next state or reward at once.
-        `idle`: agents without an action. Each as `number`, the first names (`agents`), and how many are not named
-        (`more`).
-    - `mean_set`: agents in an exact set, mean over agents (an estimate if sizes are not given). `density`: the share of
-        all others that this is.
-    - `sees_all`: number of agents who observe every agent in their exact set; `None` if sizes are not given.
+    - `separable_but_for_sight`: it would be so if nobody saw anybody: states, actions and rewards
+        are all local.
+    - `groups`: how many there are that never affect each other (`number`), the size of the
+        `largest` and of the `smallest`, and whom the smallest consists of (`agents` and `more`).
+    - `alone`: agents in groups of one. `unmoved`: agents whose value no other agent moves.
+        `moves_nobody`: agents that move no other agent's value. `direct`: agents whose action
+        enters another one's next state or reward at once. `idle`: agents without an action. Each as
+        `number`, the first names (`agents`), and how many are not named (`more`).
+    - `mean_set`: agents in an exact set, mean over agents (an estimate if sizes are not given).
+        `density`: the share of all others that this is.
+    - `sees_all`: number of agents who observe every agent in their exact set; `None` if sizes are
+        not given.
     """
     number = couplings.num_agents
     edges = couplings.state
@@ -73,7 +79,9 @@ def graph_summary(
         "unmoved": some_of(couplings, enters == 0),
         "moves_nobody": some_of(couplings, leaves == 0),
         "direct": some_of(couplings, direct),
-        "idle": some_of(couplings, np.asarray(np.ones(number) if action_sizes is None else action_sizes) == 0),
+        "idle": some_of(
+            couplings, np.asarray(np.ones(number) if action_sizes is None else action_sizes) == 0
+        ),
         "mean_set": mean,
         "density": (mean - 1) / (number - 1) if number > 1 else 0.0,
         "sees_all": sees_all,
@@ -100,5 +108,9 @@ def _groups(couplings: Couplings, edges: csr_array) -> dict[str, Any]:
         "number": int(number),
         "largest": int(sizes.max()),
         "smallest": int(sizes.min()),
-        **{key: value for key, value in some_of(couplings, labels == sizes.argmin()).items() if key != "number"},
+        **{
+            key: value
+            for key, value in some_of(couplings, labels == sizes.argmin()).items()
+            if key != "number"
+        },
     }

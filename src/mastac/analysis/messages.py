@@ -1,20 +1,23 @@
 r"""Who must send what to whom, while training and while running, if every agent is a machine of its own.
 
-The model, in numbers that cross a link (a message is what one agent sends another in one step or for one sample):
+The model, in numbers that cross a link (a message is what one agent sends another in one step or
+for one sample):
 
-- *Running.* To act, agent i needs the states that it observes: `state_sizes[j]` numbers from each j in $I_O^i$, every
-  step. That is all, for every algorithm whose policies are decentralised, and it does not depend on kappa.
-- *Training, each step.* The critic of agent i lives with agent i, and with it a replay of what it reads. Beyond what it
-  observes anyway it is sent the states of its set, and the actions of its set. Rewards are its own. The state at the
-  next time is next step's message.
-- *Training, each sample of an update.* For the target, $a'_k = \pi'_k(o'_k)$ of each k in the action set, which k
-  computes from what it has observed itself; for the actors' gradient $a_k = \pi_k(o_k)$ likewise: one message of two
-  times `action_sizes[k]` numbers from k to i. Back goes $\partial Q_i / \partial a_k$, another message, with as many
-  numbers as the action has, since actor k climbs every value that it moves ($I_{GD}^k$). That all draw the same samples
-  takes a shared seed.
+- *Running.* To act, agent i needs the states that it observes: `state_sizes[j]` numbers from each j
+  in $I_O^i$, every step. That is all, for every algorithm whose policies are decentralised, and it
+  does not depend on kappa.
+- *Training, each step.* The critic of agent i lives with agent i, and with it a replay of what it
+  reads. Beyond what it observes anyway it is sent the states of its set, and the actions of its
+  set. Rewards are its own. The state at the next time is next step's message.
+- *Training, each sample of an update.* For the target, $a'_k = \pi'_k(o'_k)$ of each k in the
+  action set, which k computes from what it has observed itself; for the actors' gradient $a_k =
+  \pi_k(o_k)$ likewise: one message of two times `action_sizes[k]` numbers from k to i. Back goes
+  $\partial Q_i / \partial a_k$, another message, with as many numbers as the action has, since
+  actor k climbs every value that it moves ($I_{GD}^k$). That all draw the same samples takes a
+  shared seed.
 
-Actors need not be sent. Sending their weights instead of actions would only pay for batches larger than the weights,
-and the receiver would also need all that the sender observes.
+Actors need not be sent. Sending their weights instead of actions would only pay for batches larger
+than the weights, and the receiver would also need all that the sender observes.
 """
 
 from __future__ import annotations
@@ -45,15 +48,17 @@ def messages_of(
 
     - `levels`: the windows at which states and actions enter the sets (`first_windows`).
     - `state_sizes`, `action_sizes`: numbers of each agent's state and action.
-    - `hidden`: widths of the hidden layers of an actor, for a central trainer that sends weights back.
+    - `hidden`: widths of the hidden layers of an actor, for a central trainer that sends weights
+        back.
 
     **Returns:**
 
-    `running`; `windows`, each with `kappa`, `step` and `sample`; `central_critics` (of everything, one with each agent,
-    for the reward of the team) and `central_trainer` (a further machine, which learns for all), each with `step` and
-    `sample`. Their entries are `messages`, `numbers` and `busiest`, the most numbers that one machine sends and
-    receives. `step` is while training and holds what is sent for acting. `central_trainer["weights"]`: the numbers that
-    it sends back whenever policies are renewed.
+    `running`; `windows`, each with `kappa`, `step` and `sample`; `central_critics` (of everything,
+    one with each agent, for the reward of the team) and `central_trainer` (a further machine, which
+    learns for all), each with `step` and `sample`. Their entries are `messages`, `numbers` and
+    `busiest`, the most numbers that one machine sends and receives. `step` is while training and
+    holds what is sent for acting. `central_trainer["weights"]`: the numbers that it sends back
+    whenever policies are renewed.
     """
     seen = _Entries.of(couplings.observation, np.zeros(couplings.observation.nnz, np.int32))
     states, actions = (_Entries.of(each, each.data) for each in levels)
@@ -67,13 +72,17 @@ def messages_of(
         "windows": [
             {
                 "kappa": kappa,
-                "step": _figures(partners[place], acting[:, place] + stored[:, place] + acted[:, place]),
+                "step": _figures(
+                    partners[place], acting[:, place] + stored[:, place] + acted[:, place]
+                ),
                 "sample": _figures(2 * actions.counts(kappas)[place], 3 * acted[:, place]),
             }
             for place, kappa in enumerate(kappas)
         ],
         "central_critics": _central_critics(state_sizes, action_sizes),
-        "central_trainer": _central_trainer(couplings, acting[:, 0], state_sizes, action_sizes, hidden),
+        "central_trainer": _central_trainer(
+            couplings, acting[:, 0], state_sizes, action_sizes, hidden
+        ),
     }
 
 
@@ -118,12 +127,21 @@ class _Entries(NamedTuple):
     def of(matrix: csr_array, level: np.ndarray) -> _Entries:
         rows = rows_of(matrix)
         others = rows != matrix.indices
-        return _Entries(rows[others], matrix.indices[others].astype(np.int64), level[others], len(matrix.indptr) - 1)
+        return _Entries(
+            rows[others],
+            matrix.indices[others].astype(np.int64),
+            level[others],
+            len(matrix.indptr) - 1,
+        )
 
     def levels(self) -> csr_array:
         """As a matrix, row receives from column."""
-        indptr = np.concatenate([[0], np.cumsum(np.bincount(self.receiver, minlength=self.num_agents))])
-        return csr_array((self.level, self.sender, indptr), shape=(self.num_agents, self.num_agents))
+        indptr = np.concatenate(
+            [[0], np.cumsum(np.bincount(self.receiver, minlength=self.num_agents))]
+        )
+        return csr_array(
+            (self.level, self.sender, indptr), shape=(self.num_agents, self.num_agents)
+        )
 
     def beyond(self, other: _Entries) -> _Entries:
         """The entries that `other` has not."""
@@ -154,7 +172,8 @@ def _figures(messages: int, load: np.ndarray) -> dict[str, int]:
 def _central_critics(state_sizes: np.ndarray, action_sizes: np.ndarray) -> dict[str, Any]:
     """Everything from everyone: states, actions and rewards each step, target actions for each sample.
 
-    A critic advises its own actor only, so no derivatives are sent; the other actions in its gradient are stored ones.
+    A critic advises its own actor only, so no derivatives are sent; the other actions in its
+    gradient are stored ones.
     """
     number = len(state_sizes)
     per_step = state_sizes + action_sizes + 1
@@ -166,13 +185,18 @@ def _central_critics(state_sizes: np.ndarray, action_sizes: np.ndarray) -> dict[
 
 
 def _central_trainer(
-    couplings: Couplings, acting: np.ndarray, state_sizes: np.ndarray, action_sizes: np.ndarray, hidden: Sequence[int]
+    couplings: Couplings,
+    acting: np.ndarray,
+    state_sizes: np.ndarray,
+    action_sizes: np.ndarray,
+    hidden: Sequence[int],
 ) -> dict[str, Any]:
     """All that happens is sent to one further machine; between agents only what they observe."""
     number = len(state_sizes)
     per_step = state_sizes + action_sizes + 1
     load = np.append(acting + per_step, per_step.sum())
-    # As many messages between agents as there are edges, and one from each agent: the matrix has a diagonal.
+    # As many messages between agents as there are edges, and one from each agent: the matrix has a
+    # diagonal.
     observed = couplings.observation @ state_sizes
     widths = [observed, *hidden, action_sizes]
     weights = sum((one + 1) * other for one, other in pairwise(widths))

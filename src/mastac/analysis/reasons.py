@@ -16,8 +16,10 @@ LONGEST = 12
 class Reason(NamedTuple):
     """Whether `other` is in the set of `agent` at `kappa`, and why; its text is the answer in words.
 
-    - `explanation`: the shortest path at the smallest window that has `other`; `None` where no window has.
-    - `reverse`: the same for `agent` in the set of `other`, where no window has `other`: edges are easily turned round.
+    - `explanation`: the shortest path at the smallest window that has `other`; `None` where no
+        window has.
+    - `reverse`: the same for `agent` in the set of `other`, where no window has `other`: edges are
+        easily turned round.
     - `is_member`: whether `kappa` is that window or a larger one.
     - `last`: of a sequence, the number of steps from `at` to its last reward; otherwise `None`.
     """
@@ -61,7 +63,9 @@ class Reason(NamedTuple):
             "kappa": self.kappa,
             "member": self.is_member,
             "from_kappa": None if path is None else path.kappa,
-            "path": None if path is None else [[WORDS[kind], name, time] for kind, name, time in path.nodes],
+            "path": None
+            if path is None
+            else [[WORDS[kind], name, time] for kind, name, time in path.nodes],
             "text": str(self),
         }
 

@@ -19,7 +19,13 @@ from mastac.analysis.window_sums import earlier, kappa_schedule, window_sums
 from mastac.errors import UserError
 from mastac.structure.bayesian_network import WORDS, explanations
 from mastac.structure.couplings import GRAPHS, Couplings
-from mastac.structure.dependency import Dependency, checked_count, estimate, gradient_dependency, value_dependency
+from mastac.structure.dependency import (
+    Dependency,
+    checked_count,
+    estimate,
+    gradient_dependency,
+    value_dependency,
+)
 from mastac.structure.windows import first_windows
 
 LARGE = 4000
@@ -49,29 +55,34 @@ def graph_report(
     - `couplings`: the same at all times.
     - `kappa`: the window of the critics; `None` for the exact sets.
     - `agent`: whose set is listed, with a path for each member.
-    - `state_sizes`, `action_sizes`: numbers of each agent's state and action; one each where not given.
-    - `hidden`: widths of the hidden layers of a critic (and of an actor, where its weights are sent).
+    - `state_sizes`, `action_sizes`: numbers of each agent's state and action; one each where not
+        given.
+    - `hidden`: widths of the hidden layers of a critic (and of an actor, where its weights are
+        sent).
     - `why`: an agent of whom it is asked why it is in the set of `agent`, or is not.
     - `edges`: whether to say what the removal of each edge would do to the sets.
     - `messages`: whether to say who has to send what to whom.
 
     **Returns:**
 
-    `num_agents`, `agents`; `graphs` (edges without self-loops, density, in-degrees); `kappa`, `exact_from` (the
-    smallest kappa whose sets are exact; `None` if it is past the end of the table); `sets`; `critics` (against one
-    central critic for each agent); `windows` (the same figures for each kappa); `advice`
-    ([`advice`][mastac.analysis.advice.advice]: what to train first, of graphs alone); `agent`, `why`
-    ([`reason`][mastac.structure.reason]), `edges` and `links`
-    ([`edge_effects`][mastac.structure.edge_effects]) and `messages`
-    ([`messages_of`][mastac.analysis.messages.messages_of], and the `partners` of `agent`), each `None` if not wanted.
+    `num_agents`, `agents`; `graphs` (edges without self-loops, density, in-degrees); `kappa`,
+    `exact_from` (the smallest kappa whose sets are exact; `None` if it is past the end of the
+    table); `sets`; `critics` (against one central critic for each agent); `windows` (the same
+    figures for each kappa); `advice` ([`advice`][mastac.analysis.advice.advice]: what to train
+    first, of graphs alone); `agent`, `why` ([`reason`][mastac.structure.reason]), `edges` and
+    `links` ([`edge_effects`][mastac.structure.edge_effects]) and `messages`
+    ([`messages_of`][mastac.analysis.messages.messages_of], and the `partners` of `agent`), each
+    `None` if not wanted.
 
     **Raises:**
 
-    - [`mastac.errors.UserError`][] for couplings that change with the time, for an unknown agent, and for sizes that do
-        not fit the agents.
+    - [`mastac.errors.UserError`][] for couplings that change with the time, for an unknown agent,
+        and for sizes that do not fit the agents.
     """
     if not isinstance(couplings, Couplings):
-        raise UserError(f"a graph report needs Couplings, the same at all times, got {type(couplings).__name__}")
+        raise UserError(
+            f"a graph report needs Couplings, the same at all times, got {type(couplings).__name__}"
+        )
     kappa = None if kappa is None else checked_count("kappa", kappa)
     row = None if agent is None else couplings.index(agent)
     if why is not None and row is None:
@@ -114,7 +125,9 @@ def graph_report(
 class _Sizes:
     """Numbers of each agent's state and action, and what critics that read them cost."""
 
-    def __init__(self, couplings: Couplings, states: Any, actions: Any, hidden: Sequence[int]) -> None:
+    def __init__(
+        self, couplings: Couplings, states: Any, actions: Any, hidden: Sequence[int]
+    ) -> None:
         self.states = _checked_sizes("state_sizes", states, couplings.num_agents)
         self.actions = _checked_sizes("action_sizes", actions, couplings.num_agents)
         self.hidden = tuple(int(width) for width in hidden)
@@ -148,7 +161,9 @@ def _checked_sizes(name: str, sizes: Any, num_agents: int) -> np.ndarray:
         return np.ones(num_agents, np.int64)
     sizes = np.asarray(sizes)
     if sizes.shape != (num_agents,) or sizes.dtype.kind not in "iu" or (sizes < 0).any():
-        raise UserError(f"{name} must give one integer of at least 0 for each of the {num_agents} agents")
+        raise UserError(
+            f"{name} must give one integer of at least 0 for each of the {num_agents} agents"
+        )
     return sizes.astype(np.int64)
 
 
@@ -176,24 +191,32 @@ def _graph(couplings: Couplings, graph: str) -> dict[str, Any]:
 
 def _size_of(dependency: Dependency, kind: str) -> np.ndarray:
     """Sizes of the sets of states or of actions; exact ones are the same, and need no matrix."""
-    return dependency.sizes() if _is_exact(dependency) else np.diff(getattr(dependency, kind).indptr)
+    return (
+        dependency.sizes() if _is_exact(dependency) else np.diff(getattr(dependency, kind).indptr)
+    )
 
 
 def _exact_sizes(chosen: Dependency) -> np.ndarray | None:
     """Sizes of the exact sets where these are chosen, or where agents are few enough to find them, too."""
     if _is_exact(chosen):
         return chosen.sizes()
-    return value_dependency(chosen.couplings).sizes() if chosen.couplings.num_agents <= LARGE else None
+    return (
+        value_dependency(chosen.couplings).sizes() if chosen.couplings.num_agents <= LARGE else None
+    )
 
 
 def _is_exact(dependency: Dependency) -> bool:
     return dependency.kappa is None or dependency.kappa >= dependency.couplings.num_agents
 
 
-def _levels(couplings: Couplings, kappa: int | None) -> tuple[tuple[csr_array, csr_array], int | None]:
+def _levels(
+    couplings: Couplings, kappa: int | None
+) -> tuple[tuple[csr_array, csr_array], int | None]:
     """The window at which each agent enters each set; and the first that is exact, if it is among them."""
     complete = couplings.num_agents <= LARGE
-    levels = first_windows(couplings, limit=None if complete else max(_early(couplings), kappa or 0))
+    levels = first_windows(
+        couplings, limit=None if complete else max(_early(couplings), kappa or 0)
+    )
     return levels, _last(levels) if complete else None
 
 
@@ -217,7 +240,10 @@ def _windows(
     """One row for each of a few kappas up to the last."""
     states, actions = levels
     kappas = kappa_schedule(_last(levels), kappa)
-    in_states, in_actions = window_sums(states, sizes.states, kappas), window_sums(actions, sizes.actions, kappas)
+    in_states, in_actions = (
+        window_sums(states, sizes.states, kappas),
+        window_sums(actions, sizes.actions, kappas),
+    )
     counts = window_sums(earlier(states, actions), np.ones(couplings.num_agents, np.int64), kappas)
     return [
         {
@@ -240,7 +266,9 @@ def _messages(
     kappas = [each["kappa"] for each in windows]
     assert isinstance(chosen.couplings, Couplings)
     sent = messages_of(chosen.couplings, levels, kappas, sizes.states, sizes.actions, sizes.hidden)
-    return sent | {"partners": None if row is None else partners_of(chosen, row, sizes.states, sizes.actions)}
+    return sent | {
+        "partners": None if row is None else partners_of(chosen, row, sizes.states, sizes.actions)
+    }
 
 
 def _members(chosen: Dependency, row: int) -> dict[str, Any]:
@@ -248,12 +276,19 @@ def _members(chosen: Dependency, row: int) -> dict[str, Any]:
     couplings = chosen.couplings
     assert isinstance(couplings, Couplings)
     exact = _is_exact(chosen)
-    reads = {} if exact else {kind: set(getattr(chosen, kind)[[row]].indices.tolist()) for kind in READS}
+    reads = (
+        {}
+        if exact
+        else {kind: set(getattr(chosen, kind)[[row]].indices.tolist()) for kind in READS}
+    )
     most = None if couplings.num_agents <= LARGE else MOST_PATHS
     members = [
         {
             "agent": why.other,
-            **{word: exact or couplings.index(why.other) in reads[kind] for kind, word in READS.items()},
+            **{
+                word: exact or couplings.index(why.other) in reads[kind]
+                for kind, word in READS.items()
+            },
             "from_kappa": why.kappa,
             "path": [[WORDS[kind], name, time] for kind, name, time in why.nodes],
             "why": str(why),
@@ -281,8 +316,8 @@ def _moved_by(couplings: Couplings, row: int) -> np.ndarray:
 def format_report(report: Mapping[str, Any], width: int = 100, members: int = 20) -> str:
     """The text of a [`graph_report`][]: at most `width` columns, at most `members` members of an agent's set.
 
-    Entries `influence` (a curve of rollouts) and `steps` (how many the couplings change over, of whose union the report
-    is), which `mastac graph` adds, are told, too.
+    Entries `influence` (a curve of rollouts) and `steps` (how many the couplings change over, of
+    whose union the report is), which `mastac graph` adds, are told, too.
     """
     from mastac.analysis.report_text import report_text
 

@@ -25,7 +25,9 @@ def report_text(report: Mapping[str, Any], width: int, members: int) -> str:
     console.print(_critics(report) + "\n")
     console.print(_windows(report))
     if report.get("steps") is not None:
-        console.print(f"The couplings change over {report['steps']} steps; these are the figures of their union.\n")
+        console.print(
+            f"The couplings change over {report['steps']} steps; these are the figures of their union.\n"
+        )
     console.print(escape("\n".join(_advice(report["advice"], width))) + "\n")
     if report["agent"] is not None:
         console.print(_members(report["agent"], members, width))
@@ -41,7 +43,9 @@ def report_text(report: Mapping[str, Any], width: int, members: int) -> str:
     return "\n".join(line.rstrip() for line in lines).strip() + "\n"
 
 
-def _table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> Table:
+def _table(
+    title: str | None, columns: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1
+) -> Table:
     table = Table(title=title, title_justify="left", title_style="", box=box.SIMPLE, pad_edge=False)
     for place, column in enumerate(columns):
         table.add_column(column, justify="left" if place < left else "right", overflow="fold")
@@ -57,7 +61,9 @@ def _graphs(report: Mapping[str, Any]) -> Table:
         if graph["same_as"]:
             rows.append((label, f"as {graph['same_as']}", "", ""))
         else:
-            rows.append((label, f"{graph['edges']:,}", _percent(graph["density"]), _range(graph["sources"])))
+            rows.append(
+                (label, f"{graph['edges']:,}", _percent(graph["density"]), _range(graph["sources"]))
+            )
     columns = ("graph", "edges", "density", "sources of an agent")
     return _table("Couplings (an agent always affects itself; not counted)", columns, rows)
 
@@ -74,7 +80,11 @@ def _sets(report: Mapping[str, Any]) -> Table:
     if sets["states"] == sets["actions"] == sets["agents"]:
         labels = {key: label for key, label in labels.items() if key not in ("states", "actions")}
     kappa, exact_from = report["kappa"], report["exact_from"]
-    title = "Sets, exact" if kappa is None else f"Sets, kappa = {kappa}" + (" (exact)" if report["exact"] else "")
+    title = (
+        "Sets, exact"
+        if kappa is None
+        else f"Sets, kappa = {kappa}" + (" (exact)" if report["exact"] else "")
+    )
     if exact_from is not None:
         title += f"; every kappa from {exact_from} on is exact"
     rows = [(label, *_three(sets[key])) for key, label in labels.items()]
@@ -119,9 +129,18 @@ def _advice(found: Mapping[str, Any], width: int) -> Iterator[str]:
     """What to try first: the command stands on a line of its own, sentences are wrapped."""
     yield "What to try first"
     yield f"  {found['command']}"
-    sentences = [found["why"], *(f"Or {one['method']}: {one['when']}." for one in found["alternatives"])]
-    for sentence in (*sentences, *found["findings"], *(f"But: {warning}" for warning in found["warnings"])):
-        yield from textwrap.wrap(sentence, width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+    sentences = [
+        found["why"],
+        *(f"Or {one['method']}: {one['when']}." for one in found["alternatives"]),
+    ]
+    for sentence in (
+        *sentences,
+        *found["findings"],
+        *(f"But: {warning}" for warning in found["warnings"]),
+    ):
+        yield from textwrap.wrap(
+            sentence, width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
+        )
 
 
 def _members(agent: Mapping[str, Any], most: int, width: int) -> Table:
@@ -172,7 +191,11 @@ def _effects(what: str, found: Mapping[str, Any]) -> Iterator[str | Table]:
         )
         for each in found["most"]
     ]
-    yield _table(None, (what, "graphs", "members less, in all sets", "share of all"), rows, left=2) if rows else ""
+    yield (
+        _table(None, (what, "graphs", "members less, in all sets", "share of all"), rows, left=2)
+        if rows
+        else ""
+    )
 
 
 def _messages(report: Mapping[str, Any], most: int) -> Iterator[str | Table]:
@@ -180,24 +203,36 @@ def _messages(report: Mapping[str, Any], most: int) -> Iterator[str | Table]:
     sent = report["messages"]
     marks = {row["kappa"]: _mark(row, report["kappa"]) for row in report["windows"]}
     kinds = [(f"kappa {marks[row['kappa']]}", row) for row in sent["windows"]]
-    kinds += [("central critics", sent["central_critics"]), ("central trainer", sent["central_trainer"])]
+    kinds += [
+        ("central critics", sent["central_critics"]),
+        ("central trainer", sent["central_trainer"]),
+    ]
     rows = [("running only", *_sent(sent["running"]), "", "", "")]
     rows += [(label, *_sent(row["step"]), *_sent(row["sample"])) for label, row in kinds]
     yield "Numbers to send: each step (what acting needs among them), and for each sample of an update"
     yield f"(the central trainer sends {sent['central_trainer']['weights']:,} weights back when policies are renewed)"
-    yield _table(None, ("", "messages", "a step", "busiest", "messages", "a sample", "busiest"), rows)
+    yield _table(
+        None, ("", "messages", "a step", "busiest", "messages", "a sample", "busiest"), rows
+    )
     if sent["partners"] is None:
         return
     keys = ("step_from", "step_to", "sample_from", "sample_to")
-    rows = [(each["agent"], *(f"{each[key]:,}" for key in keys)) for each in sent["partners"][:most]]
+    rows = [
+        (each["agent"], *(f"{each[key]:,}" for key in keys)) for each in sent["partners"][:most]
+    ]
     if len(sent["partners"]) > most:
-        rows.append((f"… and {len(sent['partners']) - most:,} more", "", "", "", "(--json lists all)"))
+        rows.append(
+            (f"… and {len(sent['partners']) - most:,} more", "", "", "", "(--json lists all)")
+        )
     title = f"What {report['agent']['name']} exchanges with whom while training, in numbers"
-    yield _table(escape(title), ("agent", "a step from", "a step to", "a sample from", "a sample to"), rows)
+    yield _table(
+        escape(title), ("agent", "a step from", "a step to", "a sample from", "a sample to"), rows
+    )
 
 
 def _sent(figures: Mapping[str, int]) -> tuple[str, str, str]:
-    return tuple(f"{figures[key]:,}" for key in ("messages", "numbers", "busiest"))  # pyright: ignore[reportReturnType]
+    # pyright: ignore[reportReturnType]
+    return tuple(f"{figures[key]:,}" for key in ("messages", "numbers", "busiest"))
 
 
 def _influence(found: Mapping[str, Any], kappa: int | None) -> Iterator[str | Table]:
@@ -208,14 +243,18 @@ def _influence(found: Mapping[str, Any], kappa: int | None) -> Iterator[str | Ta
         worst = f"{_percent(kind['worst'])} {kind['worst_agent']}" if kind["worst"] else ""
         return _percent(kind["mean"]), interval if kind["high"] else "", worst
 
-    rows = [(_mark(row, kappa), *share(row["states"]), *share(row["actions"])) for row in found["windows"]]
+    rows = [
+        (_mark(row, kappa), *share(row["states"]), *share(row["actions"]))
+        for row in found["windows"]
+    ]
     yield "How much of what moves a value lies beyond kappa: mean over agents, 95 % interval, worst agent"
     yield f"({_count(found['rollouts'], 'rollout')} of {escape(found['policy'])}; another policy has another influence)"
     yield _table(None, ("kappa", "by states", "95 %", "worst", "by actions", "95 %", "worst"), rows)
 
 
 def _three(spread: Mapping[str, Any]) -> tuple[str, str, str]:
-    return tuple(f"{spread[key]:,}" for key in ("smallest", "median", "largest"))  # pyright: ignore[reportReturnType]
+    # pyright: ignore[reportReturnType]
+    return tuple(f"{spread[key]:,}" for key in ("smallest", "median", "largest"))
 
 
 def _range(spread: Mapping[str, Any]) -> str:

@@ -17,13 +17,17 @@ def kappa_schedule(last: int, kappa: int | None = None) -> list[int]:
     while power < last:
         chosen |= {power, power + power // 2}
         power *= 2
-    return sorted({each for each in chosen | {kappa if kappa is not None else last} if each < last} | {last})
+    return sorted(
+        {each for each in chosen | {kappa if kappa is not None else last} if each < last} | {last}
+    )
 
 
 def window_sums(levels: csr_array, weights: np.ndarray, kappas: Sequence[int]) -> np.ndarray:
     """For each row and kappa: the weights of the columns whose level is at most that kappa, summed."""
     place = np.searchsorted(kappas, levels.data)
-    sums = np.bincount(rows_of(levels) * len(kappas) + place, weights[levels.indices], len(weights) * len(kappas))
+    sums = np.bincount(
+        rows_of(levels) * len(kappas) + place, weights[levels.indices], len(weights) * len(kappas)
+    )
     return sums.reshape(-1, len(kappas)).cumsum(axis=1).astype(np.int64)
 
 

@@ -17,7 +17,11 @@ WORDS = {"True": True, "False": False, "None": None}
 def add_env_set(sub: argparse.ArgumentParser) -> None:
     """The option that sets an environment's own, again and again."""
     sub.add_argument(
-        "--env-set", action="append", default=[], metavar="OPTION=VALUE", help="set an option of the environment"
+        "--env-set",
+        action="append",
+        default=[],
+        metavar="OPTION=VALUE",
+        help="set an option of the environment",
     )
 
 
@@ -31,7 +35,9 @@ def parse_seeds(text: str) -> list[int]:
     for part in text.split(","):
         found = re.fullmatch(r"\s*([0-9]+)\s*(?:-\s*([0-9]+)\s*)?", part)
         if found is None:
-            raise UserError(f"seeds '{text}' are not understood; write a range 0-14, a list 0,1,2 or one number")
+            raise UserError(
+                f"seeds '{text}' are not understood; write a range 0-14, a list 0,1,2 or one number"
+            )
         first = int(found[1])
         last = first if found[2] is None else int(found[2])
         if last < first:
@@ -77,7 +83,9 @@ def parse_count(name: str, text: str, least: int = 1) -> int:
     return value
 
 
-def parse_assignments(option: str, pairs: Sequence[str], own_options: Collection[str] = ()) -> dict[str, Any]:
+def parse_assignments(
+    option: str, pairs: Sequence[str], own_options: Collection[str] = ()
+) -> dict[str, Any]:
     """`name=value` pairs; a value is read as JSON, and as the text itself where it is none.
 
     `own_options` are names that are set by an option of their own and not here.

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from mastac.runs.run import Run
 
 OWN_OPTIONS = ("algorithm", "kappa", "epochs", "seeds", "out", "preset")
-NO_KNOBS = ("env", "env_id", "env_options", "custom", "progress")  # arguments of `train` that --set does not reach
+NO_KNOBS = (
+    "env",
+    "env_id",
+    "env_options",
+    "custom",
+    "progress",
+)  # arguments of `train` that --set does not reach
 
 
 def train(args: argparse.Namespace) -> int:
@@ -37,7 +43,11 @@ def train(args: argparse.Namespace) -> int:
     if args.seeds is not None:
         given["seeds"] = arguments.parse_seeds(args.seeds)
     structure_of(args.env, env_options)  # to hear of mistakes in graphs before JAX is imported
-    return _finish(lambda: experiments.train(args.env, env_options=env_options, progress=not args.no_progress, **given))
+    return _finish(
+        lambda: experiments.train(
+            args.env, env_options=env_options, progress=not args.no_progress, **given
+        )
+    )
 
 
 def resume(args: argparse.Namespace) -> int:
@@ -74,7 +84,9 @@ def evaluate(args: argparse.Namespace) -> int:
     from mastac.runs.summary import evaluation_table
 
     episodes = arguments.parse_count("episodes", args.episodes)
-    chosen = {} if args.seed is None else {"seed": arguments.parse_count("seed", args.seed, least=0)}
+    chosen = (
+        {} if args.seed is None else {"seed": arguments.parse_count("seed", args.seed, least=0)}
+    )
     found = experiments.load(args.dir).evaluate(episodes=episodes, **chosen)
     print(_json(found) if args.json else evaluation_table(found, episodes))
     return 0
@@ -110,12 +122,18 @@ def envs(args: argparse.Namespace) -> int:
     if args.name is None:
         rows = [(entry.id, entry.summary) for entry in ENVIRONMENTS.values()]
         print(text_table(("environment", "what it is"), rows))
-        print("\nN is a number of agents, as in warehouse-40. 'mastac envs ENV' lists the options of one.")
+        print(
+            "\nN is a number of agents, as in warehouse-40. 'mastac envs ENV' lists the options of one."
+        )
         return 0
     entry = ENVIRONMENTS.get(args.name) or entry_of(args.name)[0]
-    rows = [(name, json.dumps(option.default), option.summary) for name, option in entry.options.items()]
+    rows = [
+        (name, json.dumps(option.default), option.summary) for name, option in entry.options.items()
+    ]
     print(f"{args.name}: {entry.summary}\n\n{text_table(('option', 'default', 'meaning'), rows)}")
-    print(f"\nSet them with --env-set, as in 'mastac train {entry.example} --env-set {rows[0][0]}={rows[0][1]}'.")
+    print(
+        f"\nSet them with --env-set, as in 'mastac train {entry.example} --env-set {rows[0][0]}={rows[0][1]}'."
+    )
     return 0
 
 
@@ -131,7 +149,9 @@ def algorithms(args: argparse.Namespace) -> int:
         for each in dataclasses.fields(Settings)
     ]
     print(f"\n{text_table(('knob', 'default', 'meaning'), knobs)}")
-    print("\nSet knobs with --set, as in --set batch_size=128. Presets may set others than these defaults.")
+    print(
+        "\nSet knobs with --set, as in --set batch_size=128. Presets may set others than these defaults."
+    )
     return 0
 
 

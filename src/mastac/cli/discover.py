@@ -11,19 +11,49 @@ from mastac.errors import UserError
 
 def add_discover_arguments(sub: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    sub.add_argument("source", metavar="ENV|MODULE:FUNCTION|LOG.npz", help="what to ask, or a log to read")
-    sub.add_argument("--out", metavar="FILE", help="write the graphs, for 'mastac graph' and 'mastac check' (.json)")
-    sub.add_argument("--against", metavar="FILE|ENV", help="true graphs: print precision and recall")
-    sub.add_argument("--points", metavar="N", help="random points to ask at (default: 512, fewer for many agents)")
-    sub.add_argument("--by-time", action="store_true", help="tell the times apart: couplings that change")
-    sub.add_argument("--fdr", metavar="SHARE", default="0.05", help="of a log: false edges allowed (default: 0.05)")
     sub.add_argument(
-        "--least-effect", metavar="SHARE", default="0.01", help="of a log: smallest effect looked for (default: 0.01)"
+        "source", metavar="ENV|MODULE:FUNCTION|LOG.npz", help="what to ask, or a log to read"
     )
-    sub.add_argument("--record", metavar="LOG.npz", help="play episodes and write them as a log; discover nothing")
+    sub.add_argument(
+        "--out",
+        metavar="FILE",
+        help="write the graphs, for 'mastac graph' and 'mastac check' (.json)",
+    )
+    sub.add_argument(
+        "--against", metavar="FILE|ENV", help="true graphs: print precision and recall"
+    )
+    sub.add_argument(
+        "--points",
+        metavar="N",
+        help="random points to ask at (default: 512, fewer for many agents)",
+    )
+    sub.add_argument(
+        "--by-time", action="store_true", help="tell the times apart: couplings that change"
+    )
+    sub.add_argument(
+        "--fdr",
+        metavar="SHARE",
+        default="0.05",
+        help="of a log: false edges allowed (default: 0.05)",
+    )
+    sub.add_argument(
+        "--least-effect",
+        metavar="SHARE",
+        default="0.01",
+        help="of a log: smallest effect looked for (default: 0.01)",
+    )
+    sub.add_argument(
+        "--record",
+        metavar="LOG.npz",
+        help="play episodes and write them as a log; discover nothing",
+    )
     sub.add_argument("--episodes", metavar="E", help="with --record: how many (default: 200)")
-    sub.add_argument("--policy", metavar="NAME", help="with --record: random (default), held or simple actions")
-    sub.add_argument("--seed", metavar="S", default="0", help="of everything random (default: %(default)s)")
+    sub.add_argument(
+        "--policy", metavar="NAME", help="with --record: random (default), held or simple actions"
+    )
+    sub.add_argument(
+        "--seed", metavar="S", default="0", help="of everything random (default: %(default)s)"
+    )
     sub.add_argument("--json", action="store_true", help="print JSON")
     arguments.add_env_set(sub)
 
@@ -38,20 +68,31 @@ def discover(args: argparse.Namespace) -> int:
 
         structure_of(args.source, options)  # to hear of mistakes before JAX is imported
     elif options:
-        raise UserError(f"--env-set sets options of a named environment, and '{args.source}' is none")
+        raise UserError(
+            f"--env-set sets options of a named environment, and '{args.source}' is none"
+        )
     if args.record is not None:
         return _record(args, options, seed)
     for name in ("episodes", "policy"):
         if getattr(args, name) is not None:
             raise UserError(f"--{name} goes with --record")
-    how: dict[str, Any] = {"fdr": _share("fdr", args.fdr), "least_effect": _share("least-effect", args.least_effect)}
+    how: dict[str, Any] = {
+        "fdr": _share("fdr", args.fdr),
+        "least_effect": _share("least-effect", args.least_effect),
+    }
     if args.points is not None:
         how["points"] = arguments.parse_count("points", args.points, least=2)
     if is_log and (args.points is not None or args.by_time):
-        raise UserError(f"--{'points' if args.points else 'by-time'} is of queries, and '{args.source}' is a log")
+        raise UserError(
+            f"--{'points' if args.points else 'by-time'} is of queries, and '{args.source}' is a log"
+        )
     if args.out is not None and not args.out.endswith(".json"):
         raise UserError(f"'{args.out}' is no name for graphs; write a name that ends in .json")
-    true = None if args.against is None else _truth(args.against, options if args.against == args.source else {})
+    true = (
+        None
+        if args.against is None
+        else _truth(args.against, options if args.against == args.source else {})
+    )
     from mastac.discovery import discover
     from mastac.discovery.report import score_text
 
@@ -60,7 +101,11 @@ def discover(args: argparse.Namespace) -> int:
     if args.out is not None:
         _write(found.sequence() if args.by_time else found.couplings(), args.out)
     if args.json:
-        extra = {} if scores is None else {"score": {graph: each._asdict() for graph, each in scores.items()}}
+        extra = (
+            {}
+            if scores is None
+            else {"score": {graph: each._asdict() for graph, each in scores.items()}}
+        )
         print(json.dumps(found.to_dict() | extra, indent=2, ensure_ascii=False, allow_nan=False))
         return 0
     print(found)
@@ -75,7 +120,9 @@ def _record(args: argparse.Namespace, options: dict[str, Any], seed: int) -> int
     if not args.record.endswith(".npz"):
         raise UserError(f"'{args.record}' is no name for a log; write a name that ends in .npz")
     if args.source.endswith(".npz"):
-        raise UserError(f"'{args.source}' is a log already; --record plays an environment or a simulator")
+        raise UserError(
+            f"'{args.source}' is a log already; --record plays an environment or a simulator"
+        )
     for name in ("out", "against"):
         if getattr(args, name) is not None:
             raise UserError(
@@ -114,4 +161,6 @@ def _share(name: str, text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise UserError(f"--{name} '{text}' is no share; write a number below 1, such as 0.05") from None
+        raise UserError(
+            f"--{name} '{text}' is no share; write a number below 1, such as 0.05"
+        ) from None

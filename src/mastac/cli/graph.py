@@ -15,14 +15,26 @@ if TYPE_CHECKING:
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    sub.add_argument("source", metavar="ENV|FILE", help="an environment, a couplings file or a run folder")
+    sub.add_argument(
+        "source", metavar="ENV|FILE", help="an environment, a couplings file or a run folder"
+    )
     sub.add_argument("--kappa", metavar="K", help="truncate after K steps (default: exact)")
     sub.add_argument("--agent", metavar="NAME", help="explain the set of this agent")
-    sub.add_argument("--why", metavar="OTHER", help="with --agent: why OTHER is in that set, or is not")
-    sub.add_argument("--edges", action="store_true", help="which edge, removed, would shrink the sets most")
-    sub.add_argument("--messages", action="store_true", help="who must send what to whom, for each kappa")
-    sub.add_argument("--influence", action="store_true", help="play, and see how much lies beyond each kappa")
-    sub.add_argument("--rollouts", metavar="R", help="with --influence: episodes to play (default: 64)")
+    sub.add_argument(
+        "--why", metavar="OTHER", help="with --agent: why OTHER is in that set, or is not"
+    )
+    sub.add_argument(
+        "--edges", action="store_true", help="which edge, removed, would shrink the sets most"
+    )
+    sub.add_argument(
+        "--messages", action="store_true", help="who must send what to whom, for each kappa"
+    )
+    sub.add_argument(
+        "--influence", action="store_true", help="play, and see how much lies beyond each kappa"
+    )
+    sub.add_argument(
+        "--rollouts", metavar="R", help="with --influence: episodes to play (default: 64)"
+    )
     sub.add_argument("--json", action="store_true", help="print JSON")
     arguments.add_env_set(sub)
 
@@ -40,10 +52,14 @@ def graph(args: argparse.Namespace) -> int:
         raise UserError(f"--why {args.why} asks of the set of an agent; name it with --agent")
     if args.rollouts is not None and not args.influence:
         raise UserError("--rollouts goes with --influence")
-    rollouts = None if args.rollouts is None else arguments.parse_count("rollouts", args.rollouts, least=2)
+    rollouts = (
+        None if args.rollouts is None else arguments.parse_count("rollouts", args.rollouts, least=2)
+    )
     couplings, state_sizes, action_sizes = structure_from(args.source, env_options)
     if args.influence and is_file(args.source) and not (Path(args.source) / "config.json").exists():
-        raise UserError(f"--influence plays an environment, and '{args.source}' holds couplings alone")
+        raise UserError(
+            f"--influence plays an environment, and '{args.source}' holds couplings alone"
+        )
     sequence = couplings if isinstance(couplings, CouplingSequence) else None
     always = couplings.union() if isinstance(couplings, CouplingSequence) else couplings
     report = graph_report(
@@ -66,14 +82,25 @@ def graph(args: argparse.Namespace) -> int:
         report["influence"] = _influence(args.source, env_options, kappas, rollouts)
     train, discrete = _training(args.source, args.env_set)
     report["advice"] = advice(
-        report["advice"]["signs"], report["windows"], train, discrete, report.get("steps"), report.get("influence")
+        report["advice"]["signs"],
+        report["windows"],
+        train,
+        discrete,
+        report.get("steps"),
+        report.get("influence"),
     )
-    text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) if args.json else format_report(report)
+    text = (
+        json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
+        if args.json
+        else format_report(report)
+    )
     print(text.rstrip())
     return 0
 
 
-def _influence(source: str, env_options: dict[str, Any], kappas: list[int], rollouts: int | None) -> dict[str, Any]:
+def _influence(
+    source: str, env_options: dict[str, Any], kappas: list[int], rollouts: int | None
+) -> dict[str, Any]:
     """The curve under the policy of a run folder, or under an environment's simple policy."""
     from mastac.analysis.influence import ROLLOUTS, influence_curve
     from mastac.learning.settings import Settings
@@ -86,8 +113,15 @@ def _influence(source: str, env_options: dict[str, Any], kappas: list[int], roll
     else:
         from mastac.envs.registry import make
 
-        env, policy, discount, played = make(source, **env_options), None, Settings().discount, "the simple policy"
-    found = influence_curve(env, policy, kappas, ROLLOUTS if rollouts is None else rollouts, discount)
+        env, policy, discount, played = (
+            make(source, **env_options),
+            None,
+            Settings().discount,
+            "the simple policy",
+        )
+    found = influence_curve(
+        env, policy, kappas, ROLLOUTS if rollouts is None else rollouts, discount
+    )
     return {"policy": played, **found}
 
 
@@ -97,12 +131,21 @@ def _training(source: str, env_set: list[str]) -> tuple[str, bool]:
 
     if is_file(source):
         config = Path(source) / "config.json"
-        made: dict[str, Any] = json.loads(config.read_text(encoding="utf-8")) if config.exists() else {"custom": True}
+        made: dict[str, Any] = (
+            json.loads(config.read_text(encoding="utf-8")) if config.exists() else {"custom": True}
+        )
         if made.get("custom", True):
             return "ENV", False
         entry = entry_of(made["env"])[0]
-        values = {name: value for name, value in made["env_options"].items() if value != entry.options[name].default}
-        source, env_set = made["env"], [f"{name}={json.dumps(value)}" for name, value in values.items()]
+        values = {
+            name: value
+            for name, value in made["env_options"].items()
+            if value != entry.options[name].default
+        }
+        source, env_set = (
+            made["env"],
+            [f"{name}={json.dumps(value)}" for name, value in values.items()],
+        )
     options = [word for pair in env_set for word in ("--env-set", pair)]
     return shlex.join([source, *options]), entry_of(source)[0].discrete
 
@@ -114,7 +157,9 @@ def is_file(source: str) -> bool:
     return bool(looks) and not (path.is_dir() and not (path / "couplings.json").exists())
 
 
-def structure_from(source: str, env_options: dict[str, Any]) -> "Structure | tuple[Any, None, None]":
+def structure_from(
+    source: str, env_options: dict[str, Any]
+) -> "Structure | tuple[Any, None, None]":
     """Couplings and sizes of an environment, of a couplings file (sizes unknown), or of a run folder."""
     from mastac.envs.graphs import structure_of
     from mastac.structure import read_couplings

@@ -17,15 +17,45 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
         metavar="RESULT",
         help="table1, figure1, figure2, figure11, all; or search, for the rates of each algorithm",
     )
-    sub.add_argument("--preset", metavar="NAME", help="smoke (a minute or two), laptop (5 seeds) or paper (15 seeds)")
-    sub.add_argument("--out", metavar="DIR", help="folder of runs and results (default: runs/reproduce-PRESET)")
-    sub.add_argument("--plan", action="store_true", help="show what is done and what remains, and train nothing")
-    sub.add_argument("--from", dest="raw", metavar="RAW", help="make the results from raw data, and train nothing")
-    sub.add_argument("--only", metavar="NAME", nargs="+", action="extend", default=[], help="environments or cells")
-    sub.add_argument("--seeds", metavar="SEEDS", help="0-14, or 0,1,2, or 3 (default: the preset's)")
-    sub.add_argument("--ray", metavar="ADDRESS", help="train on this Ray cluster; local: one on this machine")
-    sub.add_argument("--cpus", metavar="N", help="with --ray: processor cores of each cell (default: 1)")
-    sub.add_argument("--gpus", metavar="G", help="with --ray: GPUs of each cell (default: 1 if the cluster has any)")
+    sub.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="smoke (a minute or two), laptop (5 seeds) or paper (15 seeds)",
+    )
+    sub.add_argument(
+        "--out", metavar="DIR", help="folder of runs and results (default: runs/reproduce-PRESET)"
+    )
+    sub.add_argument(
+        "--plan", action="store_true", help="show what is done and what remains, and train nothing"
+    )
+    sub.add_argument(
+        "--from",
+        dest="raw",
+        metavar="RAW",
+        help="make the results from raw data, and train nothing",
+    )
+    sub.add_argument(
+        "--only",
+        metavar="NAME",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="environments or cells",
+    )
+    sub.add_argument(
+        "--seeds", metavar="SEEDS", help="0-14, or 0,1,2, or 3 (default: the preset's)"
+    )
+    sub.add_argument(
+        "--ray", metavar="ADDRESS", help="train on this Ray cluster; local: one on this machine"
+    )
+    sub.add_argument(
+        "--cpus", metavar="N", help="with --ray: processor cores of each cell (default: 1)"
+    )
+    sub.add_argument(
+        "--gpus",
+        metavar="G",
+        help="with --ray: GPUs of each cell (default: 1 if the cluster has any)",
+    )
 
 
 def reproduce(args: argparse.Namespace) -> int:
@@ -67,7 +97,9 @@ def _search(args: argparse.Namespace) -> int:
 
     for name in ("raw", "seeds", "ray", "cpus", "gpus"):
         if getattr(args, name) is not None:
-            raise UserError(f"--{'from' if name == 'raw' else name} does not go with search; leave it out")
+            raise UserError(
+                f"--{'from' if name == 'raw' else name} does not go with search; leave it out"
+            )
     preset = args.preset or "laptop"
     if args.plan:
         print("\n".join(cell.path for cell in searched_cells(preset, args.only)))
@@ -81,7 +113,9 @@ def _trainer(args: argparse.Namespace):
     if args.ray is None:
         for name in ("cpus", "gpus"):
             if getattr(args, name) is not None:
-                raise UserError(f"--{name} goes with --ray; without it the cells are trained one after the other")
+                raise UserError(
+                    f"--{name} goes with --ray; without it the cells are trained one after the other"
+                )
         return None
     cpus = 1 if args.cpus is None else arguments.parse_count("cpus", args.cpus)
     gpus = None if args.gpus is None else arguments.parse_count("gpus", args.gpus, least=0)
@@ -96,7 +130,9 @@ def _from_raw(args: argparse.Namespace) -> int:
 
     for name in ("preset", "only", "seeds", "ray", "cpus", "gpus"):
         if getattr(args, name):
-            raise UserError(f"--{name} chooses what is trained, and --from trains nothing; leave one of them out")
+            raise UserError(
+                f"--{name} chooses what is trained, and --from trains nothing; leave one of them out"
+            )
     raw = Path(args.raw)
     _show(results_from(raw, args.what, raw if args.out is None else Path(args.out)))
     return 0

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from mastac.structure import Couplings
     from mastac.theory.variance import Terms
 
-BASELINES = ("none", "state", "shared", "counterfactual")  # repeated here: the parser is built without numpy
+BASELINES = (
+    "none",
+    "state",
+    "shared",
+    "counterfactual",
+)  # repeated here: the parser is built without numpy
 GAMES = ("ring", "chain", "grid", "star", "stream")
 MOST_LINEAR, MOST_AGENTS = 250, 2000
 DISCOUNT, SPREAD, SAMPLES = 0.95, 0.3, 8192
@@ -23,18 +28,44 @@ DISCOUNT, SPREAD, SAMPLES = 0.95, 0.3, 8192
 
 def add_variance_arguments(sub: argparse.ArgumentParser) -> None:
     """The options of `mastac variance`."""
-    sub.add_argument("env", metavar="ENV", nargs="?", help="an environment; exact for lq-N, by Monte Carlo for others")
     sub.add_argument(
-        "--run", metavar="DIR", dest="folder", help="around the trained policies of this run (default: simple policy)"
+        "env",
+        metavar="ENV",
+        nargs="?",
+        help="an environment; exact for lq-N, by Monte Carlo for others",
     )
-    sub.add_argument("--game", metavar="NAME", help=f"instead: a random finite game, exactly: {', '.join(GAMES)}")
+    sub.add_argument(
+        "--run",
+        metavar="DIR",
+        dest="folder",
+        help="around the trained policies of this run (default: simple policy)",
+    )
+    sub.add_argument(
+        "--game", metavar="NAME", help=f"instead: a random finite game, exactly: {', '.join(GAMES)}"
+    )
     sub.add_argument("--agents", metavar="N", help="with --game: how many (default: 4)")
-    sub.add_argument("--kappa", metavar="K", help="sets of this window, which bias (default: exact)")
-    sub.add_argument("--baseline", metavar="NAME", default="none", help="none (default), state, shared, counterfactual")
-    sub.add_argument("--discount", metavar="G", help=f"discount factor (default: {DISCOUNT}, or the run's)")
-    sub.add_argument("--spread", metavar="S", help=f"standard deviation of policies' noise (default: {SPREAD})")
+    sub.add_argument(
+        "--kappa", metavar="K", help="sets of this window, which bias (default: exact)"
+    )
+    sub.add_argument(
+        "--baseline",
+        metavar="NAME",
+        default="none",
+        help="none (default), state, shared, counterfactual",
+    )
+    sub.add_argument(
+        "--discount", metavar="G", help=f"discount factor (default: {DISCOUNT}, or the run's)"
+    )
+    sub.add_argument(
+        "--spread", metavar="S", help=f"standard deviation of policies' noise (default: {SPREAD})"
+    )
     sub.add_argument("--samples", metavar="M", help=f"of Monte Carlo (default: {SAMPLES})")
-    sub.add_argument("--seed", metavar="S", default="0", help="of the game, or of Monte Carlo (default: %(default)s)")
+    sub.add_argument(
+        "--seed",
+        metavar="S",
+        default="0",
+        help="of the game, or of Monte Carlo (default: %(default)s)",
+    )
     sub.add_argument("--agent", metavar="NAME", help="this agent alone")
     sub.add_argument("--json", action="store_true", help="print JSON")
     arguments.add_env_set(sub)
@@ -54,7 +85,11 @@ def variance(args: argparse.Namespace) -> int:
     terms, gap, names, everybody, setting = found
     report = {"setting": setting | _setting(asked), **variance_report(terms, gap, names)}
     report["conclusion"] = conclusion(report, everybody)
-    print(json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) if args.json else report_text(report))
+    print(
+        json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
+        if args.json
+        else report_text(report)
+    )
     return 0
 
 
@@ -66,17 +101,23 @@ def _asked(args: argparse.Namespace) -> dict[str, Any]:
     if args.baseline not in BASELINES:
         raise unknown("baseline", args.baseline, BASELINES)
     if args.game is None and args.env is None and args.folder is None:
-        raise UserError("say of what: an environment, --run DIR or --game ring (see 'mastac variance --help')")
+        raise UserError(
+            "say of what: an environment, --run DIR or --game ring (see 'mastac variance --help')"
+        )
     if args.game is not None:
         if args.game not in GAMES:
             raise unknown("game", args.game, GAMES)
         for name in ("env", "folder", "spread", "samples"):
             if getattr(args, name) is not None:
-                raise UserError(f"--game makes a finite game and is exact; leave out {_option(name)}")
+                raise UserError(
+                    f"--game makes a finite game and is exact; leave out {_option(name)}"
+                )
         if args.env_set:
             raise UserError("--game makes a finite game and is exact; leave out --env-set")
     elif args.agents is not None:
-        raise UserError("--agents goes with --game; an environment's name says how many agents it has")
+        raise UserError(
+            "--agents goes with --game; an environment's name says how many agents it has"
+        )
     if args.folder is not None and (args.env is not None or args.env_set):
         raise UserError(
             f"--run takes the environment of the run; leave out {_option('env' if args.env else 'env_set')}"
@@ -87,16 +128,22 @@ def _asked(args: argparse.Namespace) -> dict[str, Any]:
         "kappa": None if args.kappa is None else arguments.parse_kappa(args.kappa),
         "discount": None if args.discount is None else _number("discount", args.discount, 0.0, 1.0),
         "spread": SPREAD if args.spread is None else _number("spread", args.spread, 1e-6, 1e6),
-        "samples": SAMPLES if args.samples is None else arguments.parse_count("samples", args.samples, least=64),
+        "samples": SAMPLES
+        if args.samples is None
+        else arguments.parse_count("samples", args.samples, least=64),
         "seed": arguments.parse_count("seed", args.seed, least=0),
-        "agents": 4 if args.agents is None else arguments.parse_count("agents", args.agents, least=2),
+        "agents": 4
+        if args.agents is None
+        else arguments.parse_count("agents", args.agents, least=2),
         "baseline": args.baseline,
         "options": arguments.parse_assignments("--env-set", args.env_set),
     }
 
 
 def _option(name: str) -> str:
-    return {"env": "the environment", "folder": "--run", "env_set": "--env-set"}.get(name, f"--{name}")
+    return {"env": "the environment", "folder": "--run", "env_set": "--env-set"}.get(
+        name, f"--{name}"
+    )
 
 
 def _number(name: str, text: str, least: float, below: float) -> float:
@@ -116,7 +163,9 @@ def _setting(asked: dict[str, Any]) -> dict[str, Any]:
 
 def _chosen(args: argparse.Namespace, couplings: "Couplings") -> list[int]:
     """The places of the agents that were asked for."""
-    return list(range(couplings.num_agents)) if args.agent is None else [couplings.index(args.agent)]
+    return (
+        list(range(couplings.num_agents)) if args.agent is None else [couplings.index(args.agent)]
+    )
 
 
 def _exact(terms: "Terms", chosen: list[int]) -> tuple["Terms", "np.ndarray"]:
@@ -125,8 +174,13 @@ def _exact(terms: "Terms", chosen: list[int]) -> tuple["Terms", "np.ndarray"]:
 
     import numpy as np
 
-    batch = {each.name: np.atleast_2d(getattr(terms, each.name)) for each in dataclasses.fields(terms)}
-    picked = {name: values if values.shape[1] == 1 else values[:, chosen] for name, values in batch.items()}
+    batch = {
+        each.name: np.atleast_2d(getattr(terms, each.name)) for each in dataclasses.fields(terms)
+    }
+    picked = {
+        name: values if values.shape[1] == 1 else values[:, chosen]
+        for name, values in batch.items()
+    }
     return type(terms)(**picked), (terms.bias**2 * terms.mean_centralised)[None, chosen]
 
 
@@ -140,12 +194,20 @@ def _of_game(args: argparse.Namespace, asked: dict[str, Any]) -> Found:
     chosen = _chosen(args, couplings)
     game = random_game(couplings, asked["seed"], discount=asked["discount"])
     sets = sets_of(couplings, asked["kappa"])
-    terms, gap = _exact(game_terms(game, random_logits(game, asked["seed"]), sets, asked["baseline"]), chosen)
+    terms, gap = _exact(
+        game_terms(game, random_logits(game, asked["seed"]), sets, asked["baseline"]), chosen
+    )
     setting = {
         "of": f"a random game of {asked['agents']} agents, {args.game}, seed {asked['seed']}: exact, by enumeration",
         "policies": "random softmax tables; states as discounted from the start",
     }
-    return terms, gap, [couplings.agents[i] for i in chosen], bool(sets.moved[chosen].all()), setting
+    return (
+        terms,
+        gap,
+        [couplings.agents[i] for i in chosen],
+        bool(sets.moved[chosen].all()),
+        setting,
+    )
 
 
 def _of_linear_network(args: argparse.Namespace, asked: dict[str, Any]) -> Found:
@@ -160,7 +222,9 @@ def _of_linear_network(args: argparse.Namespace, asked: dict[str, Any]) -> Found
     options = checked_options(args.env, asked["options"])
     couplings = steady(couplings_of(args.env, options))
     if couplings.num_agents > MOST_LINEAR:
-        raise UserError(f"exact variances of '{args.env}' would take long; ask of at most {MOST_LINEAR} agents")
+        raise UserError(
+            f"exact variances of '{args.env}' would take long; ask of at most {MOST_LINEAR} agents"
+        )
     asked["discount"] = DISCOUNT if asked["discount"] is None else asked["discount"]
     chosen, problem = _chosen(args, couplings), lq_problem(couplings, options)
     gain = best_structured_gain(problem, constant=False)[0][:, : problem.num_states]
@@ -171,7 +235,13 @@ def _of_linear_network(args: argparse.Namespace, asked: dict[str, Any]) -> Found
         "of": f"{args.env}: exact, in the stationary law",
         "policies": f"the best linear feedback of what is observed, and noise of {asked['spread']:g}",
     }
-    return terms, gap, [couplings.agents[i] for i in chosen], bool(sets.moved[chosen].all()), setting
+    return (
+        terms,
+        gap,
+        [couplings.agents[i] for i in chosen],
+        bool(sets.moved[chosen].all()),
+        setting,
+    )
 
 
 def _of_simulator(args: argparse.Namespace, asked: dict[str, Any]) -> Found:
@@ -182,14 +252,22 @@ def _of_simulator(args: argparse.Namespace, asked: dict[str, Any]) -> Found:
     if args.folder is None:
         from mastac.envs.graphs import structure_of
 
-        declared = structure_of(args.env, asked["options"]).couplings  # mistakes are heard before JAX is imported
+        declared = structure_of(
+            args.env, asked["options"]
+        ).couplings  # mistakes are heard before JAX is imported
         if declared.num_agents > MOST_AGENTS:
-            raise UserError(f"'{args.env}' is too large to sample; ask of at most {MOST_AGENTS} agents")
+            raise UserError(
+                f"'{args.env}' is too large to sample; ask of at most {MOST_AGENTS} agents"
+            )
         _chosen(args, declared.union() if isinstance(declared, CouplingSequence) else declared)
         from mastac.envs.registry import make
         from mastac.theory.monte_carlo import sampled_terms, simple_means
 
-        env, discount, played = make(args.env, **asked["options"]), Settings().discount, "the simple policy"
+        env, discount, played = (
+            make(args.env, **asked["options"]),
+            Settings().discount,
+            "the simple policy",
+        )
         means = simple_means(env)
     else:
         from mastac.runs.run import load
@@ -200,7 +278,9 @@ def _of_simulator(args: argparse.Namespace, asked: dict[str, Any]) -> Found:
         played, policy = f"those that seed {seed} of '{args.folder}' learnt", run.policy(seed)
         means = network_means(env, policy.weights, policy.biases, policy.action_limit)
     asked["discount"] = discount if asked["discount"] is None else asked["discount"]
-    couplings = env.couplings.union() if isinstance(env.couplings, CouplingSequence) else env.couplings
+    couplings = (
+        env.couplings.union() if isinstance(env.couplings, CouplingSequence) else env.couplings
+    )
     chosen, sets = _chosen(args, couplings), sets_of(couplings, asked["kappa"])
     how = (asked[name] for name in ("spread", "discount", "baseline", "samples", "seed"))
     found = sampled_terms(env, sets, means, *how, agents=chosen)
@@ -209,13 +289,23 @@ def _of_simulator(args: argparse.Namespace, asked: dict[str, Any]) -> Found:
         "of": f"{env.id}: Monte Carlo, {found.samples} states and actions, ± is half of a 95 % interval",
         "policies": f"{played}, and noise of {asked['spread']:g}{head}",
     }
-    return found.terms, found.gap, [couplings.agents[i] for i in chosen], bool(sets.moved[chosen].all()), setting
+    return (
+        found.terms,
+        found.gap,
+        [couplings.agents[i] for i in chosen],
+        bool(sets.moved[chosen].all()),
+        setting,
+    )
 
 
 def add_theorems_arguments(sub: argparse.ArgumentParser) -> None:
     """The options of `mastac theorems`."""
-    sub.add_argument("--systems", metavar="K", default="50", help="of each kind (default: %(default)s)")
-    sub.add_argument("--seed", metavar="S", default="0", help="of the systems (default: %(default)s)")
+    sub.add_argument(
+        "--systems", metavar="K", default="50", help="of each kind (default: %(default)s)"
+    )
+    sub.add_argument(
+        "--seed", metavar="S", default="0", help="of the systems (default: %(default)s)"
+    )
     sub.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -228,7 +318,10 @@ def theorems(args: argparse.Namespace) -> int:
     rows = theorem_rows(count, seed)
     if args.json:
         # JSON knows no NaN: what was not asked is null.
-        table = [{name: None if value != value else value for name, value in row._asdict().items()} for row in rows]
+        table = [
+            {name: None if value != value else value for name, value in row._asdict().items()}
+            for row in rows
+        ]
         print(json.dumps(table, indent=2, allow_nan=False))
     else:
         print(theorem_text(rows))

@@ -6,4 +6,13 @@ from mastac.discovery.logs import TransitionLog, read_log
 from mastac.discovery.random_networks import random_network
 from mastac.discovery.recording import record
 
-__all__ = ["Discovered", "Edge", "Score", "TransitionLog", "discover", "random_network", "read_log", "record"]
+__all__ = [
+    "Discovered",
+    "Edge",
+    "Score",
+    "TransitionLog",
+    "discover",
+    "random_network",
+    "read_log",
+    "record",
+]

@@ -19,12 +19,14 @@ class Edge:
     """An edge and its evidence.
 
     - `graph`, `source`, `target`: the edge, agents by name.
-    - `confidence`: of a log $1 - q$, where `q` is the false discovery rate at which the edge is still found (the
-        p-value as Benjamini and Hochberg adjust it); of queries 1: what was seen is there, up to rounding.
-    - `effect`: of a log the standard deviation of what the source alone adds, in those of the target; of queries how
-        far the target moved at most, in its own unit.
-    - `p_value`: of a log, before it is adjusted. `share`: of queries, the share of points at which the edge showed;
-        `least_share`: its lower bound, exceeded with confidence 95 % (Clopper and Pearson).
+    - `confidence`: of a log $1 - q$, where `q` is the false discovery rate at which the edge is
+        still found (the p-value as Benjamini and Hochberg adjust it); of queries 1: what was seen
+        is there, up to rounding.
+    - `effect`: of a log the standard deviation of what the source alone adds, in those of the
+        target; of queries how far the target moved at most, in its own unit.
+    - `p_value`: of a log, before it is adjusted. `share`: of queries, the share of points at which
+        the edge showed; `least_share`: its lower bound, exceeded with confidence 95 % (Clopper and
+        Pearson).
     """
 
     graph: str
@@ -65,8 +67,10 @@ class Discovered:
 
     - `name`, `agents`: of what. `source`: "queries" or "log". `samples`: points, or transitions.
     - `graphs`: those that were looked for; without observations there is no observation graph.
-    - `edges`: every edge for which there is evidence, weak evidence too; sorted by graph and agents.
-    - `least_confidence`: what an edge needs to be taken for true, unless `couplings` is told otherwise.
+    - `edges`: every edge for which there is evidence, weak evidence too; sorted by graph and
+        agents.
+    - `least_confidence`: what an edge needs to be taken for true, unless `couplings` is told
+        otherwise.
     - `state_sizes`, `action_sizes`: real entries of the agents' rows.
     - `notes`: what could not be told, in words.
     - `effects`: of queries, all that was seen.
@@ -94,8 +98,14 @@ class Discovered:
             if not 0 <= value <= 1:
                 raise UserError(f"{name} is {value}; give a number from 0 to 1")
         if least_share and self.source == "log":
-            raise UserError("least_share is of edges found by queries; ask for more confidence of those from a log")
-        return [each for each in self.edges if each.confidence >= confidence and (each.least_share or 0) >= least_share]
+            raise UserError(
+                "least_share is of edges found by queries; ask for more confidence of those from a log"
+            )
+        return [
+            each
+            for each in self.edges
+            if each.confidence >= confidence and (each.least_share or 0) >= least_share
+        ]
 
     def couplings(self, confidence: float | None = None, least_share: float = 0.0) -> Couplings:
         """The graphs; of changing couplings the union over all times. A graph not looked for has no edges."""
@@ -111,7 +121,9 @@ class Discovered:
         """
         found = None if self.effects is None else self.effects.couplings()
         if not isinstance(found, CouplingSequence):
-            raise UserError(f"the times of '{self.name}' were not told apart; discover by queries with by_time=True")
+            raise UserError(
+                f"the times of '{self.name}' were not told apart; discover by queries with by_time=True"
+            )
         return found
 
     def score(self, true: Declared, confidence: float | None = None) -> dict[str, Score]:
@@ -156,11 +168,16 @@ class Discovered:
             "agents": list(self.agents),
             "least_confidence": self.least_confidence,
             "graphs": list(self.graphs),
-            "edges": [{key: value for key, value in asdict(each).items() if value is not None} for each in self.edges],
+            "edges": [
+                {key: value for key, value in asdict(each).items() if value is not None}
+                for each in self.edges
+            ],
             "couplings": self.couplings().to_dict(),
             "sets": {"exact": self.set_sizes(), "kappa 2": self.set_sizes(2)},
             "notes": list(self.notes),
-            "probability_of_a_miss": {f"{share:g}": chance for share, chance in self.misses().items()},
+            "probability_of_a_miss": {
+                f"{share:g}": chance for share, chance in self.misses().items()
+            },
         }
 
     def __str__(self) -> str:

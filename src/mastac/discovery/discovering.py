@@ -29,19 +29,23 @@ def discover(
 ) -> Discovered:
     """Who affects whom, is seen by whom and pays into whom, with the evidence for each edge.
 
-    A simulator is asked: at random points each agent's state and action is exchanged, with all else and the random
-    numbers held ([`mastac.probing.probe`][]); nothing that it declares is used. A log is all that there is: on one half
-    of its episodes a sparse regression chooses who may matter to each entry of a next state, reward or observation; on
-    the other half each of them is tested, given all the others.
+    A simulator is asked: at random points each agent's state and action is exchanged, with all else
+    and the random numbers held ([`mastac.probing.probe`][]); nothing that it declares is used. A
+    log is all that there is: on one half of its episodes a sparse regression chooses who may matter
+    to each entry of a next state, reward or observation; on the other half each of them is tested,
+    given all the others.
 
     **Arguments:**
 
-    - `source`: an [`mastac.Environment`][], a [`mastac.Simulator`][], a [`mastac.TransitionLog`][], the name of an
-        environment, `module:function`, or a log's file (`.npz`).
-    - `points`, `tolerance`, `widen`: of queries, as for [`mastac.probing.probe`][]. `seed`: of everything random.
-    - `fdr`: of logs, the share of false edges that is allowed among those found of each graph, on average.
-    - `least_effect`: of logs, edges that add less than this to the target, in standard deviations, are not looked for:
-        a regression that does not fit perfectly gives such traces to agents that move alike.
+    - `source`: an [`mastac.Environment`][], a [`mastac.Simulator`][], a [`mastac.TransitionLog`][],
+        the name of an environment, `module:function`, or a log's file (`.npz`).
+    - `points`, `tolerance`, `widen`: of queries, as for [`mastac.probing.probe`][]. `seed`: of
+        everything random.
+    - `fdr`: of logs, the share of false edges that is allowed among those found of each graph, on
+        average.
+    - `least_effect`: of logs, edges that add less than this to the target, in standard deviations,
+        are not looked for: a regression that does not fit perfectly gives such traces to agents
+        that move alike.
     - `by_time`: of queries, tell the times apart ([`Discovered.sequence`][]).
     - `env_options`: of an environment that is named.
 
@@ -54,9 +58,13 @@ def discover(
     source = source_of(source, env_options)
     if isinstance(source, TransitionLog):
         if by_time:
-            raise UserError("times are told apart by queries only; from a log comes the union over the times")
+            raise UserError(
+                "times are told apart by queries only; from a log comes the union over the times"
+            )
         return discover_from_log(source, float(fdr), float(least_effect), seed)
-    return discover_by_queries(source, points=points, seed=seed, tolerance=tolerance, widen=widen, by_time=by_time)
+    return discover_by_queries(
+        source, points=points, seed=seed, tolerance=tolerance, widen=widen, by_time=by_time
+    )
 
 
 def source_of(given: Any, env_options: Mapping[str, Any] | None = None) -> Any:

@@ -36,8 +36,11 @@ def discover_from_log(log: TransitionLog, fdr: float, least_effect: float, seed:
         tests = found.get(graph, {})
         pairs = [pair for pair, each in tests.items() if np.isfinite(each.p_value)]
         untold += len(tests) - len(pairs)
-        # Over all pairs that the first half suggested: their choice is independent of the second half.
-        adjusted = stats.false_discovery_control([tests[pair].p_value for pair in pairs]) if pairs else []
+        # Over all pairs that the first half suggested: their choice is independent of the second
+        # half.
+        adjusted = (
+            stats.false_discovery_control([tests[pair].p_value for pair in pairs]) if pairs else []
+        )
         for (source, target), value in sorted(zip(pairs, adjusted, strict=True)):
             each = tests[source, target]
             names = log.names[source], log.names[target]
@@ -47,7 +50,9 @@ def discover_from_log(log: TransitionLog, fdr: float, least_effect: float, seed:
         agents=log.names,
         source="log",
         samples=log.episodes * log.steps,
-        graphs=tuple(graph for graph in GRAPHS if graph != "observation" or log.observations is not None),
+        graphs=tuple(
+            graph for graph in GRAPHS if graph != "observation" or log.observations is not None
+        ),
         edges=tuple(edges),
         least_confidence=1.0 - fdr,
         state_sizes=np.asarray(log.state_sizes),
@@ -68,9 +73,12 @@ def _tested(
         if min(each.std() for each in outcomes) < 10 * DITHER:
             continue  # what follows from the time alone depends on nobody
         for each in tests.of(number, outcomes[1], screen.survivors(number, outcomes[0])):
-            found[GRAPH_OF[target.what, each.entry.kind]][each.entry.agent, target.agent].append(each)
+            found[GRAPH_OF[target.what, each.entry.kind]][each.entry.agent, target.agent].append(
+                each
+            )
     return {
-        graph: {pair: _clearest(several) for pair, several in sorted(pairs.items())} for graph, pairs in found.items()
+        graph: {pair: _clearest(several) for pair, several in sorted(pairs.items())}
+        for graph, pairs in found.items()
     }
 
 
@@ -94,9 +102,15 @@ def _notes(log: TransitionLog, sample: Sample, untold: int) -> tuple[str, ...]:
     values = centred(sample.values, sample.steps)
     action = np.array([entry.kind == "action" for entry in sample.entries])
     spread = values.std(0)
-    still = [log.names[i] for i in range(len(log.names)) if not _varies(sample, Entry("action", i), spread)]
+    still = [
+        log.names[i]
+        for i in range(len(log.names))
+        if not _varies(sample, Entry("action", i), spread)
+    ]
     if still:
-        notes.append(f"the actions of {_listed(still)} never vary: nothing can be said of their effects")
+        notes.append(
+            f"the actions of {_listed(still)} never vary: nothing can be said of their effects"
+        )
     states, acts = values[:, ~action], values[:, action & (spread > CONSTANT)]
     if acts.shape[1] and len(values) > 2 * states.shape[1]:
         left = acts - states @ np.linalg.lstsq(states, acts, rcond=1e-10)[0]

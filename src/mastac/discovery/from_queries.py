@@ -26,7 +26,9 @@ def discover_by_queries(simulator: Any, **how: Any) -> Discovered:
         source="queries",
         samples=effects.num_points,
         graphs=tuple(graph for graph in GRAPHS if graph in effects.evidence),
-        edges=tuple(edge for graph in GRAPHS if graph in effects.evidence for edge in _edges(effects, graph)),
+        edges=tuple(
+            edge for graph in GRAPHS if graph in effects.evidence for edge in _edges(effects, graph)
+        ),
         least_confidence=0.0,
         state_sizes=effects.state_sizes,
         action_sizes=effects.action_sizes,
@@ -38,16 +40,30 @@ def _edges(effects: Effects, graph: str) -> list[Edge]:
     """The edges of a graph, of all times together."""
     rows = effects.evidence[graph]
     points = sum(each.points for each in rows)
-    keys, which = np.unique(np.concatenate([_keys(each, len(effects.agents)) for each in rows]), return_inverse=True)
+    keys, which = np.unique(
+        np.concatenate([_keys(each, len(effects.agents)) for each in rows]), return_inverse=True
+    )
     seen = np.bincount(which, np.concatenate([each.seen for each in rows]), len(keys)).astype(int)
     largest = np.zeros(len(keys))
     np.maximum.at(largest, which, np.concatenate([each.largest for each in rows]))
     least = stats.beta.ppf(1 - SURE, seen, points - seen + 1)  # Clopper and Pearson
     names = effects.agents
     return [
-        Edge(graph, names[source], names[target], 1.0, float(size), share=count / points, least_share=float(low))
+        Edge(
+            graph,
+            names[source],
+            names[target],
+            1.0,
+            float(size),
+            share=count / points,
+            least_share=float(low),
+        )
         for (source, target), count, low, size in zip(
-            (divmod(int(key), len(names)) for key in keys), seen.tolist(), least, largest, strict=True
+            (divmod(int(key), len(names)) for key in keys),
+            seen.tolist(),
+            least,
+            largest,
+            strict=True,
         )
     ]
 

@@ -22,19 +22,24 @@ FORMAT = 1
 class TransitionLog:
     """Episodes of equal length: states, actions, rewards and, if there are some, observations of all agents.
 
-    Rows are agents. Where agents differ in size, rows are padded on the right and the `…_sizes` say how many entries
-    are real. What the log is to tell of actions has to be varied in it: see [`mastac.record`][].
+    Rows are agents. Where agents differ in size, rows are padded on the right and the `…_sizes` say
+    how many entries are real. What the log is to tell of actions has to be varied in it: see
+    [`mastac.record`][].
 
     **Arguments:**
 
-    - `states`: [episodes, steps + 1, agents, entries]; the last is the state that the last step led to.
+    - `states`: [episodes, steps + 1, agents, entries]; the last is the state that the last step led
+        to.
     - `actions`: [episodes, steps, agents, entries]. `rewards`: [episodes, steps, agents].
-    - `observations`: [episodes, steps or steps + 1, agents, entries], of the states; may be left out.
+    - `observations`: [episodes, steps or steps + 1, agents, entries], of the states; may be left
+        out.
     - `agents`: their names, or how many; as many as rows, unless given.
-    - `state_sizes`, `action_sizes`, `obs_sizes`: real entries of each agent's rows; all of them unless given.
+    - `state_sizes`, `action_sizes`, `obs_sizes`: real entries of each agent's rows; all of them
+        unless given.
     - `name`: stands in reports.
 
-    **Raises:** `UserError` naming the array, and the agent, if shapes do not fit or a value is not finite.
+    **Raises:** `UserError` naming the array, and the agent, if shapes do not fit or a value is not
+    finite.
     """
 
     states: np.ndarray
@@ -55,7 +60,9 @@ class TransitionLog:
         agents = self.rewards.shape[2] if self.agents is None else self.agents
         names = named(agents).names
         if len(names) != self.rewards.shape[2]:
-            raise UserError(f"'{self.name}' names {len(names)} agents, and its rewards are of {self.rewards.shape[2]}")
+            raise UserError(
+                f"'{self.name}' names {len(names)} agents, and its rewards are of {self.rewards.shape[2]}"
+            )
         object.__setattr__(self, "agents", names)
         for array, sizes in SIZES.items():
             if getattr(self, array) is not None:
@@ -80,19 +87,29 @@ class TransitionLog:
     def first(self, episodes: int) -> TransitionLog:
         """The log of the first episodes alone."""
         if not 1 <= episodes <= self.episodes:
-            raise UserError(f"'{self.name}' has {self.episodes} episodes, and {episodes} were asked for")
+            raise UserError(
+                f"'{self.name}' has {self.episodes} episodes, and {episodes} were asked for"
+            )
         obs = None if self.observations is None else self.observations[:episodes]
         parts = (self.states[:episodes], self.actions[:episodes], self.rewards[:episodes], obs)
-        return TransitionLog(*parts, self.names, self.state_sizes, self.action_sizes, self.obs_sizes, name=self.name)
+        return TransitionLog(
+            *parts, self.names, self.state_sizes, self.action_sizes, self.obs_sizes, name=self.name
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write it as `.npz`; [`mastac.read_log`][] reads it."""
         path = Path(path)
         if path.suffix != ".npz":
             raise UserError(f"{path}: a log is written to a file that ends in .npz")
-        given = {key: getattr(self, key) for key in (*ARRAYS, *SIZES.values()) if getattr(self, key) is not None}
+        given = {
+            key: getattr(self, key)
+            for key in (*ARRAYS, *SIZES.values())
+            if getattr(self, key) is not None
+        }
         try:
-            np.savez_compressed(path, format=FORMAT, agents=np.array(self.names), name=self.name, **given)
+            np.savez_compressed(
+                path, format=FORMAT, agents=np.array(self.names), name=self.name, **given
+            )
         except OSError as error:
             raise UserError(f"{path}: cannot be written ({error.strerror})") from error
         return path
@@ -105,7 +122,9 @@ class TransitionLog:
         dimensions = 3 if array == "rewards" else 4
         if found.dtype.kind not in "biuf" or found.ndim != dimensions:
             axes = "[episodes, steps, agents" + ("]" if dimensions == 3 else ", entries]")
-            raise UserError(f"{array} of '{self.name}' must be an array of numbers {axes}, got shape {found.shape}")
+            raise UserError(
+                f"{array} of '{self.name}' must be an array of numbers {axes}, got shape {found.shape}"
+            )
         return found.astype(float)
 
     def _check_shapes(self) -> None:
@@ -116,7 +135,10 @@ class TransitionLog:
             found = getattr(self, array)
             if found is None:
                 continue
-            if found.shape[:3] not in {(episodes, steps + more, agents) for more in lengths} or not found.shape[3]:
+            if (
+                found.shape[:3] not in {(episodes, steps + more, agents) for more in lengths}
+                or not found.shape[3]
+            ):
                 raise UserError(
                     f"{array} of '{self.name}' have shape {found.shape}; with rewards of shape {self.rewards.shape} "
                     f"they must be ({episodes}, {steps + lengths[-1]}, {agents}, entries)"
@@ -126,11 +148,15 @@ class TransitionLog:
         given = getattr(self, name)
         sizes = np.full(len(self.names), width) if given is None else np.asarray(given)
         if sizes.shape != (len(self.names),) or sizes.dtype.kind not in "iu":
-            raise UserError(f"{name} of '{self.name}' must give one whole number for each of {len(self.names)} agents")
+            raise UserError(
+                f"{name} of '{self.name}' must give one whole number for each of {len(self.names)} agents"
+            )
         wrong = np.flatnonzero((sizes < 0) | (sizes > width))
         if len(wrong):
             agent = self.names[wrong[0]]
-            raise UserError(f"{name} of '{self.name}' gives agent '{agent}' {sizes[wrong[0]]} of {width} entries")
+            raise UserError(
+                f"{name} of '{self.name}' gives agent '{agent}' {sizes[wrong[0]]} of {width} entries"
+            )
         return sizes.astype(int)
 
     def _check_finite(self) -> None:
@@ -152,7 +178,8 @@ class TransitionLog:
 def read_log(path: str | Path) -> TransitionLog:
     """The log in a file that [`TransitionLog.save`][] wrote, or any `.npz` with its arrays by their names.
 
-    **Raises:** `UserError` naming the file, if it is not there, cannot be read, or does not hold what it should.
+    **Raises:** `UserError` naming the file, if it is not there, cannot be read, or does not hold
+    what it should.
     """
     path = Path(path)
     try:
@@ -161,10 +188,14 @@ def read_log(path: str | Path) -> TransitionLog:
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such file") from error
     except (OSError, ValueError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise UserError(f"{path}: this is no log (.npz with states, actions and rewards)") from error
+        raise UserError(
+            f"{path}: this is no log (.npz with states, actions and rewards)"
+        ) from error
     missing = [array for array in ARRAYS[:3] if array not in data]
     if missing:
-        raise UserError(f"{path}: the array '{missing[0]}' is missing; a log has states, actions and rewards")
+        raise UserError(
+            f"{path}: the array '{missing[0]}' is missing; a log has states, actions and rewards"
+        )
     given = {key: data[key] for key in (*ARRAYS, *SIZES.values()) if key in data}
     agents = [str(each) for each in data["agents"]] if "agents" in data else None
     name = str(data["name"]) if "name" in data else path.stem

@@ -16,11 +16,12 @@ def random_network(
 ) -> Simulator:
     """Agents of one number each that affect `degree` others on average; the kind of each edge is drawn.
 
-    An agent's next number is $0.5 tanh(x_i) + 0.5 u_i$, what others add, and normal noise. Another's number or
-    action $y$ adds, times a weight of 0.4 to 1 of either sign, by turns of chance something that saturates, $tanh(1.5
-    y)$, a product with the own number, $0.7 x_i y / (1 + 0.3 |x_i y|)$, or a shortage, $1.5 max(0, -y)$. Rewards are
-    squares of the own and others' numbers and saturate in others' actions, without noise; an observation is the own
-    number and a weighted sum of others'. Actions are uniform in ±1.
+    An agent's next number is $0.5 tanh(x_i) + 0.5 u_i$, what others add, and normal noise.
+    Another's number or action $y$ adds, times a weight of 0.4 to 1 of either sign, by turns of
+    chance something that saturates, $tanh(1.5 y)$, a product with the own number, $0.7 x_i y / (1 +
+    0.3 |x_i y|)$, or a shortage, $1.5 max(0, -y)$. Rewards are squares of the own and others'
+    numbers and saturate in others' actions, without noise; an observation is the own number and a
+    weighted sum of others'. Actions are uniform in ±1.
 
     **Arguments:**
 
@@ -29,14 +30,18 @@ def random_network(
     random = np.random.default_rng(seed)
     shape, own = (num_agents, num_agents), np.eye(num_agents, dtype=bool)
     chance = min(1.0, degree / max(num_agents - 1, 1))
-    depends = {graph: (random.random(shape) < chance * share) & ~own for graph, share in DENSITY.items()}
+    depends = {
+        graph: (random.random(shape) < chance * share) & ~own for graph, share in DENSITY.items()
+    }
     kind = random.integers(0, 3, shape)
     weights = {
         graph: edges * random.uniform(0.4, 1.0, shape) * random.choice([-1.0, 1.0], shape)
         for graph, edges in depends.items()
     }
     # Of many sources each weighs less, so that nothing grows without bound.
-    weights["state"] = weights["state"] / np.sqrt(np.maximum(1, depends["state"].sum(1, keepdims=True)))
+    weights["state"] = weights["state"] / np.sqrt(
+        np.maximum(1, depends["state"].sum(1, keepdims=True))
+    )
 
     def added(weight: np.ndarray, mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:
         product = mine[:, None] * theirs
@@ -52,7 +57,12 @@ def random_network(
 
     def reward(state: np.ndarray, actions: np.ndarray, time: int) -> np.ndarray:
         x, u = state[:, 0], actions[:, 0]
-        return -((x - 0.5) ** 2) - 0.1 * u**2 + weights["reward"] @ x**2 + weights["reward_action"] @ np.tanh(u)
+        return (
+            -((x - 0.5) ** 2)
+            - 0.1 * u**2
+            + weights["reward"] @ x**2
+            + weights["reward_action"] @ np.tanh(u)
+        )
 
     return Simulator(
         horizon=horizon,

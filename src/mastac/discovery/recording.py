@@ -20,13 +20,14 @@ def record(simulator: Any, episodes: int, seed: int = 0, policy: str = "random")
     **Arguments:**
 
     - `simulator`: a [`mastac.Environment`][] or a [`mastac.Simulator`][].
-    - `policy`: "random", actions drawn anew at every step, each agent's for itself, which tells most; "held", drawn
-        once for each episode; "simple", the environment's own simple policy, whose actions follow from the state, so
-        that a log cannot tell the effect of the one from that of the other.
+    - `policy`: "random", actions drawn anew at every step, each agent's for itself, which tells
+        most; "held", drawn once for each episode; "simple", the environment's own simple policy,
+        whose actions follow from the state, so that a log cannot tell the effect of the one from
+        that of the other.
     - `seed`: of everything random.
 
-    **Raises:** `UserError` for a policy that the simulator does not have, and as [`mastac.check`][] for a simulator
-    whose arrays have wrong shapes.
+    **Raises:** `UserError` for a policy that the simulator does not have, and as [`mastac.check`][]
+    for a simulator whose arrays have wrong shapes.
     """
     if policy not in POLICIES:
         raise unknown("policy", policy, POLICIES)
@@ -36,7 +37,9 @@ def record(simulator: Any, episodes: int, seed: int = 0, policy: str = "random")
         return _called(simulator, int(episodes), seed, policy)
     if is_environment(simulator):
         return _compiled(simulator, int(episodes), seed, policy)
-    raise UserError(f"a {type(simulator).__name__} cannot be played; give a mastac.Environment or a mastac.Simulator")
+    raise UserError(
+        f"a {type(simulator).__name__} cannot be played; give a mastac.Environment or a mastac.Simulator"
+    )
 
 
 def _called(simulator: Simulator, episodes: int, seed: int, policy: str) -> TransitionLog:
@@ -44,16 +47,27 @@ def _called(simulator: Simulator, episodes: int, seed: int, policy: str) -> Tran
     from mastac.probing.black_box import BlackBox
 
     if policy == "simple":
-        raise UserError(f"'{simulator.name}' has no simple policy; record it under random or held actions")
-    world, random = BlackBox(simulator), np.random.default_rng(seed)  # which checks what the functions give
+        raise UserError(
+            f"'{simulator.name}' has no simple policy; record it under random or held actions"
+        )
+    world, random = (
+        BlackBox(simulator),
+        np.random.default_rng(seed),
+    )  # which checks what the functions give
     length, has_obs = world.horizon, simulator.observe is not None
     rows: dict[str, list[Any]] = {"states": [], "actions": [], "rewards": [], "observations": []}
     for _ in range(episodes):
         state = np.asarray(simulator.reset(int(random.integers(2**31 - 1))))
         actions = np.asarray(simulator.sample_actions(random))
         for time in range(length):
-            after = simulator.step(state.copy(), actions.copy(), time, int(random.integers(2**31 - 1)))
-            after, paid = after if simulator.reward is None else (after, simulator.reward(state, actions, time))
+            after = simulator.step(
+                state.copy(), actions.copy(), time, int(random.integers(2**31 - 1))
+            )
+            after, paid = (
+                after
+                if simulator.reward is None
+                else (after, simulator.reward(state, actions, time))
+            )
             seen = simulator.observed(state, time) if has_obs else None
             for row, each in zip(rows.values(), (state, actions, paid, seen), strict=True):
                 row.append(each)
@@ -68,7 +82,11 @@ def _called(simulator: Simulator, episodes: int, seed: int, policy: str) -> Tran
         if array != "observations" or has_obs
     }
     stacked["rewards"] = stacked["rewards"][..., 0]
-    sizes = {"state_sizes": world.state_sizes, "action_sizes": world.action_sizes, "obs_sizes": world.obs_sizes}
+    sizes = {
+        "state_sizes": world.state_sizes,
+        "action_sizes": world.action_sizes,
+        "obs_sizes": world.obs_sizes,
+    }
     return TransitionLog(**stacked, agents=world.agents, **sizes, name=world.name)
 
 
@@ -80,7 +98,9 @@ def _compiled(env: Any, episodes: int, seed: int, policy: str) -> TransitionLog:
     from mastac.probing.compiled import Compiled
 
     if policy == "simple" and env.simple_actions is None:
-        raise UserError(f"environment '{env.id}' has no simple policy; record it under random or held actions")
+        raise UserError(
+            f"environment '{env.id}' has no simple policy; record it under random or held actions"
+        )
     world, random = Compiled(env), np.random.default_rng(seed)
     draws = 1 if policy == "held" else env.horizon
     drawn = world.actions(episodes * draws, random)[0].reshape(episodes, draws, len(env.agents), -1)
@@ -94,7 +114,12 @@ def _compiled(env: Any, episodes: int, seed: int, policy: str) -> TransitionLog:
             if policy == "simple":
                 actions = env.simple_actions(state, time)
             after = env.step(state, actions, time, jax.random.fold_in(step_key, time))
-            return after, (state, actions, env.reward(state, actions, time), env.observed(state, time))
+            return after, (
+                state,
+                actions,
+                env.reward(state, actions, time),
+                env.observed(state, time),
+            )
 
         last, (states, taken, rewards, obs) = jax.lax.scan(
             one_step, env.reset(reset_key), (jnp.arange(env.horizon), given)
@@ -102,6 +127,12 @@ def _compiled(env: Any, episodes: int, seed: int, policy: str) -> TransitionLog:
         return jnp.concatenate([states, last[None]]), taken, rewards, obs
 
     keys = jax.random.split(jax.random.key(int(random.integers(2**31 - 1))), episodes)
-    states, taken, rewards, obs = (np.asarray(each) for each in jax.jit(jax.vmap(episode))(keys, drawn))
-    sizes = {"state_sizes": env.state_sizes, "action_sizes": env.action_sizes, "obs_sizes": env.obs_sizes}
+    states, taken, rewards, obs = (
+        np.asarray(each) for each in jax.jit(jax.vmap(episode))(keys, drawn)
+    )
+    sizes = {
+        "state_sizes": env.state_sizes,
+        "action_sizes": env.action_sizes,
+        "obs_sizes": env.obs_sizes,
+    }
     return TransitionLog(states, taken, rewards, obs, env.agents, **sizes, name=env.id)

@@ -38,7 +38,9 @@ def report_text(found: Discovered) -> str:
 
 def score_text(scores: Mapping[str, Score]) -> str:
     """A table of precision and recall by graph."""
-    lines = [f"{'against the truth':<19}{'found':>7}{'true':>7}{'right':>7}{'precision':>11}{'recall':>8}"]
+    lines = [
+        f"{'against the truth':<19}{'found':>7}{'true':>7}{'right':>7}{'precision':>11}{'recall':>8}"
+    ]
     total = Score(0, 0, 0)
     for graph, score in scores.items():
         total = score + total
@@ -55,7 +57,9 @@ def _listed(title: str, edges: list[Edge]) -> str:
     shown = edges[:SHOWN]
     names = [f"{each.source} -> {each.target}" for each in shown]
     width = max(map(len, names), default=0)
-    lines = [f"  {name:<{width}}  {_evidence(each)}" for name, each in zip(names, shown, strict=True)]
+    lines = [
+        f"  {name:<{width}}  {_evidence(each)}" for name, each in zip(names, shown, strict=True)
+    ]
     if len(edges) > SHOWN:
         lines.append(f"  … and {len(edges) - SHOWN} more (--json lists all)")
     return "\n".join([title, *lines])
@@ -81,7 +85,9 @@ def _sets(found: Discovered) -> str:
 
 def _misses(found: Discovered) -> list[str]:
     if found.source == "log":
-        return ["What was not found may be there: an effect too small for so many transitions, or one not varied."]
+        return [
+            "What was not found may be there: an effect too small for so many transitions, or one not varied."
+        ]
     return [misses_text(found.misses())]
 
 

@@ -38,8 +38,8 @@ class Target(NamedTuple):
 class Sample:
     """Transitions of some episodes. Columns of `values` are `entries`, those of `outcomes` are `targets`.
 
-    Both are in standard deviations over the whole log. `steps` are the steps of each episode, of which rows follow
-    one another; `group` is the group of the jackknife that a row belongs to.
+    Both are in standard deviations over the whole log. `steps` are the steps of each episode, of
+    which rows follow one another; `group` is the group of the jackknife that a row belongs to.
     """
 
     entries: tuple[Entry, ...]
@@ -54,11 +54,13 @@ class Sample:
         return [k for k, entry in enumerate(self.entries) if entry == (kind, agent)]
 
 
-def centred(columns: Float[np.ndarray, "rows columns"], steps: int) -> Float[np.ndarray, "rows columns"]:
+def centred(
+    columns: Float[np.ndarray, "rows columns"], steps: int
+) -> Float[np.ndarray, "rows columns"]:
     """Columns less their mean at each time of the episode.
 
-    What all agents share because of the time alone, such as a supply that follows the season, is no effect of
-    anyone's, and entries that follow from the time cannot stand for it.
+    What all agents share because of the time alone, such as a supply that follows the season, is no
+    effect of anyone's, and entries that follow from the time cannot stand for it.
     """
     by_time = columns.reshape(-1, steps, columns.shape[1])
     return (by_time - by_time.mean(0)).reshape(columns.shape)
@@ -79,7 +81,9 @@ def halves(log: TransitionLog, random: np.random.Generator) -> tuple[Sample, Sam
     order = random.permutation(log.episodes)
     found = []
     for episodes in (order[: log.episodes // 2], order[log.episodes // 2 :]):
-        parts = [each[episodes].reshape(len(episodes) * log.steps, -1) for each in (values, outcomes)]
+        parts = [
+            each[episodes].reshape(len(episodes) * log.steps, -1) for each in (values, outcomes)
+        ]
         group = _groups(len(episodes), log.steps)
         found.append(Sample(entries, parts[0], targets, parts[1], log.steps, group))
     return found[0], found[1]
@@ -94,7 +98,10 @@ def _groups(episodes: int, steps: int) -> Int[np.ndarray, " rows"]:
 
 def _entries(log: TransitionLog) -> tuple[tuple[Entry, ...], np.ndarray]:
     """All entries of states and actions, [episodes, steps, entries]."""
-    parts = {"state": (log.states[:, :-1], log.state_sizes), "action": (log.actions, log.action_sizes)}
+    parts = {
+        "state": (log.states[:, :-1], log.state_sizes),
+        "action": (log.actions, log.action_sizes),
+    }
     names, columns = [], []
     for kind, (rows, sizes) in parts.items():
         for agent, size in enumerate(np.asarray(sizes)):
@@ -105,7 +112,10 @@ def _entries(log: TransitionLog) -> tuple[tuple[Entry, ...], np.ndarray]:
 
 def _targets(log: TransitionLog) -> tuple[tuple[Target, ...], np.ndarray]:
     """All numbers that are to be explained, [episodes, steps, targets]."""
-    parts = {"state": (log.states[:, 1:], log.state_sizes), "reward": (log.rewards[..., None], None)}
+    parts = {
+        "state": (log.states[:, 1:], log.state_sizes),
+        "reward": (log.rewards[..., None], None),
+    }
     if log.observations is not None:
         parts["observation"] = (log.observations[:, : log.steps], log.obs_sizes)
     names, columns = [], []

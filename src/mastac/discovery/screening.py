@@ -28,10 +28,16 @@ class Screen:
         owners, columns = [], []
         values, entries = sample.values, sample.entries
         for k in np.flatnonzero(self.varies):
-            own = [m for m in np.flatnonzero(self.varies[: k + 1]) if entries[m].agent == entries[k].agent]
+            own = [
+                m
+                for m in np.flatnonzero(self.varies[: k + 1])
+                if entries[m].agent == entries[k].agent
+            ]
             owners += [(int(k),), *((int(k), int(m)) for m in own)]
             columns += [values[:, k], *(values[:, k] * values[:, m] for m in own)]
-        terms = centred(np.stack(columns, 1), sample.steps) if columns else np.zeros((len(values), 0))
+        terms = (
+            centred(np.stack(columns, 1), sample.steps) if columns else np.zeros((len(values), 0))
+        )
         spread = terms.std(0)
         keep = spread > CONSTANT
         self.terms = terms[:, keep] / spread[keep]
@@ -44,7 +50,9 @@ class Screen:
     @cached_property
     def _state_terms(self) -> tuple[np.ndarray, np.ndarray]:
         """The terms in states alone, and their products: what observations may be made of."""
-        states = [place for place, owner in enumerate(self.owners) if self._kinds(owner) == {"state"}]
+        states = [
+            place for place, owner in enumerate(self.owners) if self._kinds(owner) == {"state"}
+        ]
         return np.array(states, int), self._gram[np.ix_(states, states)]
 
     def _kinds(self, owner: tuple[int, ...]) -> set[str]:
@@ -74,7 +82,11 @@ class Screen:
     def _by_products(self, agent: int, left_over: np.ndarray, states_only: bool) -> list[Entry]:
         """Others whose entries matter by their product with one of the target's own: x_i x_j has no other trace."""
         sample = self.sample
-        allowed = [k for k in np.flatnonzero(self.varies) if sample.entries[k].kind == "state" or not states_only]
+        allowed = [
+            k
+            for k in np.flatnonzero(self.varies)
+            if sample.entries[k].kind == "state" or not states_only
+        ]
         others = [k for k in allowed if sample.entries[k].agent != agent]
         largest = np.zeros(len(others))
         for k in (k for k in allowed if sample.entries[k].agent == agent):
@@ -85,14 +97,20 @@ class Screen:
         return [sample.entries[others[place]] for place in first if largest[place] > LARGE_PRODUCT]
 
 
-def _sparse(gram: np.ndarray, moments: np.ndarray, outcome: np.ndarray, dither: float) -> np.ndarray:
+def _sparse(
+    gram: np.ndarray, moments: np.ndarray, outcome: np.ndarray, dither: float
+) -> np.ndarray:
     """Coefficients of the step of the lasso's path whose terms, fitted without shrinkage, have the least BIC."""
     lars_path_gram, ConvergenceWarning = _library()
     rows = len(outcome)
     steps = max(1, min(LONGEST_PATH, rows // 4))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # of terms that double others, which are passed over
-        _, _, path = lars_path_gram(moments, gram.copy(), n_samples=rows, max_iter=steps, method="lasso")
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # of terms that double others, which are passed over
+        _, _, path = lars_path_gram(
+            moments, gram.copy(), n_samples=rows, max_iter=steps, method="lasso"
+        )
     best, least = np.zeros(len(moments)), np.inf
     for number in range(path.shape[1]):
         on = np.flatnonzero(path[:, number])

@@ -55,7 +55,9 @@ class Tested(NamedTuple):
 class Tests:
     """The tests on one sample; `spans` are all the values of the log, at whose quantiles splines have their knots."""
 
-    def __init__(self, sample: Sample, spans: Float[np.ndarray, "rows entries"], least_effect: float) -> None:
+    def __init__(
+        self, sample: Sample, spans: Float[np.ndarray, "rows entries"], least_effect: float
+    ) -> None:
         self.sample, self.spans, self.least_effect = sample, spans, least_effect
 
     def of(self, number: int, outcome: np.ndarray, survivors: Sequence[Entry]) -> list[Tested]:
@@ -76,14 +78,25 @@ class Tests:
             found.append(Tested(entry, *fit.test(places, self.least_effect)))
         return found
 
-    def _affordable(self, own: Sequence[Entry], others: Sequence[Entry], agent: int) -> _Design | None:
+    def _affordable(
+        self, own: Sequence[Entry], others: Sequence[Entry], agent: int
+    ) -> _Design | None:
         """The finest terms of most others that the rows can carry; `None` if they carry none."""
         rows = len(self.sample.values)
         # Finer or coarser splines; then straight lines, and of ever fewer others, the likeliest.
-        choices = [(others, bends) for bends in BENDS if bends.rows * (len(own) + len(others)) <= rows]
+        choices = [
+            (others, bends) for bends in BENDS if bends.rows * (len(own) + len(others)) <= rows
+        ]
         choices += [(others[:number], LINES) for number in range(len(others), 0, -1)]
         designs = (self._design([*own, *some], agent, bends) for some, bends in choices)
-        return next((each for each in designs if each[0].shape[1] * ROWS_A_TERM <= rows - self.sample.steps), None)
+        return next(
+            (
+                each
+                for each in designs
+                if each[0].shape[1] * ROWS_A_TERM <= rows - self.sample.steps
+            ),
+            None,
+        )
 
     def _design(self, blocks: Sequence[Entry], agent: int, bends: Bends) -> _Design:
         """Terms of a spline for each entry, and products within an agent and with the target's own entries."""
@@ -100,7 +113,8 @@ class Tests:
             for m in (m for m in splines if m < k):
                 second = sample.entries[m]
                 if first.agent == second.agent and first.kind != second.kind:
-                    # What flows is often a bent function of the state times an action, as max(stock, 0) x share.
+                    # What flows is often a bent function of the state times an action, as
+                    # max(stock, 0) x share.
                     product = splines[m] * values[:, [k]]
                 elif first.agent == second.agent or agent in (first.agent, second.agent):
                     product = (values[:, k] * values[:, m])[:, None]
@@ -111,7 +125,9 @@ class Tests:
         terms = centred(np.concatenate(columns, 1), sample.steps)
         spread = terms.std(0)
         keep = spread > CONSTANT
-        return terms[:, keep] / spread[keep], [owner for owner, kept in zip(owners, keep, strict=True) if kept]
+        return terms[:, keep] / spread[keep], [
+            owner for owner, kept in zip(owners, keep, strict=True) if kept
+        ]
 
     def _spline(self, k: int, quantiles: Sequence[float]) -> np.ndarray:
         from sklearn.preprocessing import SplineTransformer
@@ -120,15 +136,17 @@ class Tests:
         if len(knots) < 3:  # one of two values
             return self.sample.values[:, [k]]
         given: Any = knots[:, None]
-        spline = SplineTransformer(knots=given, degree=2, include_bias=False, extrapolation="linear")
+        spline = SplineTransformer(
+            knots=given, degree=2, include_bias=False, extrapolation="linear"
+        )
         return spline.fit(given).transform(self.sample.values[:, [k]])
 
 
 class _Fit:
     """Least squares, and the same with each group of transitions left out in turn (the delete-a-group jackknife).
 
-    The spread of the coefficients over groups is their covariance whatever the noise is like, be its size dependent on
-    the state or one step's on the step before.
+    The spread of the coefficients over groups is their covariance whatever the noise is like, be
+    its size dependent on the state or one step's on the step before.
     """
 
     def __init__(self, terms: np.ndarray, outcome: np.ndarray, sample: Sample) -> None:
@@ -151,15 +169,20 @@ class _Fit:
     def test(self, places: Sequence[int], least_effect: float) -> tuple[float, float]:
         """p-value of "these terms add no more than `least_effect`", and what they add.
 
-        Hotelling's T² of the coefficients, in the directions that other terms leave free, F-distributed. Of the
-        estimate only the part beyond the least effect counts.
+        Hotelling's T² of the coefficients, in the directions that other terms leave free,
+        F-distributed. Of the estimate only the part beyond the least effect counts.
         """
         if not places:
             return np.nan, np.nan
         at = list(places)
-        left = np.linalg.inv(self.inverse[np.ix_(at, at)]) / self.rows  # covariance of the terms, the others given
+        left = (
+            np.linalg.inv(self.inverse[np.ix_(at, at)]) / self.rows
+        )  # covariance of the terms, the others given
         share, directions = np.linalg.eigh(left)
-        share, directions = share[-MOST_DIRECTIONS:], directions[:, -MOST_DIRECTIONS:]  # in ascending order
+        share, directions = (
+            share[-MOST_DIRECTIONS:],
+            directions[:, -MOST_DIRECTIONS:],
+        )  # in ascending order
         share, directions = share[share > TELL_APART], directions[:, share > TELL_APART]
         free = len(share)
         if not free:

@@ -53,24 +53,25 @@ class Environment:
 
     **Arguments:**
 
-    - `id`, `options`: the name and keywords that [`mastac.make`][] built it from (stored with a run).
+    - `id`, `options`: the name and keywords that [`mastac.make`][] built it from (stored with a
+        run).
     - `couplings`: who affects whom; [`mastac.Couplings`][] with named agents, or a
         [`mastac.CouplingSequence`][] with an entry for each step of the episode.
     - `horizon`: number of steps of an episode. Its end is a time limit, not a terminal state.
     - `reset`: `key -> state`, the first state of an episode.
     - `step`: `(state, actions, time, key) -> state` at `time + 1`.
     - `reward`: `(state, actions, time) -> rewards`, each agent's own reward at `time`.
-    - `observe`: `state -> obs`; every agent's observation, a function of the states it observes. Where that
-        changes with the time, `(state, time) -> obs`.
-    - `state_sizes`, `obs_sizes`, `action_sizes`: real entries of each agent's rows. An agent may have no action (0),
-        though not all of them, and not where actions are shares or choices.
-    - `action_head`: "tanh" (each entry within ± `action_limit`), "softmax" (shares that sum to one), "linear"
-        (unbounded; `action_limit` is then its natural scale) or "discrete" (one of `action_sizes[i]` choices, as a
-        row of zeros with a one in its place).
-    - `state_center`, `state_scale`, `obs_center`, `obs_scale`, `action_center`, `action_scale`: value
-        and spread around the operating point that a good policy settles at, used to bring what networks
-        read to order one; rows like the arrays they belong to. Critics resolve slopes only on this scale
-        (docs/learning.md). `action_scale` is the limit unless given.
+    - `observe`: `state -> obs`; every agent's observation, a function of the states it observes.
+        Where that changes with the time, `(state, time) -> obs`.
+    - `state_sizes`, `obs_sizes`, `action_sizes`: real entries of each agent's rows. An agent may
+        have no action (0), though not all of them, and not where actions are shares or choices.
+    - `action_head`: "tanh" (each entry within ± `action_limit`), "softmax" (shares that sum to
+        one), "linear" (unbounded; `action_limit` is then its natural scale) or "discrete" (one of
+        `action_sizes[i]` choices, as a row of zeros with a one in its place).
+    - `state_center`, `state_scale`, `obs_center`, `obs_scale`, `action_center`, `action_scale`:
+        value and spread around the operating point that a good policy settles at, used to bring
+        what networks read to order one; rows like the arrays they belong to. Critics resolve slopes
+        only on this scale (docs/learning.md). `action_scale` is the limit unless given.
     - `report`: "sum" or "mean": whether returns are reported summed or averaged over agents.
     - `simple_actions`: `(state, time) -> actions` of the policy whose score is 0.
     - `reference`: `() -> Reference | None`, the exact figures; computed when first called.
@@ -108,7 +109,9 @@ class Environment:
             )
         for name in ("state_sizes", "obs_sizes", "action_sizes"):
             sizes = np.asarray(getattr(self, name))
-            may_be_none = name == "obs_sizes" or (name == "action_sizes" and self.action_head in ("tanh", "linear"))
+            may_be_none = name == "obs_sizes" or (
+                name == "action_sizes" and self.action_head in ("tanh", "linear")
+            )
             if sizes.shape != (self.num_agents,) or (sizes < (0 if may_be_none else 1)).any():
                 raise UserError(
                     f"{name} of environment '{self.id}' must give one {'' if may_be_none else 'positive '}number for "
@@ -116,17 +119,27 @@ class Environment:
                 )
             object.__setattr__(self, name, sizes.astype(np.int64))
         if not self.action_sizes.any():
-            raise UserError(f"no agent of environment '{self.id}' has an action; give one at least one entry")
+            raise UserError(
+                f"no agent of environment '{self.id}' has an action; give one at least one entry"
+            )
         if self.report not in ("sum", "mean"):
-            raise UserError(f"report of environment '{self.id}' is '{self.report}'; use 'sum' or 'mean'")
+            raise UserError(
+                f"report of environment '{self.id}' is '{self.report}'; use 'sum' or 'mean'"
+            )
         if self.horizon < 1:
-            raise UserError(f"horizon of environment '{self.id}' is {self.horizon}; an episode needs at least one step")
+            raise UserError(
+                f"horizon of environment '{self.id}' is {self.horizon}; an episode needs at least one step"
+            )
         if isinstance(self.couplings, CouplingSequence) and len(self.couplings) != self.horizon:
             raise UserError(
                 f"the coupling sequence of environment '{self.id}' has {len(self.couplings)} entries; "
                 f"give one for each of its {self.horizon} steps"
             )
-        wanted = [each for each in inspect.signature(self.observe).parameters.values() if each.default is each.empty]
+        wanted = [
+            each
+            for each in inspect.signature(self.observe).parameters.values()
+            if each.default is each.empty
+        ]
         object.__setattr__(self, "_sees_time", len(wanted) > 1)
 
     @property
@@ -149,7 +162,9 @@ class Environment:
 def observed_agents(couplings: Couplings) -> list[list[int]]:
     """For each agent the agents that it observes: itself first, the others in order."""
     graph = couplings.observation
-    return [[i, *sorted(set(graph[[i]].indices.tolist()) - {i})] for i in range(couplings.num_agents)]
+    return [
+        [i, *sorted(set(graph[[i]].indices.tolist()) - {i})] for i in range(couplings.num_agents)
+    ]
 
 
 def rollout_return(
@@ -166,5 +181,7 @@ def rollout_return(
         return env.step(state, actions, time, noise_key), env.reward(state, actions, time)
 
     times = jnp.arange(env.horizon)
-    _, rewards = jax.lax.scan(one_step, env.reset(reset_key), (times, jax.random.split(step_key, env.horizon)))
+    _, rewards = jax.lax.scan(
+        one_step, env.reset(reset_key), (times, jax.random.split(step_key, env.horizon))
+    )
     return rewards.sum(0)

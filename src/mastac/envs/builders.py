@@ -31,7 +31,9 @@ def warehouse_n(id: str, options: dict[str, Any]) -> Environment:
     """Warehouses on a ring, on the graph of nine, or on any graph."""
     names = ("supply", "share", "frequency", "phase", "noise", "initial_stock", "horizon")
     chosen = {name: options[name] for name in names}
-    return _with_reference(warehouse(steady(couplings_of(id, options)), **chosen, id=id, options=options))
+    return _with_reference(
+        warehouse(steady(couplings_of(id, options)), **chosen, id=id, options=options)
+    )
 
 
 def thermal_n(id: str, options: dict[str, Any]) -> Environment:
@@ -40,17 +42,23 @@ def thermal_n(id: str, options: dict[str, Any]) -> Environment:
     limit = zone_limits(couplings.num_agents, options)
     values = options | {"limit_kw": limit}
     if isinstance(options["wall_resistance"], list):
-        values["wall_resistance"] = {(one, other): value for one, other, value in options["wall_resistance"]}
+        values["wall_resistance"] = {
+            (one, other): value for one, other, value in options["wall_resistance"]
+        }
         for one, other in values["wall_resistance"]:
             if one == other or not couplings.state[couplings.index(one), couplings.index(other)]:
-                raise UserError(f"wall_resistance names the wall '{one}'-'{other}', which is not in the graph")
+                raise UserError(
+                    f"wall_resistance names the wall '{one}'-'{other}', which is not in the graph"
+                )
     env = thermal(couplings, **_arguments(values), id=id, options=options)
     return _with_reference(_with_constants(env, options, limit))
 
 
 def _arguments(values: dict[str, Any]) -> dict[str, Any]:
     """Those of the values that [`thermal`][mastac.envs.thermal.dynamics.thermal] takes."""
-    return {name: values[name] for name in inspect.signature(thermal).parameters.keys() & values.keys()}
+    return {
+        name: values[name] for name in inspect.signature(thermal).parameters.keys() & values.keys()
+    }
 
 
 def _with_constants(env: Environment, values: dict[str, Any], limit: np.ndarray) -> Environment:
@@ -62,7 +70,9 @@ def _with_constants(env: Environment, values: dict[str, Any], limit: np.ndarray)
         rows[problem.action_owner, 0] = best_constants(problem, limit[problem.action_owner])
         return rows
 
-    return dataclasses.replace(env, simple_actions=lambda state, time: jnp.asarray(constants(), state.dtype))
+    return dataclasses.replace(
+        env, simple_actions=lambda state, time: jnp.asarray(constants(), state.dtype)
+    )
 
 
 def doors_n(id: str, options: dict[str, Any]) -> Environment:
@@ -78,10 +88,16 @@ def lq_n(id: str, options: dict[str, Any]) -> Environment:
     """A linear-quadratic network on a ring or on any graph."""
     couplings = steady(couplings_of(id, options))
     problem = lq_problem(couplings, options)
-    return _with_reference(linear_quadratic(couplings, problem, options["limit"], id=id, options=options))
+    return _with_reference(
+        linear_quadratic(couplings, problem, options["limit"], id=id, options=options)
+    )
 
 
 def computers_n(id: str, options: dict[str, Any]) -> Environment:
     """Computers on a ring, on a chain or on any graph."""
-    chosen = {name: value for name, value in options.items() if name not in ("graph", "observation")}
-    return _with_reference(computers(steady(couplings_of(id, options)), **chosen, id=id, options=options))
+    chosen = {
+        name: value for name, value in options.items() if name not in ("graph", "observation")
+    }
+    return _with_reference(
+        computers(steady(couplings_of(id, options)), **chosen, id=id, options=options)
+    )

@@ -11,11 +11,24 @@ from mastac.structure import Couplings, CouplingSequence, steady
 
 Edges = list[tuple[Any, Any]]
 
-# Source -> target, numbered from 1. From the public code of Jing et al., "Distributed multiagent reinforcement
-# learning based on graph-induced local value functions" (IEEE TAC, 2024), the ancestor of the paper's example. The
-# paper's own Figure 10 is not available to us, so that it shows this graph is unverified; the graph agrees with
-# everything that the text says of it.
-JING_GRAPH = ((1, 2), (2, 1), (2, 3), (3, 4), (4, 3), (5, 3), (5, 6), (5, 7), (6, 5), (7, 8), (8, 9), (9, 7))
+# Source -> target, numbered from 1. From the public code of Jing et al., "Distributed multiagent
+# reinforcement learning based on graph-induced local value functions" (IEEE TAC, 2024), the
+# ancestor of the paper's example. The paper's own Figure 10 is not available to us, so that it
+# shows this graph is unverified; the graph agrees with everything that the text says of it.
+JING_GRAPH = (
+    (1, 2),
+    (2, 1),
+    (2, 3),
+    (3, 4),
+    (4, 3),
+    (5, 3),
+    (5, 6),
+    (5, 7),
+    (6, 5),
+    (7, 8),
+    (8, 9),
+    (9, 7),
+)
 
 
 def _ring(num_agents: int) -> Edges:
@@ -77,10 +90,11 @@ def structure_of(id: str, options: Mapping[str, Any] | None = None) -> Structure
 def couplings_of(id: str, values: Mapping[str, Any]) -> Couplings | CouplingSequence:
     """The couplings of environment `id` with all its options, agents named after what they are.
 
-    Stock flows along the graph of warehouses, and what is sent is an action. Walls of a building conduct both ways,
-    but a zone's power heats that zone alone; in the linear network, too, an agent's action drives its own state. A
-    computer infects along the graph unless it is restarted, which is an action. In
-    none of them does an agent's action enter another one's reward: shortage was settled by the actions before it.
+    Stock flows along the graph of warehouses, and what is sent is an action. Walls of a building
+    conduct both ways, but a zone's power heats that zone alone; in the linear network, too, an
+    agent's action drives its own state. A computer infects along the graph unless it is restarted,
+    which is an action. In none of them does an agent's action enter another one's reward: shortage
+    was settled by the actions before it.
     """
     family, number = id.rsplit("-", 1)
     num_agents, graph = int(number), values["graph"]
@@ -88,7 +102,11 @@ def couplings_of(id: str, values: Mapping[str, Any]) -> Couplings | CouplingSequ
         return _doors(num_agents, values)
     if family == "lq":
         period_of(num_agents, values)  # refused before anything is built
-    state = NAMED_GRAPHS[graph](num_agents) if isinstance(graph, str) else [tuple(pair) for pair in graph]
+    state = (
+        NAMED_GRAPHS[graph](num_agents)
+        if isinstance(graph, str)
+        else [tuple(pair) for pair in graph]
+    )
     if family == "thermal":
         state = list(dict.fromkeys(state + [(j, i) for i, j in state]))
     named = {"graph": state, "neighbours": state, "none": [], "local": []}
@@ -110,16 +128,23 @@ def couplings_of(id: str, values: Mapping[str, Any]) -> Couplings | CouplingSequ
 def _doors(num_agents: int, values: Mapping[str, Any]) -> Couplings | CouplingSequence:
     """Rooms whose doors take turns: of each room's doors one is open at a time, for `turn` steps.
 
-    Heat passes, and a neighbour's temperature is seen, through open doors alone. With `known="union"` the couplings
-    declare every door open at all times, which is true of none but covers all.
+    Heat passes, and a neighbour's temperature is seen, through open doors alone. With
+    `known="union"` the couplings declare every door open at all times, which is true of none but
+    covers all.
     """
     names = [f"room-{i + 1}" for i in range(num_agents)]
     graph = values["graph"]
-    doors = NAMED_GRAPHS[graph](num_agents) if isinstance(graph, str) else [tuple(pair) for pair in graph]
+    doors = (
+        NAMED_GRAPHS[graph](num_agents)
+        if isinstance(graph, str)
+        else [tuple(pair) for pair in graph]
+    )
     pairs = [(min(door), max(door)) for door in Couplings(names, state=doors).edges("state")]
     turns: list[list[tuple[str, str]]] = []
     for door in dict.fromkeys(pairs):
-        turn = next((each for each in turns if not any(set(door) & set(other) for other in each)), None)
+        turn = next(
+            (each for each in turns if not any(set(door) & set(other) for other in each)), None
+        )
         if turn is None:
             turns.append(turn := [])
         turn.append(door)

@@ -1,8 +1,9 @@
 r"""Linear-quadratic problems over one episode: returns, their gradients and optima (numpy, float64, no learning).
 
-Everything is written in homogeneous coordinates $\bar x = (x, 1)$, so that offsets, targets away from zero and
-affine policies $u = K \bar x$ need no case of their own: the last column of a gain is the constant part. Values of
-endless discounted episodes are in [`mastac.theory.linear_quadratic`][].
+Everything is written in homogeneous coordinates $\bar x = (x, 1)$, so that offsets, targets away
+from zero and affine policies $u = K \bar x$ need no case of their own: the last column of a gain is
+the constant part. Values of endless discounted episodes are in
+[`mastac.theory.linear_quadratic`][].
 """
 
 from collections.abc import Callable, Sequence
@@ -23,14 +24,17 @@ class LinearQuadraticProblem:
 
     **Arguments:**
 
-    - `state_matrix` $A$, `input_matrix` $B$, `offset` $c$: one step; entries of all agents in one vector.
+    - `state_matrix` $A$, `input_matrix` $B$, `offset` $c$: one step; entries of all agents in one
+        vector.
     - `state_weights` $W$, `action_weights` $R$: [agents, entries], what each agent pays for.
     - `target` $x^*$; `noise_variance`: of $w$, independent entries.
     - `start_mean`, `start_variance`: of the first state, independent entries.
     - `state_owner`, `action_owner`: the agent that each entry belongs to.
-    - `gain_mask`: the entries of $K$ that the agents' observations allow, without the constant column.
+    - `gain_mask`: the entries of $K$ that the agents' observations allow, without the constant
+        column.
     - `horizon`: steps of an episode; the reward of a step is that of its state and action.
-    - `schedule`: $A$ of every step where it changes with the time; `state_matrix` is then that of the first.
+    - `schedule`: $A$ of every step where it changes with the time; `state_matrix` is then that of
+        the first.
     - `gain_schedule`: `gain_mask` of every step where what is seen changes with the time.
     """
 
@@ -99,10 +103,14 @@ class LinearQuadraticProblem:
         mean = np.append(self.start_mean, 1.0)
         return np.outer(mean, mean) + np.diag(np.append(self.start_variance, 0.0))
 
-    def state_cost(self, weights: Float[np.ndarray, " states"]) -> Float[np.ndarray, "states+1 states+1"]:
+    def state_cost(
+        self, weights: Float[np.ndarray, " states"]
+    ) -> Float[np.ndarray, "states+1 states+1"]:
         r"""The quadratic form in $\bar x$ of $\sum_k w_k (x_k - x^*_k)^2$."""
         cross = -weights * self.target
-        return np.block([[np.diag(weights), cross[:, None]], [cross, np.array([[weights @ self.target**2]])]])
+        return np.block(
+            [[np.diag(weights), cross[:, None]], [cross, np.array([[weights @ self.target**2]])]]
+        )
 
     @cached_property
     def free(self) -> Bool[np.ndarray, "actions states+1"]:
@@ -112,13 +120,20 @@ class LinearQuadraticProblem:
     def affine(self, gain: Float[np.ndarray, "actions _"]) -> Gain:
         """`gain` with a zero constant column if it has none."""
         gain = np.asarray(gain, float)
-        return np.hstack([gain, np.zeros((len(gain), 1))]) if gain.shape[1] == self.num_states else gain
+        return (
+            np.hstack([gain, np.zeros((len(gain), 1))])
+            if gain.shape[1] == self.num_states
+            else gain
+        )
 
 
-def episode_return(problem: LinearQuadraticProblem, gain: Float[np.ndarray, "actions _"]) -> tuple[float, Gain]:
+def episode_return(
+    problem: LinearQuadraticProblem, gain: Float[np.ndarray, "actions _"]
+) -> tuple[float, Gain]:
     r"""Expected undiscounted return of one episode under the static $u = K \bar x$, summed over agents; its gradient.
 
-    Second moments run forwards, values backwards. The gradient is zero where the observations do not allow an entry.
+    Second moments run forwards, values backwards. The gradient is zero where the observations do
+    not allow an entry.
     """
     gain = problem.affine(gain)
     driven = problem.inputs @ gain
@@ -147,8 +162,12 @@ def agent_returns(
         loop = transition + driven
         moment = loop @ moment @ loop.T + problem.noise
     n = problem.num_states
-    squares = np.diag(total)[:n] - 2 * problem.target * total[:n, n] + problem.target**2 * total[n, n]
-    return -problem.state_weights @ squares - problem.action_weights @ np.diag(gain @ total @ gain.T)
+    squares = (
+        np.diag(total)[:n] - 2 * problem.target * total[:n, n] + problem.target**2 * total[n, n]
+    )
+    return -problem.state_weights @ squares - problem.action_weights @ np.diag(
+        gain @ total @ gain.T
+    )
 
 
 def best_structured_gain(
@@ -159,9 +178,9 @@ def best_structured_gain(
 ) -> tuple[Gain, float]:
     """The static gain with the highest `objective` that the observations allow, and its value.
 
-    `objective` returns value and gradient; default [`episode_return`][]. L-BFGS with exact gradients from `start`
-    (default zero); a stationary point, which for structured gains need not be the global optimum. `constant=False`
-    leaves the constant part at zero.
+    `objective` returns value and gradient; default [`episode_return`][]. L-BFGS with exact
+    gradients from `start` (default zero); a stationary point, which for structured gains need not
+    be the global optimum. `constant=False` leaves the constant part at zero.
     """
     score = objective or (lambda gain: episode_return(problem, gain))
     free = problem.free.copy()
@@ -187,9 +206,9 @@ def riccati(
 ) -> tuple[list[Gain], list[Float[np.ndarray, "states+1 states+1"]], float]:
     r"""The optimum with full information and unbounded actions: gains, values and expected episode return.
 
-    `gains[t]` is the optimal $K_t$; $V_t(x) = -\bar x^\top P_t \bar x - v_t$ with `values[t]` $P_t$, and $P_T = 0$.
-    Every policy, whatever it observes, returns at most this. `action_cost` replaces the weights of $u_k^2$, one row
-    for each step.
+    `gains[t]` is the optimal $K_t$; $V_t(x) = -\bar x^\top P_t \bar x - v_t$ with `values[t]`
+    $P_t$, and $P_T = 0$. Every policy, whatever it observes, returns at most this. `action_cost`
+    replaces the weights of $u_k^2$, one row for each step.
     """
     paid = np.broadcast_to(problem.action_weights.sum(0), (problem.horizon, problem.num_actions))
     paid = paid if action_cost is None else action_cost

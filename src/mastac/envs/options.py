@@ -34,7 +34,9 @@ def _number(name: str, value: Any, least: float, above: bool) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
         raise UserError(f"option {name} must be a number, not {value!r}")
     if value < least or (above and value == least):
-        raise UserError(f"option {name} must be {'greater than' if above else 'at least'} {least:g}, not {value}")
+        raise UserError(
+            f"option {name} must be {'greater than' if above else 'at least'} {least:g}, not {value}"
+        )
     return float(value)
 
 
@@ -75,7 +77,9 @@ def count(least: int = 1) -> Check:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise UserError(f"option {name} must be a whole number of at least {least}, not {value!r}")
+            raise UserError(
+                f"option {name} must be a whole number of at least {least}, not {value!r}"
+            )
         return value
 
     return check
@@ -109,7 +113,9 @@ def supply(name: str, value: Any, num_agents: int) -> str | list[float]:
     """`halves`, `primes`, `runs-K`, `apart-D`, or one amplitude for each agent."""
     value = plain(value)
     if isinstance(value, str):
-        if value in ("halves", "primes") or any(counted(value, kind) >= 1 for kind in ("runs", "apart")):
+        if value in ("halves", "primes") or any(
+            counted(value, kind) >= 1 for kind in ("runs", "apart")
+        ):
             return value
         raise unknown(f"value of option {name}", value, ["halves", "primes", "runs-5", "apart-2"])
     if not isinstance(value, list):
@@ -139,8 +145,12 @@ def edges(*known: str) -> Check:
         value = plain(value)
         if isinstance(value, str):
             return choice(*known)(name, value, num_agents)
-        if not isinstance(value, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in value):
-            raise UserError(f"option {name} must be {' or '.join(known)} or a list of [source, target] pairs")
+        if not isinstance(value, list) or not all(
+            isinstance(pair, list) and len(pair) == 2 for pair in value
+        ):
+            raise UserError(
+                f"option {name} must be {' or '.join(known)} or a list of [source, target] pairs"
+            )
         for end in (each for pair in value for each in pair):
             if isinstance(end, bool) or not isinstance(end, (str, int)):
                 raise UserError(f"option {name} names agents by name or index, not by {end!r}")
@@ -155,13 +165,21 @@ def walls(name: str, value: Any, num_agents: int) -> float | list[list[Any]]:
     if not isinstance(value, list):
         return _number(name, value, 0.0, True)
     for wall in value:
-        if not isinstance(wall, list) or len(wall) != 3 or not all(isinstance(zone, str) for zone in wall[:2]):
-            raise UserError(f"option {name} must be one number or a list of [zone, zone, number], not {wall!r}")
+        if (
+            not isinstance(wall, list)
+            or len(wall) != 3
+            or not all(isinstance(zone, str) for zone in wall[:2])
+        ):
+            raise UserError(
+                f"option {name} must be one number or a list of [zone, zone, number], not {wall!r}"
+            )
         _number(name, wall[2], 0.0, True)
     return value
 
 
-def resolved(kind: str, known: Mapping[str, Option], given: Mapping[str, Any], num_agents: int) -> dict[str, Any]:
+def resolved(
+    kind: str, known: Mapping[str, Option], given: Mapping[str, Any], num_agents: int
+) -> dict[str, Any]:
     """Every option of `known` with the value given or its default, checked and JSON-ready.
 
     Raises `UserError` for an unknown name (offering the nearest) and for a value of the wrong kind.
@@ -169,4 +187,7 @@ def resolved(kind: str, known: Mapping[str, Option], given: Mapping[str, Any], n
     for name in given:
         if name not in known:
             raise unknown(f"option of environment {kind}", name, known)
-    return {name: option.check(name, given.get(name, option.default), num_agents) for name, option in known.items()}
+    return {
+        name: option.check(name, given.get(name, option.default), num_agents)
+        for name, option in known.items()
+    }

@@ -1,7 +1,8 @@
 """The exact figures that results are held against: stored where they take long, computed when asked otherwise.
 
-`python -m mastac.envs.references` computes the stored ones again and rewrites the file, `… missing` only those that it
-lacks. Each stored record carries the policy that attains its best known return, so that anyone can simulate it and see.
+`python -m mastac.envs.references` computes the stored ones again and rewrites the file, `… missing`
+only those that it lacks. Each stored record carries the policy that attains its best known return,
+so that anyone can simulate it and see.
 """
 
 import json
@@ -44,18 +45,22 @@ MOST_AGENTS = 400
 """Above this number of agents the figures would take minutes; there are none."""
 
 
-def reference(id: str, couplings: Couplings | CouplingSequence, options: Mapping[str, Any]) -> Reference | None:
+def reference(
+    id: str, couplings: Couplings | CouplingSequence, options: Mapping[str, Any]
+) -> Reference | None:
     """The reference figures of environment `id` with all its `options`, in the unit of its reported return.
 
-    Stored figures are read; others are computed once in a process, within some seconds. `None` above
-    `MOST_AGENTS` agents, unless they repeat ([`mastac.envs.linear_quadratic.references`][]).
+    Stored figures are read; others are computed once in a process, within some seconds. `None`
+    above `MOST_AGENTS` agents, unless they repeat ([`mastac.envs.linear_quadratic.references`][]).
     """
     if couplings.num_agents > MOST_AGENTS and not options.get("repeat"):
         return None
     key = json.dumps([id, dict(options)], sort_keys=True)
     if key not in _COMPUTED:
         record = stored().get(key)
-        _COMPUTED[key] = Reference(**(record["figures"] if record else figures(id, couplings, options, seconds=5.0)[0]))
+        _COMPUTED[key] = Reference(
+            **(record["figures"] if record else figures(id, couplings, options, seconds=5.0)[0])
+        )
     return _COMPUTED[key]
 
 
@@ -66,7 +71,9 @@ _COMPUTED: dict[str, Reference] = {}
 def stored() -> dict[str, dict[str, Any]]:
     """The stored records (id, options, figures, witness) by id and options."""
     records = json.loads(FILE.read_text()) if FILE.exists() else []
-    return {json.dumps([record["id"], record["options"]], sort_keys=True): record for record in records}
+    return {
+        json.dumps([record["id"], record["options"]], sort_keys=True): record for record in records
+    }
 
 
 def figures(
@@ -74,9 +81,10 @@ def figures(
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Compute the figures of [`Reference`][] and the policy that attains the best known one.
 
-    `seconds` limits the search for the best plan of warehouses. The policy: shares of the stock at every step and edge
-    (warehouses), entries of the gain and constants (building), the gain (linear-quadratic network), who
-    restarts at every time in every joint condition, or until when (computers).
+    `seconds` limits the search for the best plan of warehouses. The policy: shares of the stock at
+    every step and edge (warehouses), entries of the gain and constants (building), the gain
+    (linear-quadratic network), who restarts at every time in every joint condition, or until when
+    (computers).
     """
     values = dict(options)
     if id.startswith("warehouse"):
@@ -122,7 +130,9 @@ def main() -> None:
             f"bound {found['bound']:.4f} ({seconds:.1f} s)\n"
         )
         sys.stdout.flush()
-        records.append({"id": id, "options": options, "figures": found, "witness": witness.tolist()})
+        records.append(
+            {"id": id, "options": options, "figures": found, "witness": witness.tolist()}
+        )
     FILE.parent.mkdir(exist_ok=True)
     FILE.write_text("[\n" + ",\n".join(json.dumps(record) for record in records) + "\n]\n")
 

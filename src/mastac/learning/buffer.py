@@ -23,8 +23,8 @@ class Episode(NamedTuple):
 class Batch(NamedTuple):
     """Transitions drawn from the replay; `time` is the step within the episode. Observations are recomputed.
 
-    `ahead`: how many steps after `state` the `next_state` is, `None` for one; `rewards` are then the discounted sums of
-    what these steps gave.
+    `ahead`: how many steps after `state` the `next_state` is, `None` for one; `rewards` are then
+    the discounted sums of what these steps gave.
     """
 
     state: Float[Array, "batch agents state"]
@@ -45,8 +45,8 @@ class Buffer(NamedTuple):
 
     A batch is what the update takes: transitions from a replay, whole episodes from a rollout.
 
-    `count` is the number of episodes that came before: it is the same for all seeds, so that adding stays a copy
-    into one place instead of a scatter when seeds are vectorised.
+    `count` is the number of episodes that came before: it is the same for all seeds, so that adding
+    stays a copy into one place instead of a scatter when seeds are vectorised.
     """
 
     init: Callable[[Episode], Episode]
@@ -63,7 +63,9 @@ def _holding(capacity: int) -> tuple[Callable[[Episode], Episode], Callable[...,
     def add(store: Episode, episode: Episode, count: Int[Array, ""]) -> Episode:
         place = count % capacity
         return jax.tree.map(
-            lambda held, new: jax.lax.dynamic_update_index_in_dim(held, new, place, axis=0), store, episode
+            lambda held, new: jax.lax.dynamic_update_index_in_dim(held, new, place, axis=0),
+            store,
+            episode,
         )
 
     return init, add
@@ -72,7 +74,8 @@ def _holding(capacity: int) -> tuple[Callable[[Episode], Episode], Callable[...,
 def replay(capacity: int, batch_size: int, steps: int = 1, discount: float = 1.0) -> Buffer:
     """The last `capacity` episodes; transitions are drawn uniformly with replacement.
 
-    With `steps` above 1 a transition goes that many steps ahead, or to the end of the episode where that is nearer.
+    With `steps` above 1 a transition goes that many steps ahead, or to the end of the episode where
+    that is nearer.
     """
     init, add = _holding(capacity)
 
@@ -95,7 +98,11 @@ def replay(capacity: int, batch_size: int, steps: int = 1, discount: float = 1.0
 
 
 def _far_ahead(
-    store: Episode, episode: Int[Array, " batch"], time: Int[Array, " batch"], steps: int, discount: float
+    store: Episode,
+    episode: Int[Array, " batch"],
+    time: Int[Array, " batch"],
+    steps: int,
+    discount: float,
 ) -> Batch:
     """Transitions over up to `steps` steps: none goes beyond the end of its episode."""
     horizon = store.rewards.shape[1]
@@ -105,7 +112,9 @@ def _far_ahead(
     return Batch(
         state=store.states[episode, time],
         actions=store.actions[episode, time],
-        rewards=jnp.einsum("k,bka->ba", discount ** jnp.arange(rewards.shape[1], dtype=jnp.float32), rewards),
+        rewards=jnp.einsum(
+            "k,bka->ba", discount ** jnp.arange(rewards.shape[1], dtype=jnp.float32), rewards
+        ),
         next_state=store.states[episode, end],
         time=time,
         ahead=end - time,

@@ -17,7 +17,8 @@ from mastac.learning.spec import LearnerSpec
 class Rows(NamedTuple):
     """States, actions and time, one row for each feature; the last row of states and of actions is zero.
 
-    `step` is the time as a number of steps, which chooses what critics of time-varying couplings may read.
+    `step` is the time as a number of steps, which chooses what critics of time-varying couplings
+    may read.
     """
 
     states: Float[Array, "rows batch"]
@@ -31,7 +32,9 @@ def append_zeros(rows: Array) -> Array:
     return jnp.concatenate([rows, jnp.zeros((1, rows.shape[1]), rows.dtype)])
 
 
-def state_rows(env: Environment, state: Float[Array, "batch agents state"]) -> Float[Array, "rows batch"]:
+def state_rows(
+    env: Environment, state: Float[Array, "batch agents state"]
+) -> Float[Array, "rows batch"]:
     """States centred and scaled as the environment declares, one row for each feature."""
     rows = (state - env.state_center) / env.state_scale
     return append_zeros(rows.reshape(len(state), -1).T)
@@ -45,10 +48,14 @@ def action_units(env: Environment) -> tuple[np.ndarray, np.ndarray]:
     return center, np.broadcast_to(scale, shape).astype(np.float32)
 
 
-def action_rows(env: Environment, actions: Float[Array, "agents act batch"]) -> Float[Array, "rows batch"]:
+def action_rows(
+    env: Environment, actions: Float[Array, "agents act batch"]
+) -> Float[Array, "rows batch"]:
     """Actions centred and scaled as the environment declares, one row for each feature."""
     center, scale = action_units(env)
-    return append_zeros(((actions - center[:, :, None]) / scale[:, :, None]).reshape(-1, actions.shape[-1]))
+    return append_zeros(
+        ((actions - center[:, :, None]) / scale[:, :, None]).reshape(-1, actions.shape[-1])
+    )
 
 
 def time_rows(spec: LearnerSpec, time: Int[Array, " batch"]) -> Float[Array, "times batch"]:
@@ -70,7 +77,8 @@ def critic_input(
 ) -> Float[Array, "width batch"]:
     """What one critic reads of a batch: the states and actions of its set, and the time.
 
-    `open` `[times, width]`: what is in its set at which time, the rest reads as zero; `None`: all of it always.
+    `open` `[times, width]`: what is in its set at which time, the rest reads as zero; `None`: all
+    of it always.
     """
     read = jnp.concatenate([rows.states[reads_states], rows.actions[reads_actions]])
     if open is not None:
@@ -78,7 +86,9 @@ def critic_input(
     return jnp.concatenate([read, rows.time])
 
 
-def open_at(open: Bool[Array, "times width"], step: Int[Array, " batch"]) -> Float[Array, "width batch"]:
+def open_at(
+    open: Bool[Array, "times width"], step: Int[Array, " batch"]
+) -> Float[Array, "width batch"]:
     """1 where an input is in the set at the time of a sample, else 0. After the last step nothing more is read."""
     return open.at[step].get(mode="fill", fill_value=False).T.astype(jnp.float32)
 
@@ -88,7 +98,9 @@ def rewards_of_values(spec: LearnerSpec, batch: Batch) -> Float[Array, "values b
     return predicted_rewards(spec, batch.rewards.T)
 
 
-def predicted_rewards(spec: LearnerSpec, rewards: Float[Array, "agents batch"]) -> Float[Array, "values batch"]:
+def predicted_rewards(
+    spec: LearnerSpec, rewards: Float[Array, "agents batch"]
+) -> Float[Array, "values batch"]:
     """The agents' rewards, weighted and summed as each value predicts them, and scaled."""
     scale = spec.settings.reward_scale
     weights = spec.layout.rewards.tocoo()
@@ -107,7 +119,9 @@ def rewards_along(spec: LearnerSpec, rollout: Episode) -> Float[Array, "values e
     return rewards.reshape(-1, episodes, steps)
 
 
-def weighted_sums(weights: csr_array, rows: Float[Array, "columns batch"]) -> Float[Array, "rows batch"]:
+def weighted_sums(
+    weights: csr_array, rows: Float[Array, "columns batch"]
+) -> Float[Array, "rows batch"]:
     """`weights @ rows`, at the cost of the weights that are not zero."""
     entries = weights.tocoo()
     weighted = rows[entries.col] * entries.data.astype(np.float32)[:, None]
@@ -125,7 +139,9 @@ def batch_rows(
     next_obs = observations(spec.env, batch.next_state, batch.next_time)
     if settings.smoothing_noise > 0:
         noise, clip = settings.smoothing_noise, settings.smoothing_clip
-        return rows_with(spec, batch, spec.actors.smoothed(target_actors, next_obs, noise, clip, key))
+        return rows_with(
+            spec, batch, spec.actors.smoothed(target_actors, next_obs, noise, clip, key)
+        )
     return rows_with(spec, batch, spec.actors.apply(target_actors, next_obs))
 
 
@@ -148,6 +164,10 @@ def rows_with(
     )
     # The end of an episode is a time limit: only critics that know the horizon may stop there.
     is_last = batch.next_time == env.horizon
-    over_steps = settings.discount if batch.ahead is None else settings.discount ** batch.ahead.astype(jnp.float32)
+    over_steps = (
+        settings.discount
+        if batch.ahead is None
+        else settings.discount ** batch.ahead.astype(jnp.float32)
+    )
     discount = over_steps * jnp.where(is_last & settings.finite_horizon, 0.0, 1.0)
     return now, after, discount.astype(jnp.float32)

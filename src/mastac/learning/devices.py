@@ -20,7 +20,8 @@ def seed_mesh(seeds: int) -> Mesh | None:
 def shard_over_seeds(function: Callable[..., Any], *has_seeds: bool) -> Callable[..., Any]:
     """`function` with every device at work on its own seeds; on one device `function` itself.
 
-    The first argument and the results have a leading axis of seeds; `has_seeds` says which of the others have.
+    The first argument and the results have a leading axis of seeds; `has_seeds` says which of the
+    others have.
     """
     specs = tuple(PartitionSpec(SEEDS) if each else PartitionSpec() for each in (True, *has_seeds))
 
@@ -28,7 +29,9 @@ def shard_over_seeds(function: Callable[..., Any], *has_seeds: bool) -> Callable
         mesh = _mesh_of(arguments[0])
         if mesh is None:
             return function(*arguments)
-        shared = jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(SEEDS), check_vma=False)
+        shared = jax.shard_map(
+            function, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(SEEDS), check_vma=False
+        )
         return shared(*arguments)
 
     return everywhere

@@ -17,7 +17,15 @@ from mastac.envs.base import Environment
 from mastac.errors import UserError
 from mastac.learning.settings import Settings
 from mastac.learning.sharing import alike
-from mastac.learning.spec import Learner, LearnerSpec, LearnerState, Update, input_scale, optimizer, times_of
+from mastac.learning.spec import (
+    Learner,
+    LearnerSpec,
+    LearnerState,
+    Update,
+    input_scale,
+    optimizer,
+    times_of,
+)
 from mastac.learning.updates.coordinated import coordinated_update
 from mastac.learning.updates.max_entropy import max_entropy_update, with_temperature
 from mastac.learning.updates.mixed import mixed_update
@@ -28,17 +36,26 @@ from mastac.structure.layout import Bucket, CriticLayout
 
 
 def learner_spec(
-    env: Environment, layout: CriticLayout, settings: Settings, total_updates: int = 1, chunk: int = 0
+    env: Environment,
+    layout: CriticLayout,
+    settings: Settings,
+    total_updates: int = 1,
+    chunk: int = 0,
 ) -> LearnerSpec:
     """What all kinds of update are made of. `total_updates` sets the pace at which the step sizes fall.
 
-    `chunk`: how many critics go through their forward and backward pass together (0: all; see `each_member`).
+    `chunk`: how many critics go through their forward and backward pass together (0: all; see
+    `each_member`).
     """
     if layout.schedule is not None and not settings.finite_horizon:
-        raise UserError("critics of time-varying couplings must know the time; leave finite_horizon at true")
-    # One agent after the other means picking one critic by number, which needs them all in one stack.
+        raise UserError(
+            "critics of time-varying couplings must know the time; leave finite_horizon at true"
+        )
+    # One agent after the other means picking one critic by number, which needs them all in one
+    # stack.
     max_waste = 1.0 if settings.coordinated else 0.25
-    # Values of states have a place for actions in their layout, since these say whom they advise, and read none.
+    # Values of states have a place for actions in their layout, since these say whom they advise,
+    # and read none.
     read = layout.without_actions() if settings.on_policy else layout
     deterministic = actors(env, settings.actor_hidden, settings.actor_output_scale, chunk)
     return LearnerSpec(
@@ -54,7 +71,9 @@ def learner_spec(
             layout.num_agents * int(env.state_sizes.max()) + times_of(settings),
             settings.mixer_embedding,
         ),
-        actor_optimizer=optimizer(settings.actor_lr, settings, total_updates // settings.policy_delay),
+        actor_optimizer=optimizer(
+            settings.actor_lr, settings, total_updates // settings.policy_delay
+        ),
         critic_optimizer=optimizer(settings.critic_lr, settings, total_updates),
         chunk=chunk,
     )
@@ -72,11 +91,15 @@ def initial_critics(bucket: Bucket, settings: Settings, key: PRNGKeyArray) -> ML
     twins, times = (2 if settings.twin_critics else 1), times_of(settings)
     width = bucket.state_rows.shape[1] + bucket.action_rows.shape[1] + times
     fan_in = np.repeat(bucket.fan_in, twins) + times
-    stack = glorot(key, fan_in, width, settings.critic_hidden, 1, activation=settings.critic_activation)
+    stack = glorot(
+        key, fan_in, width, settings.critic_hidden, 1, activation=settings.critic_activation
+    )
     scale = input_scale(bucket, settings)
     if scale is not None:
         stack = eqx.tree_at(
-            lambda one: one.weights[0], stack, stack.weights[0] * jnp.repeat(scale, twins, axis=0)[:, :, None]
+            lambda one: one.weights[0],
+            stack,
+            stack.weights[0] * jnp.repeat(scale, twins, axis=0)[:, :, None],
         )
     if twins == 1:
         return stack
@@ -100,12 +123,16 @@ def initial_state(spec: LearnerSpec, key: PRNGKeyArray) -> LearnerState:
         critics += (spec.mixer.init(jax.random.fold_in(critic_key, len(critics))),)
         optimizers = (spec.critic_optimizer.init(critics),)
     else:
-        optimizers = tuple(jax.vmap(lambda one: spec.critic_optimizer.init(one))(stack) for stack in critics)
+        optimizers = tuple(
+            jax.vmap(lambda one: spec.critic_optimizer.init(one))(stack) for stack in critics
+        )
     # Copies: a donated state must not hold the same array twice.
     return LearnerState(
         actors=weights,
         critics=critics,
-        target_actors=() if is_stochastic or settings.on_policy else jax.tree.map(jnp.copy, weights),
+        target_actors=()
+        if is_stochastic or settings.on_policy
+        else jax.tree.map(jnp.copy, weights),
         target_critics=() if settings.on_policy else jax.tree.map(jnp.copy, critics),
         actor_optimizer=jax.vmap(lambda one: spec.actor_optimizer.init(one))(weights),
         critic_optimizers=optimizers,
@@ -116,7 +143,11 @@ def learner_of(spec: LearnerSpec) -> Learner:
     """The functions that the training loop calls, for the way in which the settings estimate actors' gradients."""
     if spec.settings.soft:
         return max_entropy_learner(spec)
-    kinds = {"pathwise": off_policy_learner, "score": on_policy_learner, "perturbation": perturbation_learner}
+    kinds = {
+        "pathwise": off_policy_learner,
+        "score": on_policy_learner,
+        "perturbation": perturbation_learner,
+    }
     return kinds[spec.settings.estimator](spec)
 
 
@@ -137,8 +168,16 @@ def _learner(spec: LearnerSpec, begin: Callable, explore: Callable, update: Upda
 def off_policy_learner(spec: LearnerSpec) -> Learner:
     """Deterministic policies that explore by noise and learn from a replay."""
 
-    def explore(state: LearnerState, obs: Float[Array, "agents obs"], noise, random_fraction, key: PRNGKeyArray):
-        return spec.actors.explore(state.actors, obs[:, :, None], noise, random_fraction, key)[:, :, 0], None
+    def explore(
+        state: LearnerState,
+        obs: Float[Array, "agents obs"],
+        noise,
+        random_fraction,
+        key: PRNGKeyArray,
+    ):
+        return spec.actors.explore(state.actors, obs[:, :, None], noise, random_fraction, key)[
+            :, :, 0
+        ], None
 
     return _learner(spec, lambda state, key: (state, None), explore, update_of(spec.settings))
 
@@ -146,7 +185,13 @@ def off_policy_learner(spec: LearnerSpec) -> Learner:
 def max_entropy_learner(spec: LearnerSpec) -> Learner:
     """Stochastic policies that explore by what they draw and learn from a replay."""
 
-    def explore(state: LearnerState, obs: Float[Array, "agents obs"], noise, random_fraction, key: PRNGKeyArray):
+    def explore(
+        state: LearnerState,
+        obs: Float[Array, "agents obs"],
+        noise,
+        random_fraction,
+        key: PRNGKeyArray,
+    ):
         return spec.stochastic.draw(state.actors, obs[:, :, None], key).actions[:, :, 0], None
 
     return _learner(spec, lambda state, key: (state, None), explore, max_entropy_update)
@@ -155,7 +200,13 @@ def max_entropy_learner(spec: LearnerSpec) -> Learner:
 def on_policy_learner(spec: LearnerSpec) -> Learner:
     """Stochastic policies that learn from what they have just drawn."""
 
-    def explore(state: LearnerState, obs: Float[Array, "agents obs"], noise, random_fraction, key: PRNGKeyArray):
+    def explore(
+        state: LearnerState,
+        obs: Float[Array, "agents obs"],
+        noise,
+        random_fraction,
+        key: PRNGKeyArray,
+    ):
         draw = spec.stochastic.draw(state.actors, obs[:, :, None], key)
         return draw.actions[:, :, 0], (draw.drawn[:, :, 0], draw.log_prob[:, 0])
 
@@ -168,7 +219,13 @@ def perturbation_learner(spec: LearnerSpec) -> Learner:
     def begin(state: LearnerState, key: PRNGKeyArray) -> tuple[LearnerState, Array]:
         return state._replace(actors=perturbed(spec, state.actors, key)), jax.random.key_data(key)
 
-    def explore(state: LearnerState, obs: Float[Array, "agents obs"], noise, random_fraction, key: PRNGKeyArray):
+    def explore(
+        state: LearnerState,
+        obs: Float[Array, "agents obs"],
+        noise,
+        random_fraction,
+        key: PRNGKeyArray,
+    ):
         return spec.actors.apply(state.actors, obs[:, :, None])[:, :, 0], None
 
     return _learner(spec, begin, explore, perturbation_update)

@@ -18,34 +18,68 @@ class Settings:
 
     actor_lr: float = knob(1e-3, "Adam step size of the actors")
     critic_lr: float = knob(1e-3, "Adam step size of the critics")
-    lr_final: float = knob(0.02, "both step sizes fall linearly to this fraction of their start over the run")
+    lr_final: float = knob(
+        0.02, "both step sizes fall linearly to this fraction of their start over the run"
+    )
     discount: float = knob(0.95, "discount factor of the action values")
-    n_steps: int = knob(1, "rewards in a target before its bootstrap value; above 1 it is biased by older policies")
-    tau: float = knob(0.02, "share of the online weights that enters the target weights at each update")
+    n_steps: int = knob(
+        1, "rewards in a target before its bootstrap value; above 1 it is biased by older policies"
+    )
+    tau: float = knob(
+        0.02, "share of the online weights that enters the target weights at each update"
+    )
     batch_size: int = knob(256, "transitions in one update, the same for all agents")
     buffer_size: int = knob(100_000, "environment steps that the replay holds")
-    updates_per_epoch: int = knob(4, "updates of all agents after each episode, on-policy after each rollout")
-    warmup_epochs: int = knob(0, "episodes before the first update (at least until the replay could fill a batch)")
-    noise: float = knob(0.1, "standard deviation of the Gaussian exploration, or of stochastic policies, at the start")
-    noise_final: float = knob(0.05, "and at the end; it falls linearly")
-    random_fraction: float = knob(0.1, "probability that an agent's action is uniformly random, at the start")
-    random_final: float = knob(0.0, "and at the end; it falls linearly")
-    rewards: str = knob("own", "what critics predict: own rewards, or the mean of the team's", ("own", "team"))
-    policy_actions: bool = knob(True, "the other agents' actions in the actor's gradient: current policy, or replay")
-    coordinated: bool = knob(False, "agents update in sequence, each seeing the updates before it")
-    minimal: bool = knob(True, "the minimal (d-separation) sets; false: the paper's, which are larger")
-    distance_decay: float = knob(
-        1.0, "factor on a critic's first weights and steps for what it reads, for each kappa that it is further away"
+    updates_per_epoch: int = knob(
+        4, "updates of all agents after each episode, on-policy after each rollout"
     )
-    finite_horizon: bool = knob(True, "critics are told the time and end with the episode; false: bootstrap through")
-    reward_scale: float = knob(1.0, "what rewards are multiplied with before they reach the critics")
+    warmup_epochs: int = knob(
+        0, "episodes before the first update (at least until the replay could fill a batch)"
+    )
+    noise: float = knob(
+        0.1,
+        "standard deviation of the Gaussian exploration, or of stochastic policies, at the start",
+    )
+    noise_final: float = knob(0.05, "and at the end; it falls linearly")
+    random_fraction: float = knob(
+        0.1, "probability that an agent's action is uniformly random, at the start"
+    )
+    random_final: float = knob(0.0, "and at the end; it falls linearly")
+    rewards: str = knob(
+        "own", "what critics predict: own rewards, or the mean of the team's", ("own", "team")
+    )
+    policy_actions: bool = knob(
+        True, "the other agents' actions in the actor's gradient: current policy, or replay"
+    )
+    coordinated: bool = knob(False, "agents update in sequence, each seeing the updates before it")
+    minimal: bool = knob(
+        True, "the minimal (d-separation) sets; false: the paper's, which are larger"
+    )
+    distance_decay: float = knob(
+        1.0,
+        "factor on a critic's first weights and steps for what it reads, for each kappa that it is further away",
+    )
+    finite_horizon: bool = knob(
+        True, "critics are told the time and end with the episode; false: bootstrap through"
+    )
+    reward_scale: float = knob(
+        1.0, "what rewards are multiplied with before they reach the critics"
+    )
     actor_hidden: tuple[int, ...] = knob([64, 64, 64], "hidden layers of an actor")
     critic_hidden: tuple[int, ...] = knob([64, 64, 64], "hidden layers of a critic")
-    actor_output_scale: float = knob(1.0, "factor on the actors' initial last-layer weights; 1: Glorot throughout")
-    critic_activation: str = knob("relu", "between a critic's layers: relu, silu or tanh", ("relu", "silu", "tanh"))
+    actor_output_scale: float = knob(
+        1.0, "factor on the actors' initial last-layer weights; 1: Glorot throughout"
+    )
+    critic_activation: str = knob(
+        "relu", "between a critic's layers: relu, silu or tanh", ("relu", "silu", "tanh")
+    )
     max_grad_norm: float = knob(0.0, "largest norm of one network's gradient; 0: no limit")
-    twin_critics: bool = knob(False, "two critics for each, the smaller of whose values enters the target")
-    smoothing_noise: float = knob(0.0, "standard deviation of the noise on the target policies' actions")
+    twin_critics: bool = knob(
+        False, "two critics for each, the smaller of whose values enters the target"
+    )
+    smoothing_noise: float = knob(
+        0.0, "standard deviation of the noise on the target policies' actions"
+    )
     smoothing_clip: float = knob(0.5, "largest such noise")
     policy_delay: int = knob(1, "actors and targets move at every so many updates of the critics")
     share_actors: bool = knob(False, "agents of equal sizes, scales and limits share one actor")
@@ -53,20 +87,38 @@ class Settings:
     temperature: float = knob(
         0.01, "what a nat of entropy is worth, in scaled rewards; where it is tuned, at the start"
     )
-    tuned_temperature: bool = knob(True, "each agent's temperature is tuned until its entropy is at its target")
-    entropy_target: float = knob(-1.0, "that target, for each free number of an action in units of its limit")
+    tuned_temperature: bool = knob(
+        True, "each agent's temperature is tuned until its entropy is at its target"
+    )
+    entropy_target: float = knob(
+        -1.0, "that target, for each free number of an action in units of its limit"
+    )
     estimator: str = knob(
         "pathwise",
         "of the actors' gradients: through the critics, by scores of what was drawn, or by perturbed weights",
         ("pathwise", "score", "perturbation"),
     )
-    rollout_steps: int = knob(512, "environment steps that policies stay the same for, where learning is on-policy")
-    gae_lambda: float = knob(0.95, "how much of later errors enters an advantage: 0 one step, 1 the whole return")
-    clip_ratio: float = knob(0.2, "how far ratios of densities may leave 1 and still count; 0: no limit")
-    normalise_advantages: bool = knob(True, "each agent's advantages get mean 0 and spread 1 in every batch")
-    entropy_bonus: float = knob(0.0, "weight of a stochastic policy's entropy in what its actor climbs")
-    perturbation: float = knob(0.05, "standard deviation of what perturbed policies' weights are moved by")
-    mixer: str = knob("none", "how terms become values", ("none", "sum", "monotonic", "nonmonotonic"))
+    rollout_steps: int = knob(
+        512, "environment steps that policies stay the same for, where learning is on-policy"
+    )
+    gae_lambda: float = knob(
+        0.95, "how much of later errors enters an advantage: 0 one step, 1 the whole return"
+    )
+    clip_ratio: float = knob(
+        0.2, "how far ratios of densities may leave 1 and still count; 0: no limit"
+    )
+    normalise_advantages: bool = knob(
+        True, "each agent's advantages get mean 0 and spread 1 in every batch"
+    )
+    entropy_bonus: float = knob(
+        0.0, "weight of a stochastic policy's entropy in what its actor climbs"
+    )
+    perturbation: float = knob(
+        0.05, "standard deviation of what perturbed policies' weights are moved by"
+    )
+    mixer: str = knob(
+        "none", "how terms become values", ("none", "sum", "monotonic", "nonmonotonic")
+    )
     mixer_embedding: int = knob(64, "width of the mixer and of the networks that make its weights")
 
     @property

@@ -44,8 +44,8 @@ def alike(spec: LearnerSpec, actors: Any) -> Any:
 def stepped(spec: LearnerSpec, actors: Any, gradient: Any, optimizer_state: Any) -> tuple[Any, Any]:
     """Every actor and its optimiser one step down the gradient; with `share_actors` each kind down its members' mean.
 
-    The gradient of a shared actor is the sum over its agents (Theorem 3.7 and the chain rule). The mean is the same to
-    Adam, and a kind's size then does not matter to `max_grad_norm`.
+    The gradient of a shared actor is the sum over its agents (Theorem 3.7 and the chain rule). The
+    mean is the same to Adam, and a kind's size then does not matter to `max_grad_norm`.
     """
     every = jax.vmap(lambda *one: optimizer_step(spec.actor_optimizer, *one))
     if not spec.settings.share_actors:
@@ -54,9 +54,13 @@ def stepped(spec: LearnerSpec, actors: Any, gradient: Any, optimizer_state: Any)
     sizes = np.bincount(kinds.of)
 
     def mean(leaf: jax.Array) -> jax.Array:
-        return jax.ops.segment_sum(leaf, kinds.of, len(sizes)) / sizes.reshape(-1, *(1,) * (leaf.ndim - 1))
+        return jax.ops.segment_sum(leaf, kinds.of, len(sizes)) / sizes.reshape(
+            -1, *(1,) * (leaf.ndim - 1)
+        )
 
     # One step for each kind, handed to its members: they cannot drift apart.
-    own, optimizer_state = (jax.tree.map(lambda leaf: leaf[kinds.first], each) for each in (actors, optimizer_state))
+    own, optimizer_state = (
+        jax.tree.map(lambda leaf: leaf[kinds.first], each) for each in (actors, optimizer_state)
+    )
     after = every(own, jax.tree.map(mean, gradient), optimizer_state)
     return jax.tree.map(lambda leaf: leaf[kinds.of], after)

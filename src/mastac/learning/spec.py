@@ -22,7 +22,8 @@ from mastac.structure.layout import Bucket, CriticLayout
 class LearnerState(NamedTuple):
     """Everything that evolves. Critics come in one stack for each bucket of the layout, and a mixer after them.
 
-    Twin critics have an axis of two behind that of the critics. On-policy there are no targets: `()`.
+    Twin critics have an axis of two behind that of the critics. On-policy there are no targets:
+    `()`.
     """
 
     actors: Any
@@ -44,9 +45,10 @@ class Metrics(NamedTuple):
 class Learner(NamedTuple):
     """What an algorithm is to the training loop.
 
-    `begin`: `(state, key) -> (state, drawn)`, what an episode is played with and what the memory is to know of it;
-    `explore`: `(state, obs, noise, random_fraction, key) -> (actions, drawn)`, likewise for a step.
-    `update`: `(state, batch, key, count) -> (state, metrics)`; `count` updates came before, the same for all seeds.
+    `begin`: `(state, key) -> (state, drawn)`, what an episode is played with and what the memory is
+    to know of it; `explore`: `(state, obs, noise, random_fraction, key) -> (actions, drawn)`,
+    likewise for a step. `update`: `(state, batch, key, count) -> (state, metrics)`; `count` updates
+    came before, the same for all seeds.
     """
 
     init: Callable[[PRNGKeyArray], LearnerState]
@@ -84,16 +86,21 @@ def optimizer(rate: float, settings: Settings, total_updates: int) -> optax.Grad
 def input_scale(bucket: Bucket, settings: Settings) -> Float[Array, "terms inputs"] | None:
     r"""$\rho^d$ for every input of every critic: `distance_decay` to its distance, 1 for the time; `None`: all are 1.
 
-    First weights that start, and move, $\rho^d$ times as far are those of a critic that reads its inputs scaled
-    by that much. What is far away has to matter before it is learnt, and the many slopes that an actor adds up hold
-    less noise.
+    First weights that start, and move, $\rho^d$ times as far are those of a critic that reads its
+    inputs scaled by that much. What is far away has to matter before it is learnt, and the many
+    slopes that an actor adds up hold less noise.
     """
     if settings.distance_decay == 1.0:
         return None
     if bucket.distance is None:
-        raise UserError("distance_decay needs a layout that knows its distances; take with_distances(layout, ...)")
+        raise UserError(
+            "distance_decay needs a layout that knows its distances; take with_distances(layout, ...)"
+        )
     times = np.zeros((len(bucket.terms), times_of(settings)))
-    return jnp.asarray(settings.distance_decay ** np.concatenate([bucket.distance, times], axis=1).astype(np.float32))
+    return jnp.asarray(
+        settings.distance_decay
+        ** np.concatenate([bucket.distance, times], axis=1).astype(np.float32)
+    )
 
 
 def times_of(settings: Settings) -> int:
@@ -110,10 +117,14 @@ def optimizer_step(
 ) -> tuple[Any, Any]:
     """Weights and optimiser state one step down the gradient; a critic's first weights `scale` of a step."""
     # optax knows trees of arrays by types of its own; a module of arrays is one.
-    step, optimizer_state = optimizer.update(cast(Any, gradient), optimizer_state, cast(Any, weights))
+    step, optimizer_state = optimizer.update(
+        cast(Any, gradient), optimizer_state, cast(Any, weights)
+    )
     if scale is not None:
         step = eqx.tree_at(
-            lambda critic: critic.weights[0], cast(Any, step), replace_fn=lambda one: one * scale[:, None]
+            lambda critic: critic.weights[0],
+            cast(Any, step),
+            replace_fn=lambda one: one * scale[:, None],
         )
     return optax.apply_updates(cast(Any, weights), step), optimizer_state
 
@@ -125,7 +136,9 @@ def polyak_update(target: Any, online: Any, tau: float) -> Any:
 
 def by_term(spec: LearnerSpec, found: Sequence[Array]) -> Array:
     """What was found stack by stack, in the order of the layout's terms."""
-    return jnp.concatenate(found)[np.argsort(np.concatenate([bucket.terms for bucket in spec.buckets]))]
+    return jnp.concatenate(found)[
+        np.argsort(np.concatenate([bucket.terms for bucket in spec.buckets]))
+    ]
 
 
 def is_due(settings: Settings, count: Any) -> Any:

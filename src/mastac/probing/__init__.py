@@ -6,4 +6,13 @@ from mastac.probing.findings import Finding
 from mastac.probing.probes import probe
 from mastac.probing.simulator import Simulator
 
-__all__ = ["Check", "Effects", "Evidence", "Finding", "Simulator", "check", "miss_probability", "probe"]
+__all__ = [
+    "Check",
+    "Effects",
+    "Evidence",
+    "Finding",
+    "Simulator",
+    "check",
+    "miss_probability",
+    "probe",
+]

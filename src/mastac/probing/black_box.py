@@ -50,13 +50,20 @@ class BlackBox:
         for number, last in enumerate(times):
             state, actions = self._reset(int(random.integers(2**31 - 1))), self._actions(random)
             for time in range(last):
-                state = self._outcome(state, actions, time, int(random.integers(2**31 - 1)), finite=True).state
+                state = self._outcome(
+                    state, actions, time, int(random.integers(2**31 - 1)), finite=True
+                ).state
                 actions = actions if number % 2 else self._actions(random)
             seen.append((state, self._outcome(state, actions, int(last), 0, finite=True)))
-        obs = None if not self.has_obs else np.stack([out.obs for _, out in seen])  # pyright: ignore[reportCallIssue, reportArgumentType]
-        return Visited(np.stack([state for state, _ in seen]), np.stack([out.rewards for _, out in seen]), obs)
+        # pyright: ignore[reportCallIssue, reportArgumentType]
+        obs = None if not self.has_obs else np.stack([out.obs for _, out in seen])
+        return Visited(
+            np.stack([state for state, _ in seen]), np.stack([out.rewards for _, out in seen]), obs
+        )
 
-    def changes(self, points: Points, spread: Visited) -> Iterator[tuple[np.ndarray, np.ndarray, dict[str, Change]]]:
+    def changes(
+        self, points: Points, spread: Visited
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, dict[str, Change]]]:
         """For each point: its number, all agents as sources, and the changes in each graph."""
         everyone = np.arange(len(self.agents))
         with np.errstate(all="ignore"):
@@ -64,7 +71,11 @@ class BlackBox:
                 yield np.array([number]), everyone, self._changes(points, number, spread)
 
     def _changes(self, points: Points, number: int, spread: Visited) -> dict[str, Change]:
-        state, actions, seed = points.states[number], points.actions[number], int(points.seeds[number])
+        state, actions, seed = (
+            points.states[number],
+            points.actions[number],
+            int(points.seeds[number]),
+        )
         time = int(points.times[number])
         base = self._outcome(state, actions, time, seed)
         moved: dict[str, list[Outcome]] = {"state": [], "action": []}
@@ -82,9 +93,14 @@ class BlackBox:
         self._same(base.state, again.state, "step", what)
         self._same(base.rewards, again.rewards, "reward", what)
         found = {
-            "state": self._change(base.state, [each.state for each in moved["state"]], spread.states, self.state_sizes),
+            "state": self._change(
+                base.state, [each.state for each in moved["state"]], spread.states, self.state_sizes
+            ),
             "action": self._change(
-                base.state, [each.state for each in moved["action"]], spread.states, self.state_sizes
+                base.state,
+                [each.state for each in moved["action"]],
+                spread.states,
+                self.state_sizes,
             ),
             "reward": self._paid(base, moved["state"], spread),
             "reward_action": self._paid(base, moved["action"], spread),
@@ -109,7 +125,13 @@ class BlackBox:
         return Change(found.relative[None], found.size[None])
 
     def _outcome(
-        self, state: np.ndarray, actions: np.ndarray, time: int, seed: int, observe: bool = True, finite: bool = False
+        self,
+        state: np.ndarray,
+        actions: np.ndarray,
+        time: int,
+        seed: int,
+        observe: bool = True,
+        finite: bool = False,
     ) -> Outcome:
         simulator = self.simulator
         after = self._call("step", simulator.step, state.copy(), actions.copy(), time, seed)
@@ -150,7 +172,9 @@ class BlackBox:
         return self._rows("reset", self._call("reset", self.simulator.reset, seed))
 
     def _actions(self, random: np.random.Generator) -> np.ndarray:
-        return self._rows("sample_actions", self._call("sample_actions", self.simulator.sample_actions, random))
+        return self._rows(
+            "sample_actions", self._call("sample_actions", self.simulator.sample_actions, random)
+        )
 
     def _varied(self, row: np.ndarray, agent: int, random: np.random.Generator) -> np.ndarray:
         assert self.simulator.vary_state is not None
@@ -158,7 +182,11 @@ class BlackBox:
 
     def _rows(self, name: str, given: Any, expected: tuple[int, ...] | None = None) -> np.ndarray:
         rows = self._numbers(name, given)
-        if rows.ndim != 2 or len(rows) != len(self.agents) or (expected is not None and rows.shape != expected):
+        if (
+            rows.ndim != 2
+            or len(rows) != len(self.agents)
+            or (expected is not None and rows.shape != expected)
+        ):
             wanted = expected or (len(self.agents), "entries")
             raise UserError(
                 f"{name} of '{self.name}' gives an array of shape {rows.shape}, expected "
@@ -181,7 +209,9 @@ class BlackBox:
         except ValueError:
             found = np.array(None)
         if found.dtype.kind not in "biuf":
-            raise UserError(f"{name} of '{self.name}' gives {type(given).__name__}, expected an array of numbers")
+            raise UserError(
+                f"{name} of '{self.name}' gives {type(given).__name__}, expected an array of numbers"
+            )
         return found
 
     def _sizes(self, name: str, rows: np.ndarray) -> np.ndarray:

@@ -30,7 +30,11 @@ def check_text(check: Check) -> str:
     )
     parts = [head, _table(check)]
     if check.missing:
-        parts.append(_listed("missing: the simulator has these edges and the couplings do not", check.missing))
+        parts.append(
+            _listed(
+                "missing: the simulator has these edges and the couplings do not", check.missing
+            )
+        )
     if check.superfluous:
         parts.append(_listed("superfluous: declared, and never seen to matter", check.superfluous))
         if any(_is_default(check, each.graph) for each in check.superfluous):
@@ -69,7 +73,10 @@ def _listed(title: str, findings: Sequence[Finding]) -> str:
     edges = [f"{each.source} -> {each.target}" for each in shown]
     width = max(map(len, edges))
     lines = [title]
-    lines += [f"  {each.graph:<14} {edge:<{width}}  {_evidence(each)}" for each, edge in zip(shown, edges, strict=True)]
+    lines += [
+        f"  {each.graph:<14} {edge:<{width}}  {_evidence(each)}"
+        for each, edge in zip(shown, edges, strict=True)
+    ]
     if len(findings) > SHOWN:
         lines.append(f"  … and {len(findings) - SHOWN} more (--json lists all)")
     return "\n".join(lines)
@@ -105,9 +112,13 @@ def _verdict(check: Check) -> list[str]:
     lines = []
     agents = len(check.effects.agents)
     if check.missing:
-        lines.append(f"{_edges(len(check.missing))} missing: the sets are not exact. Add what is missing.")
+        lines.append(
+            f"{_edges(len(check.missing))} missing: the sets are not exact. Add what is missing."
+        )
     else:
-        lines.append(f"Nothing is missing. {_edges(len(check.superfluous))} superfluous: this is wasteful, not wrong.")
+        lines.append(
+            f"Nothing is missing. {_edges(len(check.superfluous))} superfluous: this is wasteful, not wrong."
+        )
     for row in check.consequences:
         sets = "exact sets" if row["kappa"] is None else f"windows of kappa = {row['kappa']}"
         for what, (once, largest) in CONSEQUENCES.items():
@@ -132,7 +143,10 @@ def misses_text(misses: Mapping[float, float], at: str = "") -> str:
     """With which probability edges that show at some shares of the points are missed, as a sentence."""
     (share, chance), *rest = misses.items()
     first = f"The probability of missing an edge that shows at {_percent(share)} of the points{at}: {_percent(chance)}"
-    return "; ".join([first, *(f"at {_percent(share)}: {_percent(chance)}" for share, chance in rest)]) + "."
+    return (
+        "; ".join([first, *(f"at {_percent(share)}: {_percent(chance)}" for share, chance in rest)])
+        + "."
+    )
 
 
 def _percent(share: float) -> str:

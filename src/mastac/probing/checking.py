@@ -78,7 +78,9 @@ class Check:
         return found
 
     def _inputs(self, couplings: Declared, kappa: int | None) -> np.ndarray:
-        return value_dependency(couplings, kappa).input_sizes(self.effects.state_sizes, self.effects.action_sizes)
+        return value_dependency(couplings, kappa).input_sizes(
+            self.effects.state_sizes, self.effects.action_sizes
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The report, ready for JSON; no list is shortened."""
@@ -94,7 +96,9 @@ class Check:
             "missing": [asdict(each) for each in self.missing],
             "superfluous": [asdict(each) for each in self.superfluous],
             "critic_inputs": self.consequences,
-            "probability_of_a_miss": {f"{share:g}": chance for share, chance in self.misses.items()},
+            "probability_of_a_miss": {
+                f"{share:g}": chance for share, chance in self.misses.items()
+            },
         }
 
     def counts(self, graph: str) -> dict[str, int] | None:
@@ -104,7 +108,11 @@ class Check:
         entries = [self.declared] if isinstance(self.declared, Couplings) else list(self.declared)
         union = np.unique(np.concatenate([edge_keys(getattr(each, graph)) for each in entries]))
         rows = self.effects.evidence[graph]
-        seen = np.unique(np.concatenate([each.targets * len(self.effects.agents) + each.sources for each in rows]))
+        seen = np.unique(
+            np.concatenate(
+                [each.targets * len(self.effects.agents) + each.sources for each in rows]
+            )
+        )
         return {
             "declared": len(union),
             "seen": len(seen),
@@ -129,14 +137,14 @@ def check(
 ) -> Check:
     """Whether the declared graphs are true of the simulator, with the evidence edge by edge.
 
-    All five graphs are compared with what [`mastac.probing.probe`][] sees at random points. What was seen is
-    certain, up to rounding; what was not seen may be there: of an edge that shows at a share $p$ of the points, $n$
-    independent points miss $(1 - p)^n$ (`Check.misses`).
+    All five graphs are compared with what [`mastac.probing.probe`][] sees at random points. What
+    was seen is certain, up to rounding; what was not seen may be there: of an edge that shows at a
+    share $p$ of the points, $n$ independent points miss $(1 - p)^n$ (`Check.misses`).
 
     **Arguments:**
 
-    - `simulator`: an [`mastac.Environment`][], a [`mastac.Simulator`][], the name of an environment, or
-        `module:function`.
+    - `simulator`: an [`mastac.Environment`][], a [`mastac.Simulator`][], the name of an
+        environment, or `module:function`.
     - `couplings`: what is held against it; what the simulator declares unless given.
     - `points`, `seed`, `tolerance`, `widen`: as for [`mastac.probing.probe`][].
     - `env_options`: of an environment that is named.
@@ -145,10 +153,14 @@ def check(
     """
     simulator, paired = _simulator(simulator, env_options)
     is_black_box = isinstance(simulator, Simulator)
-    name, agents = (simulator.name, simulator.names) if is_black_box else (simulator.id, simulator.agents)
+    name, agents = (
+        (simulator.name, simulator.names) if is_black_box else (simulator.id, simulator.agents)
+    )
     declared = couplings or paired or simulator.couplings
     if not isinstance(declared, Couplings | CouplingSequence):
-        raise UserError(f"'{name}' declares no couplings; give some to check, as in check(simulator, couplings)")
+        raise UserError(
+            f"'{name}' declares no couplings; give some to check, as in check(simulator, couplings)"
+        )
     declared = in_order(declared, agents, name)
     changing = isinstance(declared, CouplingSequence)
     if changing and len(declared) != simulator.horizon:

@@ -32,12 +32,18 @@ class Compiled:
         self.env, self.name = env, env.id
         self.agents, self.horizon = env.agents, env.horizon
         self.discrete = env.action_head == "discrete"
-        self.state_sizes, self.action_sizes, self.obs_sizes = env.state_sizes, env.action_sizes, env.obs_sizes
+        self.state_sizes, self.action_sizes, self.obs_sizes = (
+            env.state_sizes,
+            env.action_sizes,
+            env.obs_sizes,
+        )
         key, self.act_width = jax.random.key(0), int(env.action_sizes.max())
         self.state_shape = self._shape("reset", env.reset, key)
         actions = jax.ShapeDtypeStruct((len(self.agents), self.act_width), jnp.float32)
         given = (self.state_shape, actions, 0)
-        self._check("step", self._shape("step", env.step, *given, key).shape, self.state_shape.shape)
+        self._check(
+            "step", self._shape("step", env.step, *given, key).shape, self.state_shape.shape
+        )
         self._check("reward", self._shape("reward", env.reward, *given).shape, (len(self.agents),))
         self.obs_shape = self._shape("observe", env.observed, self.state_shape, 0)
         for name, shape in (("reset", self.state_shape.shape), ("observe", self.obs_shape.shape)):
@@ -82,7 +88,8 @@ class Compiled:
     def visit(self, times: np.ndarray, random: np.random.Generator) -> Visited:
         """One state of each of as many rollouts as there are times.
 
-        By turns under random actions that are fresh at every step, random ones that are held, and the simple policy.
+        By turns under random actions that are fresh at every step, random ones that are held, and
+        the simple policy.
         """
         env, agents = self.env, np.arange(len(self.agents))
         pool = jnp.asarray(self._drawn(POOL, random))
@@ -98,14 +105,20 @@ class Compiled:
                 after = env.step(state, actions, time, jax.random.fold_in(step_key, time))
                 return jnp.where(time < last, after, state), None
 
-            state, _ = jax.lax.scan(one_step, env.reset(reset_key), (jnp.arange(self.horizon), picks))
+            state, _ = jax.lax.scan(
+                one_step, env.reset(reset_key), (jnp.arange(self.horizon), picks)
+            )
             return state, env.reward(state, held, last), env.observed(state, last)
 
         count = len(times)
         seeds = random.integers(0, 2**31 - 1, count, np.int32)
-        picks = random.integers(0, POOL, (count, self.horizon, len(agents)), np.uint8)  # drawn here: compiles faster
+        picks = random.integers(
+            0, POOL, (count, self.horizon, len(agents)), np.uint8
+        )  # drawn here: compiles faster
         run = jax.jit(jax.vmap(rollout))
-        states, rewards, obs = run(seeds, np.arange(count, dtype=np.int32), times.astype(np.int32), picks)
+        states, rewards, obs = run(
+            seeds, np.arange(count, dtype=np.int32), times.astype(np.int32), picks
+        )
         found = Visited(np.asarray(states), np.asarray(rewards), np.asarray(obs))
         for function, rows in zip(("step", "reward", "observe"), found, strict=True):
             if rows is not None and not np.isfinite(rows).all():
@@ -116,7 +129,9 @@ class Compiled:
                 )
         return found
 
-    def changes(self, points: Points, spread: Visited) -> Iterator[tuple[np.ndarray, np.ndarray, dict[str, Change]]]:
+    def changes(
+        self, points: Points, spread: Visited
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, dict[str, Change]]]:
         """In blocks: the numbers of the points, the sources, and the changes in each graph."""
         num_points, num_agents = len(points.times), len(self.agents)
         width = 2 * self.state_shape.shape[1] + self.obs_shape.shape[1] + 1
@@ -125,7 +140,13 @@ class Compiled:
         some_points = min(num_points, max(1, pairs // some_agents))
         compiled = self._block(spread)
         directions = points.directions.astype(np.float32)
-        floats = (points.states, points.actions, points.other_states, points.other_actions, directions)
+        floats = (
+            points.states,
+            points.actions,
+            points.other_states,
+            points.other_actions,
+            directions,
+        )
         whole = (points.seeds.astype(np.int32), points.times.astype(np.int32))
         for start in range(0, num_points, some_points):
             # Blocks have one size, so that one program is compiled; what stands over is dropped.
@@ -139,13 +160,19 @@ class Compiled:
                 yield (
                     numbers,
                     sources,
-                    {graph: Change(*(np.asarray(each)[cut] for each in both)) for graph, both in found.items()},
+                    {
+                        graph: Change(*(np.asarray(each)[cut] for each in both))
+                        for graph, both in found.items()
+                    },
                 )
 
     def _block(self, spread: Visited) -> Callable[..., dict[str, Change]]:
         """The compiled function: changes [points, sources, targets] of every graph."""
         agents, derivatives = np.arange(len(self.agents)), self.derivatives
-        scales = [np.asarray(each, np.float32) for each in (spread.states, spread.rewards[:, None], spread.obs)]
+        scales = [
+            np.asarray(each, np.float32)
+            for each in (spread.states, spread.rewards[:, None], spread.obs)
+        ]
         reals = [
             real_entries(self.state_sizes, self.state_shape.shape[1]),
             np.ones((len(self.agents), 1), bool),
@@ -164,15 +191,24 @@ class Compiled:
                 mine = (agents == source)[:, None]
                 by_state = outcome(jnp.where(mine, other_state, state), actions)
                 by_action = outcome(state, jnp.where(mine, other_actions, actions))
-                moved = [_between(before, by_state, scales, reals), _between(before, by_action, scales, reals)]
+                moved = [
+                    _between(before, by_state, scales, reals),
+                    _between(before, by_action, scales, reals),
+                ]
                 if derivatives:
                     way = jnp.where(mine, direction, 0.0)
                     _, slope = jax.jvp(lambda s: outcome(s, actions), (state,), (way,))
-                    moved[0] = jax.tree.map(jnp.maximum, moved[0], _along(before, slope, scales, reals))
-                if derivatives and not self.discrete:  # between choices there is nothing that a slope could tell of
+                    moved[0] = jax.tree.map(
+                        jnp.maximum, moved[0], _along(before, slope, scales, reals)
+                    )
+                if (
+                    derivatives and not self.discrete
+                ):  # between choices there is nothing that a slope could tell of
                     way = jnp.where(mine, other_actions - actions, 0.0)
                     _, slope = jax.jvp(lambda a: outcome(state, a), (actions,), (way,))
-                    moved[1] = jax.tree.map(jnp.maximum, moved[1], _along(before, slope, scales, reals))
+                    moved[1] = jax.tree.map(
+                        jnp.maximum, moved[1], _along(before, slope, scales, reals)
+                    )
                 state_graphs, action_graphs = moved
                 names = ("state", "reward", "observation")
                 return dict(zip(names, state_graphs, strict=True)) | dict(
@@ -185,7 +221,11 @@ class Compiled:
 
     def _outcome(self, state: Any, actions: Any, time: Any, key: Any) -> tuple[Any, Any, Any]:
         env = self.env
-        return env.step(state, actions, time, key), env.reward(state, actions, time)[:, None], env.observed(state, time)
+        return (
+            env.step(state, actions, time, key),
+            env.reward(state, actions, time)[:, None],
+            env.observed(state, time),
+        )
 
     def _has_derivatives(self, key: Any, actions: Any) -> bool:
         """Whether JAX can take derivatives; whole numbers and some custom functions have none."""
@@ -193,11 +233,18 @@ class Compiled:
             return False
 
         def along(state, actions):
-            return jax.jvp(lambda s, a: self._outcome(s, a, 0, key), (state, actions), (state, actions))
+            return jax.jvp(
+                lambda s, a: self._outcome(s, a, 0, key), (state, actions), (state, actions)
+            )
 
-        one = [jax.ShapeDtypeStruct((1, *each.shape), each.dtype) for each in (self.state_shape, actions)]
+        one = [
+            jax.ShapeDtypeStruct((1, *each.shape), each.dtype)
+            for each in (self.state_shape, actions)
+        ]
         try:
-            jax.eval_shape(jax.vmap(along), *one)  # batched, as it will be: some functions refuse no earlier
+            jax.eval_shape(
+                jax.vmap(along), *one
+            )  # batched, as it will be: some functions refuse no earlier
         except Exception:
             return False
         return True
@@ -214,7 +261,9 @@ class Compiled:
                 "is no JAX code, describe it by a mastac.Simulator"
             ) from error
         if not hasattr(found, "shape"):
-            raise UserError(f"{name} of environment '{self.name}' gives {type(found).__name__}, expected one array")
+            raise UserError(
+                f"{name} of environment '{self.name}' gives {type(found).__name__}, expected one array"
+            )
         return found
 
     def _check(self, name: str, shape: tuple[int, ...], expected: tuple[Any, ...]) -> None:
@@ -238,4 +287,7 @@ def _between(before: Any, after: Any, scales: Any, reals: Any) -> list[Change]:
 def _along(before: Any, slope: Any, scales: Any, reals: Any) -> list[Change]:
     """Derivatives along a direction, as far as they would move the outcome."""
     rows = zip(before, slope, scales, reals, strict=True)
-    return [change(jnp, abs(tilt), jnp.maximum(abs(old), scale), real) for old, tilt, scale, real in rows]
+    return [
+        change(jnp, abs(tilt), jnp.maximum(abs(old), scale), real)
+        for old, tilt, scale, real in rows
+    ]

@@ -20,8 +20,8 @@ MOST_BUFFERED = 4_000_000
 class Change(NamedTuple):
     """How far one graph's targets moved when the sources were changed, each alone, at each of some points.
 
-    `relative`: as a share of the larger of the entry's size and its spread; `size`: in the entry's own unit;
-    both [points, sources, targets], the largest over the target's entries.
+    `relative`: as a share of the larger of the entry's size and its spread; `size`: in the entry's
+    own unit; both [points, sources, targets], the largest over the target's entries.
     """
 
     relative: Float[np.ndarray, "points sources targets"]
@@ -31,7 +31,8 @@ class Change(NamedTuple):
 def change(xp: Any, moved: Any, scale: Any, real: Any) -> Change:
     """Moves of entries [..., targets, entries] as a [`Change`][]; `xp` is numpy or jax.numpy.
 
-    What is not finite is no evidence: a state that the simulator was not made for may give anything.
+    What is not finite is no evidence: a state that the simulator was not made for may give
+    anything.
     """
     usable = real & xp.isfinite(moved) & xp.isfinite(scale)
     moved = xp.where(usable, moved, 0.0)
@@ -44,9 +45,10 @@ class Evidence:
     """A table with a row for every edge of one graph that was seen, sorted by target and source.
 
     - `sources`, `targets`: the agents' numbers.
-    - `seen`: at how many points the source moved the target; `reached`: at how many of these the state was one
-        that a rollout had reached (the others are widened).
-    - `largest`: how far the target moved at most, in its own unit; `example`: the number of that point.
+    - `seen`: at how many points the source moved the target; `reached`: at how many of these the
+        state was one that a rollout had reached (the others are widened).
+    - `largest`: how far the target moved at most, in its own unit; `example`: the number of that
+        point.
     - `points`: how many points were looked at.
     """
 
@@ -62,7 +64,9 @@ class Evidence:
         """The edges seen, row depends on column, the diagonal set."""
         own = np.arange(num_agents)
         rows, columns = np.concatenate([self.targets, own]), np.concatenate([self.sources, own])
-        matrix = csr_array((np.ones(len(rows), bool), (rows, columns)), shape=(num_agents, num_agents))
+        matrix = csr_array(
+            (np.ones(len(rows), bool), (rows, columns)), shape=(num_agents, num_agents)
+        )
         matrix.sum_duplicates()
         matrix.sort_indices()
         return matrix
@@ -73,7 +77,8 @@ class Effects:
     """Who was seen to affect whom, graph by graph.
 
     - `agents`: their names. `points`: where was looked, as drawn.
-    - `evidence`: for each graph that was probed an entry for all times, or, `by_time`, one for each time.
+    - `evidence`: for each graph that was probed an entry for all times, or, `by_time`, one for each
+        time.
     - `state_sizes`, `action_sizes`: real entries of the agents' rows.
     - `derivatives`: whether derivatives were taken beside the paired changes.
     """
@@ -96,7 +101,10 @@ class Effects:
         length = len(next(iter(self.evidence.values())))
         size = len(self.agents)
         found = [
-            Couplings(self.agents, **{graph: rows[time].matrix(size).T for graph, rows in self.evidence.items()})
+            Couplings(
+                self.agents,
+                **{graph: rows[time].matrix(size).T for graph, rows in self.evidence.items()},
+            )
             for time in range(length)
         ]
         return CouplingSequence(found) if self.by_time else found[0]
@@ -136,13 +144,23 @@ class Tally:
         if not self.rows:
             nothing = np.zeros(0, np.int64)
             return nothing, nothing, nothing, np.zeros(0), nothing
-        key, seen, reached, largest, example = (np.concatenate(each) for each in zip(*self.rows, strict=True))
+        key, seen, reached, largest, example = (
+            np.concatenate(each) for each in zip(*self.rows, strict=True)
+        )
         order = np.lexsort((-largest, key))  # of each edge, the largest first
-        key, seen, reached, largest, example = (each[order] for each in (key, seen, reached, largest, example))
+        key, seen, reached, largest, example = (
+            each[order] for each in (key, seen, reached, largest, example)
+        )
         first = np.flatnonzero(np.diff(key, prepend=-1))
         if not len(first):
             return key, seen, reached, largest, example
-        return key[first], np.add.reduceat(seen, first), np.add.reduceat(reached, first), largest[first], example[first]
+        return (
+            key[first],
+            np.add.reduceat(seen, first),
+            np.add.reduceat(reached, first),
+            largest[first],
+            example[first],
+        )
 
     def evidence(self, points: int) -> Evidence:
         """What has been collected at so many points."""

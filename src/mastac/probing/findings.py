@@ -21,11 +21,13 @@ class Finding:
     """An edge on which the declared graphs and the simulator do not agree.
 
     - `graph`, `source`, `target`: the edge, agents by name.
-    - `points`: at how many points it was looked for; `seen`: at how many it showed; `reached`: at how many of
-        these the state was one that a rollout had reached.
+    - `points`: at how many points it was looked for; `seen`: at how many it showed; `reached`: at
+        how many of these the state was one that a rollout had reached.
     - `largest`: how far the target moved at most, in its own unit.
-    - `example`, `time`: the number of that point in `Effects.points`, and its time; `None` if never seen.
-    - `times`: of couplings that change, the times at which the edge is missing or superfluous; else `None`.
+    - `example`, `time`: the number of that point in `Effects.points`, and its time; `None` if never
+        seen.
+    - `times`: of couplings that change, the times at which the edge is missing or superfluous; else
+        `None`.
     """
 
     graph: str
@@ -43,14 +45,18 @@ class Finding:
 def compared(effects: Effects, declared: Declared) -> tuple[list[Finding], list[Finding]]:
     """Missing and superfluous edges, sorted by graph and agents.
 
-    An edge is missing (at a time) where it was seen and is not declared, superfluous where it is declared and was
-    never seen. The state and action graphs of the last entry of a sequence are never used, and not compared.
+    An edge is missing (at a time) where it was seen and is not declared, superfluous where it is
+    declared and was never seen. The state and action graphs of the last entry of a sequence are
+    never used, and not compared.
     """
     missing: dict[tuple[int, int, int], Finding] = {}
     superfluous: dict[tuple[int, int, int], Finding] = {}
     for number, graph in enumerate(GRAPHS):
         for time, evidence, matrix in _compared_times(effects, declared, graph):
-            claimed, seen = edge_keys(matrix), _pairs(evidence.targets, evidence.sources, len(effects.agents))
+            claimed, seen = (
+                edge_keys(matrix),
+                _pairs(evidence.targets, evidence.sources, len(effects.agents)),
+            )
             for row in np.flatnonzero(~np.isin(seen, claimed)):
                 found = _missing(effects, graph, evidence, int(row), time)
                 place = (number, int(evidence.sources[row]), int(evidence.targets[row]))
@@ -61,15 +67,21 @@ def compared(effects: Effects, declared: Declared) -> tuple[list[Finding], list[
                 ends = effects.agents[source], effects.agents[target]
                 found = Finding(graph, *ends, points=evidence.points, times=times)
                 place = (number, source, target)
-                superfluous[place] = _joined(superfluous[place], found) if place in superfluous else found
-    return [missing[place] for place in sorted(missing)], [superfluous[place] for place in sorted(superfluous)]
+                superfluous[place] = (
+                    _joined(superfluous[place], found) if place in superfluous else found
+                )
+    return [missing[place] for place in sorted(missing)], [
+        superfluous[place] for place in sorted(superfluous)
+    ]
 
 
 def corrected(effects: Effects, declared: Declared, drop_superfluous: bool = True) -> Declared:
     """The declared graphs with what is missing added, and what was never seen left out; unprobed graphs as declared."""
     if isinstance(declared, Couplings):
         return _corrected(effects, declared, 0, drop_superfluous)
-    entries = [_corrected(effects, entry, time, drop_superfluous) for time, entry in enumerate(declared)]
+    entries = [
+        _corrected(effects, entry, time, drop_superfluous) for time, entry in enumerate(declared)
+    ]
     return CouplingSequence(entries)
 
 
@@ -80,11 +92,16 @@ def in_order(declared: Declared, agents: tuple[str, ...], name: str) -> Declared
     """
     if declared.agents == agents:
         return declared
-    for one, other, where in ((agents, declared.agents, "couplings"), (declared.agents, agents, f"'{name}'")):
+    for one, other, where in (
+        (agents, declared.agents, "couplings"),
+        (declared.agents, agents, f"'{name}'"),
+    ):
         known = set(other)
         lost = next((agent for agent in one if agent not in known), None)
         if lost is not None:
-            raise UserError(f"there is no agent '{lost}' in the {where}; couplings and simulator need the same names")
+            raise UserError(
+                f"there is no agent '{lost}' in the {where}; couplings and simulator need the same names"
+            )
     if isinstance(declared, CouplingSequence):
         return CouplingSequence(_ordered(entry, agents) for entry in declared)
     return _ordered(declared, agents)
@@ -120,7 +137,9 @@ def edge_keys(matrix: csr_array) -> np.ndarray:
     return _pairs(targets[off], sources[off], num_agents)
 
 
-def _missing(effects: Effects, graph: str, evidence: Evidence, row: int, time: int | None) -> Finding:
+def _missing(
+    effects: Effects, graph: str, evidence: Evidence, row: int, time: int | None
+) -> Finding:
     example = int(evidence.example[row])
     return Finding(
         graph,
@@ -153,9 +172,15 @@ def _joined(one: Finding, other: Finding) -> Finding:
     )
 
 
-def _corrected(effects: Effects, declared: Couplings, time: int, drop_superfluous: bool) -> Couplings:
+def _corrected(
+    effects: Effects, declared: Couplings, time: int, drop_superfluous: bool
+) -> Couplings:
     graphs: Mapping[str, csr_array] = {graph: getattr(declared, graph) for graph in GRAPHS}
-    seen = {graph: rows[time].matrix(declared.num_agents) for graph, rows in effects.evidence.items()}
+    seen = {
+        graph: rows[time].matrix(declared.num_agents) for graph, rows in effects.evidence.items()
+    }
     if not drop_superfluous:
         seen = {graph: (matrix + graphs[graph]).astype(bool) for graph, matrix in seen.items()}
-    return Couplings(declared.agents, **{graph: matrix.T for graph, matrix in (graphs | seen).items()})
+    return Couplings(
+        declared.agents, **{graph: matrix.T for graph, matrix in (graphs | seen).items()}
+    )

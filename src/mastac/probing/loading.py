@@ -19,11 +19,14 @@ def load(place: str) -> tuple[Any, Couplings | CouplingSequence | None]:
     A function is called without arguments. It gives, or the name is, a [`mastac.Environment`][], a
     [`mastac.Simulator`][], or a pair of one of them and couplings.
 
-    **Raises:** `UserError` if there is no such module or name, if either raises, and if it gives something else.
+    **Raises:** `UserError` if there is no such module or name, if either raises, and if it gives
+    something else.
     """
     module, _, name = place.partition(":")
     if not module or not name:
-        raise UserError(f"'{place}' is not understood; write module:function, as in my_package.my_module:my_simulator")
+        raise UserError(
+            f"'{place}' is not understood; write module:function, as in my_package.my_module:my_simulator"
+        )
     if module.endswith(".py") or os.sep in module:
         better = module.removesuffix(".py").strip(os.sep + ".").replace(os.sep, ".")
         raise UserError(f"'{module}' is a file; name the module, as in {better}:{name}")
@@ -35,7 +38,9 @@ def load(place: str) -> tuple[Any, Couplings | CouplingSequence | None]:
             raise UserError(f"'{place}' raised {type(error).__name__}: {error}") from error
     pair = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
     simulator, declared = pair
-    if not _is_simulator(simulator) or not isinstance(declared, Couplings | CouplingSequence | None):
+    if not _is_simulator(simulator) or not isinstance(
+        declared, Couplings | CouplingSequence | None
+    ):
         got = " and ".join(type(each).__name__ for each in pair if each is not None) or "None"
         raise UserError(
             f"'{place}' gives {got}; it must give a mastac.Environment or a mastac.Simulator, alone or with couplings"
@@ -57,12 +62,20 @@ def _imported(module: str) -> Any:
         parts = module.split(".")
         if error.name in {".".join(parts[:count]) for count in range(1, len(parts) + 1)}:
             raise UserError(f"there is no module '{module}' in {here} or on the path") from error
-        raise UserError(f"module '{module}' imports '{error.name}', which is not installed") from error
+        raise UserError(
+            f"module '{module}' imports '{error.name}', which is not installed"
+        ) from error
     except Exception as error:
-        raise UserError(f"importing module '{module}' raised {type(error).__name__}: {error}") from error
+        raise UserError(
+            f"importing module '{module}' raised {type(error).__name__}: {error}"
+        ) from error
 
 
 def _named(module: Any, place: str, name: str) -> Any:
     if not hasattr(module, name):
-        raise unknown(f"name in module '{place}'", name, [each for each in vars(module) if not each.startswith("_")])
+        raise unknown(
+            f"name in module '{place}'",
+            name,
+            [each for each in vars(module) if not each.startswith("_")],
+        )
     return getattr(module, name)

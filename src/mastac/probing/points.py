@@ -31,7 +31,8 @@ class Points:
 
     - `times`, `seeds`: of the step (JAX: `jax.random.key(seed)`). `reached`: whether a rollout
         reached the state (else it is widened).
-    - `states`, `actions`: of all agents. `other_states`, `other_actions`: what an agent's row is exchanged for.
+    - `states`, `actions`: of all agents. `other_states`, `other_actions`: what an agent's row is
+        exchanged for.
     - `directions`: a random direction in each agent's state, one spread long, for derivatives.
     """
 
@@ -52,17 +53,24 @@ def spread_of(values: np.ndarray) -> np.ndarray:
     return np.where(spread > 1e-6 * size, spread, np.where(size > 0, size, 1.0))
 
 
-def real_entries(sizes: Int[np.ndarray, " agents"], width: int) -> Bool[np.ndarray, "agents entries"]:
+def real_entries(
+    sizes: Int[np.ndarray, " agents"], width: int
+) -> Bool[np.ndarray, "agents entries"]:
     """Which entries of padded rows are real."""
     return np.arange(width) < np.asarray(sizes)[:, None]
 
 
-def stratified_times(horizon: int, count: int, random: np.random.Generator) -> Int[np.ndarray, " points"]:
+def stratified_times(
+    horizon: int, count: int, random: np.random.Generator
+) -> Int[np.ndarray, " points"]:
     """Times of `count` points in random order, spread evenly over the horizon.
 
-    One is drawn from each of `count` equal parts, which misses nothing more often than independent draws would.
+    One is drawn from each of `count` equal parts, which misses nothing more often than independent
+    draws would.
     """
-    return random.permutation(((np.arange(count) + random.random(count)) * horizon / count).astype(int) % horizon)
+    return random.permutation(
+        ((np.arange(count) + random.random(count)) * horizon / count).astype(int) % horizon
+    )
 
 
 def draw_points(
@@ -76,16 +84,18 @@ def draw_points(
 ) -> Points:
     """Points from the states that rollouts passed through.
 
-    At every second point the state is as it was reached, and an agent's state is exchanged for one that the same
-    agent had at another point. At the others (with `widen`) all states are moved at random, so that kinks and
-    limits that rollouts seldom meet are crossed, and an agent's state is moved again by a size of `CHANGES`.
-    Of half the exchanges, one entry alone counts: what matters may show only where the other entries stay. States of
-    zeros and ones alone are conditions, not quantities: they are exchanged for reached ones, and always whole.
+    At every second point the state is as it was reached, and an agent's state is exchanged for one
+    that the same agent had at another point. At the others (with `widen`) all states are moved at
+    random, so that kinks and limits that rollouts seldom meet are crossed, and an agent's state is
+    moved again by a size of `CHANGES`. Of half the exchanges, one entry alone counts: what matters
+    may show only where the other entries stay. States of zeros and ones alone are conditions, not
+    quantities: they are exchanged for reached ones, and always whole.
 
     **Arguments:**
 
     - `visited`, `times`: one state of each of as many independent rollouts, and its time.
-    - `actions`: the actions of all agents, and what each agent's are exchanged for; [points, agents, act].
+    - `actions`: the actions of all agents, and what each agent's are exchanged for; [points,
+        agents, act].
     - `vary`: another valid state of an agent, from its row, its number and random numbers.
     """
     count, num_agents, width = visited.shape
@@ -102,7 +112,10 @@ def draw_points(
         others[wide] = states[wide] + _moves(CHANGES, spread, len(wide), random)
     else:
         states[~reached] = _exchanged(visited, random)[~reached]
-    alone = np.arange(width) == random.integers(0, np.maximum(state_sizes, 1), (count, num_agents))[..., None]
+    alone = (
+        np.arange(width)
+        == random.integers(0, np.maximum(state_sizes, 1), (count, num_agents))[..., None]
+    )
     keep = real & (alone | (random.random((count, num_agents, 1)) < (1.0 if conditions else 0.5)))
     return Points(
         times=times,
@@ -118,7 +131,9 @@ def draw_points(
 
 def are_conditions(visited: Float[np.ndarray, "points agents state"]) -> bool:
     """Whether states are one-hot rows or flags: entries that are all 0 or 1, and both."""
-    return bool(((visited == 0) | (visited == 1)).all() and (visited == 0).any() and (visited == 1).any())
+    return bool(
+        ((visited == 0) | (visited == 1)).all() and (visited == 0).any() and (visited == 1).any()
+    )
 
 
 def _exchanged(visited: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -129,14 +144,24 @@ def _exchanged(visited: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def _moves(
-    sizes: tuple[float, ...], spread: np.ndarray, count: int, random: np.random.Generator, each_agent: bool = True
+    sizes: tuple[float, ...],
+    spread: np.ndarray,
+    count: int,
+    random: np.random.Generator,
+    each_agent: bool = True,
 ) -> np.ndarray:
     """Normal numbers on the scale of the spread times a size, drawn for each agent or for the whole state."""
     factors = random.choice(sizes, (count, len(spread) if each_agent else 1, 1))
     return factors * spread * random.standard_normal((count, *spread.shape))
 
 
-def _vary(states: np.ndarray, others: np.ndarray, wide: np.ndarray, vary: Vary, random: np.random.Generator) -> None:
+def _vary(
+    states: np.ndarray,
+    others: np.ndarray,
+    wide: np.ndarray,
+    vary: Vary,
+    random: np.random.Generator,
+) -> None:
     """States and exchanges at widened points by the simulator's own rule, in place."""
     for point in np.flatnonzero(wide):
         for agent in range(states.shape[1]):

@@ -59,21 +59,23 @@ def probe(
 ) -> Effects:
     """Who affects whom, as far as it shows at random points.
 
-    At every point (a state, the actions, a time, the random numbers) each agent in turn has its state, and then
-    its action, exchanged for another, with everything else and the random numbers held; what moves is noted. Of
-    JAX environments the derivatives are taken as well. States come from as many rollouts as there are points.
+    At every point (a state, the actions, a time, the random numbers) each agent in turn has its
+    state, and then its action, exchanged for another, with everything else and the random numbers
+    held; what moves is noted. Of JAX environments the derivatives are taken as well. States come
+    from as many rollouts as there are points.
 
     **Arguments:**
 
     - `simulator`: an [`mastac.Environment`][] or a [`mastac.Simulator`][].
     - `points`: how many; [`default_points`][] unless given.
     - `seed`: of everything random.
-    - `tolerance`: moves count above this share of the entry's size or spread; the default allows for rounding.
+    - `tolerance`: moves count above this share of the entry's size or spread; the default allows
+        for rounding.
     - `widen`: whether half of the states are moved beyond those that rollouts reach.
     - `by_time`: keep the evidence of each time apart, for couplings that change with the time.
 
-    **Raises:** `UserError` for a simulator that does not repeat itself under the same seed, whose arrays have
-    wrong shapes, or whose rollouts give values that are not finite.
+    **Raises:** `UserError` for a simulator that does not repeat itself under the same seed, whose
+    arrays have wrong shapes, or whose rollouts give values that are not finite.
     """
     world = world_of(simulator)
     num_agents = len(world.agents)
@@ -82,16 +84,29 @@ def probe(
             f"'{world.name}' has {num_agents:,} agents, and every pair of them would be probed; probe a smaller system "
             f"of the same kind, of at most {MOST_AGENTS:,}"
         )
-    count = default_points(num_agents, world.horizon if by_time else 1) if points is None else points
+    count = (
+        default_points(num_agents, world.horizon if by_time else 1) if points is None else points
+    )
     if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 2:
-        raise UserError(f"points is {count!r}; at least 2 are needed to change one state into another")
+        raise UserError(
+            f"points is {count!r}; at least 2 are needed to change one state into another"
+        )
     random = np.random.default_rng(seed)
     times = stratified_times(world.horizon, int(count), random)
     visited = world.visit(times, random)
     actions = world.actions(int(count), random)
-    drawn = draw_points(visited.states, times, world.state_sizes, actions, random, widen, world.vary)
-    spread = Visited(*(None if each is None else spread_of(each) for each in visited))  # pyright: ignore[reportArgumentType]
-    return _collected(world, drawn, spread, ROUNDING * world.precision if tolerance is None else tolerance, by_time)
+    drawn = draw_points(
+        visited.states, times, world.state_sizes, actions, random, widen, world.vary
+    )
+    # pyright: ignore[reportArgumentType]
+    spread = Visited(*(None if each is None else spread_of(each) for each in visited))
+    return _collected(
+        world,
+        drawn,
+        spread,
+        ROUNDING * world.precision if tolerance is None else tolerance,
+        by_time,
+    )
 
 
 def default_points(num_agents: int, groups: int = 1) -> int:
@@ -110,7 +125,9 @@ def world_of(simulator: Any) -> World:
         from mastac.probing.compiled import Compiled
 
         return Compiled(simulator)
-    raise UserError(f"a {type(simulator).__name__} cannot be probed; give a mastac.Environment or a mastac.Simulator")
+    raise UserError(
+        f"a {type(simulator).__name__} cannot be probed; give a mastac.Environment or a mastac.Simulator"
+    )
 
 
 def is_environment(value: Any) -> bool:
@@ -119,21 +136,35 @@ def is_environment(value: Any) -> bool:
     return base is not None and isinstance(value, base.Environment)
 
 
-def _collected(world: World, points: Points, spread: Visited, tolerance: float, by_time: bool) -> Effects:
+def _collected(
+    world: World, points: Points, spread: Visited, tolerance: float, by_time: bool
+) -> Effects:
     """All changes, tallied by graph and, if wanted, by time."""
     graphs = [graph for graph in GRAPHS if graph != "observation" or world.has_obs]
     length = world.horizon if by_time else 1
-    tallies = {graph: [Tally(len(world.agents), tolerance) for _ in range(length)] for graph in graphs}
+    tallies = {
+        graph: [Tally(len(world.agents), tolerance) for _ in range(length)] for graph in graphs
+    }
     groups = points.times if by_time else np.zeros(len(points.times), int)
     for numbers, sources, found in world.changes(points, spread):
         for group in np.unique(groups[numbers]):
             mine = groups[numbers] == group
             for graph, change in found.items():
                 part = Change(change.relative[mine], change.size[mine])
-                tallies[graph][group].add(part, numbers[mine], sources, points.reached[numbers[mine]])
+                tallies[graph][group].add(
+                    part, numbers[mine], sources, points.reached[numbers[mine]]
+                )
     counts = np.bincount(groups, minlength=length)
     evidence = {
         graph: [each.evidence(int(number)) for each, number in zip(row, counts, strict=True)]
         for graph, row in tallies.items()
     }
-    return Effects(world.agents, points, evidence, by_time, world.derivatives, world.state_sizes, world.action_sizes)
+    return Effects(
+        world.agents,
+        points,
+        evidence,
+        by_time,
+        world.derivatives,
+        world.state_sizes,
+        world.action_sizes,
+    )

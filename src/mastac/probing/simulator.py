@@ -18,10 +18,11 @@ Rows = np.ndarray
 class Simulator:
     """Any simulator whose state can be set: numpy, a compiled program, another framework.
 
-    Rows are agents, in the order of their names. Where agents differ in size, rows are padded on the right
-    and the `…_sizes` say how many entries are real. Nothing but the arguments may enter a result: no state
-    kept between calls, and every random number drawn from `seed` (`np.random.default_rng(seed)`), for all
-    agents before anything is decided, so that what one agent does moves no one else's numbers.
+    Rows are agents, in the order of their names. Where agents differ in size, rows are padded on
+    the right and the `…_sizes` say how many entries are real. Nothing but the arguments may enter a
+    result: no state kept between calls, and every random number drawn from `seed`
+    (`np.random.default_rng(seed)`), for all agents before anything is decided, so that what one
+    agent does moves no one else's numbers.
 
     **Arguments:**
 
@@ -30,18 +31,23 @@ class Simulator:
     - `step`: `(state, actions, time, seed) -> state` at `time + 1`; or, where `reward` is left out,
         `-> (state, rewards)`.
     - `reward`: `(state, actions, time) -> rewards`, each agent's own reward, [agents].
-    - `sample_actions`: `random -> actions`, valid actions of all agents, drawn from a `np.random.Generator`.
-    - `observe`: `state -> obs` or `(state, time) -> obs`, rows. Left out, the observation graph is not probed.
-    - `couplings`: the declared graphs, [`mastac.Couplings`][] or a [`mastac.CouplingSequence`][] with an entry
-        for each step. May be left out where nothing is declared yet; `agents` then says who there is.
+    - `sample_actions`: `random -> actions`, valid actions of all agents, drawn from a
+        `np.random.Generator`.
+    - `observe`: `state -> obs` or `(state, time) -> obs`, rows. Left out, the observation graph is
+        not probed.
+    - `couplings`: the declared graphs, [`mastac.Couplings`][] or a [`mastac.CouplingSequence`][]
+        with an entry for each step. May be left out where nothing is declared yet; `agents` then
+        says who there is.
     - `agents`: names, or a number of agents; needed only without `couplings`.
-    - `state_sizes`, `action_sizes`, `obs_sizes`: real entries of each agent's rows; all of them unless given.
-    - `vary_state`: `(row, agent, random) -> row`, another valid state of the agent with that number. Left out,
-        entries of floating-point states are moved by normal numbers on the scale that rollouts reach, and
-        integer states are exchanged for others that were reached.
+    - `state_sizes`, `action_sizes`, `obs_sizes`: real entries of each agent's rows; all of them
+        unless given.
+    - `vary_state`: `(row, agent, random) -> row`, another valid state of the agent with that
+        number. Left out, entries of floating-point states are moved by normal numbers on the scale
+        that rollouts reach, and integer states are exchanged for others that were reached.
     - `name`: stands in reports.
 
-    **Raises:** `UserError` if nothing says who the agents are, a function is none, or sizes do not fit.
+    **Raises:** `UserError` if nothing says who the agents are, a function is none, or sizes do not
+    fit.
     """
 
     horizon: int
@@ -60,17 +66,39 @@ class Simulator:
 
     def __post_init__(self) -> None:
         if self.couplings is None and self.agents is None:
-            raise UserError(f"'{self.name}' has neither couplings nor agents; give one of them to say who there is")
-        known = Couplings([] if self.agents is None else self.agents) if self.couplings is None else self.couplings
+            raise UserError(
+                f"'{self.name}' has neither couplings nor agents; give one of them to say who there is"
+            )
+        known = (
+            Couplings([] if self.agents is None else self.agents)
+            if self.couplings is None
+            else self.couplings
+        )
         if not isinstance(known, Couplings | CouplingSequence):
-            raise UserError(f"couplings of '{self.name}' are {type(known).__name__}; give Couplings")
+            raise UserError(
+                f"couplings of '{self.name}' are {type(known).__name__}; give Couplings"
+            )
         object.__setattr__(self, "agents", known.agents)
-        for name, needed in (("reset", 1), ("step", 1), ("sample_actions", 1), ("reward", 0), ("observe", 0)):
+        for name, needed in (
+            ("reset", 1),
+            ("step", 1),
+            ("sample_actions", 1),
+            ("reward", 0),
+            ("observe", 0),
+        ):
             given = getattr(self, name)
             if not callable(given) and (needed or given is not None):
-                raise UserError(f"{name} of '{self.name}' is {type(given).__name__}; it must be a function")
-        if isinstance(self.horizon, bool) or not isinstance(self.horizon, int | np.integer) or self.horizon < 1:
-            raise UserError(f"horizon of '{self.name}' is {self.horizon!r}; an episode needs at least one step")
+                raise UserError(
+                    f"{name} of '{self.name}' is {type(given).__name__}; it must be a function"
+                )
+        if (
+            isinstance(self.horizon, bool)
+            or not isinstance(self.horizon, int | np.integer)
+            or self.horizon < 1
+        ):
+            raise UserError(
+                f"horizon of '{self.name}' is {self.horizon!r}; an episode needs at least one step"
+            )
         if isinstance(known, CouplingSequence) and len(known) != self.horizon:
             raise UserError(
                 f"the coupling sequence of '{self.name}' has {len(known)} entries; give one for each of its "
@@ -79,7 +107,9 @@ class Simulator:
         for name in ("state_sizes", "action_sizes", "obs_sizes"):
             given = getattr(self, name)
             if given is not None and np.shape(given) != (len(known.agents),):
-                raise UserError(f"{name} of '{self.name}' must give one number for each of {len(known.agents)} agents")
+                raise UserError(
+                    f"{name} of '{self.name}' must give one number for each of {len(known.agents)} agents"
+                )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -99,4 +129,7 @@ def sees_time(observe: Callable[..., Any]) -> bool:
     except ValueError:  # a function written in C
         return False
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return len([each for each in parameters if each.kind in positional and each.default is each.empty]) > 1
+    return (
+        len([each for each in parameters if each.kind in positional and each.default is each.empty])
+        > 1
+    )

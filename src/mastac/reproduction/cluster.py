@@ -1,7 +1,8 @@
 """Cells on a Ray cluster: one task each, on whichever machine is free; a machine that dies gives its cells to others.
 
-Where the machines share the output folder, a task works in it and goes on from the last checkpoint. Elsewhere it works
-in a folder of its own and sends back everything but the checkpoints, so after its machine's death it begins anew.
+Where the machines share the output folder, a task works in it and goes on from the last checkpoint.
+Elsewhere it works in a folder of its own and sends back everything but the checkpoints, so after
+its machine's death it begins anew.
 """
 
 import importlib
@@ -53,12 +54,15 @@ class Outcome:
     files: Mapping[str, bytes] | None = None
 
 
-def train_on_cluster(grid: Grid, say: Say, address: str, cpus: int = 1, gpus: float | None = None) -> dict[str, str]:
+def train_on_cluster(
+    grid: Grid, say: Say, address: str, cpus: int = 1, gpus: float | None = None
+) -> dict[str, str]:
     """Train every cell of `grid` that is not finished, as many at a time as there is room for. Gives the failures.
 
     **Arguments:**
 
-    - `address`: of a running cluster ("auto", "host:port"), or "local" for one on this machine alone.
+    - `address`: of a running cluster ("auto", "host:port"), or "local" for one on this machine
+        alone.
     - `cpus`, `gpus`: what a cell takes; `gpus=None`: one if the cluster has any.
     """
     ray = connected(address)
@@ -70,10 +74,17 @@ def train_on_cluster(grid: Grid, say: Say, address: str, cpus: int = 1, gpus: fl
         with interruptions() as is_interrupted:
             if gpus is None:
                 gpus = 1 if ray.cluster_resources().get("GPU", 0) >= 1 else 0
-            # A process trains one cell and ends: its memory, its cores and JAX's view of the devices go with it.
-            task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES, max_calls=1)(run_job)
+            # A process trains one cell and ends: its memory, its cores and JAX's view of the
+            # devices go with it.
+            task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES, max_calls=1)(
+                run_job
+            )
             job = Job(grid.places[0], grid.out.absolute(), token, cpus, _variables(), __version__)
-            while left := [each for each in grid.places if not each.is_finished and each.cell.path not in failures]:
+            while left := [
+                each
+                for each in grid.places
+                if not each.is_finished and each.cell.path not in failures
+            ]:
                 with ExitStack() as stack:
                     mine = [place for place in left if stack.enter_context(locked(place.lock))]
                     mine = [place for place in mine if not place.is_finished]
@@ -131,7 +142,9 @@ def _train_all(
                 stopped = True
                 continue
             except ray.exceptions.RayError as error:
-                outcome = Outcome("the cluster", f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
+                outcome = Outcome(
+                    "the cluster", f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+                )
             stopped = stopped or outcome.stopped
             if not outcome.stopped:
                 _take(grid, place, outcome, say, failures)
@@ -161,7 +174,9 @@ def run_job(job: Job) -> Outcome:
     """The task: train the cell in the driver's folder if it is to be seen from here, else in one of our own."""
     machine = f"{platform.node()} (process {os.getpid()})"
     if job.version != __version__:
-        return Outcome(machine, f"mastac {__version__} is installed there, here it is {job.version}")
+        return Outcome(
+            machine, f"mastac {__version__} is installed there, here it is {job.version}"
+        )
     os.environ.update(job.variables)
     with own_cores(job.cpus):
         if is_shared(job.out, job.token):
@@ -211,7 +226,8 @@ def unpack(files: Mapping[str, bytes], folder: RunFolder) -> None:
 def own_cores(count: int) -> Iterator[set[int]]:
     """Keep to `count` cores that no other cell on this machine has; to none in particular where too few are free.
 
-    JAX takes as many threads as it may use cores, so cells beside each other would otherwise fight for all of them.
+    JAX takes as many threads as it may use cores, so cells beside each other would otherwise fight
+    for all of them.
     """
     folder = Path(tempfile.gettempdir()) / f"mastac-cores-{os.getuid()}"
     folder.mkdir(exist_ok=True)

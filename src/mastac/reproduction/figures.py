@@ -13,7 +13,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from mastac.errors import UserError, unknown
-from mastac.reproduction.measures import TARGETS, Row, by_env, efficiency_rows, is_cut_short, label_of
+from mastac.reproduction.measures import (
+    TARGETS,
+    Row,
+    by_env,
+    efficiency_rows,
+    is_cut_short,
+    label_of,
+)
 from mastac.reproduction.paper import ABLATION, COMPARED, PAPER_ABLATION, WINDOWS
 from mastac.reproduction.raw_data import RawCell, read_raw
 from mastac.runs.drawing import (
@@ -30,8 +37,8 @@ from mastac.runs.drawing import (
 )
 from mastac.runs.statistics import t_interval
 
-# Colour and line of each algorithm in every figure. A colour is a family (Okabe and Ito's, safe for all eyes), the
-# line says which of its variants; windows of κ go from blue to purple.
+# Colour and line of each algorithm in every figure. A colour is a family (Okabe and Ito's, safe for
+# all eyes), the line says which of its variants; windows of κ go from blue to purple.
 LOOKS: dict[str, tuple[str, Any]] = {
     "mastac-k2": ("#0072B2", "-"),
     "mastac": ("#000000", "-"),
@@ -52,8 +59,14 @@ LOOKS: dict[str, tuple[str, Any]] = {
     "mastac-k8": ("#E7717D", (0, (1, 1))),
 }
 UNKNOWN_LOOK = ("#444444", (0, (2, 2)))
-TITLES = {"warehouse-9": "9 warehouses", "warehouse-40": "40 warehouses", "thermal-40": "40 zones (mean over zones)"}
-DEEPEST = 3.0  # a panel reaches at most so many spans of the reference figures below the best of them
+TITLES = {
+    "warehouse-9": "9 warehouses",
+    "warehouse-40": "40 warehouses",
+    "thermal-40": "40 zones (mean over zones)",
+}
+DEEPEST = (
+    3.0  # a panel reaches at most so many spans of the reference figures below the best of them
+)
 
 
 def write_figure(name: str, raw_folder: str | Path, out: str | Path) -> list[Path]:
@@ -96,7 +109,9 @@ def sample_efficiency(cells: Sequence[RawCell]) -> Figure:
     rows = [row for row in efficiency_rows(cells) if row["cell"] in COMPARED]
     envs = [env for env in by_env(cells) if any(row["env"] == env for row in rows)]
     if not envs:
-        raise UserError("there is nothing to draw of sample efficiency: no MAStAC cell is in the raw data")
+        raise UserError(
+            "there is nothing to draw of sample efficiency: no MAStAC cell is in the raw data"
+        )
     names = [name for name in COMPARED if any(row["cell"] == name for row in rows)]
     targets = [name for name in TARGETS if any(row["target_cell"] == name for row in rows)]
     with matplotlib.rc_context(STYLE):
@@ -106,7 +121,10 @@ def sample_efficiency(cells: Sequence[RawCell]) -> Figure:
         panels[0].set_yticks(range(len(names)), [label_of(name) for name in names])
         panels[0].set_ylim(len(names) - 0.4, -0.6)
         _legend_below(figure, _bar_handles(targets))
-        figure.suptitle("never: not in the epochs trained; the score is that of the greedy policy at the end", **NOTE)
+        figure.suptitle(
+            "never: not in the epochs trained; the score is that of the greedy policy at the end",
+            **NOTE,
+        )
         figure.draw_without_rendering()
     return figure
 
@@ -152,7 +170,9 @@ def _one_panel(
 
 
 def _panels(number: int, height: float = 4.4, sharey: bool = False) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(7.2 if number == 1 else 5.0 * number, height), dpi=150, layout="constrained")
+    figure = Figure(
+        figsize=(7.2 if number == 1 else 5.0 * number, height), dpi=150, layout="constrained"
+    )
     FigureCanvasAgg(figure)
     return figure, list(figure.subplots(1, number, squeeze=False, sharey=sharey)[0])
 
@@ -165,7 +185,9 @@ def _panel(axes: Axes, env: str, cells: Mapping[str, RawCell], fontsize: float) 
         draw_curve(axes, curves[name], band=0.16 if len(curves) < 5 else 0.09)
     axes.set_ylim(*limits_of(list(curves.values()), first.reference, DEEPEST, room=0.15))
     axes.set_xlim(0, max(cell.epochs for cell in cells.values()))
-    draw_references(axes, references_of({**first.reference, "policies": {}}), fontsize, joint="\n= ")
+    draw_references(
+        axes, references_of({**first.reference, "policies": {}}), fontsize, joint="\n= "
+    )
     axes.set_title(TITLES.get(env, env), loc="left", fontsize=11.5, fontweight="bold")
     count_axis(axes, "epoch")
     _name_the_sunk(axes, curves)
@@ -188,7 +210,9 @@ def _name_the_sunk(axes: Axes, curves: Mapping[str, Curve]) -> None:
     sunk = [f"{label_of(name)}  {short(end)}" for name, end in ends.items() if end < low]
     if sunk:
         text = "\n".join(["below the frame,", "ends at:", *sunk])
-        axes.text(1.02, 0.0, text, transform=axes.transAxes, va="bottom", fontsize=7.5, color="#555555")
+        axes.text(
+            1.02, 0.0, text, transform=axes.transAxes, va="bottom", fontsize=7.5, color="#555555"
+        )
 
 
 def _end(curve: Curve) -> float:
@@ -202,10 +226,24 @@ def _paper_points(axes: Axes, cells: Mapping[str, RawCell]) -> list[Line2D]:
     for (name, epoch), (mean, std) in PAPER_ABLATION.items():
         if name in cells and epoch <= right:
             shift = 0.02 * right * (places.index(name) - 1)
-            look: dict[str, Any] = {"color": look_of(name)[0], "markerfacecolor": "white", "capsize": 2.5}
-            axes.errorbar(epoch + shift, mean, std, fmt="D", markersize=5, linewidth=1.2, zorder=4, **look)
+            look: dict[str, Any] = {
+                "color": look_of(name)[0],
+                "markerfacecolor": "white",
+                "capsize": 2.5,
+            }
+            axes.errorbar(
+                epoch + shift, mean, std, fmt="D", markersize=5, linewidth=1.2, zorder=4, **look
+            )
             drawn = True
-    marker = Line2D([], [], color="#555555", marker="D", markerfacecolor="white", linestyle="", label="paper ± std")
+    marker = Line2D(
+        [],
+        [],
+        color="#555555",
+        marker="D",
+        markerfacecolor="white",
+        linestyle="",
+        label="paper ± std",
+    )
     return [marker] if drawn else []
 
 
@@ -217,7 +255,9 @@ def _handle(name: str) -> Line2D:
 def _legend_below(figure: Figure, handles: Sequence[Any]) -> None:
     longest = max(len(handle.get_label()) for handle in handles)
     columns = min(len(handles), max(1, int(figure.get_figwidth() / (0.6 + 0.075 * longest))))
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, handlelength=2.6, fontsize=9)
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=columns, handlelength=2.6, fontsize=9
+    )
 
 
 def _note(cells: Sequence[RawCell]) -> str:
@@ -247,10 +287,28 @@ def _bars(axes: Axes, env: str, names: Sequence[str], rows: Sequence[Row]) -> No
             _bar(axes, row, y, high, 0.9 if k == 0 else 0.45)
         never = [row for row in mine.values() if row["epochs"] is None]
         if never:  # one text where it is never reached at all, else one in the line of its target
-            k = len(targets) / 2 - 0.5 if len(never) == len(mine) else list(mine).index(never[0]["target_cell"])
-            after = max([0, *(epochs for row in never for epochs in row["by_seed"].values() if epochs is not None)])
+            k = (
+                len(targets) / 2 - 0.5
+                if len(never) == len(mine)
+                else list(mine).index(never[0]["target_cell"])
+            )
+            after = max(
+                [
+                    0,
+                    *(
+                        epochs
+                        for row in never
+                        for epochs in row["by_seed"].values()
+                        if epochs is not None
+                    ),
+                ]
+            )
             _never(
-                axes, never[0], place + (k - (len(targets) - 1) / 2) * high, after / right, 7 if len(never) > 1 else 6
+                axes,
+                never[0],
+                place + (k - (len(targets) - 1) / 2) * high,
+                after / right,
+                7 if len(never) > 1 else 6,
             )
     axes.set_xlim(0, right)
     axes.set_title(TITLES.get(env, env), loc="left", fontsize=11.5, fontweight="bold")
@@ -262,7 +320,9 @@ def _bars(axes: Axes, env: str, names: Sequence[str], rows: Sequence[Row]) -> No
 def _bar(axes: Axes, row: Row, y: float, high: float, alpha: float) -> None:
     """The mean's epochs, if it gets there, and a dot for each seed that does."""
     if row["epochs"] is not None:
-        axes.barh(y, row["epochs"], 0.9 * high, color=look_of(row["cell"])[0], alpha=alpha, linewidth=0)
+        axes.barh(
+            y, row["epochs"], 0.9 * high, color=look_of(row["cell"])[0], alpha=alpha, linewidth=0
+        )
     dots = [epochs for epochs in row["by_seed"].values() if epochs is not None]
     look: dict[str, Any] = {"color": "white", "markeredgecolor": "#222222", "markeredgewidth": 0.7}
     axes.plot(dots, [y] * len(dots), "o", markersize=3.2, zorder=3, **look)
@@ -273,7 +333,9 @@ def _never(axes: Axes, row: Row, y: float, after: float, fontsize: float) -> Non
     score = "" if row["score"] is None else f" (score {short(row['score'])})"
     text = (f"never in {row['trained_epochs']:,}" if is_cut_short(row) else "never") + score
     place = {"transform": axes.get_yaxis_transform(), "va": "center"}
-    axes.text(0.015 + (after if after < 0.5 else 0), y, text, fontsize=fontsize, color="#555555", **place)
+    axes.text(
+        0.015 + (after if after < 0.5 else 0), y, text, fontsize=fontsize, color="#555555", **place
+    )
 
 
 def _bar_handles(targets: Sequence[str]) -> list[Any]:
@@ -281,7 +343,13 @@ def _bar_handles(targets: Sequence[str]) -> list[Any]:
     for shade, name in zip(shades, targets, strict=True):
         shade.set_label(f"until the final return of {label_of(name)}")
     dot = Line2D(
-        [], [], marker="o", markersize=4, color="white", markeredgecolor="#222222", label="each seed that does"
+        [],
+        [],
+        marker="o",
+        markersize=4,
+        color="white",
+        markeredgecolor="#222222",
+        label="each seed that does",
     )
     dot.set_linestyle("")
     return [*shades, dot]

@@ -20,7 +20,9 @@ from mastac.runs.progress import clock
 
 try:
     import fcntl
-except ImportError:  # there are no such locks on Windows, so only one process may work on a folder there
+except (
+    ImportError
+):  # there are no such locks on Windows, so only one process may work on a folder there
     fcntl = None
 
 VERSIONS = ("versions", "git_revision")  # may differ between runs that are the same
@@ -96,7 +98,12 @@ class Grid:
     """The cells of a plan below the folder `out`, in the order of training."""
 
     def __init__(
-        self, out: str | Path, what: str, preset: str, only: Sequence[str] = (), seeds: Sequence[int] | None = None
+        self,
+        out: str | Path,
+        what: str,
+        preset: str,
+        only: Sequence[str] = (),
+        seeds: Sequence[int] | None = None,
     ):
         self.out = Path(out)
         self.places = [self.place(cell) for cell in cells_of(what, preset, only, seeds)]
@@ -142,13 +149,17 @@ class Estimate:
         if place.is_finished:
             return 0.0
         timing = self.timings[place.cell.path]
-        rate = timing.per_epoch if timing.per_epoch is not None else self._by_env.get(place.cell.env)
+        rate = (
+            timing.per_epoch if timing.per_epoch is not None else self._by_env.get(place.cell.env)
+        )
         return None if rate is None else rate * max(0, place.cell.epochs - timing.epochs)
 
     def total(self) -> tuple[float, int]:
         """Seconds to go in all for one process, and the number of cells that this leaves out."""
         each = [self.remaining(place) for place in self.places]
-        return sum(value for value in each if value is not None), sum(value is None for value in each)
+        return sum(value for value in each if value is not None), sum(
+            value is None for value in each
+        )
 
     def line(self) -> str:
         """The sum in words."""
@@ -156,7 +167,11 @@ class Estimate:
         if not left:
             return f"all {len(self.places)} cells are done"
         seconds, unknown = self.total()
-        time = f"about {clock(seconds)} for one process" if unknown < len(left) else "time not known yet"
+        time = (
+            f"about {clock(seconds)} for one process"
+            if unknown < len(left)
+            else "time not known yet"
+        )
         rest = f" and {unknown} that have no estimate yet" if 0 < unknown < len(left) else ""
         return f"{len(self.places) - len(left)} of {len(self.places)} cells are done; left: {time}{rest}"
 
@@ -169,7 +184,13 @@ def plan_table(places: Sequence[Place]) -> str:
     rows = []
     for place in places:
         timing, left = estimate.timings[place.cell.path], estimate.remaining(place)
-        time = clock(timing.seconds) if place.is_finished else "?" if left is None else f"≈ {clock(left)}"
+        time = (
+            clock(timing.seconds)
+            if place.is_finished
+            else "?"
+            if left is None
+            else f"≈ {clock(left)}"
+        )
         cell = place.cell
         about = (cell.path, CELLS[cell.name].label, f"{cell.epochs:,}", seeds_text(cell.seeds))
         rows.append((*about, state(place, timing), time))
@@ -180,7 +201,10 @@ def plan_table(places: Sequence[Place]) -> str:
 def state(place: Place, timing: Timing) -> str:
     """`done`, how far a cell is and whether a process is at work on it, or empty."""
     if place.is_finished:
-        failed, seeds = len(read_json(place.folder.summary).get("failed") or {}), len(place.cell.seeds)
+        failed, seeds = (
+            len(read_json(place.folder.summary).get("failed") or {}),
+            len(place.cell.seeds),
+        )
         return "done" if not failed else f"done, {failed} of {seeds} seeds stopped"
     share = f"{timing.epochs / place.cell.epochs:.0%}" if timing.epochs else ""
     return " ".join(word for word in (share, "at work" if is_locked(place.lock) else "") if word)
@@ -210,7 +234,9 @@ def is_locked(path: Path) -> bool:
         return not held
 
 
-def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _differences(
+    found: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> Iterator[tuple[str, str, str]]:
     """(name, value found, value wanted) of what differs, knobs and options of the environment one by one."""
     for name in dict.fromkeys((*wanted, *found)):
         here, there = found.get(name), wanted.get(name)

@@ -31,12 +31,15 @@ Row = dict[str, Any]
 def by_env(cells: Sequence[RawCell]) -> dict[str, dict[str, RawCell]]:
     """Environment -> name -> cell, in the paper's order, what is ours last.
 
-    **Raises:** `UserError` if cells of one environment differ in its options, its reference figures or the preset.
+    **Raises:** `UserError` if cells of one environment differ in its options, its reference figures
+    or the preset.
     """
     envs = [*ENVS, *sorted({cell.env for cell in cells} - set(ENVS))]
     names = ordered(cell.cell for cell in cells)
     found = {(cell.env, cell.cell): cell for cell in cells}
-    sorted_cells = {env: {name: found[env, name] for name in names if (env, name) in found} for env in envs}
+    sorted_cells = {
+        env: {name: found[env, name] for name in names if (env, name) in found} for env in envs
+    }
     for env, those in sorted_cells.items():
         _check_alike(env, list(those.values()))
     return {env: those for env, those in sorted_cells.items() if those}
@@ -50,7 +53,9 @@ def _check_alike(env: str, cells: Sequence[RawCell]) -> None:
                     f"{env}: '{cells[0].cell}' and '{cell.cell}' differ in {what}; make tables of one configuration"
                 )
         if cell.reference != cells[0].reference:
-            raise UserError(f"{env}: '{cells[0].cell}' and '{cell.cell}' differ in reference figures; run one again")
+            raise UserError(
+                f"{env}: '{cells[0].cell}' and '{cell.cell}' differ in reference figures; run one again"
+            )
 
 
 def ordered(names: Iterable[str]) -> list[str]:
@@ -77,8 +82,9 @@ def names_of(env: str, present: Mapping[str, RawCell]) -> list[str]:
 def table1_rows(cells: Sequence[RawCell]) -> list[Row]:
     """One row for each environment and cell, those not run with `run` false and nothing but the paper's figure.
 
-    All numbers are plain; what is not known is `None`. Returns: `paper_…` as printed in the paper, `final20_…` the
-    paper's measure (training, last 20 % of the epochs), `greedy_…` and `iqm…` the policy without exploration.
+    All numbers are plain; what is not known is `None`. Returns: `paper_…` as printed in the paper,
+    `final20_…` the paper's measure (training, last 20 % of the epochs), `greedy_…` and `iqm…` the
+    policy without exploration.
     """
     rows = []
     for env, those in by_env(cells).items():
@@ -127,12 +133,15 @@ def _measures(cell: RawCell, ours: RawCell | None) -> Row:
 def _improvement(ours: RawCell | None, cell: RawCell) -> tuple[float, float, float]:
     """Probability that a seed of ours is better than one of `cell`, with its interval; NaN against itself.
 
-    After equally many environment steps: where `cell` was trained for fewer, ours is what it was at its last
-    evaluation up to there.
+    After equally many environment steps: where `cell` was trained for fewer, ours is what it was at
+    its last evaluation up to there.
     """
     if ours is None or ours is cell:
         return (math.nan, math.nan, math.nan)
-    x, y = (ours.greedy() if ours.epochs <= cell.epochs else greedy_after(ours, cell.epochs)), cell.greedy()
+    x, y = (
+        (ours.greedy() if ours.epochs <= cell.epochs else greedy_after(ours, cell.epochs)),
+        cell.greedy(),
+    )
     return (probability_of_improvement(x, y), *improvement_interval(x, y))
 
 
@@ -161,9 +170,10 @@ def epochs_to(cell: RawCell, target: float) -> float:
 def efficiency_rows(cells: Sequence[RawCell]) -> list[Row]:
     """Epochs that each cell needs to reach what MAStAC reaches at its end: one row for each environment, target, cell.
 
-    `target` is the mean greedy return after training of MAStAC with κ=2, then of the exact one, less a hundredth of the
-    scale from the simple to the best known policy, so that the noise of evaluations decides nothing. `epochs` is of the
-    mean over seeds, `by_seed` of each seed alone (`None`: not reached), `ratio` that to what MAStAC itself needs.
+    `target` is the mean greedy return after training of MAStAC with κ=2, then of the exact one,
+    less a hundredth of the scale from the simple to the best known policy, so that the noise of
+    evaluations decides nothing. `epochs` is of the mean over seeds, `by_seed` of each seed alone
+    (`None`: not reached), `ratio` that to what MAStAC itself needs.
     """
     rows = []
     for env, those in by_env(cells).items():
@@ -174,7 +184,12 @@ def efficiency_rows(cells: Sequence[RawCell]) -> list[Row]:
                 at, values = cell.curve(greedy=True)
                 each = [steps_to_reach(at, row, target, SMOOTHING) for row in values]
                 epochs = epochs_to(cell, target)
-                row = {"env": env, "target_cell": target_name, "cell": name, "label": label_of(name)}
+                row = {
+                    "env": env,
+                    "target_cell": target_name,
+                    "cell": name,
+                    "label": label_of(name),
+                }
                 row |= _plain(
                     {
                         "target": target,
@@ -190,7 +205,9 @@ def efficiency_rows(cells: Sequence[RawCell]) -> list[Row]:
                     }
                 )
                 by_seed = zip(cell.seeds, each, strict=True)
-                rows.append(row | {"by_seed": {seed: number_or_none(value) for seed, value in by_seed}})
+                rows.append(
+                    row | {"by_seed": {seed: number_or_none(value) for seed, value in by_seed}}
+                )
     return rows
 
 

@@ -53,8 +53,9 @@ ABLATION = ("mastac", "undecomposed-q", "undecomposed-qhat")
 WINDOWS = ("mastac-k2", "mastac-k4", "mastac-k6", "mastac-k8")
 COMPARED = tuple(name for name in CELLS if name not in (*ABLATION[1:], *WINDOWS[1:]))
 
-# Table 1: mean and standard deviation of the return over the last fifth of the epochs, 15 runs. The paper does not
-# say whose reward its MADDPG and MATD3 learn from; their figures stand beside the variants with team rewards.
+# Table 1: mean and standard deviation of the return over the last fifth of the epochs, 15 runs. The
+# paper does not say whose reward its MADDPG and MATD3 learn from; their figures stand beside the
+# variants with team rewards.
 PAPER_TABLE: dict[tuple[str, str], tuple[float, float]] = {
     ("mastac", "warehouse-9"): (-0.35, 0.26),
     ("mastac", "warehouse-40"): (-13.68, 0.64),
@@ -76,7 +77,8 @@ PAPER_TABLE: dict[tuple[str, str], tuple[float, float]] = {
     ("qdcg-decentralised", "warehouse-40"): (-14.72, 0.6),
     ("qdcg-decentralised", "thermal-40"): (-462.66, 295.75),
 }
-# The ablation's text: (cell, iteration) -> mean and standard deviation. (The table's runs end at 3,500.)
+# The ablation's text: (cell, iteration) -> mean and standard deviation. (The table's runs end at
+# 3,500.)
 PAPER_ABLATION: dict[tuple[str, int], tuple[float, float]] = {
     ("mastac", 2000): (-0.525, 0.32),
     ("undecomposed-q", 2000): (-1.439, 0.46),
@@ -94,7 +96,8 @@ class Preset:
     - `base`: the preset of `mastac train`; `knobs` override it, by pattern of environment.
     - `is_tuned`: whether each row takes the rates that the search chose for it.
     - `products`: what can be reproduced -> environment -> cells.
-    - `share`: (environment, cell) -> share of the epochs, for what would take too long at full length.
+    - `share`: (environment, cell) -> share of the epochs, for what would take too long at full
+        length.
     """
 
     summary: str
@@ -118,7 +121,9 @@ PRODUCTS: dict[str, dict[str, tuple[str, ...]]] = {
     "figure11": {"warehouse-40": WINDOWS},
 }
 SMOKE_PRODUCTS: dict[str, dict[str, tuple[str, ...]]] = {
-    "table1": {"warehouse-9": (*REQUIRED, "independent", "qdcg-decentralised", *ABLATION[1:], "mastac-k4")},
+    "table1": {
+        "warehouse-9": (*REQUIRED, "independent", "qdcg-decentralised", *ABLATION[1:], "mastac-k4")
+    },
     "figure1": {"warehouse-9": (*REQUIRED, "independent", "qdcg-decentralised")},
     "figure2": {"warehouse-9": ABLATION},
     "figure11": {"warehouse-9": ("mastac-k2", "mastac-k4")},
@@ -127,7 +132,8 @@ LAPTOP: dict[str, dict[str, Any]] = {
     # The paper's critics are plain.
     "*": {"updates_per_epoch": 1, "batch_size": 64, "distance_decay": 1.0},
 }
-# Rows that take over what was searched for another: longer windows, and what is too dear to be searched.
+# Rows that take over what was searched for another: longer windows, and what is too dear to be
+# searched.
 TUNED_AS = dict.fromkeys(WINDOWS[1:], "mastac-k2") | {"qdcg-centralised": "qdcg-coupling"}
 # What would take too long on two cores at full length.
 SHARE: dict[tuple[str, str], float] = {
@@ -145,7 +151,14 @@ REPRODUCTIONS: dict[str, Preset] = {
         2,
         {"warehouse-9": 60},
         SMOKE_PRODUCTS,
-        {"*": {"updates_per_epoch": 1, "batch_size": 32, "actor_hidden": [16], "critic_hidden": [16, 16]}},
+        {
+            "*": {
+                "updates_per_epoch": 1,
+                "batch_size": 32,
+                "actor_hidden": [16],
+                "critic_hidden": [16, 16],
+            }
+        },
     ),
     "laptop": Preset(
         "5 seeds, our tuned settings, the paper's number of epochs",
@@ -157,7 +170,9 @@ REPRODUCTIONS: dict[str, Preset] = {
         True,
         SHARE,
     ),
-    "paper": Preset("15 seeds, the paper's settings; wants a GPU", "paper", 15, PAPER_EPOCHS, PRODUCTS),
+    "paper": Preset(
+        "15 seeds, the paper's settings; wants a GPU", "paper", 15, PAPER_EPOCHS, PRODUCTS
+    ),
 }
 WHAT = (*PRODUCTS, "all")
 
@@ -180,8 +195,8 @@ class Cell:
     def arguments(self) -> dict[str, Any]:
         """What `mastac.train` and `resolve` are called with, beside the environment and its options.
 
-        The greedy policy is played for as many episodes during training as after it, always the same ones, so that
-        both figures can be held against each other.
+        The greedy policy is played for as many episodes during training as after it, always the
+        same ones, so that both figures can be held against each other.
         """
         return {
             "algorithm": self.algorithm,
@@ -204,14 +219,17 @@ class Cell:
         return CELLS[self.name].label
 
 
-def cells_of(what: str, preset: str, only: Sequence[str] = (), seeds: Sequence[int] | None = None) -> list[Cell]:
+def cells_of(
+    what: str, preset: str, only: Sequence[str] = (), seeds: Sequence[int] | None = None
+) -> list[Cell]:
     """The cells that `what` is made of, each once, in the order of training.
 
     **Arguments:**
 
     - `what`: "table1", "figure1", "figure2", "figure11" or "all".
     - `preset`: "smoke", "laptop" or "paper".
-    - `only`: environments, cells, or single ones as `env/cell`; environments and cells together keep what fits both.
+    - `only`: environments, cells, or single ones as `env/cell`; environments and cells together
+        keep what fits both.
     - `seeds`: others than the preset's.
     """
     if what not in WHAT:
@@ -220,15 +238,21 @@ def cells_of(what: str, preset: str, only: Sequence[str] = (), seeds: Sequence[i
         raise unknown("preset", preset, REPRODUCTIONS)
     chosen = REPRODUCTIONS[preset]
     products = chosen.products.values() if what == "all" else [chosen.products[what]]
-    wanted = {(env, name) for product in products for env, names in product.items() for name in names}
+    wanted = {
+        (env, name) for product in products for env, names in product.items() for name in names
+    }
     cells = [_cell(name, env, chosen, seeds) for name, env in _order() if (env, name) in wanted]
     known = dict.fromkeys(word for cell in cells for word in (cell.env, cell.name, cell.path))
     for word in only:
         if word not in known:
-            raise unknown(f"environment or cell of {what}", word, [each for each in known if "/" not in each])
+            raise unknown(
+                f"environment or cell of {what}", word, [each for each in known if "/" not in each]
+            )
     found = [cell for cell in cells if _fits(cell, only)]
     if not found:
-        raise UserError(f"--only {' '.join(only)} leaves nothing of {what}; 'mastac reproduce {what} --plan' lists all")
+        raise UserError(
+            f"--only {' '.join(only)} leaves nothing of {what}; 'mastac reproduce {what} --plan' lists all"
+        )
     return found
 
 

@@ -1,6 +1,7 @@
 """Raw data of the reproduction: what is kept of each cell's run, small enough for a repository.
 
-A raw folder holds `<environment>/<cell>/` with five files; the reproduction's tables and figures are made from them.
+A raw folder holds `<environment>/<cell>/` with five files; the reproduction's tables and figures
+are made from them.
 
 | file | holds |
 |---|---|
@@ -73,7 +74,9 @@ class RawCell:
         value = self.timing.get("seconds")
         return float(value) if isinstance(value, int | float) else math.nan
 
-    def curve(self, greedy: bool = False) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, "seeds points"]]:
+    def curve(
+        self, greedy: bool = False
+    ) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, "seeds points"]]:
         """Epochs done, and training returns (or those of the greedy policy) of each seed; NaN after a seed stopped."""
         return self.results.curve(greedy)
 
@@ -94,13 +97,18 @@ class RawCell:
 def export_cell(run_folder: str | Path, target: str | Path) -> None:
     """Write the raw data of a finished run into the folder `target`; the same run gives the same bytes.
 
-    **Raises:** `UserError` if the run has not ended, one of its files is malformed, or `target` cannot be written.
+    **Raises:** `UserError` if the run has not ended, one of its files is malformed, or `target`
+    cannot be written.
     """
     run, target = read_results(run_folder), Path(target)
     if not run.is_finished:
-        raise UserError(f"run '{run.folder}' has not ended; finish it with 'mastac resume {run.folder}'")
+        raise UserError(
+            f"run '{run.folder}' has not ended; finish it with 'mastac resume {run.folder}'"
+        )
     final = {
-        str(seed): None if str(seed) in run.failed or not math.isfinite(value) else float(f"{value:.9g}")
+        str(seed): None
+        if str(seed) in run.failed or not math.isfinite(value)
+        else float(f"{value:.9g}")
         for seed, value in zip(run.seeds, run.final20_by_seed().tolist(), strict=True)
     }
     _, greedy = run.curve(greedy=True)
@@ -111,9 +119,13 @@ def export_cell(run_folder: str | Path, target: str | Path) -> None:
         write_text(target / "curve.csv", as_csv([CURVE, *_windows(run)]))
         write_text(target / "greedy.csv", as_csv([EVALUATION, *_rows(run.seeds, [at], greedy)]))
         write_json(target / "timing.json", _timing(RunFolder(run.folder)))
-        write_json(target / "summary.json", {**run.summary, "final20_by_seed": final})  # last: it makes a cell count
+        write_json(
+            target / "summary.json", {**run.summary, "final20_by_seed": final}
+        )  # last: it makes a cell count
     except OSError as error:
-        raise UserError(f"raw data '{target}' cannot be written: {error.strerror or error}") from error
+        raise UserError(
+            f"raw data '{target}' cannot be written: {error.strerror or error}"
+        ) from error
 
 
 def read_raw(folder: str | Path) -> list[RawCell]:
@@ -133,10 +145,15 @@ def read_cell(folder: Path) -> RawCell:
     if missing:
         raise UserError(f"raw data '{folder}' lack {missing[0]}; export the cell again")
     config, summary = read_json(folder / "config.json"), read_json(folder / "summary.json")
-    for name, data, keys in (("config", config, ("epochs",)), ("summary", summary, ("env", "env_steps"))):
+    for name, data, keys in (
+        ("config", config, ("epochs",)),
+        ("summary", summary, ("env", "env_steps")),
+    ):
         absent = [key for key in keys if key not in data]
         if absent:
-            raise UserError(f"raw data '{folder / name}.json' lack '{absent[0]}'; export the cell again")
+            raise UserError(
+                f"raw data '{folder / name}.json' lack '{absent[0]}'; export the cell again"
+            )
     columns = ("seed", "epoch", "episode_return")
     results = Results(
         folder=folder,
@@ -165,7 +182,9 @@ def _windows(run: Results) -> Iterator[list[Any]]:
     return _rows(run.seeds, [ends, steps], np.stack(means, 1))
 
 
-def _rows(seeds: Sequence[int], at: Sequence[Iterable[float]], values: np.ndarray) -> Iterator[list[Any]]:
+def _rows(
+    seeds: Sequence[int], at: Sequence[Iterable[float]], values: np.ndarray
+) -> Iterator[list[Any]]:
     """Seed by seed: seed, the columns `at`, and the value with six digits where it is known."""
     for seed, row in zip(seeds, values.tolist(), strict=True):
         for *where, value in zip(*at, row, strict=True):

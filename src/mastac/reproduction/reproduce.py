@@ -1,7 +1,7 @@
 """Reproducing the paper: train the cells that are missing, one after the other, then write tables and figures.
 
-Several processes may work on one folder: each cell is trained by whoever gets its lock. A process that is killed
-leaves a cell that the next one resumes. Imports JAX only when a cell is trained.
+Several processes may work on one folder: each cell is trained by whoever gets its lock. A process
+that is killed leaves a cell that the next one resumes. Imports JAX only when a cell is trained.
 """
 
 import shutil
@@ -17,21 +17,30 @@ from mastac.reproduction.paper import PRODUCTS
 from mastac.runs.progress import Progress
 from mastac.runs.run import ProgressLike, Stopped, interruptions, resume, train
 
-OURS = {"checkpoints", "policies", "couplings.json", "couplings.json.partial", "config.json.partial"}
+OURS = {
+    "checkpoints",
+    "policies",
+    "couplings.json",
+    "couplings.json.partial",
+    "config.json.partial",
+}
 WAIT = 2.0  # seconds between looks at cells that other processes are training
 
 Say = Callable[[str], None]
 
 
 def reproduce(
-    grid: Grid, what: str, say: Say | None = None, train_all: Callable[[Grid, Say], dict[str, str]] | None = None
+    grid: Grid,
+    what: str,
+    say: Say | None = None,
+    train_all: Callable[[Grid, Say], dict[str, str]] | None = None,
 ) -> list[Path]:
     """Train what is missing in `grid` and write the results of `what`; gives the files written.
 
     `train_all` trains the cells, by default here and one after the other (see [`train_cells`][]).
 
-    **Raises:** `Stopped` after Ctrl-C, when the chunk at work has been finished and saved; `UserError` naming the
-    cells that could not be trained, after all others have been.
+    **Raises:** `Stopped` after Ctrl-C, when the chunk at work has been finished and saved;
+    `UserError` naming the cells that could not be trained, after all others have been.
     """
     say = say or (lambda text: None)
     grid.check()
@@ -47,10 +56,18 @@ def train_cells(grid: Grid, say: Say) -> dict[str, str]:
     failures: dict[str, str] = {}
     waiting = False
     with interruptions() as is_interrupted:
-        while left := [each for each in grid.places if not each.is_finished and each.cell.path not in failures]:
-            tried = [place for place in left if _train_if_free(grid, place, failures, say, is_interrupted)]
+        while left := [
+            each for each in grid.places if not each.is_finished and each.cell.path not in failures
+        ]:
+            tried = [
+                place
+                for place in left
+                if _train_if_free(grid, place, failures, say, is_interrupted)
+            ]
             if not tried and not waiting:
-                say(f"waiting for {len(left)} cell{'s' if len(left) > 1 else ''} at work in other processes")
+                say(
+                    f"waiting for {len(left)} cell{'s' if len(left) > 1 else ''} at work in other processes"
+                )
             waiting = not tried
             if waiting:
                 time.sleep(WAIT)
@@ -82,7 +99,8 @@ def _stop_if(is_interrupted: Callable[[], bool]) -> None:
 
 def train_cell(place: Place, progress: ProgressLike) -> None:
     """Train one cell, or go on where it was stopped."""
-    # Its lock says who is to train it; this one, who writes: a cluster's task may outlive the process that sent it.
+    # Its lock says who is to train it; this one, who writes: a cluster's task may outlive the
+    # process that sent it.
     with locked(place.folder.path.with_name(f"{place.folder.path.name}.writing"), wait=True):
         if not place.is_finished:
             _begin_or_resume(place, progress)
@@ -92,10 +110,14 @@ def _begin_or_resume(place: Place, progress: ProgressLike) -> None:
     if place.is_begun:
         resume(place.folder.path, progress=progress)
         return
-    if place.folder.path.is_dir():  # whoever began it was stopped before its configuration was written
+    if (
+        place.folder.path.is_dir()
+    ):  # whoever began it was stopped before its configuration was written
         strange = sorted({path.name for path in place.folder.path.iterdir()} - OURS)
         if strange:
-            raise UserError(f"'{place.folder.path}' is no run of ours (it holds '{strange[0]}'); move it away")
+            raise UserError(
+                f"'{place.folder.path}' is no run of ours (it holds '{strange[0]}'); move it away"
+            )
         shutil.rmtree(place.folder.path)
     cell = place.cell
     train(
@@ -115,13 +137,19 @@ def write_results(grid: Grid, what: str) -> list[Path]:
         for place in grid.whole:
             if place.is_finished:
                 export_cell(place.folder.path, grid.raw / place.cell.path)
-        return results_from(grid.raw, what, grid.out) if any(place.is_finished for place in grid.places) else []
+        return (
+            results_from(grid.raw, what, grid.out)
+            if any(place.is_finished for place in grid.places)
+            else []
+        )
 
 
 def results_from(raw: Path, what: str, out: Path) -> list[Path]:
     """Tables and figures from raw data alone; trains nothing."""
     written = []
-    for name in [name for name in PRODUCTS if _is_comparison(raw, name)] if what == "all" else [what]:
+    for name in (
+        [name for name in PRODUCTS if _is_comparison(raw, name)] if what == "all" else [what]
+    ):
         if name == "table1":
             from mastac.reproduction.tables import write_table1
 
@@ -136,7 +164,10 @@ def results_from(raw: Path, what: str, out: Path) -> list[Path]:
 def _is_comparison(raw: Path, name: str) -> bool:
     """Whether some environment has two of a product's cells, or more."""
     cells = {cell for names in PRODUCTS[name].values() for cell in names}
-    return any(len(cells & {path.parent.name for path in env.glob("*/summary.json")}) > 1 for env in raw.glob("*"))
+    return any(
+        len(cells & {path.parent.name for path in env.glob("*/summary.json")}) > 1
+        for env in raw.glob("*")
+    )
 
 
 def raise_failures(failures: dict[str, str], cells: int) -> None:

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from mastac.envs.base import Environment
 
 SEED = 1000  # none of those that results are reported for
-# Factors on the environment's preset: (knob, lowest, highest), between which Latin hypercubes are laid in logarithms.
+# Factors on the environment's preset: (knob, lowest, highest), between which Latin hypercubes are
+# laid in logarithms.
 RANGES = (("actor_lr", 0.1, 3.0), ("critic_lr", 0.2, 3.0), ("reward_scale", 0.1, 10.0))
 POINTS = 7
-# Central critics of forty agents fared best at the lower edge of the actors' step sizes: there are points below it.
+# Central critics of forty agents fared best at the lower edge of the actors' step sizes: there are
+# points below it.
 SLOWER = (("actor_lr", 0.01, 0.3), ("critic_lr", 0.2, 3.0), ("reward_scale", 0.1, 10.0))
 SLOWER_POINTS = 8
 KNOBS = tuple(name for name, _, _ in RANGES)
@@ -73,13 +75,16 @@ class Trial:
 def best_of(trials: Sequence[Trial]) -> Trial:
     """The trial with the highest score among the longest."""
     longest = max(trial.epochs for trial in trials)
-    return max((trial for trial in trials if trial.epochs == longest), key=lambda trial: trial.score)
+    return max(
+        (trial for trial in trials if trial.epochs == longest), key=lambda trial: trial.score
+    )
 
 
 def searched_cells(preset: str, only: Sequence[str] = ()) -> list[Cell]:
     """The cells that are searched: those whose algorithm no other window of MAStAC speaks for, and that can be paid.
 
-    The 820 terms of the centralised QDCG on forty agents take over what is found for the coupling graph's.
+    The 820 terms of the centralised QDCG on forty agents take over what is found for the coupling
+    graph's.
     """
     return [
         cell
@@ -95,12 +100,17 @@ def candidates(settings: Settings, slower: bool = False) -> list[dict[str, float
     if slower:
         factors.append(_hypercube(SLOWER, SLOWER_POINTS))
     return [
-        {name: float(f"{getattr(settings, name) * factor:.3g}") for name, factor in zip(KNOBS, row, strict=True)}
+        {
+            name: float(f"{getattr(settings, name) * factor:.3g}")
+            for name, factor in zip(KNOBS, row, strict=True)
+        }
         for row in np.concatenate(factors)
     ]
 
 
-def _hypercube(ranges: Sequence[tuple[str, float, float]], points: int) -> Float[np.ndarray, "points knobs"]:
+def _hypercube(
+    ranges: Sequence[tuple[str, float, float]], points: int
+) -> Float[np.ndarray, "points knobs"]:
     places = qmc.LatinHypercube(len(ranges), rng=0).random(points)
     logs = np.log([[low, high] for _, low, high in ranges])
     return np.exp(logs[:, 0] + places * (logs[:, 1] - logs[:, 0]))
@@ -109,7 +119,8 @@ def _hypercube(ranges: Sequence[tuple[str, float, float]], points: int) -> Float
 def search(cell: Cell, out: Path, epochs: int, budget: Budget | None = None) -> list[Trial]:
     """Play the trials of one cell that `out`/env/cell.csv lacks, and write them there; gives all.
 
-    The candidates of a round run side by side in one compiled program. `epochs` is the whole that shares are of.
+    The candidates of a round run side by side in one compiled program. `epochs` is the whole that
+    shares are of.
     """
     budget = budget or BUDGETS.get(cell.env, Budget())
     path = out / cell.env / f"{cell.name}.csv"
@@ -124,7 +135,10 @@ def search(cell: Cell, out: Path, epochs: int, budget: Budget | None = None) -> 
         if missing:
             config = config_of(replace(cell, epochs=length, seeds=(SEED,)))
             found = play_trials(config, [rates for _, rates in missing])
-            trials.extend(Trial(length, *each, list(map(float, row))) for each, row in zip(missing, found, strict=True))
+            trials.extend(
+                Trial(length, *each, list(map(float, row)))
+                for each, row in zip(missing, found, strict=True)
+            )
             path.parent.mkdir(parents=True, exist_ok=True)
             write_text(path, as_csv([HEADER, *(_row(cell.name, trial) for trial in trials)]))
         return [trial for trial in trials if trial.epochs == length]
@@ -137,7 +151,13 @@ def search(cell: Cell, out: Path, epochs: int, budget: Budget | None = None) -> 
 
 
 def _row(name: str, trial: Trial) -> list[Any]:
-    return [name, trial.epochs, trial.candidate, *(trial.rates[knob] for knob in KNOBS), *trial.returns]
+    return [
+        name,
+        trial.epochs,
+        trial.candidate,
+        *(trial.rates[knob] for knob in KNOBS),
+        *trial.returns,
+    ]
 
 
 def returns_by_tenth(
@@ -145,8 +165,8 @@ def returns_by_tenth(
 ) -> "Callable[[Mapping[str, Any], Any], Array]":
     """`(rates, seeds) -> returns`, `[runs, tenths]`: greedy policies after each tenth of runs side by side.
 
-    `rates`: for each knob its value in every run. Compiled once; NaN from the tenth on in which a number overflowed.
-    `chunk`: as in [`learner_spec`][mastac.learning.learner.learner_parts].
+    `rates`: for each knob its value in every run. Compiled once; NaN from the tenth on in which a
+    number overflowed. `chunk`: as in [`learner_spec`][mastac.learning.learner.learner_parts].
     """
     import jax
     import jax.numpy as jnp
@@ -166,8 +186,12 @@ def returns_by_tenth(
         seed, key = one_seed(env, learner, memory, here, config.epochs), jax.random.key(number)
 
         def tenth(state: Any, epochs: Any) -> tuple[Any, Any]:
-            state, _ = jax.lax.scan(lambda state, epoch: seed.one_epoch(state, key, epoch), state, epochs)
-            played = env.reported(seed.play(state.learner, jax.random.split(evaluation_key(), episodes))).mean()
+            state, _ = jax.lax.scan(
+                lambda state, epoch: seed.one_epoch(state, key, epoch), state, epochs
+            )
+            played = env.reported(
+                seed.play(state.learner, jax.random.split(evaluation_key(), episodes))
+            ).mean()
             return state, jnp.where(state.failed_epoch < 0, played, jnp.nan)
 
         return jax.lax.scan(tenth, seed.init(key), tenths)[1]
@@ -204,7 +228,9 @@ def read_trials(path: Path) -> list[Trial]:
         ]
 
 
-def search_all(out: Path, preset: str, only: Sequence[str] = (), say: Callable[[str], None] = print) -> Path:
+def search_all(
+    out: Path, preset: str, only: Sequence[str] = (), say: Callable[[str], None] = print
+) -> Path:
     """Search every cell, going on with what is there, then write `out`/tuned.json; gives its path.
 
     Several processes may share the work: each cell is searched by whoever gets its lock.
@@ -215,7 +241,9 @@ def search_all(out: Path, preset: str, only: Sequence[str] = (), say: Callable[[
             if held:
                 say(f"{number} of {len(cells)}: {cell.path} …")
                 best = best_of(search(cell, out, REPRODUCTIONS[preset].epochs[cell.env]))
-                say(f"  best {json.dumps(best.rates)}: {best.score:.3f} after {best.epochs:,} epochs")
+                say(
+                    f"  best {json.dumps(best.rates)}: {best.score:.3f} after {best.epochs:,} epochs"
+                )
     write_json(out / "tuned.json", winners(out))
     return out / "tuned.json"
 

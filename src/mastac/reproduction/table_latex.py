@@ -55,9 +55,15 @@ def _tex_figure(row: Row, kind: str, best: float, digits: Callable[[float | None
 
 def _tex_references(envs: Mapping[str, Mapping[str, RawCell]]) -> list[str]:
     lines = []
-    for key, name in (("bound", "bound on any policy"), ("best_known", "best known"), ("simple", "simple policy")):
+    for key, name in (
+        ("bound", "bound on any policy"),
+        ("best_known", "best known"),
+        ("simple", "simple policy"),
+    ):
         figures = [next(iter(those.values())).reference.get(key) for those in envs.values()]
-        columns = [f" & & {'$' + number(value) + '$' if number(value) else '---'}" for value in figures]
+        columns = [
+            f" & & {'$' + number(value) + '$' if number(value) else '---'}" for value in figures
+        ]
         lines.append(name + "".join(columns) + " \\\\")
     return lines
 
@@ -83,4 +89,9 @@ def tex_label(label: str) -> str:
     >>> tex_label("MAStAC κ=2"), tex_label("undecomposed Q̂")
     ('MAStAC $\\kappa$=2', 'undecomposed $\\hat{Q}$')
     """
-    return label.replace("Q̂", "$\\hat{Q}$").replace("κ", "$\\kappa$").replace("_", "\\_").replace(" %", "\\,\\%")
+    return (
+        label.replace("Q̂", "$\\hat{Q}$")
+        .replace("κ", "$\\kappa$")
+        .replace("_", "\\_")
+        .replace(" %", "\\,\\%")
+    )

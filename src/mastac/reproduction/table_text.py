@@ -59,7 +59,15 @@ def _headline(env: str, first: RawCell, rows: Sequence[Row]) -> str:
 
 
 def _returns(rows: Sequence[Row], reference: Mapping[str, Any]) -> str:
-    head = ("algorithm", "paper", "training, last 20 %", "greedy", "IQM of greedy [95 %]", "score", "κ=2 better [95 %]")
+    head = (
+        "algorithm",
+        "paper",
+        "training, last 20 %",
+        "greedy",
+        "IQM of greedy [95 %]",
+        "score",
+        "κ=2 better [95 %]",
+    )
     body = [
         (
             _name(row),
@@ -70,7 +78,8 @@ def _returns(rows: Sequence[Row], reference: Mapping[str, Any]) -> str:
                     plus_minus(row["greedy_mean"], row["greedy_std"]) + _stopped(row),
                     number(row["iqm"]) + _interval(row["iqm_low"], row["iqm_high"]),
                     number(row["score"]),
-                    number(row["improvement"]) + _interval(row["improvement_low"], row["improvement_high"]),
+                    number(row["improvement"])
+                    + _interval(row["improvement_low"], row["improvement_high"]),
                 )
                 if row["run"]
                 else ("not run", "", "", "", "")

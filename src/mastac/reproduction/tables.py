@@ -15,12 +15,17 @@ from mastac.reproduction.table_text import efficiency_text, table1_text
 def write_table1(raw_folder: str | Path, out: str | Path) -> list[Path]:
     """Write `table1.txt`, `.csv`, `.tex` and `sample_efficiency.txt`, `.csv`, `.png`, `.svg` into the folder `out`.
 
-    Without a MAStAC cell, whose end the others are to reach, there is nothing to say of sample efficiency.
+    Without a MAStAC cell, whose end the others are to reach, there is nothing to say of sample
+    efficiency.
     """
     from mastac.reproduction.figures import write_figure
 
     cells, out = read_raw(raw_folder), Path(out)
-    contents = {"table1.txt": table1_text(cells), "table1.csv": table1_csv(cells), "table1.tex": table1_latex(cells)}
+    contents = {
+        "table1.txt": table1_text(cells),
+        "table1.csv": table1_csv(cells),
+        "table1.tex": table1_latex(cells),
+    }
     is_known = bool(efficiency_rows(cells))
     if is_known:
         contents["sample_efficiency.txt"] = efficiency_text(cells)
@@ -30,7 +35,9 @@ def write_table1(raw_folder: str | Path, out: str | Path) -> list[Path]:
         for name, text in contents.items():
             write_text(out / name, text)
     except OSError as error:
-        raise UserError(f"tables cannot be written to '{out}': {error.strerror or error}") from error
+        raise UserError(
+            f"tables cannot be written to '{out}': {error.strerror or error}"
+        ) from error
     written = [out / name for name in contents]
     return [*written, *write_figure("sample_efficiency", raw_folder, out)] if is_known else written
 
@@ -42,7 +49,10 @@ def table1_csv(cells: Sequence[RawCell]) -> str:
     names = list(dict.fromkeys(name for row in sorted(rows, key=len, reverse=True) for name in row))
     exact = ("simple", "best_known", "bound")
     body = [
-        [*(_field(row.get(name)) for name in names), *(_field(first[row["env"]].get(name)) for name in exact)]
+        [
+            *(_field(row.get(name)) for name in names),
+            *(_field(first[row["env"]].get(name)) for name in exact),
+        ]
         for row in rows
     ]
     return as_csv([[*names, *exact], *body])
@@ -57,11 +67,23 @@ def efficiency_csv(cells: Sequence[RawCell]) -> str:
         fields = [_field(row[name]) for name in names]
         body.append(["mean", *fields])
         for seed, epochs in row["by_seed"].items():
-            alone = {"epochs": epochs, "env_steps": None, "ratio": None, "score": None, "seeds": None}
+            alone = {
+                "epochs": epochs,
+                "env_steps": None,
+                "ratio": None,
+                "score": None,
+                "seeds": None,
+            }
             alone |= {"seeds_that_reach": None}
             body.append([seed, *(_field(alone.get(name, row[name])) for name in names)])
     return as_csv([["seed", *names], *body])
 
 
 def _field(value: Any) -> Any:
-    return "" if value is None else {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+    return (
+        ""
+        if value is None
+        else {True: "yes", False: "no"}[value]
+        if isinstance(value, bool)
+        else value
+    )

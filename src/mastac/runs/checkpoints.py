@@ -46,7 +46,8 @@ def saved_epochs(folder: Path) -> list[int]:
 def load_checkpoint(folder: Path, epoch: int, like: Tree) -> Tree:
     """The checkpoint after `epoch` epochs, with the shapes of `like`.
 
-    **Raises:** `UserError` if a file is missing, truncated or altered, or if it holds another configuration's arrays.
+    **Raises:** `UserError` if a file is missing, truncated or altered, or if it holds another
+    configuration's arrays.
     """
     target = (folder / str(epoch)).resolve()
     try:

@@ -36,8 +36,9 @@ ELSEWHERE = {
 class ExperimentConfig:
     """A run's complete description, stored as `config.json`; two runs are the same when these are equal.
 
-    `kappa` is `None` for the exact sets. `evaluation_interval` is in epochs and is also the length of the compiled
-    chunk between which metrics are written; `custom` marks an environment that a user built and must bring again.
+    `kappa` is `None` for the exact sets. `evaluation_interval` is in epochs and is also the length
+    of the compiled chunk between which metrics are written; `custom` marks an environment that a
+    user built and must bring again.
     """
 
     env: str

@@ -105,10 +105,11 @@ def limits_of(
 ) -> tuple[float, float]:
     """A frame for what matters: where the curves go, and the figures that they are held against.
 
-    Early returns can be a hundred times worse than all that follows; showing them would press the rest into a line.
-    The frame then begins below the references and the second half of every curve, which enters it from below, with
-    `room` (a share of what is framed) for the way there. What matters ends at most `deepest` times the references' own
-    span below the best of them, lest one hopeless curve presses the others together.
+    Early returns can be a hundred times worse than all that follows; showing them would press the
+    rest into a line. The frame then begins below the references and the second half of every curve,
+    which enters it from below, with `room` (a share of what is framed) for the way there. What
+    matters ends at most `deepest` times the references' own span below the best of them, lest one
+    hopeless curve presses the others together.
     """
     means = np.concatenate([curve.mean[np.isfinite(curve.mean)] for curve in curves])
     if not len(means):

@@ -33,9 +33,10 @@ POINTS = 150  # a curve is drawn with about so many points, each the mean of a w
 def learning_curves(runs: Sequence[Results], axis: Axis = "epoch", greedy: bool = False) -> Figure:
     """Returns over training: mean over seeds with its 95 % interval (Student's t), and the exact reference figures.
 
-    One run is drawn with its training episodes and its greedy policy; several runs with one of the two, as `greedy`
-    says, all in one frame. Two seeds are drawn one by one, without an interval. Reference figures are those of the
-    first run; runs of different environments in one figure are refused, since their returns have nothing in common.
+    One run is drawn with its training episodes and its greedy policy; several runs with one of the
+    two, as `greedy` says, all in one frame. Two seeds are drawn one by one, without an interval.
+    Reference figures are those of the first run; runs of different environments in one figure are
+    refused, since their returns have nothing in common.
     """
     check_comparable(runs)
     names = labels(list(runs))

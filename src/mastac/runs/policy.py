@@ -24,8 +24,8 @@ Observations = Mapping[str, ArrayLike] | Float[np.ndarray, "agents obs"]
 class Policy:
     """The greedy policies of all agents of one seed.
 
-    Observations and actions are in the environment's own units and order; scaling, limits, shares and choices are
-    applied here. `weights[k]` is `[agents, inputs, outputs]`.
+    Observations and actions are in the environment's own units and order; scaling, limits, shares
+    and choices are applied here. `weights[k]` is `[agents, inputs, outputs]`.
     """
 
     agents: tuple[str, ...]
@@ -41,9 +41,10 @@ class Policy:
     def act(self, observations: Observations) -> Any:
         """The actions for one time step.
 
-        `observations`: an array `[agents, obs]` (padded rows as in `Environment.observe`) gives an array
-        `[agents, act]`; a mapping from agents' names to their observations gives a mapping to their actions.
-        A choice is a row with a one in its place and zeros elsewhere (`argmax` gives its number).
+        `observations`: an array `[agents, obs]` (padded rows as in `Environment.observe`) gives an
+        array `[agents, act]`; a mapping from agents' names to their observations gives a mapping to
+        their actions. A choice is a row with a one in its place and zeros elsewhere (`argmax` gives
+        its number).
 
         **Raises:** `UserError` if an agent is missing or an observation has the wrong length.
         """

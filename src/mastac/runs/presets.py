@@ -10,8 +10,9 @@ from typing import Any
 PRESETS: dict[str, dict[str, Mapping[str, Any]]] = {
     # Ours: tuned on the three examples.
     "default": {
-        # Small first actions: an untrained linear policy may otherwise make a stable system unstable.
-        # What is far away is learnt last, by a factor found on thermal-40; see docs/choosing.md.
+        # Small first actions: an untrained linear policy may otherwise make a stable system
+        # unstable. What is far away is learnt last, by a factor found on thermal-40; see
+        # docs/choosing.md.
         "*": {"kappa": 2, "epochs": 2000, "actor_output_scale": 0.1, "distance_decay": 0.25},
         "lq-*": {
             "epochs": 600,
@@ -50,7 +51,8 @@ PRESETS: dict[str, dict[str, Mapping[str, Any]]] = {
             "actor_hidden": [],
         },
     },
-    # Table 3, completed as in the MADDPG code whose settings it repeats; see docs/notes-on-the-paper.md.
+    # Table 3, completed as in the MADDPG code whose settings it repeats; see
+    # docs/notes-on-the-paper.md.
     "paper": {
         "*": {
             "kappa": 2,
@@ -88,7 +90,8 @@ ROLLOUTS: dict[str, Mapping[str, Any]] = {
         "rollout_steps": 400,
         "batch_size": 400,
         "updates_per_epoch": 10,
-        # Small first outputs: a distribution that begins where the head is flat never hears of anything else.
+        # Small first outputs: a distribution that begins where the head is flat never hears of
+        # anything else.
         "actor_output_scale": 0.01,
     },
     "warehouse-*": {"epochs": 3000, "noise": 1.0},

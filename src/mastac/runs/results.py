@@ -22,7 +22,8 @@ FINAL_SHARE = 0.2  # the paper's measure averages over the last fifth of the epo
 class Results:
     """What a run folder holds.
 
-    - `metrics`, `evaluation`: column name -> values, one entry for each row of the file; empty where there is no row.
+    - `metrics`, `evaluation`: column name -> values, one entry for each row of the file; empty
+        where there is no row.
     - `config`, `summary`: the JSON files; `summary` is empty while the run has not ended.
     """
 
@@ -82,9 +83,9 @@ class Results:
     ) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, "seeds points"]]:
         """Returns over training, one row for each seed.
 
-        `greedy=False` gives the training episodes (`metrics.csv`), `greedy=True` the evaluations of the greedy
-        policy (`evaluation.csv`). Where a seed has no row (it stopped early) the entry is NaN. `axis="env_steps"`
-        counts the environment steps of one seed instead of its epochs.
+        `greedy=False` gives the training episodes (`metrics.csv`), `greedy=True` the evaluations of
+        the greedy policy (`evaluation.csv`). Where a seed has no row (it stopped early) the entry
+        is NaN. `axis="env_steps"` counts the environment steps of one seed instead of its epochs.
         """
         table = self.evaluation if greedy else self.metrics
         if not table:
@@ -112,7 +113,8 @@ class Results:
     def greedy_by_seed(self) -> Float[np.ndarray, " seeds"]:
         """Mean return of each seed's greedy policy after training.
 
-        Taken from the summary; of an unfinished run the last evaluation, or NaN where there is none.
+        Taken from the summary; of an unfinished run the last evaluation, or NaN where there is
+        none.
         """
         stored = self.summary.get("greedy_by_seed")
         if stored is not None:

@@ -19,7 +19,8 @@ from mastac.runs.progress import Progress, Report
 if TYPE_CHECKING:
     from mastac.envs.base import Environment
 
-CHECKPOINT_SECONDS = 20.0  # at most this much work is lost to a crash, or one chunk if that takes longer
+# at most this much work is lost to a crash, or one chunk if that takes longer
+CHECKPOINT_SECONDS = 20.0
 
 ProgressLike = bool | Callable[[Report], None]
 
@@ -65,8 +66,8 @@ class Run:
     def evaluate(self, episodes: int = FINAL_EPISODES, seed: int = EVALUATION_SEED) -> dict[str, Any]:
         """Returns of the greedy policies; `seed` chooses the episodes, by default those of the summary.
 
-        Gives `greedy_mean`, `greedy_std` over seeds, `greedy_by_seed`, `score` and, for each agent, the mean return
-        over seeds (`greedy_by_agent`).
+        Gives `greedy_mean`, `greedy_std` over seeds, `greedy_by_seed`, `score` and, for each agent,
+        the mean return over seeds (`greedy_by_agent`).
         """
         if episodes < 1:
             raise UserError(f"episodes must be at least 1, got {episodes}")
@@ -97,16 +98,19 @@ def train(
 
     - `env`: an [`Environment`][mastac.envs.base.Environment] or the id of one (with `env_options`).
     - `algorithm`: a name from `mastac algorithms`.
-    - `kappa`: window of the value dependency sets; `None` or "exact" for the exact sets; by default the preset's.
+    - `kappa`: window of the value dependency sets; `None` or "exact" for the exact sets; by default
+        the preset's.
     - `epochs`: episodes to train for; by default the preset's.
     - `seeds`: one number or several; they run side by side in one compiled program.
     - `out`: folder to create; by default `runs/<env>-<algorithm>-<number>`.
     - `preset`: "default" or "paper"; `knobs` override it one by one (see `Settings`).
-    - `progress`: whether to print, or a function that takes a [`Report`][mastac.runs.progress.Report].
-    - `evaluation_interval`: epochs between evaluations of the greedy policy; by default a fiftieth of the run.
+    - `progress`: whether to print, or a function that takes a
+        [`Report`][mastac.runs.progress.Report].
+    - `evaluation_interval`: epochs between evaluations of the greedy policy; by default a fiftieth
+        of the run.
 
-    **Raises:** `UserError` before anything is compiled, if an argument is wrong; `Stopped` after Ctrl-C, when
-    the chunk at work has been finished and saved.
+    **Raises:** `UserError` before anything is compiled, if an argument is wrong; `Stopped` after
+    Ctrl-C, when the chunk at work has been finished and saved.
     """
     from mastac.envs.registry import checked_options
 
@@ -143,7 +147,8 @@ def train(
 def resume(out: str | Path, progress: ProgressLike = True, env: "Environment | None" = None) -> Run:
     """Go on with an interrupted run; the result is bit for bit that of an uninterrupted one on the same kind of device.
 
-    `env` is needed only for environments that the user built. A run that has ended is returned as it is.
+    `env` is needed only for environments that the user built. A run that has ended is returned as
+    it is.
     """
     run = Run(out, env)
     if run.is_finished:
@@ -233,7 +238,8 @@ class Interruption:
 def interruptions() -> Iterator[Callable[[], bool]]:
     """Within, Ctrl-C (and SIGTERM) only raise a flag; a second Ctrl-C stops at once. Gives a function that reads it.
 
-    Within another one it is the same flag: what has been interrupted inside is to stop outside, too.
+    Within another one it is the same flag: what has been interrupted inside is to stop outside,
+    too.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False

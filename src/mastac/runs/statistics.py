@@ -12,9 +12,10 @@ def t_interval(
 ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
     r"""Mean over seeds and half the width of its interval by Student's t distribution.
 
-    With the three to fifteen seeds of such experiments a percentile bootstrap of the mean is far too narrow (five
-    seeds: about 84 % instead of 95 %); the t interval is exact for normal returns at any number. NaN entries are
-    left out. Where fewer than two seeds are known the half width is NaN.
+    With the three to fifteen seeds of such experiments a percentile bootstrap of the mean is far
+    too narrow (five seeds: about 84 % instead of 95 %); the t interval is exact for normal returns
+    at any number. NaN entries are left out. Where fewer than two seeds are known the half width is
+    NaN.
     """
     values = np.asarray(values, float)
     known = np.isfinite(values)
@@ -29,7 +30,8 @@ def t_interval(
 def iqm(values: Float[np.ndarray, "... seeds"]) -> Float[np.ndarray, "..."]:
     """Interquartile mean: the mean of what is left when the lowest and the highest quarter are cut off.
 
-    A quarter that is no whole number of seeds is rounded down (of five seeds one is cut off at either end).
+    A quarter that is no whole number of seeds is rounded down (of five seeds one is cut off at
+    either end).
 
     >>> float(iqm(np.array([1.0, 2.0, 3.0, 4.0, 1000.0])))
     3.0
@@ -57,7 +59,8 @@ def iqm_interval(
 def probability_of_improvement(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " m"]) -> float:
     """How often a seed of `x` does better than a seed of `y`, over all pairs; ties count half.
 
-    A seed without a figure (NaN: it stopped) counts as worse than any that has one. NaN where either is empty.
+    A seed without a figure (NaN: it stopped) counts as worse than any that has one. NaN where
+    either is empty.
 
     >>> probability_of_improvement(np.array([1.0, 3.0]), np.array([0.0, 3.0]))
     0.625
@@ -97,8 +100,8 @@ def steps_to_reach(
 ) -> float:
     """The first of `at` at which the mean of the last `window` values is `target` or more; NaN where it never is.
 
-    One lucky evaluation is not enough, so nothing is said before `window` values are known (all of them, where there
-    are fewer). An unknown value breaks the window.
+    One lucky evaluation is not enough, so nothing is said before `window` values are known (all of
+    them, where there are fewer). An unknown value breaks the window.
 
     >>> steps_to_reach(np.arange(6.0), np.array([0, 5, 0, 3, 3, 3.0]), 3.0)
     5.0

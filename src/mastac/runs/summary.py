@@ -60,8 +60,9 @@ def headline(run: Results) -> str:
 def compare_rows(runs: Sequence[Results]) -> list[dict[str, Any]]:
     """For each run what `compare` shows, as plain numbers; what is not known is `None`.
 
-    `final20`, `greedy`: mean and standard deviation over seeds. `iqm`, `iqm_low`, `iqm_high`: interquartile mean of the
-    greedy returns over seeds and its 95 % bootstrap interval (of the training returns where no greedy one is stored).
+    `final20`, `greedy`: mean and standard deviation over seeds. `iqm`, `iqm_low`, `iqm_high`:
+    interquartile mean of the greedy returns over seeds and its 95 % bootstrap interval (of the
+    training returns where no greedy one is stored).
     """
     rows = []
     for run, name in zip(runs, labels(list(runs)), strict=True):

@@ -1,6 +1,12 @@
 """From coupling graphs to dependency sets. Imports numpy, scipy and networkx, never JAX."""
 
-from mastac.structure.bayesian_network import Explanation, bayesian_network, explain, explanations, folded_network
+from mastac.structure.bayesian_network import (
+    Explanation,
+    bayesian_network,
+    explain,
+    explanations,
+    folded_network,
+)
 from mastac.structure.couplings import Couplings, CouplingSequence, steady
 from mastac.structure.dependency import (
     Dependency,

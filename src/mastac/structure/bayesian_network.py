@@ -1,6 +1,7 @@
 """The multi-agent Bayesian network node by node: the definition of the sets, the source of drawings and explanations.
 
-Nodes are `("s" | "a" | "z", agent, t)`: the state, the action and the reward of a named agent at a time.
+Nodes are `("s" | "a" | "z", agent, t)`: the state, the action and the reward of a named agent at a
+time.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ Node = tuple[str, str, int]
 WORDS = {"s": "state", "a": "action", "z": "reward"}
 
 
-def bayesian_network(couplings: Couplings | CouplingSequence, horizon: int | None = None) -> nx.DiGraph:
+def bayesian_network(
+    couplings: Couplings | CouplingSequence, horizon: int | None = None
+) -> nx.DiGraph:
     r"""The unrolled network, `t = 0 … horizon` (section 3.1): $3N(T+1)$ nodes.
 
     **Arguments:**
@@ -30,7 +33,8 @@ def bayesian_network(couplings: Couplings | CouplingSequence, horizon: int | Non
 
     **Raises:**
 
-    - [`mastac.errors.UserError`][] if `horizon` is negative, missing, or past the end of the sequence.
+    - [`mastac.errors.UserError`][] if `horizon` is negative, missing, or past the end of the
+        sequence.
 
     !!! example
 
@@ -50,11 +54,14 @@ def bayesian_network(couplings: Couplings | CouplingSequence, horizon: int | Non
 def folded_network(couplings: Couplings) -> nx.DiGraph:
     r"""Two time steps of the network with the edge between $s_i(t)$ and $s_i(t+1)$ in both directions (appendix B).
 
-    Nodes have time 0 and 1. Each use of an edge from `("s", i, 1)` back to `("s", i, 0)` stands for one more step, so
-    what reaches `("z", i, 1)` from time 0 with at most `k` of them is the paper's set of the window `kappa = k + 1`.
+    Nodes have time 0 and 1. Each use of an edge from `("s", i, 1)` back to `("s", i, 0)` stands for
+    one more step, so what reaches `("z", i, 1)` from time 0 with at most `k` of them is the paper's
+    set of the window `kappa = k + 1`.
     """
     if not isinstance(couplings, Couplings):
-        raise UserError("only couplings that stay the same can be folded; use bayesian_network for a sequence")
+        raise UserError(
+            "only couplings that stay the same can be folded; use bayesian_network for a sequence"
+        )
     network = bayesian_network(couplings, horizon=1)
     network.add_edges_from((("s", agent, 1), ("s", agent, 0)) for agent in couplings.agents)
     return network
@@ -63,7 +70,8 @@ def folded_network(couplings: Couplings) -> nx.DiGraph:
 class Explanation(NamedTuple):
     """Why `other` is in the set of `agent`: the shortest path from its state or action to a reward of `agent`.
 
-    `nodes`: the path, first node at the time of the value; `kappa`: the smallest window that has it.
+    `nodes`: the path, first node at the time of the value; `kappa`: the smallest window that has
+    it.
     """
 
     agent: str
@@ -73,7 +81,9 @@ class Explanation(NamedTuple):
 
     def __str__(self) -> str:
         start = self.nodes[0][2]
-        return " -> ".join(f"{WORDS[kind]} of {name} at {clock(time - start)}" for kind, name, time in self.nodes)
+        return " -> ".join(
+            f"{WORDS[kind]} of {name} at {clock(time - start)}" for kind, name, time in self.nodes
+        )
 
 
 def explain(
@@ -86,8 +96,8 @@ def explain(
 ) -> Explanation | None:
     """Why the local value of `agent` depends on `other`; `None` where it does not.
 
-    The path ends at the earliest reward that `other` can reach and has the fewest edges among those that do.
-    Arguments are those of [`mastac.value_dependency`][].
+    The path ends at the earliest reward that `other` can reach and has the fewest edges among those
+    that do. Arguments are those of [`mastac.value_dependency`][].
 
     !!! example
 
@@ -99,7 +109,9 @@ def explain(
     """
     row, column = couplings.index(agent), couplings.index(other)
     found = _first_paths(couplings, row, kappa, minimal, at)
-    return next((_explanation(couplings, row, *each) for each in found if each[0][1] == column), None)
+    return next(
+        (_explanation(couplings, row, *each) for each in found if each[0][1] == column), None
+    )
 
 
 def explanations(
@@ -131,7 +143,12 @@ def _first_paths(
 
 
 def _explanation(
-    couplings: Couplings | CouplingSequence, row: int, end: _Place, onward: _Onward, reward_time: int, at: int
+    couplings: Couplings | CouplingSequence,
+    row: int,
+    end: _Place,
+    onward: _Onward,
+    reward_time: int,
+    at: int,
 ) -> Explanation:
     nodes = tuple(_named_path(couplings.agents, end, onward, reward_time))
     return Explanation(couplings.agents[row], couplings.agents[end[1]], nodes, reward_time - at)
@@ -146,7 +163,9 @@ def _last_time(couplings: Couplings | CouplingSequence, horizon: int | None) -> 
     if isinstance(couplings, CouplingSequence):
         last = couplings.horizon if horizon is None else checked_count("horizon", horizon)
         if last > couplings.horizon:
-            raise UserError(f"horizon = {last} is past the end of the coupling sequence, {couplings.horizon}")
+            raise UserError(
+                f"horizon = {last} is past the end of the coupling sequence, {couplings.horizon}"
+            )
         return last
     if horizon is None:
         raise UserError("the unrolled network of couplings that stay the same needs a horizon")
@@ -156,14 +175,22 @@ def _last_time(couplings: Couplings | CouplingSequence, horizon: int | None) -> 
 def _add_time(network: nx.DiGraph, now: Couplings, time: int) -> None:
     names = now.agents
     network.add_nodes_from((kind, name, time) for kind in "saz" for name in names)
-    for kind, matrix, result in (("s", now.observation, "a"), ("s", now.reward, "z"), ("a", now.reward_action, "z")):
-        network.add_edges_from(((kind, names[j], time), (result, names[i], time)) for i, j in _pairs(matrix))
+    for kind, matrix, result in (
+        ("s", now.observation, "a"),
+        ("s", now.reward, "z"),
+        ("a", now.reward_action, "z"),
+    ):
+        network.add_edges_from(
+            ((kind, names[j], time), (result, names[i], time)) for i, j in _pairs(matrix)
+        )
 
 
 def _add_step(network: nx.DiGraph, now: Couplings, time: int) -> None:
     names = now.agents
     for kind, matrix in (("s", now.state), ("a", now.action)):
-        network.add_edges_from(((kind, names[j], time), ("s", names[i], time + 1)) for i, j in _pairs(matrix))
+        network.add_edges_from(
+            ((kind, names[j], time), ("s", names[i], time + 1)) for i, j in _pairs(matrix)
+        )
 
 
 def _pairs(matrix: csr_array) -> Iterator[tuple[int, int]]:
@@ -183,29 +210,43 @@ def _searches(
     """For each delay of the reward: where shortest paths to it may begin, and how they go on."""
     if isinstance(couplings, Couplings):
         onward: _Onward = {("z", row, 0): (0, None)}
-        for steps, ends in enumerate(_walk_back(lambda _: couplings, row, onward, minimal, only_new=True)):
+        for steps, ends in enumerate(
+            _walk_back(lambda _: couplings, row, onward, minimal, only_new=True)
+        ):
             if kappa is not None and steps > kappa:
                 return
             yield steps, ends, onward
         return
     if at > couplings.horizon:
-        raise UserError(f"at = {at} is past the end of the coupling sequence, whose last time is {couplings.horizon}")
+        raise UserError(
+            f"at = {at} is past the end of the coupling sequence, whose last time is {couplings.horizon}"
+        )
     end = couplings.horizon if kappa is None else min(at + kappa, couplings.horizon)
     for reward_time in range(at, end + 1):
         onward = {("z", row, 0): (0, None)}
-        walk = _walk_back(lambda steps, now=reward_time: couplings[now - steps], row, onward, minimal, only_new=False)
+        walk = _walk_back(
+            lambda steps, now=reward_time: couplings[now - steps],
+            row,
+            onward,
+            minimal,
+            only_new=False,
+        )
         ends = [next(walk) for _ in range(reward_time - at + 1)][-1]
         yield reward_time - at, ends, onward
 
 
 def _walk_back(
-    couplings_before: Callable[[int], Couplings], row: int, onward: _Onward, minimal: bool, only_new: bool
+    couplings_before: Callable[[int], Couplings],
+    row: int,
+    onward: _Onward,
+    minimal: bool,
+    only_new: bool,
 ) -> Iterator[list[_Place]]:
     """Layer by layer from a reward back in time; yields where a path may begin that many steps before it.
 
-    The minimal set holds the actions at its own time fixed, so a path may not begin with a state that only a policy
-    sees ("o"); further back, that state is as good as any. With `only_new`, states walked before are left out: where
-    couplings stay the same, nothing new lies behind them.
+    The minimal set holds the actions at its own time fixed, so a path may not begin with a state
+    that only a policy sees ("o"); further back, that state is as good as any. With `only_new`,
+    states walked before are left out: where couplings stay the same, nothing new lies behind them.
     """
     needed: list[_Place] = []
     walked: set[int] = set()
@@ -227,12 +268,16 @@ def _walk_back(
         steps += 1
 
 
-def _sources(kind: str, matrix: csr_array, targets: list[_Place], steps: int, onward: _Onward) -> list[_Place]:
+def _sources(
+    kind: str, matrix: csr_array, targets: list[_Place], steps: int, onward: _Onward
+) -> list[_Place]:
     """The places that an edge leads from to one of `targets`, with the shortest way on written into `onward`."""
     found: dict[_Place, None] = {}
     for target in targets:
         length = onward[target][0] + 1
-        for source in matrix.indices[matrix.indptr[target[1]] : matrix.indptr[target[1] + 1]].tolist():
+        for source in matrix.indices[
+            matrix.indptr[target[1]] : matrix.indptr[target[1] + 1]
+        ].tolist():
             place = (kind, source, steps)
             if place not in onward or length < onward[place][0]:
                 onward[place] = (length, target)
@@ -240,7 +285,9 @@ def _sources(kind: str, matrix: csr_array, targets: list[_Place], steps: int, on
     return list(found)
 
 
-def _named_path(agents: tuple[str, ...], place: _Place | None, onward: _Onward, reward_time: int) -> Iterator[Node]:
+def _named_path(
+    agents: tuple[str, ...], place: _Place | None, onward: _Onward, reward_time: int
+) -> Iterator[Node]:
     while place is not None:
         kind, agent, steps = place
         yield ("s" if kind == "o" else kind, agents[agent], reward_time - steps)

@@ -18,7 +18,9 @@ class Factor:
     def __init__(self, matrix: csr_array) -> None:
         self.matrix = matrix
         self.lengths = np.diff(matrix.indptr)
-        self.is_identity = len(self.lengths) == matrix.nnz and np.array_equal(matrix.indices, np.arange(matrix.nnz))
+        self.is_identity = len(self.lengths) == matrix.nnz and np.array_equal(
+            matrix.indices, np.arange(matrix.nnz)
+        )
 
     def terms(self, left: csr_array) -> int:
         """How many products of entries `left` times this matrix sums: its work, and a bound of its entries."""
@@ -52,7 +54,9 @@ def one_each(columns: np.ndarray, size: int) -> csr_array:
     """The matrix whose row `i` has one entry, in the column `columns[i]`, of `size` columns."""
     number = len(columns)
     index = np.asarray(columns, np.int32)
-    return csr_array((np.ones(number, bool), index, np.arange(number + 1, dtype=np.int32)), shape=(number, size))
+    return csr_array(
+        (np.ones(number, bool), index, np.arange(number + 1, dtype=np.int32)), shape=(number, size)
+    )
 
 
 def product(one: csr_array, other: csr_array) -> csr_array:
@@ -83,7 +87,9 @@ def stacked(blocks: Sequence[csr_array], size: int) -> csr_array:
         return blocks[0]
     counts = np.concatenate([np.diff(block.indptr) for block in blocks])
     indices = np.concatenate([block.indices for block in blocks])
-    return csr_array((np.ones(len(indices), bool), indices, ends_of(counts)), shape=(len(counts), size))
+    return csr_array(
+        (np.ones(len(indices), bool), indices, ends_of(counts)), shape=(len(counts), size)
+    )
 
 
 def ends_of(counts: np.ndarray) -> np.ndarray:

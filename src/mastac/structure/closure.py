@@ -42,7 +42,9 @@ class Reach:
         """The nodes that these reach, themselves among them; one more node stands before them for the search."""
         indices, indptr = self.below.indices, self.below.indptr
         columns, ends = np.concatenate([indices, roots]), np.append(indptr, indptr[-1] + len(roots))
-        graph = csr_array((np.ones(len(columns)), columns, ends), shape=(self.number + 1, self.number + 1))
+        graph = csr_array(
+            (np.ones(len(columns)), columns, ends), shape=(self.number + 1, self.number + 1)
+        )
         return breadth_first_order(graph, self.number, return_predecessors=False)[1:]
 
     @property
@@ -56,7 +58,10 @@ class Reach:
         if not self.below.nnz:
             return self.number, 0.0
         drawn = drawn_agents(self.number, self.searches)
-        return total_of(np.array([len(self.from_nodes(np.array([node], np.int32))) for node in drawn]), self.number)
+        return total_of(
+            np.array([len(self.from_nodes(np.array([node], np.int32))) for node in drawn]),
+            self.number,
+        )
 
     @cached_property
     def closure(self) -> csr_array:
@@ -76,12 +81,16 @@ class Reach:
                     written.add([*(written.row(column) for column in columns[start:end]), [row]])
                 continue
             part = columns[ends[0] : ends[-1]]
-            block = csr_array((np.ones(len(part), bool), part, ends - ends[0]), shape=(len(level), self.number))
+            block = csr_array(
+                (np.ones(len(part), bool), part, ends - ends[0]), shape=(len(level), self.number)
+            )
             own = one_each(np.arange(first, last), self.number)
             written.extend(csr_array(block @ written.matrix()) + own)
         closed = csr_array(written.matrix()[rank])
         return sorted_rows(
-            csr_array((closed.data, order[closed.indices].astype(np.int32), closed.indptr), closed.shape)
+            csr_array(
+                (closed.data, order[closed.indices].astype(np.int32), closed.indptr), closed.shape
+            )
         )
 
 
@@ -100,7 +109,9 @@ class _Rows:
     def add(self, parts: Sequence[Any]) -> None:
         """Adds one row, the union of these columns."""
         columns = np.concatenate(parts)
-        columns = columns if len(parts) < 3 else np.unique(columns)  # of one row and itself nothing stands twice
+        columns = (
+            columns if len(parts) < 3 else np.unique(columns)
+        )  # of one row and itself nothing stands twice
         self._write(columns, np.array([len(columns)]))
 
     def extend(self, block: csr_array) -> None:
@@ -110,12 +121,17 @@ class _Rows:
     def matrix(self) -> csr_array:
         """All rows; those that are not written are empty."""
         self.ends[self.rows + 1 :] = self.used
-        return csr_array((self.ones[: self.used], self.columns[: self.used], self.ends), shape=(self.size, self.size))
+        return csr_array(
+            (self.ones[: self.used], self.columns[: self.used], self.ends),
+            shape=(self.size, self.size),
+        )
 
     def _write(self, columns: np.ndarray, counts: np.ndarray) -> None:
         used, rows = self.used + len(columns), self.rows + len(counts)
         if used > len(self.columns):
-            self.columns = np.concatenate([self.columns[: self.used], np.empty(2 * used - self.used, np.int32)])
+            self.columns = np.concatenate(
+                [self.columns[: self.used], np.empty(2 * used - self.used, np.int32)]
+            )
             self.ones = np.ones(2 * used, bool)
         if used >= 2**31:
             self.ends, self.columns = self.ends.astype(np.int64), self.columns.astype(np.int64)

@@ -1,8 +1,9 @@
 r"""Exact sets of couplings that stay the same, by strongly connected components of the one-step graph.
 
-What the rewards of all later times need is closed under one step back, $S \cup A O$. Since every agent stands in each
-of its own rows, that step and the union $S \cup A \cup O$ reach the same agents in the end, so no product is taken.
-Closed sets contain whole components; the minimal sets and the paper's are the same (every agent keeps its own state).
+What the rewards of all later times need is closed under one step back, $S \cup A O$. Since every
+agent stands in each of its own rows, that step and the union $S \cup A \cup O$ reach the same
+agents in the end, so no product is taken. Closed sets contain whole components; the minimal sets
+and the paper's are the same (every agent keeps its own state).
 """
 
 from __future__ import annotations
@@ -14,7 +15,15 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from mastac.structure.boolean import ends_of, grouped_rows, one_each, product, row_of_entry, sorted_rows, union
+from mastac.structure.boolean import (
+    ends_of,
+    grouped_rows,
+    one_each,
+    product,
+    row_of_entry,
+    sorted_rows,
+    union,
+)
 from mastac.structure.closure import Reach
 from mastac.structure.couplings import Couplings
 from mastac.structure.memory_limits import Estimate, check_fits, drawn_agents, total_of
@@ -26,7 +35,8 @@ COUNTED = 3 * 10**7
 class ExactSets:
     """The exact sets of all agents, shared by the agents of a component.
 
-    - `number`: of components; `labels[i]`: the component of agent `i`; `counts`: how many agents each has.
+    - `number`: of components; `labels[i]`: the component of agent `i`; `counts`: how many agents
+        each has.
     - `below`: which other components one step back from a component enters; it has no cycles.
     - `roots`: row `i` holds the components that the reward of agent `i` reads.
     """
@@ -40,11 +50,17 @@ class ExactSets:
         self.below = Reach(_folded(graph, labels, self.number))
         rewards = union(couplings.reward, couplings.reward_action)
         self.local = rewards.nnz == couplings.num_agents
-        self.roots = one_each(labels, self.number) if self.local else product(rewards, one_each(labels, self.number))
+        self.roots = (
+            one_each(labels, self.number)
+            if self.local
+            else product(rewards, one_each(labels, self.number))
+        )
 
     def reached(self, agent: int) -> np.ndarray:
         """The components in the set of one agent, by one search."""
-        return self.below.from_nodes(self.roots.indices[self.roots.indptr[agent] : self.roots.indptr[agent + 1]])
+        return self.below.from_nodes(
+            self.roots.indices[self.roots.indptr[agent] : self.roots.indptr[agent + 1]]
+        )
 
     def members(self, agent: int) -> np.ndarray:
         """The agents in the set of one agent, sorted."""
@@ -82,7 +98,9 @@ class ExactSets:
     def moved(self) -> np.ndarray:
         """For each agent: in how many agents' sets it is. Raises as [`ExactSets.sums`][]."""
         split = self._checked_split
-        upper = np.where(split.down, np.count_nonzero(split.up), split.counted(split.above, split.up))
+        upper = np.where(
+            split.down, np.count_nonzero(split.up), split.counted(split.above, split.up)
+        )
         return (upper + split.counted(split.beside, ~split.up))[self.labels]
 
     @property
@@ -91,17 +109,21 @@ class ExactSets:
         total, error = split.pairs
         if total > COUNTED:
             what = "the sizes of all exact sets need sets of components that"
-            check_fits(what, Estimate(total, error, 0, "components"), "ask for one agent with members(agent)")
+            check_fits(
+                what,
+                Estimate(total, error, 0, "components"),
+                "ask for one agent with members(agent)",
+            )
         return split
 
     @cached_property
     def _split(self) -> _Split:
         """The graph of components taken apart at the largest one.
 
-        What reaches the largest reaches all below it, which is counted once. What else it reaches lies in the graph
-        `above`, without these; what does not reach the largest lies in the graph `beside`, without those above. In
-        graphs with one giant component both have short ways only, while the closure of the whole has a pair for
-        each component above the giant and each below.
+        What reaches the largest reaches all below it, which is counted once. What else it reaches
+        lies in the graph `above`, without these; what does not reach the largest lies in the graph
+        `beside`, without those above. In graphs with one giant component both have short ways only,
+        while the closure of the whole has a pair for each component above the giant and each below.
         """
         largest = np.array([np.argmax(self.counts)], np.int32)
         down, over = np.zeros((2, self.number), bool)
@@ -154,7 +176,9 @@ class _Split(NamedTuple):
     def counted(self, part: Reach, agents: np.ndarray) -> np.ndarray:
         """For each component: how many of the marked agents reach it in a part."""
         if self.sets.local:
-            return part.closure.T @ np.bincount(self.sets.labels, agents, self.sets.number).astype(np.int64)
+            return part.closure.T @ np.bincount(self.sets.labels, agents, self.sets.number).astype(
+                np.int64
+            )
         return product(self.sets.roots, part.closure).T @ agents.astype(np.int64)
 
 

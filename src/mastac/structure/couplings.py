@@ -23,9 +23,10 @@ REQUIRED = GRAPHS[:3]
 class Couplings:
     r"""The coupling graphs of one time step: who affects, is seen by, and pays into whom.
 
-    An edge `(source, target)` says that `source` affects `target`, as in the paper's $\mathcal{E}_S,
-    \mathcal{E}_O, \mathcal{E}_R$ and in networkx. The attributes hold the transpose, row depends on column:
-    row `i` of `state` is $\mathcal{I}_S^i$. Every agent affects itself, so the diagonal is always set.
+    An edge `(source, target)` says that `source` affects `target`, as in the paper's
+    $\mathcal{E}_S, \mathcal{E}_O, \mathcal{E}_R$ and in networkx. The attributes hold the
+    transpose, row depends on column: row `i` of `state` is $\mathcal{I}_S^i$. Every agent affects
+    itself, so the diagonal is always set.
 
     **Arguments:**
 
@@ -36,14 +37,14 @@ class Couplings:
     - `action`: whose action enters whose next state; as `state` unless given.
     - `reward_action`: whose action enters whose reward; as `reward` unless given.
 
-    Each graph is a collection of pairs of names or indices, a networkx graph (an undirected edge counts
-    both ways), or a dense or scipy matrix `[source, target]` of 0 and 1. Left out, it is empty: every agent
-    on its own.
+    Each graph is a collection of pairs of names or indices, a networkx graph (an undirected edge
+    counts both ways), or a dense or scipy matrix `[source, target]` of 0 and 1. Left out, it is
+    empty: every agent on its own.
 
     **Raises:**
 
-    - [`mastac.errors.UserError`][] for a repeated or empty name, an edge to an unknown agent, a matrix of
-        another shape, and matrix entries other than 0 and 1.
+    - [`mastac.errors.UserError`][] for a repeated or empty name, an edge to an unknown agent, a
+        matrix of another shape, and matrix entries other than 0 and 1.
 
     !!! example
 
@@ -74,8 +75,13 @@ class Couplings:
         for graph, edges in {"state": state, "observation": observation, "reward": reward}.items():
             # One matrix given for several graphs is read once.
             read = graph == "observation" and edges is state and issparse(edges)
-            object.__setattr__(self, graph, self.state if read else edge_matrix(edges, graph, names))
-        for graph, edges, default in (("action", action, self.state), ("reward_action", reward_action, self.reward)):
+            object.__setattr__(
+                self, graph, self.state if read else edge_matrix(edges, graph, names)
+            )
+        for graph, edges, default in (
+            ("action", action, self.state),
+            ("reward_action", reward_action, self.reward),
+        ):
             matrix = default if edges is None else edge_matrix(edges, graph, names)
             # One object where the graphs agree, so that "the same?" costs nothing later.
             object.__setattr__(self, graph, default if same_matrix(matrix, default) else matrix)
@@ -89,9 +95,15 @@ class Couplings:
     def index(self, name: str | int) -> int:
         """The row of an agent, by name (or by row, which is only checked)."""
         if not isinstance(name, str):
-            if isinstance(name, Integral) and not isinstance(name, bool) and 0 <= int(name) < self.num_agents:
+            if (
+                isinstance(name, Integral)
+                and not isinstance(name, bool)
+                and 0 <= int(name) < self.num_agents
+            ):
                 return int(name)
-            raise UserError(f"there is no agent number {name}: agents are numbered 0 to {self.num_agents - 1}")
+            raise UserError(
+                f"there is no agent number {name}: agents are numbered 0 to {self.num_agents - 1}"
+            )
         places = self.__dict__["_names"].places
         if name not in places:
             raise unknown("agent", str(name), self.agents)
@@ -100,7 +112,9 @@ class Couplings:
     def with_graphs(self, **graphs: csr_array) -> Couplings:
         """The same agents with other matrices, row depends on column, for some graphs; the others stay."""
         matrices = {graph: getattr(self, graph) for graph in GRAPHS} | graphs
-        changed = Couplings(self.num_agents, **{graph: csr_array(matrix.T) for graph, matrix in matrices.items()})
+        changed = Couplings(
+            self.num_agents, **{graph: csr_array(matrix.T) for graph, matrix in matrices.items()}
+        )
         object.__setattr__(changed, "agents", self.agents)
         object.__setattr__(changed, "_names", self.__dict__["_names"])
         return changed
@@ -129,7 +143,8 @@ class Couplings:
     def to_json(self, path: str | Path | None = None) -> str:
         """The text of `couplings.json`, one graph a line; written to `path` if one is given."""
         lines = (
-            f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in self.to_dict().items()
+            f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}"
+            for key, value in self.to_dict().items()
         )
         text = "{\n" + ",\n".join(lines) + "\n}\n"
         if path is not None:
@@ -147,14 +162,18 @@ class Couplings:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Couplings):
             return NotImplemented
-        return self.agents == other.agents and all(same_matrix(getattr(self, g), getattr(other, g)) for g in GRAPHS)
+        return self.agents == other.agents and all(
+            same_matrix(getattr(self, g), getattr(other, g)) for g in GRAPHS
+        )
 
     def __hash__(self) -> int:
         return hash((self.agents, *(getattr(self, graph).indices.tobytes() for graph in GRAPHS)))
 
     def __repr__(self) -> str:
         shown = ", ".join(self.agents[:3]) + (", …" if self.num_agents > 3 else "")
-        counts = ", ".join(f"{graph}={getattr(self, graph).nnz - self.num_agents} edges" for graph in self.graphs())
+        counts = ", ".join(
+            f"{graph}={getattr(self, graph).nnz - self.num_agents} edges" for graph in self.graphs()
+        )
         return f"Couplings({self.num_agents} agents: {shown}; {counts})"
 
 
@@ -162,8 +181,8 @@ class Couplings:
 class CouplingSequence(Sequence[Couplings]):
     """Time-varying couplings of the same agents.
 
-    Entry `t` governs observations and rewards at time `t` and the step from `t` to `t + 1`. The last entry
-    belongs to the last reward; its state and action graphs are never used.
+    Entry `t` governs observations and rewards at time `t` and the step from `t` to `t + 1`. The
+    last entry belongs to the last reward; its state and action graphs are never used.
 
     **Raises:**
 
@@ -178,7 +197,9 @@ class CouplingSequence(Sequence[Couplings]):
             raise UserError("a CouplingSequence needs at least one entry: the couplings at time 0")
         for time, entry in enumerate(self.entries):
             if not isinstance(entry, Couplings):
-                raise UserError(f"entry {time} of a CouplingSequence must be Couplings, got {type(entry).__name__}")
+                raise UserError(
+                    f"entry {time} of a CouplingSequence must be Couplings, got {type(entry).__name__}"
+                )
             if entry.agents != self.agents:
                 raise UserError(
                     f"entry {time} of a CouplingSequence has other agents than entry 0 "
@@ -210,14 +231,19 @@ class CouplingSequence(Sequence[Couplings]):
         first: dict[Couplings, int] = {}
         places = {id(entry): time for time, entry in reversed(list(enumerate(self.entries)))}
         # Hashing reads whole matrices, so the same object is looked at once.
-        known = {place: first.setdefault(self.entries[place], place) for place in sorted(set(places.values()))}
+        known = {
+            place: first.setdefault(self.entries[place], place)
+            for place in sorted(set(places.values()))
+        }
         return tuple(known[places[id(entry)]] for entry in self.entries)
 
     def union(self) -> Couplings:
         """Couplings with every edge that is there at some time: what is exact at all times without telling the time."""
         found = self.entries[0]
         for entry in dict.fromkeys(self.entries[kind] for kind in self.kinds[1:]):
-            found = found.with_graphs(**{graph: getattr(found, graph) + getattr(entry, graph) for graph in GRAPHS})
+            found = found.with_graphs(
+                **{graph: getattr(found, graph) + getattr(entry, graph) for graph in GRAPHS}
+            )
         return found
 
     def to_dict(self) -> dict[str, Any]:
@@ -226,7 +252,9 @@ class CouplingSequence(Sequence[Couplings]):
         Instead of graphs, a number stands for the graphs of that earlier time.
         """
         parts: list[Any] = [
-            kind if kind < time else {key: value for key, value in entry.to_dict().items() if key != "agents"}
+            kind
+            if kind < time
+            else {key: value for key, value in entry.to_dict().items() if key != "agents"}
             for time, (kind, entry) in enumerate(zip(self.kinds, self.entries, strict=True))
         ]
         return {"agents": list(self.agents), "sequence": parts}
@@ -234,8 +262,14 @@ class CouplingSequence(Sequence[Couplings]):
     def to_json(self, path: str | Path | None = None) -> str:
         """The text of [`CouplingSequence.to_dict`][], one time a line; written to `path` if one is given."""
         data = self.to_dict()
-        agents, *times = (json.dumps(each, ensure_ascii=False) for each in (data["agents"], *data["sequence"]))
-        text = f'{{\n  "agents": {agents},\n  "sequence": [\n    ' + ",\n    ".join(times) + "\n  ]\n}\n"
+        agents, *times = (
+            json.dumps(each, ensure_ascii=False) for each in (data["agents"], *data["sequence"])
+        )
+        text = (
+            f'{{\n  "agents": {agents},\n  "sequence": [\n    '
+            + ",\n    ".join(times)
+            + "\n  ]\n}\n"
+        )
         if path is not None:
             Path(path).write_text(text, encoding="utf-8")
         return text
@@ -248,16 +282,22 @@ class CouplingSequence(Sequence[Couplings]):
             or set(data) != {"agents", "sequence"}
             or not isinstance(data["sequence"], list)
         ):
-            raise UserError(f"{source}: a sequence of couplings is an object with the keys agents and sequence, a list")
+            raise UserError(
+                f"{source}: a sequence of couplings is an object with the keys agents and sequence, a list"
+            )
         entries: list[Couplings] = []
         for time, part in enumerate(data["sequence"]):
             where = f"{source}, time {time}"
             if isinstance(part, int) and not isinstance(part, bool):
                 if not 0 <= part < time:
-                    raise UserError(f"{where}: {part} is no earlier time; a number stands for the graphs of that time")
+                    raise UserError(
+                        f"{where}: {part} is no earlier time; a number stands for the graphs of that time"
+                    )
                 entries.append(entries[part])
             elif not isinstance(part, Mapping) or "agents" in part:
-                raise UserError(f"{where}: expected an object of graphs or the number of an earlier time")
+                raise UserError(
+                    f"{where}: expected an object of graphs or the number of an earlier time"
+                )
             else:
                 entries.append(Couplings.from_dict({"agents": data["agents"], **part}, where))
         try:
@@ -269,7 +309,9 @@ class CouplingSequence(Sequence[Couplings]):
         return len(self.entries)
 
     def __getitem__(self, time: Any) -> Any:
-        return CouplingSequence(self.entries[time]) if isinstance(time, slice) else self.entries[time]
+        return (
+            CouplingSequence(self.entries[time]) if isinstance(time, slice) else self.entries[time]
+        )
 
     def __repr__(self) -> str:
         return f"CouplingSequence({len(self)} entries, t = 0 … {self.horizon}; {self.entries[0]!r} at t = 0)"
@@ -278,7 +320,9 @@ class CouplingSequence(Sequence[Couplings]):
 def steady(couplings: Couplings | CouplingSequence) -> Couplings:
     """The couplings, for what is only defined where they stay the same; `UserError` for a sequence."""
     if isinstance(couplings, CouplingSequence):
-        raise UserError("these couplings change with the time; take one entry of the sequence, or its union()")
+        raise UserError(
+            "these couplings change with the time; take one entry of the sequence, or its union()"
+        )
     return couplings
 
 
@@ -299,5 +343,7 @@ def _checked(data: Any) -> dict[str, Any]:
             raise unknown("key", str(key), ("agents", *GRAPHS))
     for key in ("agents", *REQUIRED):
         if key not in data:
-            raise UserError(f"the key '{key}' is missing (an empty list says that no edges are there)")
+            raise UserError(
+                f"the key '{key}' is missing (an empty list says that no edges are there)"
+            )
     return dict(data)

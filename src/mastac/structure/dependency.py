@@ -27,9 +27,10 @@ class Dependency:
     - `actions`: whose actions it depends on.
     - `agents`: their union.
 
-    Exact sets of couplings that stay the same are held as components; their matrices are written when first asked for,
-    and refused with a [`mastac.errors.UserError`][] that gives their size where the memory does not hold them.
-    `members`, and for all agents `sizes` and `moved_sizes`, do without the matrices.
+    Exact sets of couplings that stay the same are held as components; their matrices are written
+    when first asked for, and refused with a [`mastac.errors.UserError`][] that gives their size
+    where the memory does not hold them. `members`, and for all agents `sizes` and `moved_sizes`, do
+    without the matrices.
     """
 
     couplings: Couplings | CouplingSequence
@@ -70,7 +71,9 @@ class Dependency:
 
         - [`mastac.errors.UserError`][] if the memory does not hold which components reach which.
         """
-        return self.found.sums() if isinstance(self.found, ExactSets) else np.diff(self.agents.indptr)
+        return (
+            self.found.sums() if isinstance(self.found, ExactSets) else np.diff(self.agents.indptr)
+        )
 
     def moved_sizes(self) -> np.ndarray:
         """How many agents' values move when an agent acts otherwise, `[agents]`. Raises as `sizes`."""
@@ -96,30 +99,34 @@ class Dependency:
 
 
 def value_dependency(
-    couplings: Couplings | CouplingSequence, kappa: int | None = None, at: int = 0, minimal: bool = True
+    couplings: Couplings | CouplingSequence,
+    kappa: int | None = None,
+    at: int = 0,
+    minimal: bool = True,
 ) -> Dependency:
     r"""For every agent, whose states and actions its local action value at a time depends on.
 
-    With $R, O, S$ the matrices of the reward, observation and state graph, the states that the rewards from
-    `t` on need, actions being chosen by the policies, are $U(T) = R_T O_T$ and
-    $U(t) = R_t O_t \cup U(t+1) S_t O_t$. This is the paper's set $\mathcal{I}_Q^i(t)$ (Property 3.3).
-    But $Q_i(s(t), a(t))$ is a function of $a(t)$ too, which bars the paths through the policies at `t`; what
-    remains by d-separation is the minimal set $R_t \cup U(t+1) S_t$. Where actions couple through graphs of
-    their own ($A$, $R^a$), $R O$ becomes $R \cup R^a O$, $S O$ becomes $S \cup A O$, and the minimal set of
-    actions is $R^a_t \cup U(t+1) A_t$.
+    With $R, O, S$ the matrices of the reward, observation and state graph, the states that the
+    rewards from `t` on need, actions being chosen by the policies, are $U(T) = R_T O_T$ and $U(t) =
+    R_t O_t \cup U(t+1) S_t O_t$. This is the paper's set $\mathcal{I}_Q^i(t)$ (Property 3.3). But
+    $Q_i(s(t), a(t))$ is a function of $a(t)$ too, which bars the paths through the policies at `t`;
+    what remains by d-separation is the minimal set $R_t \cup U(t+1) S_t$. Where actions couple
+    through graphs of their own ($A$, $R^a$), $R O$ becomes $R \cup R^a O$, $S O$ becomes $S \cup A
+    O$, and the minimal set of actions is $R^a_t \cup U(t+1) A_t$.
 
     **Arguments:**
 
     - `couplings`: the same at all times, or a sequence.
-    - `kappa`: rewards of the times `at`, …, `at + kappa` count. `None`: all of them, without end for
-        couplings that stay the same (the fixed point of the recursion), else to the end of the sequence.
+    - `kappa`: rewards of the times `at`, …, `at + kappa` count. `None`: all of them, without end
+        for couplings that stay the same (the fixed point of the recursion), else to the end of the
+        sequence.
     - `at`: the time of the value, of interest for a sequence only.
     - `minimal`: `False` gives the paper's set, for states and actions alike.
 
     **Raises:**
 
-    - [`mastac.errors.UserError`][] if `kappa` or `at` is negative or no integer, or `at` is past the end, or the
-        memory does not hold the sets (see [`estimate`][mastac.structure.estimate]).
+    - [`mastac.errors.UserError`][] if `kappa` or `at` is negative or no integer, or `at` is past
+        the end, or the memory does not hold the sets (see [`estimate`][mastac.structure.estimate]).
 
     !!! example "Three in a row, each fed by the one before it"
 
@@ -138,8 +145,12 @@ def value_dependency(
     if isinstance(couplings, CouplingSequence):
         if at > couplings.horizon:
             end = couplings.horizon
-            raise UserError(f"at = {at} is past the end of the coupling sequence, whose last time is {end}")
-        return Dependency(couplings, kappa, at, minimal, TimeVarying(couplings, minimal).window(at, kappa))
+            raise UserError(
+                f"at = {at} is past the end of the coupling sequence, whose last time is {end}"
+            )
+        return Dependency(
+            couplings, kappa, at, minimal, TimeVarying(couplings, minimal).window(at, kappa)
+        )
     if _is_exact(couplings, kappa):
         return Dependency(couplings, kappa, at, minimal, ExactSets(couplings))
     assert kappa is not None
@@ -151,19 +162,23 @@ def value_dependencies(
 ) -> tuple[Dependency, ...]:
     """The sets of every time of a sequence, as [`value_dependency`][] gives them one by one.
 
-    All windows that reach the end of the sequence, so all of them for `kappa = None`, share one pass backward in
-    time; windows over equal couplings (a schedule that repeats, the times without a failure) share their matrices.
+    All windows that reach the end of the sequence, so all of them for `kappa = None`, share one
+    pass backward in time; windows over equal couplings (a schedule that repeats, the times without
+    a failure) share their matrices.
     """
     kappa = None if kappa is None else checked_count("kappa", kappa)
     backward = TimeVarying(sequence, minimal)
     found = [backward.window(at, kappa) for at in range(sequence.horizon, -1, -1)]
-    return tuple(Dependency(sequence, kappa, at, minimal, sets) for at, sets in enumerate(reversed(found)))
+    return tuple(
+        Dependency(sequence, kappa, at, minimal, sets) for at, sets in enumerate(reversed(found))
+    )
 
 
 def gradient_dependency(dependency: Dependency) -> csr_array:
     r"""$\mathcal{I}_{GD}$: row `i` marks whose local values move when agent `i` acts otherwise.
 
-    The transpose of `dependency.actions`: the policy of `i` enters $Q_j(s(t), a(t))$ through $a_i(t)$.
+    The transpose of `dependency.actions`: the policy of `i` enters $Q_j(s(t), a(t))$ through
+    $a_i(t)$.
     """
     return sorted_rows(csr_array(dependency.actions.T))
 
@@ -183,8 +198,9 @@ def aggregate_dependency(dependency: Dependency) -> csr_array:
 def estimate(couplings: Couplings, kappa: int | None = None, minimal: bool = True) -> Estimate:
     """The size of the sets before they are found, and the way that will find them.
 
-    Up to 1024 agents, the same ones at every call, stand for all where there are more; the standard error says how far
-    that may be off. Windows count the entries of `states` and, where these differ, of `actions`.
+    Up to 1024 agents, the same ones at every call, stand for all where there are more; the standard
+    error says how far that may be off. Windows count the entries of `states` and, where these
+    differ, of `actions`.
 
     **Raises:**
 
@@ -206,7 +222,9 @@ def estimate(couplings: Couplings, kappa: int | None = None, minimal: bool = Tru
 def checked_count(name: str, value: object, optional: bool = True) -> int:
     """`value` as an int, if it is an integer of at least 0."""
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise UserError(f"{name} must be an integer of at least 0{' or left out' * optional}, got {value!r}")
+        raise UserError(
+            f"{name} must be an integer of at least 0{' or left out' * optional}, got {value!r}"
+        )
     if value < 0:
         raise UserError(f"{name} must be at least 0, got {value}")
     return int(value)

@@ -28,7 +28,9 @@ class Names:
     def __init__(self, names: tuple[str, ...], labels: list[Hashable] | None) -> None:
         self.names = names
         # Numbers in edges are rows, unless the agents themselves were named by numbers.
-        self.numbered = {label: place for place, label in enumerate(labels or ()) if isinstance(label, int)}
+        self.numbered = {
+            label: place for place, label in enumerate(labels or ()) if isinstance(label, int)
+        }
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -42,7 +44,13 @@ class Names:
         if not isinstance(end, Integral) or isinstance(end, bool):
             return None
         number = int(end)
-        return self.numbered.get(number) if self.numbered else number if 0 <= number < len(self.names) else None
+        return (
+            self.numbered.get(number)
+            if self.numbered
+            else number
+            if 0 <= number < len(self.names)
+            else None
+        )
 
 
 def named(agents: Any) -> Names:
@@ -57,15 +65,21 @@ def named(agents: Any) -> Names:
         return Names(tuple([f"agent-{number}" for number in range(int(agents))]), None)
     if not isinstance(agents, Iterable):
         raise UserError(f"agents must be a number of agents or a list of names, got {agents!r}")
-    labels: list[Hashable] = [label.item() if isinstance(label, np.generic) else label for label in agents]
+    labels: list[Hashable] = [
+        label.item() if isinstance(label, np.generic) else label for label in agents
+    ]
     if not labels:
         raise UserError("there must be at least one agent, got an empty list")
     for number, label in enumerate(labels):
         if isinstance(label, bool) or not isinstance(label, str | int) or not str(label).strip():
-            raise UserError(f"agent number {number} is named {label!r}; a name must be text that is not empty")
+            raise UserError(
+                f"agent number {number} is named {label!r}; a name must be text that is not empty"
+            )
     found = Names(tuple(str(label) for label in labels), labels)
     if len(found.places) < len(found.names):
-        repeated = next(name for place, name in enumerate(found.names) if found.places[name] != place)
+        repeated = next(
+            name for place, name in enumerate(found.names) if found.places[name] != place
+        )
         raise UserError(f"two agents are named '{repeated}'; names must differ")
     return found
 
@@ -77,7 +91,9 @@ def edge_matrix(edges: Edges, graph: str, names: Names) -> csr_array:
         transposed = _from_matrix(edges, graph, size)
     else:
         sources, targets = _from_pairs(edges, graph, names)
-        transposed = csr_array((np.ones(len(sources), bool), (targets, sources)), shape=(size, size))
+        transposed = csr_array(
+            (np.ones(len(sources), bool), (targets, sources)), shape=(size, size)
+        )
         transposed.sum_duplicates()
     matrix = csr_array(transposed + sp.eye_array(size, dtype=bool, format="csr"))
     matrix.sort_indices()
@@ -93,10 +109,14 @@ def _from_matrix(matrix: Any, graph: str, num_agents: int) -> csr_array:
         )
     compressed = sp.csc_array(matrix, copy=True)  # what follows works in place
     values = compressed.data
-    if values.dtype != bool and (values.dtype.kind not in "biuf" or not ((values == 0) | (values == 1)).all()):
+    if values.dtype != bool and (
+        values.dtype.kind not in "biuf" or not ((values == 0) | (values == 1)).all()
+    ):
         _refuse_entries(matrix, graph)
     # Columns of [source, target] are the rows of the transpose.
-    transposed = csr_array((values.astype(bool), compressed.indices, compressed.indptr), shape=(num_agents, num_agents))
+    transposed = csr_array(
+        (values.astype(bool), compressed.indices, compressed.indptr), shape=(num_agents, num_agents)
+    )
     transposed.sum_duplicates()
     transposed.eliminate_zeros()
     return transposed
@@ -118,8 +138,12 @@ def _from_pairs(edges: Edges, graph: str, known: Names) -> tuple[np.ndarray, np.
     if isinstance(edges, nx.Graph):
         for node in edges.nodes:
             if place(node) is None:
-                raise UserError(f"the {graph} graph has a node for an unknown agent {_near(node, names)}")
-        both = [] if edges.is_directed() else [(target, source) for source, target, *_ in edges.edges]
+                raise UserError(
+                    f"the {graph} graph has a node for an unknown agent {_near(node, names)}"
+                )
+        both = (
+            [] if edges.is_directed() else [(target, source) for source, target, *_ in edges.edges]
+        )
         edges = [(source, target) for source, target, *_ in edges.edges] + both
     if isinstance(edges, str | dict) or not isinstance(edges, Iterable):
         raise UserError(
@@ -129,7 +153,9 @@ def _from_pairs(edges: Edges, graph: str, known: Names) -> tuple[np.ndarray, np.
     found: list[tuple[int, int]] = []
     for pair in edges:
         if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
-            raise UserError(f"the {graph} graph holds {pair!r}, which is not a pair (source, target)")
+            raise UserError(
+                f"the {graph} graph holds {pair!r}, which is not a pair (source, target)"
+            )
         source, target = place(pair[0]), place(pair[1])
         if source is None or target is None:
             end = pair[0] if source is None else pair[1]
@@ -154,4 +180,6 @@ def same_matrix(one: csr_array, other: csr_array) -> bool:
     """Whether two boolean matrices with sorted indices are equal."""
     if one is other:
         return True
-    return bool(np.array_equal(one.indptr, other.indptr) and np.array_equal(one.indices, other.indices))
+    return bool(
+        np.array_equal(one.indptr, other.indptr) and np.array_equal(one.indices, other.indices)
+    )

@@ -7,12 +7,19 @@ import numpy as np
 from scipy.sparse import csr_array, eye_array, vstack
 
 from mastac.structure.couplings import GRAPHS, Couplings, CouplingSequence
-from mastac.structure.dependency import Dependency, gradient_dependency, value_dependencies, value_dependency
+from mastac.structure.dependency import (
+    Dependency,
+    gradient_dependency,
+    value_dependencies,
+    value_dependency,
+)
 from mastac.structure.layout import CriticLayout
 from mastac.structure.windows import first_windows
 
 
-def at_all_times(couplings: Couplings | CouplingSequence, kappa: int | None, minimal: bool) -> tuple[Dependency, ...]:
+def at_all_times(
+    couplings: Couplings | CouplingSequence, kappa: int | None, minimal: bool
+) -> tuple[Dependency, ...]:
     """The value dependency sets of every time: one where couplings stay the same."""
     if isinstance(couplings, CouplingSequence):
         return value_dependencies(couplings, kappa, minimal)
@@ -22,8 +29,8 @@ def at_all_times(couplings: Couplings | CouplingSequence, kappa: int | None, min
 def structured(*over_time: Dependency) -> CriticLayout:
     """MAStAC: critic `i` reads $I_Q^i$, predicts agent `i`'s reward, and advises every agent in its set ($I_{GD}$).
 
-    Of time-varying couplings the sets of all times are given: a critic has room for their union and reads at each time
-    what is in that time's set.
+    Of time-varying couplings the sets of all times are given: a critic has room for their union and
+    reads at each time what is in that time's set.
     """
     couplings = over_time[0].couplings
     return CriticLayout(
@@ -32,7 +39,9 @@ def structured(*over_time: Dependency) -> CriticLayout:
         actions=_union([each.actions for each in over_time]),
         rewards=csr_array(eye_array(couplings.num_agents)),
         credit=_union([gradient_dependency(each) for each in over_time]),
-        schedule=tuple((each.states, each.actions) for each in over_time) if len(over_time) > 1 else None,
+        schedule=tuple((each.states, each.actions) for each in over_time)
+        if len(over_time) > 1
+        else None,
     )
 
 
@@ -47,8 +56,9 @@ def with_distances(
 ) -> CriticLayout:
     """The same layout, told how far away each agent is in each set; at any time, where couplings change.
 
-    That is the smallest kappa at which it is in the set, and at least 1 for others: who enters the same reward is no
-    nearer than who is coupled. None of the sets may be larger than those of `kappa`.
+    That is the smallest kappa at which it is in the set, and at least 1 for others: who enters the
+    same reward is no nearer than who is coupled. None of the sets may be larger than those of
+    `kappa`.
     """
     whole = couplings.union() if isinstance(couplings, CouplingSequence) else couplings
     states, actions = (_others_apart(each) for each in first_windows(whole, minimal, kappa))
@@ -65,14 +75,19 @@ def _others_apart(windows: csr_array) -> csr_array:
 def local_values(couplings: Couplings | CouplingSequence, kappa: int | None) -> CriticLayout:
     r"""Values of states for on-policy MAStAC: value `i` reads what $V_i$ depends on, and advises those that move $Q_i$.
 
-    $V_i(s) = E_a Q_i(s, a)$: the actions that the minimal set leaves open are those of policies, which read what they
-    observe. So the states are the paper's set $D O = U$, while actions outside the minimal set move nothing.
+    $V_i(s) = E_a Q_i(s, a)$: the actions that the minimal set leaves open are those of policies,
+    which read what they observe. So the states are the paper's set $D O = U$, while actions outside
+    the minimal set move nothing.
     """
     states, minimal = (at_all_times(couplings, kappa, each) for each in (False, True))
     layout = structured(*minimal)
-    schedule = tuple((one.states, other.actions) for one, other in zip(states, minimal, strict=True))
+    schedule = tuple(
+        (one.states, other.actions) for one, other in zip(states, minimal, strict=True)
+    )
     return replace(
-        layout, states=_union([each.states for each in states]), schedule=schedule if len(schedule) > 1 else None
+        layout,
+        states=_union([each.states for each in states]),
+        schedule=schedule if len(schedule) > 1 else None,
     )
 
 
@@ -118,13 +133,21 @@ def central(couplings: Couplings) -> CriticLayout:
     """Critic `i` reads everything, predicts agent `i`'s reward and advises agent `i` alone."""
     n = couplings.num_agents
     own = csr_array(eye_array(n))
-    return CriticLayout(agents=couplings.agents, states=_all_pairs(n), actions=_all_pairs(n), rewards=own, credit=own)
+    return CriticLayout(
+        agents=couplings.agents,
+        states=_all_pairs(n),
+        actions=_all_pairs(n),
+        rewards=own,
+        credit=own,
+    )
 
 
 def local(couplings: Couplings) -> CriticLayout:
     """Critic `i` reads what agent `i` observes and its own action, predicts its reward and advises it alone."""
     own = csr_array(eye_array(couplings.num_agents))
-    return CriticLayout(agents=couplings.agents, states=couplings.observation, actions=own, rewards=own, credit=own)
+    return CriticLayout(
+        agents=couplings.agents, states=couplings.observation, actions=own, rewards=own, credit=own
+    )
 
 
 def neighbourhoods(couplings: Couplings, kappa: int) -> CriticLayout:
@@ -139,20 +162,29 @@ def neighbourhoods(couplings: Couplings, kappa: int) -> CriticLayout:
     for _ in range(kappa):
         reached = csr_array((reached @ step > 0).astype(np.int64))
     within = csr_array(reached)
-    return CriticLayout(agents=couplings.agents, states=within, actions=within, rewards=own, credit=csr_array(within.T))
+    return CriticLayout(
+        agents=couplings.agents,
+        states=within,
+        actions=within,
+        rewards=own,
+        credit=csr_array(within.T),
+    )
 
 
 def team(couplings: Couplings, pairs: Sequence[tuple[int, int]] = ()) -> CriticLayout:
     """One value of the team's mean reward, made of a utility for each agent and a payoff for each of `pairs`.
 
-    A utility reads what its agent observes and its action, a payoff what two agents observe and their actions. The
-    value is the mean of the utilities plus the mean of the payoffs (deep coordination graphs, Böhmer et al. 2020).
+    A utility reads what its agent observes and its action, a payoff what two agents observe and
+    their actions. The value is the mean of the utilities plus the mean of the payoffs (deep
+    coordination graphs, Böhmer et al. 2020).
     """
     n = couplings.num_agents
     members = csr_array(eye_array(n)).astype(np.int64)
     if pairs:
         row = np.repeat(np.arange(len(pairs)), 2)
-        both = csr_array((np.ones(2 * len(pairs), np.int64), (row, np.ravel(pairs))), shape=(len(pairs), n))
+        both = csr_array(
+            (np.ones(2 * len(pairs), np.int64), (row, np.ravel(pairs))), shape=(len(pairs), n)
+        )
         members = csr_array(vstack([members, both]))
     share = np.concatenate([np.full(n, 1 / n), np.full(len(pairs), 1 / max(len(pairs), 1))])
     return CriticLayout(
@@ -168,7 +200,8 @@ def team(couplings: Couplings, pairs: Sequence[tuple[int, int]] = ()) -> CriticL
 def with_team_rewards(layout: CriticLayout) -> CriticLayout:
     """The same critics, each predicting the mean of all agents' rewards.
 
-    The mean, not the sum: a positive factor changes no optimum, and values keep the size of own rewards.
+    The mean, not the sum: a positive factor changes no optimum, and values keep the size of own
+    rewards.
     """
     n = layout.num_agents
     return replace(layout, rewards=csr_array(np.full((layout.num_values, n), 1 / n)))

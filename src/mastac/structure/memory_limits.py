@@ -21,7 +21,8 @@ SAMPLE = 1024
 class Estimate:
     """The size of the dependency sets before they are written down.
 
-    - `entries`: stored entries of all matrices together, `error` the standard error of that figure (0: exact).
+    - `entries`: stored entries of all matrices together, `error` the standard error of that figure
+        (0: exact).
     - `agents`: how many of the agents' sets were looked at for it.
     - `way`: how the sets are found: `components`, `products` or `search`.
     """
@@ -42,7 +43,9 @@ class Estimate:
         return self.bytes <= memory_limit()
 
     def __str__(self) -> str:
-        about = f"about {self.entries:.1e} ± {self.error:.0e}" if self.error else f"{self.entries:.0f}"
+        about = (
+            f"about {self.entries:.1e} ± {self.error:.0e}" if self.error else f"{self.entries:.0f}"
+        )
         return f"{about} entries, {in_words(self.bytes)}"
 
 
@@ -57,7 +60,11 @@ def total_of(sizes: np.ndarray, number: int) -> tuple[float, float]:
 
 def drawn_agents(number: int, most: int = SAMPLE) -> np.ndarray:
     """Up to `most` of `number` agents, the same ones at every call."""
-    return np.arange(number) if number <= most else np.random.default_rng(0).choice(number, most, replace=False)
+    return (
+        np.arange(number)
+        if number <= most
+        else np.random.default_rng(0).choice(number, most, replace=False)
+    )
 
 
 def bytes_of(entries: float) -> int:
@@ -69,7 +76,11 @@ def memory_limit() -> int:
     """Bytes that sets may fill."""
     if MEMORY is not None:
         return MEMORY
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 16 * 2**30
+    memory = (
+        os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if hasattr(os, "sysconf")
+        else 16 * 2**30
+    )
     group = Path("/sys/fs/cgroup/memory.max")  # a container may have less than its machine
     if group.is_file() and (text := group.read_text().strip()).isdigit():
         memory = min(memory, int(text))
@@ -84,7 +95,9 @@ def check_fits(what: str, estimate: Estimate, mend: str) -> None:
     - [`mastac.errors.UserError`][] with the size, the limit and the mend.
     """
     if not estimate.fits:
-        raise UserError(f"{what} have {estimate}; at most {in_words(memory_limit())} are held here; {mend}")
+        raise UserError(
+            f"{what} have {estimate}; at most {in_words(memory_limit())} are held here; {mend}"
+        )
 
 
 class Room:

@@ -19,21 +19,22 @@ from mastac.structure.couplings import GRAPHS, REQUIRED, Couplings, CouplingSequ
 def read_couplings(path: str | Path) -> Couplings:
     """Couplings from a file, its form by the ending of its name.
 
-    - `.json`: `{"agents": [names], "state": [[source, target], …], "observation": …, "reward": …}`, and `action` and
-        `reward_action` where they differ from `state` and `reward`.
-    - `.csv`: an edge list with the columns `source`, `target` and, if wanted, `graph`. Agents are in the order in
-        which they are first named; a line whose source is its target adds an agent without an edge.
-    - `.graphml`: agents are nodes (by their attribute `name` where all have one, else by id), edges may have an
-        attribute `graph`; an undirected edge counts both ways.
+    - `.json`: `{"agents": [names], "state": [[source, target], …], "observation": …, "reward": …}`,
+        and `action` and `reward_action` where they differ from `state` and `reward`.
+    - `.csv`: an edge list with the columns `source`, `target` and, if wanted, `graph`. Agents are
+        in the order in which they are first named; a line whose source is its target adds an agent
+        without an edge.
+    - `.graphml`: agents are nodes (by their attribute `name` where all have one, else by id), edges
+        may have an attribute `graph`; an undirected edge counts both ways.
 
     `graph` is one of state, observation, reward, action, reward_action, or several joined by `+`
-    (`state+observation`); an edge without one belongs to the state graph. Graphs without an edge are local:
-    every agent observes itself only, and its reward is its own.
+    (`state+observation`); an edge without one belongs to the state graph. Graphs without an edge
+    are local: every agent observes itself only, and its reward is its own.
 
     **Raises:**
 
-    - [`mastac.errors.UserError`][] naming the file and, where there is one, the line, if the file is not there, cannot
-        be read, or does not say what it should.
+    - [`mastac.errors.UserError`][] naming the file and, where there is one, the line, if the file
+        is not there, cannot be read, or does not say what it should.
     """
     path = Path(path)
     readers = {".json": _from_json, ".csv": _from_csv, ".graphml": _from_graphml}
@@ -45,14 +46,14 @@ def read_couplings(path: str | Path) -> Couplings:
 def read_sequence(path: str | Path) -> CouplingSequence:
     """Couplings that change in time, from a file that ends in `.json`.
 
-    `{"agents": [names], "sequence": [graphs at time 0, graphs at time 1, …]}`, the graphs of a time as
-    [`read_couplings`][] reads them, or the number of an earlier time whose graphs hold again. A file of couplings that
-    stay the same is a sequence of one time.
+    `{"agents": [names], "sequence": [graphs at time 0, graphs at time 1, …]}`, the graphs of a time
+    as [`read_couplings`][] reads them, or the number of an earlier time whose graphs hold again. A
+    file of couplings that stay the same is a sequence of one time.
 
     **Raises:**
 
-    - [`mastac.errors.UserError`][] naming the file and the time, if the file is not there, cannot be read, or does not
-        say what it should.
+    - [`mastac.errors.UserError`][] naming the file and the time, if the file is not there, cannot
+        be read, or does not say what it should.
     """
     path = Path(path)
     if path.suffix.lower() != ".json":
@@ -104,9 +105,13 @@ def _from_csv(text: str, source: str) -> Couplings:
     header = [name.strip() for name in next(rows, [])]
     for name in header:
         if name not in ("source", "target", "graph"):
-            raise UserError(f"{source}, line 1: {unknown('column', name, ('source', 'target', 'graph'))}")
+            raise UserError(
+                f"{source}, line 1: {unknown('column', name, ('source', 'target', 'graph'))}"
+            )
     if sorted(set(header)) != sorted(header) or not {"source", "target"} <= set(header):
-        raise UserError(f"{source}, line 1: an edge list opens with the line 'source,target' or 'source,target,graph'")
+        raise UserError(
+            f"{source}, line 1: an edge list opens with the line 'source,target' or 'source,target,graph'"
+        )
     agents: dict[str, None] = {}
     edges: dict[str, list[tuple[str, str]]] = {}
     for row in rows:
@@ -114,7 +119,9 @@ def _from_csv(text: str, source: str) -> Couplings:
             continue
         where = f"{source}, line {rows.line_num}"
         if len(row) != len(header):
-            raise UserError(f"{where}: {len(row)} columns, expected {len(header)} ({','.join(header)})")
+            raise UserError(
+                f"{where}: {len(row)} columns, expected {len(header)} ({','.join(header)})"
+            )
         cells = dict(zip(header, (cell.strip() for cell in row), strict=True))
         if not cells["source"] or not cells["target"]:
             raise UserError(f"{where}: the {'target' if cells['source'] else 'source'} is empty")
@@ -150,7 +157,9 @@ def _graphs(text: str, where: str) -> list[str]:
     return names
 
 
-def _built(agents: Iterable[str], edges: dict[str, list[tuple[str, str]]], source: str) -> Couplings:
+def _built(
+    agents: Iterable[str], edges: dict[str, list[tuple[str, str]]], source: str
+) -> Couplings:
     names = list(agents)
     if not names:
         raise UserError(f"{source}: there are no agents in this file")

@@ -21,7 +21,8 @@ def periodic(entries: Sequence[Couplings], horizon: int) -> CouplingSequence:
 
     **Raises:**
 
-    - [`mastac.errors.UserError`][] if there is no entry, entries differ in their agents, or the horizon is negative.
+    - [`mastac.errors.UserError`][] if there is no entry, entries differ in their agents, or the
+        horizon is negative.
     """
     horizon = checked_count("horizon", horizon, optional=False)
     period = CouplingSequence(entries)
@@ -29,17 +30,21 @@ def periodic(entries: Sequence[Couplings], horizon: int) -> CouplingSequence:
 
 
 def with_failures(
-    couplings: Couplings, horizon: int, failures: Iterable[Failure], graphs: Collection[str] | None = None
+    couplings: Couplings,
+    horizon: int,
+    failures: Iterable[Failure],
+    graphs: Collection[str] | None = None,
 ) -> CouplingSequence:
     """The same couplings at the times 0 … `horizon`, but for links that are down for a while.
 
-    A link that is down is an edge that is missing from every graph of `graphs` that has it (`None`: from all graphs);
-    `graphs=["observation"]` is a sensor that fails while the agents go on to affect each other.
+    A link that is down is an edge that is missing from every graph of `graphs` that has it (`None`:
+    from all graphs); `graphs=["observation"]` is a sensor that fails while the agents go on to
+    affect each other.
 
     **Raises:**
 
-    - [`mastac.errors.UserError`][] naming the link if no graph has it, an end is unknown, or its times are out of
-        order or outside 0 … `horizon`.
+    - [`mastac.errors.UserError`][] naming the link if no graph has it, an end is unknown, or its
+        times are out of order or outside 0 … `horizon`.
 
     !!! example "The second car is out of sight of the third at time 1"
 
@@ -58,11 +63,15 @@ def with_failures(
         for time in range(first, last + 1):
             down[time].add((source, target))
     # Equal couplings are one object, so that what follows from them is found once.
-    built = {links: _without(couplings, links, graphs or GRAPHS) for links in set(map(frozenset, down))}
+    built = {
+        links: _without(couplings, links, graphs or GRAPHS) for links in set(map(frozenset, down))
+    }
     return CouplingSequence([built[frozenset(links)] for links in down])
 
 
-def _checked(couplings: Couplings, failure: Any, horizon: int, graphs: Collection[str]) -> tuple[int, int, int, int]:
+def _checked(
+    couplings: Couplings, failure: Any, horizon: int, graphs: Collection[str]
+) -> tuple[int, int, int, int]:
     """The rows of the ends of a link, and the times."""
     if isinstance(failure, str) or not isinstance(failure, Sequence) or len(failure) != 4:
         raise UserError(f"a failure is (source, target, first time, last time), got {failure!r}")
@@ -73,7 +82,9 @@ def _checked(couplings: Couplings, failure: Any, horizon: int, graphs: Collectio
         for k, name in ((2, "first"), (3, "last"))
     )
     if first > last:
-        raise UserError(f"{link} begins at time {first}, after its end at time {last}; give the earlier time first")
+        raise UserError(
+            f"{link} begins at time {first}, after its end at time {last}; give the earlier time first"
+        )
     if last > horizon:
         raise UserError(f"{link} ends at time {last}, past the horizon {horizon}")
     if source == target:
@@ -83,7 +94,9 @@ def _checked(couplings: Couplings, failure: Any, horizon: int, graphs: Collectio
     return source, target, first, last
 
 
-def _without(couplings: Couplings, links: Collection[tuple[int, int]], graphs: Collection[str]) -> Couplings:
+def _without(
+    couplings: Couplings, links: Collection[tuple[int, int]], graphs: Collection[str]
+) -> Couplings:
     if not links:
         return couplings
     sources, targets = np.array(sorted(links)).T

@@ -9,7 +9,15 @@ from scipy.sparse import csr_array
 
 from mastac.structure.boolean import sorted_rows, union
 from mastac.structure.couplings import CouplingSequence
-from mastac.structure.memory_limits import SAMPLE, Estimate, bytes_of, check_fits, drawn_agents, memory_limit, total_of
+from mastac.structure.memory_limits import (
+    SAMPLE,
+    Estimate,
+    bytes_of,
+    check_fits,
+    drawn_agents,
+    memory_limit,
+    total_of,
+)
 from mastac.structure.windows import Steps, reward_needs, same_sets
 
 Sets = tuple[csr_array, csr_array]
@@ -20,7 +28,8 @@ Kinds = tuple[int, ...]
 class TimeVarying:
     r"""The recursion $U(t) = R_t O_t \cup U(t+1) S_t O_t$; what follows from equal couplings is found once.
 
-    Windows are best asked for from the last time to the first: then those that reach the end share one pass.
+    Windows are best asked for from the last time to the first: then those that reach the end share
+    one pass.
     """
 
     def __init__(self, sequence: CouplingSequence, minimal: bool) -> None:
@@ -36,13 +45,19 @@ class TimeVarying:
         horizon = self.sequence.horizon
         kinds = self.kinds[at : (horizon if kappa is None else min(at + kappa, horizon)) + 1]
         if kinds not in self.values:
-            needs = None if self.minimal and len(kinds) == 1 else self._needs(kinds[1:] if self.minimal else kinds)
+            needs = (
+                None
+                if self.minimal and len(kinds) == 1
+                else self._needs(kinds[1:] if self.minimal else kinds)
+            )
             self.values[kinds] = self._value(kinds[0], needs)
         return self.values[kinds]
 
     def _needs(self, kinds: Kinds) -> csr_array:
         """The states at the first of these times that the rewards of all of them need when policies act."""
-        place = next((place for place in range(len(kinds)) if kinds[place:] in self.needs), len(kinds))
+        place = next(
+            (place for place in range(len(kinds)) if kinds[place:] in self.needs), len(kinds)
+        )
         later = self.needs.get(kinds[place:])
         for kind in reversed(kinds[:place]):
             if later is None:
@@ -66,7 +81,9 @@ class TimeVarying:
         steps, shared = self.steps[kind], same_sets(now, self.minimal)
         check_product(later, steps.state.after, steps.state.terms(later))
         states = union(now.reward, sorted_rows(steps.state.after(later)))
-        return states, states if shared else union(now.reward_action, sorted_rows(steps.action.after(later)))
+        return states, states if shared else union(
+            now.reward_action, sorted_rows(steps.action.after(later))
+        )
 
 
 def check_product(left: csr_array, times: Callable[[csr_array], csr_array], terms: int) -> None:

@@ -59,6 +59,9 @@ def _coupled(number: int, one: np.ndarray, other: np.ndarray, names: Names) -> C
     size = _size(number)
     if names is not None and len(names) != size:
         raise UserError(f"there are {len(names)} names for {size} agents")
-    ends = (np.concatenate([one, other]).astype(np.int32), np.concatenate([other, one]).astype(np.int32))
+    ends = (
+        np.concatenate([one, other]).astype(np.int32),
+        np.concatenate([other, one]).astype(np.int32),
+    )
     edges = csr_array((np.ones(len(ends[0]), bool), ends), shape=(size, size))
     return Couplings(size if names is None else names, state=edges, observation=edges)

@@ -1,7 +1,8 @@
 """Sets of a window kappa, block of rows by block of rows: by sparse products, or by breadth-first search.
 
-Both go back in time from the rewards. Products carry the whole set through every step and are quick where sets are
-small; the search carries only what is new, marked in a dense block, and is quick where windows are long.
+Both go back in time from the rewards. Products carry the whole set through every step and are quick
+where sets are small; the search carries only what is new, marked in a dense block, and is quick
+where windows are long.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ PRODUCT_SECONDS = (8e-9, 1e-4)
 
 def same_sets(couplings: Couplings, minimal: bool) -> bool:
     """Whether the sets of states and actions are the same by construction."""
-    return not minimal or (couplings.action is couplings.state and couplings.reward_action is couplings.reward)
+    return not minimal or (
+        couplings.action is couplings.state and couplings.reward_action is couplings.reward
+    )
 
 
 def reward_needs(couplings: Couplings) -> csr_array:
@@ -43,7 +46,9 @@ def reward_needs(couplings: Couplings) -> csr_array:
         return couplings.observation
     through = product(couplings.reward_action, couplings.observation)
     # An agent sees itself, so R O holds R.
-    return through if couplings.reward_action is couplings.reward else union(couplings.reward, through)
+    return (
+        through if couplings.reward_action is couplings.reward else union(couplings.reward, through)
+    )
 
 
 class Steps:
@@ -52,7 +57,9 @@ class Steps:
     def __init__(self, couplings: Couplings) -> None:
         self.couplings = couplings
         self.state, self.observation = Factor(couplings.state), Factor(couplings.observation)
-        self.action = self.state if couplings.action is couplings.state else Factor(couplings.action)
+        self.action = (
+            self.state if couplings.action is couplings.state else Factor(couplings.action)
+        )
 
     def back(self, sets: csr_array) -> csr_array:
         """What the states in `sets` need of the states one step before, actions being chosen by the policies."""
@@ -67,7 +74,9 @@ class Steps:
         return moved + int(moved * self.observation.lengths.mean())
 
 
-def by_products(couplings: Couplings, minimal: bool, kappa: int, rows: int) -> tuple[csr_array, csr_array]:
+def by_products(
+    couplings: Couplings, minimal: bool, kappa: int, rows: int
+) -> tuple[csr_array, csr_array]:
     """The sets of a window, (states, actions), by sparse products of blocks of `rows` rows."""
     if minimal and kappa == 0:
         return couplings.reward, couplings.reward_action
@@ -92,18 +101,23 @@ def by_products(couplings: Couplings, minimal: bool, kappa: int, rows: int) -> t
     return found, found if shared else stacked(actions, size)
 
 
-def by_search(couplings: Couplings, minimal: bool, kappa: int | None) -> tuple[csr_array, csr_array]:
+def by_search(
+    couplings: Couplings, minimal: bool, kappa: int | None
+) -> tuple[csr_array, csr_array]:
     """The sets of a window (`None`: the exact ones), (states, actions), by breadth-first search."""
     states, actions = first_windows(couplings, minimal, kappa)
     found = _pattern(states)
     return found, found if actions is states else _pattern(actions)
 
 
-def first_windows(couplings: Couplings, minimal: bool = True, limit: int | None = None) -> tuple[csr_array, csr_array]:
+def first_windows(
+    couplings: Couplings, minimal: bool = True, limit: int | None = None
+) -> tuple[csr_array, csr_array]:
     """The smallest kappa at which each agent is in each set: (for states, for actions).
 
-    Both are csr matrices of int32, row depends on column, whose stored entries (0 among them) are the sets of
-    `kappa = limit`, or the exact ones for `None`. The sets of a smaller kappa are the entries up to it.
+    Both are csr matrices of int32, row depends on column, whose stored entries (0 among them) are
+    the sets of `kappa = limit`, or the exact ones for `None`. The sets of a smaller kappa are the
+    entries up to it.
     """
     size = couplings.num_agents
     if limit is not None and size > MANY:
@@ -125,7 +139,9 @@ def first_windows(couplings: Couplings, minimal: bool = True, limit: int | None 
     return levels, levels if same_sets(couplings, minimal) else _levels(actions, size)
 
 
-def windows_by_products(couplings: Couplings, minimal: bool, limit: int, rows: int) -> tuple[csr_array, csr_array]:
+def windows_by_products(
+    couplings: Couplings, minimal: bool, limit: int, rows: int
+) -> tuple[csr_array, csr_array]:
     """The same by products of blocks of rows. Sets only grow: what is in the last `n` of them entered at the first."""
     size, steps, start = couplings.num_agents, Steps(couplings), reward_needs(couplings)
     shared = same_sets(couplings, minimal)
@@ -134,7 +150,11 @@ def windows_by_products(couplings: Couplings, minimal: bool, limit: int, rows: i
     for first in range(0, size, rows):
         block = slice(first, first + rows)
         within = csr_array(start[block])
-        own = [couplings.reward, couplings.reward_action][: 1 if shared else 2] if minimal else [start]
+        own = (
+            [couplings.reward, couplings.reward_action][: 1 if shared else 2]
+            if minimal
+            else [start]
+        )
         counts = [csr_array(each[block]).astype(np.int32) for each in own]
         for _ in range(limit):
             before = within
@@ -142,7 +162,10 @@ def windows_by_products(couplings: Couplings, minimal: bool, limit: int, rows: i
             sets = [within]
             if minimal:
                 sets = [factor.after(before) for factor in (steps.state, steps.action)[: len(own)]]
-            counts = [csr_array(count + each.astype(np.int32)) for count, each in zip(counts, sets, strict=True)]
+            counts = [
+                csr_array(count + each.astype(np.int32))
+                for count, each in zip(counts, sets, strict=True)
+            ]
         for count in counts:
             count.data = np.int32(limit + 1) - count.data
             room.take(count.nnz)
@@ -254,7 +277,9 @@ class _FirstSeen:
         self.keys.append(keys)
         self.levels.append(np.full(len(keys), level, np.int32))
         ends = ends_of(np.bincount(row, minlength=self.rows))
-        return csr_array((np.ones(len(keys), bool), entries.indices[new], ends), shape=(self.rows, self.size))
+        return csr_array(
+            (np.ones(len(keys), bool), entries.indices[new], ends), shape=(self.rows, self.size)
+        )
 
     def counts(self) -> np.ndarray:
         """How many entries each row has."""
@@ -266,7 +291,8 @@ class _FirstSeen:
         order = np.argsort(keys)
         ends = ends_of(self.counts())
         return csr_array(
-            (levels[order], (keys[order] % self.size).astype(np.int32), ends), shape=(self.rows, self.size)
+            (levels[order], (keys[order] % self.size).astype(np.int32), ends),
+            shape=(self.rows, self.size),
         )
 
 
@@ -274,7 +300,10 @@ def _levels(blocks: list[csr_array], size: int) -> csr_array:
     whole = stacked(blocks, size)
     if len(blocks) == 1:
         return whole
-    return csr_array((np.concatenate([block.data for block in blocks]), whole.indices, whole.indptr), shape=whole.shape)
+    return csr_array(
+        (np.concatenate([block.data for block in blocks]), whole.indices, whole.indptr),
+        shape=whole.shape,
+    )
 
 
 def _pattern(levels: csr_array) -> csr_array:

@@ -1,7 +1,7 @@
 """Theorems 3.2, 3.6 and 3.7 (b) on finite games: both sides exactly, and how far they are apart.
 
-What a theorem says a critic may read is all that it is given: members outside a set are pinned to their first state
-and action before a value is used. A set with a member too few therefore shows.
+What a theorem says a critic may read is all that it is given: members outside a set are pinned to
+their first state and action before a value is used. A set with a member too few therefore shows.
 """
 
 import numpy as np
@@ -23,7 +23,9 @@ Values = Inexact[np.ndarray, "agents states actions"]
 
 def as_read(game: Game, values: Values, sets: Sets) -> Values:
     """Every agent's value as a critic knows it that sees its set alone."""
-    return np.stack([_pinned(game, value, ~sets.states[i], ~sets.actions[i]) for i, value in enumerate(values)])
+    return np.stack(
+        [_pinned(game, value, ~sets.states[i], ~sets.actions[i]) for i, value in enumerate(values)]
+    )
 
 
 def _pinned(game: Game, value: np.ndarray, states: np.ndarray, actions: np.ndarray) -> np.ndarray:
@@ -44,7 +46,8 @@ def _smallest_move(game: Game, value: np.ndarray, states: np.ndarray, actions: n
 def value_locality(game: Game, logits: Logits, sets: Sets, steps: int | None = None) -> Check:
     r"""Theorem 3.2: $Q_i(s, a) = Q_i(s_{I_Q^i}, a_{I_Q^i})$, for windows of `steps` rewards ahead or without end.
 
-    `outside`: the most that reading the set alone changes a value. `inside`: the least that a member moves it.
+    `outside`: the most that reading the set alone changes a value. `inside`: the least that a
+    member moves it.
     """
     values = action_values(game, logits, steps)
     inside = min(
@@ -57,8 +60,8 @@ def value_locality(game: Game, logits: Logits, sets: Sets, steps: int | None = N
 def gradient_decomposition(game: Game, logits: Logits, sets: Sets) -> Check:
     r"""Theorem 3.6: $\nabla_{\theta_i} Q(s, a) = \nabla_{\theta_i} \sum_{j \in I_{GD}^i} Q_j(s_{I_Q^j}, a_{I_Q^j})$.
 
-    The derivative is the whole one: $\theta_i$ enters at all later times, too. `inside`: the least that a policy
-    moves a value of its gradient set.
+    The derivative is the whole one: $\theta_i$ enters at all later times, too. `inside`: the least
+    that a policy moves a value of its gradient set.
     """
     worst, least = 0.0, np.inf
     for i in range(len(logits)):
@@ -75,8 +78,9 @@ def gradient_decomposition(game: Game, logits: Logits, sets: Sets) -> Check:
 def stochastic_policy_gradient(game: Game, logits: Logits, sets: Sets) -> Check:
     r"""Theorem 3.7 (b): $\nabla_{\theta_i} J = E[\hat Q_i \nabla_{\theta_i} \ln \pi_i]$ against the return's own slope.
 
-    The right side sums exactly over states and actions; the left side is a complex step through the linear solve
-    that gives the return, and knows of no theorem. $d^\pi$ is the discounted sum here, as the statement needs.
+    The right side sums exactly over states and actions; the left side is a complex step through the
+    linear solve that gives the return, and knows of no theorem. $d^\pi$ is the discounted sum here,
+    as the statement needs.
     """
     values = as_read(game, action_values(game, logits), sets)
     weight = occupancy(game, logits)[:, None] * joint_policy(game, logits) / (1 - game.discount)

@@ -1,8 +1,8 @@
 r"""Finite games under any couplings: exact values, occupancy, return, gradient and optimum (numpy, float64).
 
-An agent's tables read exactly its declared parents, so the joint tables are products of local ones and the couplings
-are true by construction. Everything is enumerated: the next states of all pairs of joint state and action are held,
-which eight agents with two states and two actions still allow.
+An agent's tables read exactly its declared parents, so the joint tables are products of local ones
+and the couplings are true by construction. Everything is enumerated: the next states of all pairs
+of joint state and action are held, which eight agents with two states and two actions still allow.
 """
 
 import math
@@ -30,15 +30,15 @@ class Game:
 
     - `couplings`: who affects whom. Parents are listed in the order of the agents.
     - `num_states`, `num_actions`: of each agent.
-    - `transitions`: of each agent the law of its next state; axes: the states of its parents in the state graph, the
-        actions of its parents in the action graph, its next state.
-    - `rewards`: of each agent; axes: the states of its parents in the reward graph, then the actions of its parents
-        in the graph of reward actions.
+    - `transitions`: of each agent the law of its next state; axes: the states of its parents in the
+        state graph, the actions of its parents in the action graph, its next state.
+    - `rewards`: of each agent; axes: the states of its parents in the reward graph, then the
+        actions of its parents in the graph of reward actions.
     - `starts`: of each agent the law of its first state, independent of the others'.
     - `discount`: $\gamma$, at least 0 and below 1.
 
-    **Raises:** [`mastac.errors.UserError`][] if a table has another shape than the couplings say, a law does not add
-    up to one, the discount is none, or the joint table would be too large.
+    **Raises:** [`mastac.errors.UserError`][] if a table has another shape than the couplings say, a
+    law does not add up to one, the discount is none, or the joint table would be too large.
     """
 
     couplings: Couplings
@@ -51,7 +51,9 @@ class Game:
 
     def __post_init__(self) -> None:
         if not 0 <= self.discount < 1:
-            raise UserError(f"the discount of a game is {self.discount}; it must be at least 0 and below 1")
+            raise UserError(
+                f"the discount of a game is {self.discount}; it must be at least 0 and below 1"
+            )
         entries = self.joint_states**2 * self.joint_actions
         if entries > MOST_ENTRIES:
             raise UserError(
@@ -65,9 +67,15 @@ class Game:
             for kind, shape in wanted.items():
                 table = getattr(self, f"{kind}s")[i]
                 if table.shape != shape:
-                    raise UserError(f"the {kind} table of '{name}' has shape {table.shape}; its couplings want {shape}")
-                if kind != "reward" and (np.abs(table.sum(-1) - 1).max() > 1e-12 or table.min() < 0):
-                    raise UserError(f"the {kind} table of '{name}' holds no probabilities: rows must add up to one")
+                    raise UserError(
+                        f"the {kind} table of '{name}' has shape {table.shape}; its couplings want {shape}"
+                    )
+                if kind != "reward" and (
+                    np.abs(table.sum(-1) - 1).max() > 1e-12 or table.min() < 0
+                ):
+                    raise UserError(
+                        f"the {kind} table of '{name}' holds no probabilities: rows must add up to one"
+                    )
 
     @property
     def joint_states(self) -> int:
@@ -86,13 +94,17 @@ class Game:
         """The agents that `agent` depends on in a graph, in order."""
         return np.flatnonzero(getattr(self.couplings, graph)[[agent]].toarray()[0]).tolist()
 
-    def table_shape(self, state_graph: str | None, action_graph: str | None, agent: int) -> tuple[int, ...]:
+    def table_shape(
+        self, state_graph: str | None, action_graph: str | None, agent: int
+    ) -> tuple[int, ...]:
         """The axes of a local table that reads the parents of `agent` in these graphs."""
         states = self.parents(state_graph, agent) if state_graph else []
         actions = self.parents(action_graph, agent) if action_graph else []
         return (*(self.num_states[j] for j in states), *(self.num_actions[j] for j in actions))
 
-    def spread(self, table: np.ndarray, states: Sequence[int], actions: Sequence[int]) -> np.ndarray:
+    def spread(
+        self, table: np.ndarray, states: Sequence[int], actions: Sequence[int]
+    ) -> np.ndarray:
         """A local table with one axis for every agent's state and action, of length one where it does not read."""
         n = self.couplings.num_agents
         shape = [self.num_states[j] if j in states else 1 for j in range(n)]
@@ -117,7 +129,9 @@ class Game:
         tables = []
         for i, table in enumerate(self.rewards):
             local = self.spread(table, self.parents("reward", i), self.parents("reward_action", i))
-            tables.append(np.broadcast_to(local, self.axes).reshape(self.joint_states, self.joint_actions))
+            tables.append(
+                np.broadcast_to(local, self.axes).reshape(self.joint_states, self.joint_actions)
+            )
         return np.stack(tables)
 
     @cached_property
@@ -143,10 +157,13 @@ def joint_policy(game: Game, logits: Logits) -> Inexact[np.ndarray, "states acti
     return np.broadcast_to(joint, game.axes).reshape(game.joint_states, game.joint_actions)
 
 
-def action_values(game: Game, logits: Logits, steps: int | None = None) -> Inexact[np.ndarray, "agents states actions"]:
+def action_values(
+    game: Game, logits: Logits, steps: int | None = None
+) -> Inexact[np.ndarray, "agents states actions"]:
     r"""Exact local values: $Q_i = r_i + \gamma P V_i$, $V_i = (I - \gamma P_\pi)^{-1} r_{i,\pi}$, by one linear solve.
 
-    `steps` = κ counts the rewards of the times $t, \dots, t + \kappa$ only, the κ windows of the sets.
+    `steps` = κ counts the rewards of the times $t, \dots, t + \kappa$ only, the κ windows of the
+    sets.
     """
     policy = joint_policy(game, logits)
     rewards = game.reward_table
@@ -158,7 +175,9 @@ def action_values(game: Game, logits: Logits, steps: int | None = None) -> Inexa
     return values
 
 
-def ahead(game: Game, values: Inexact[np.ndarray, "agents states"]) -> Inexact[np.ndarray, "agents states actions"]:
+def ahead(
+    game: Game, values: Inexact[np.ndarray, "agents states"]
+) -> Inexact[np.ndarray, "agents states actions"]:
     """The expected value of the next state, for each of several value functions."""
     flat = game.kernel.reshape(-1, game.joint_states)
     return (flat @ values.T).T.reshape(len(values), game.joint_states, game.joint_actions)

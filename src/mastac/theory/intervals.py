@@ -22,7 +22,9 @@ def interval(batches: Float[np.ndarray, " batches"]) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
-def ratio_interval(above: Float[np.ndarray, " batches"], below: Float[np.ndarray, " batches"]) -> Interval:
+def ratio_interval(
+    above: Float[np.ndarray, " batches"], below: Float[np.ndarray, " batches"]
+) -> Interval:
     """The interval of a ratio of means by the jackknife over batches; a single batch is taken as exact."""
     count, whole = len(above), float(above.sum() / below.sum())
     if count == 1:

@@ -56,12 +56,16 @@ class ActionValues:
         return -2 * np.einsum("ijk,...k->...ij", self.forms[:, self.num_states : -1], z)
 
 
-def _closed_loop(problem: LinearQuadraticProblem, gain: Gain, discount: float) -> Float[np.ndarray, "_ _"]:
+def _closed_loop(
+    problem: LinearQuadraticProblem, gain: Gain, discount: float
+) -> Float[np.ndarray, "_ _"]:
     """One step under `gain`; `ValueError` if its discounted values are infinite."""
     loop = problem.transition + problem.inputs @ gain
     radius = np.abs(np.linalg.eigvals(loop)).max()
     if not 0 <= discount < 1 or discount * radius**2 >= 1:
-        raise ValueError(f"values are infinite: discount {discount} times the squared spectral radius {radius:.4g}")
+        raise ValueError(
+            f"values are infinite: discount {discount} times the squared spectral radius {radius:.4g}"
+        )
     return loop
 
 
@@ -70,9 +74,10 @@ def action_values(
 ) -> ActionValues:
     r"""Exact local action values of $u = K \bar x$: one Lyapunov equation for each agent.
 
-    $V_i(x) = -\bar x^\top P_i \bar x - v_i$ with $P_i = C_i + K^\top R_i K + \gamma (A + BK)^\top P_i (A + BK)$ and
-    $v_i = \gamma \operatorname{tr}(P_i \Sigma_w) / (1 - \gamma)$; $Q_i$ adds one step before it. The episode's end is
-    a time limit, so these are the values of an endless episode.
+    $V_i(x) = -\bar x^\top P_i \bar x - v_i$ with $P_i = C_i + K^\top R_i K + \gamma (A + BK)^\top
+    P_i (A + BK)$ and $v_i = \gamma \operatorname{tr}(P_i \Sigma_w) / (1 - \gamma)$; $Q_i$ adds one
+    step before it. The episode's end is a time limit, so these are the values of an endless
+    episode.
 
     **Raises:** `ValueError` if the values are infinite under this gain and discount.
     """
@@ -80,7 +85,11 @@ def action_values(
     loop = _closed_loop(problem, gain, discount)
     n, m = problem.num_states, problem.num_actions
     step = np.zeros((n + 1, n + m + 1))
-    step[:, :n], step[:, n : n + m], step[:, -1] = problem.transition[:, :n], problem.inputs, problem.transition[:, n]
+    step[:, :n], step[:, n : n + m], step[:, -1] = (
+        problem.transition[:, :n],
+        problem.inputs,
+        problem.transition[:, n],
+    )
     forms = np.empty((problem.num_agents, n + m + 1, n + m + 1))
     constants = np.empty(problem.num_agents)
     in_states = np.append(np.arange(n), n + m)
@@ -136,7 +145,9 @@ def discounted_return(
     return -float(np.sum(cost * moments)), np.where(problem.free, -2 * slope @ moments, 0.0)
 
 
-def value_supports(values: ActionValues, problem: LinearQuadraticProblem) -> tuple[sp.csr_array, sp.csr_array]:
+def value_supports(
+    values: ActionValues, problem: LinearQuadraticProblem
+) -> tuple[sp.csr_array, sp.csr_array]:
     """Whose states and whose actions move each agent's value: two boolean [agents, agents], row depends on column."""
     n = problem.num_states
     moves = np.abs(values.forms).max(2) > 0

@@ -1,8 +1,8 @@
 r"""Theorems 3.2, 3.6 and 3.7 (a) and (b) on linear-quadratic networks: both sides exactly, how far they are apart.
 
-Values come from one linear system in all entries of the Lyapunov equations, which complex steps pass through; the
-doubling of [`mastac.theory.linear_quadratic`][] is a second way to the same forms, compared in the tests. What a set
-leaves out is struck from a value before it is used.
+Values come from one linear system in all entries of the Lyapunov equations, which complex steps
+pass through; the doubling of [`mastac.theory.linear_quadratic`][] is a second way to the same
+forms, compared in the tests. What a set leaves out is struck from a value before it is used.
 """
 
 import numpy as np
@@ -22,7 +22,11 @@ def value_forms(problem: LinearQuadraticProblem, gain: Gain, discount: float) ->
     paid = np.einsum("ka,ik,kb->iab", gain, problem.action_weights, gain)
     values = _sums(loop.T, -(costs + paid), discount)
     step = np.zeros((n + 1, n + m + 1))
-    step[:, :n], step[:, n : n + m], step[:, -1] = problem.transition[:, :n], problem.inputs, problem.transition[:, n]
+    step[:, :n], step[:, n : n + m], step[:, -1] = (
+        problem.transition[:, :n],
+        problem.inputs,
+        problem.transition[:, n],
+    )
     forms = discount * step.T @ values @ step
     in_states = np.append(np.arange(n), n + m)
     forms[:, in_states[:, None], in_states] -= costs
@@ -52,7 +56,9 @@ def team_return(
     r"""$J$ of $u \sim N(K \bar x, \text{spread}^2 I)$, from moments alone: no value is used."""
     cost = problem.state_cost(problem.state_weights.sum(0))
     paid = problem.action_weights.sum(0)
-    spent = np.sum((cost + gain.T @ (paid[:, None] * gain)) * moments(problem, gain, discount, spread))
+    spent = np.sum(
+        (cost + gain.T @ (paid[:, None] * gain)) * moments(problem, gain, discount, spread)
+    )
     return -spent - spread**2 * paid.sum() / (1 - discount)
 
 
@@ -63,7 +69,9 @@ def as_read(problem: LinearQuadraticProblem, forms: Forms, sets: Sets) -> Forms:
     return np.where(known[:, :, None] & known[:, None, :], forms, 0.0)
 
 
-def value_locality(problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: Sets) -> Check:
+def value_locality(
+    problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: Sets
+) -> Check:
     """Theorem 3.2: entries of the forms outside the sets are zero, and no member's are."""
     forms = value_forms(problem, problem.affine(gain), discount)
     moves = np.abs(forms).max(2)
@@ -73,16 +81,20 @@ def value_locality(problem: LinearQuadraticProblem, gain: Gain, discount: float,
             (problem.state_owner, sets.states[i], row[: problem.num_states]),
             (problem.action_owner, sets.actions[i], row[problem.num_states : -1]),
         ):
-            least = min([least, *(entries[owner == j].max() / row.max() for j in np.flatnonzero(members))])
+            least = min(
+                [least, *(entries[owner == j].max() / row.max() for j in np.flatnonzero(members))]
+            )
     return Check(relative(as_read(problem, forms, sets) - forms, forms), float(least))
 
 
-def gradient_decomposition(problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: Sets) -> Check:
+def gradient_decomposition(
+    problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: Sets
+) -> Check:
     r"""Theorem 3.6, for the gains that the observations allow: the slopes of the forms, constants included.
 
-    The constants $\gamma \operatorname{tr}(P_i \Sigma) / (1 - \gamma)$ need no comparison of their own:
-    $P_i = L^\top F_i L$ with $L$ from $(x, 1)$ to $(x, Kx, 1)$, so $P_i$ stands still where $F_i$ does and does not
-    read the moved action.
+    The constants $\gamma \operatorname{tr}(P_i \Sigma) / (1 - \gamma)$ need no comparison of their
+    own: $P_i = L^\top F_i L$ with $L$ from $(x, 1)$ to $(x, Kx, 1)$, so $P_i$ stands still where
+    $F_i$ does and does not read the moved action.
     """
     gain = problem.affine(gain)
     slopes = complex_slopes(lambda gains: value_forms(problem, gains[0], discount), [gain], 0)
@@ -96,7 +108,9 @@ def gradient_decomposition(problem: LinearQuadraticProblem, gain: Gain, discount
     return Check(worst, float(least))
 
 
-def deterministic_policy_gradient(problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: Sets) -> Check:
+def deterministic_policy_gradient(
+    problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: Sets
+) -> Check:
     r"""Theorem 3.7 (a): $\nabla_{K_i} J = E[\nabla_{a_i} \hat Q_i \, \bar x^\top]$ against the return's own slope."""
     gain = problem.affine(gain)
     exact = complex_slopes(lambda gains: team_return(problem, gains[0], discount), [gain], 0)
@@ -117,18 +131,22 @@ def stochastic_policy_gradient(
 
     The score is $\epsilon_k \bar x / \sigma^2$.
 
-    The mean over $\epsilon$ is a quadrature with points at $\pm \sigma \sqrt{m}$ along each axis, exact for the
-    cubic polynomial $\epsilon_k \hat Q_k$; that over states needs the second moments alone.
+    The mean over $\epsilon$ is a quadrature with points at $\pm \sigma \sqrt{m}$ along each axis,
+    exact for the cubic polynomial $\epsilon_k \hat Q_k$; that over states needs the second moments
+    alone.
     """
     gain = problem.affine(gain)
     n, m = problem.num_states, problem.num_actions
-    exact = complex_slopes(lambda gains: team_return(problem, gains[0], discount, spread), [gain], 0)
+    exact = complex_slopes(
+        lambda gains: team_return(problem, gains[0], discount, spread), [gain], 0
+    )
     second, lift = moments(problem, gain, discount, spread), _lift(problem, gain)
     points = spread * np.sqrt(m) * np.concatenate([np.eye(m), -np.eye(m)])
     ours = np.zeros_like(gain)
     for k, form in enumerate(_advising(problem, gain, discount, sets)):
         for noise in points:
-            # Q of (x, Kx + noise, 1) as a form in (x, 1); odd moments of states vanish against odd ones of the noise.
+            # Q of (x, Kx + noise, 1) as a form in (x, 1); odd moments of states vanish against odd
+            # ones of the noise.
             moved = lift.copy()
             moved[n : n + m, -1] += noise
             value = moved.T @ form @ moved - lift.T @ form @ lift
@@ -149,7 +167,9 @@ def _lift(problem: LinearQuadraticProblem, gain: Gain) -> Float[np.ndarray, "_ _
     return np.vstack([np.eye(n + 1)[:n], gain, np.eye(n + 1)[n:]])
 
 
-def _advising(problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: Sets) -> list[np.ndarray]:
+def _advising(
+    problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: Sets
+) -> list[np.ndarray]:
     r"""For each entry of the actions the form of its owner's $\hat Q$, of what the sets let it read."""
     forms = as_read(problem, value_forms(problem, gain, discount), sets)
     return [forms[sets.moved[owner]].sum(0) for owner in problem.action_owner]

@@ -1,8 +1,9 @@
 r"""The variance identity on linear-quadratic networks, exactly: eighth moments of Gaussians by cumulants.
 
-Actions are drawn from $N(K x, \sigma^2 I)$ and states from the stationary law of that policy, so $z = (x, \epsilon)$ is
-Gaussian. The score of agent `i` is $\epsilon_i x_O / \sigma^2$, its squared norm a product of two quadratic forms in
-$z$, and so are $\hat Q_i$ and $\bar Q_i$, baselines subtracted. Work grows with $N^4$ and no state is enumerated.
+Actions are drawn from $N(K x, \sigma^2 I)$ and states from the stationary law of that policy, so $z
+= (x, \epsilon)$ is Gaussian. The score of agent `i` is $\epsilon_i x_O / \sigma^2$, its squared
+norm a product of two quadratic forms in $z$, and so are $\hat Q_i$ and $\bar Q_i$, baselines
+subtracted. Work grows with $N^4$ and no state is enumerated.
 """
 
 from collections.abc import Sequence
@@ -26,8 +27,8 @@ from mastac.theory.variance import Terms, known_actions
 class GaussianNetwork:
     r"""Values as forms in $z = (x, \epsilon)$: $Q_i = z^\top F_i z + c_i$, $z \sim N(0, \Sigma)$, halves independent.
 
-    `states` is the covariance of $x$ and `spread` the $\sigma$ of $\epsilon$; `owner` and `seen` say whose the entries
-    of $x$ are and which of them each agent observes.
+    `states` is the covariance of $x$ and `spread` the $\sigma$ of $\epsilon$; `owner` and `seen`
+    say whose the entries of $x$ are and which of them each agent observes.
     """
 
     forms: Float[np.ndarray, "agents _ _"]
@@ -39,35 +40,55 @@ class GaussianNetwork:
     @property
     def covariance(self) -> Float[np.ndarray, "_ _"]:
         r"""$\Sigma$."""
-        return np.asarray(scipy.linalg.block_diag(self.states, self.spread**2 * np.eye(len(self.constants))))
+        return np.asarray(
+            scipy.linalg.block_diag(self.states, self.spread**2 * np.eye(len(self.constants)))
+        )
 
 
 def gaussian_network(
-    problem: LinearQuadraticProblem, gain: Float[np.ndarray, "actions states"], discount: float, spread: float
+    problem: LinearQuadraticProblem,
+    gain: Float[np.ndarray, "actions states"],
+    discount: float,
+    spread: float,
 ) -> GaussianNetwork:
     """Values and stationary law of a noisy linear policy, one action for each agent.
 
-    **Raises:** [`mastac.errors.UserError`][] if the policy does not settle, or the problem has offsets or targets,
-    or an agent has not exactly one action.
+    **Raises:** [`mastac.errors.UserError`][] if the policy does not settle, or the problem has
+    offsets or targets, or an agent has not exactly one action.
     """
     n, m = problem.num_states, problem.num_actions
     loop = problem.state_matrix + problem.input_matrix @ gain
     if np.abs(np.linalg.eigvals(loop)).max() >= 1:
-        raise UserError("the network does not settle under this policy; make decay or coupling smaller")
-    if problem.offset.any() or problem.target.any() or not np.array_equal(problem.action_owner, np.arange(m)):
-        raise UserError("exact variances want a network without offsets and targets and one action for each agent")
+        raise UserError(
+            "the network does not settle under this policy; make decay or coupling smaller"
+        )
+    if (
+        problem.offset.any()
+        or problem.target.any()
+        or not np.array_equal(problem.action_owner, np.arange(m))
+    ):
+        raise UserError(
+            "exact variances want a network without offsets and targets and one action for each agent"
+        )
     noise = np.diag(problem.noise_variance)
     driven = spread**2 * problem.input_matrix @ problem.input_matrix.T
     plain = -action_values(problem, gain, discount).forms[:, : n + m, : n + m]
     lift = np.block([[np.eye(n), np.zeros((n, m))], [gain, np.eye(m)]])
     forms = lift.T @ plain @ lift
-    ahead = np.einsum("iab,ba->i", forms[:, :n, :n], noise) + spread**2 * np.trace(forms[:, n:, n:], axis1=1, axis2=2)
+    ahead = np.einsum("iab,ba->i", forms[:, :n, :n], noise) + spread**2 * np.trace(
+        forms[:, n:, n:], axis1=1, axis2=2
+    )
     states = scipy.linalg.solve_discrete_lyapunov(loop, noise + driven)
-    return GaussianNetwork(forms, discount / (1 - discount) * ahead, states, spread, problem.gain_mask)
+    return GaussianNetwork(
+        forms, discount / (1 - discount) * ahead, states, spread, problem.gain_mask
+    )
 
 
 def centred(
-    network: GaussianNetwork, form: np.ndarray, constant: float, known: Bool[np.ndarray, " agents"] | None
+    network: GaussianNetwork,
+    form: np.ndarray,
+    constant: float,
+    known: Bool[np.ndarray, " agents"] | None,
 ) -> tuple[np.ndarray, float]:
     """A value less its mean given the state and the known actions, again as form and constant."""
     if known is None:
@@ -145,10 +166,9 @@ class Thin:
 def product_mean(factors: Sequence[Dense | Thin]) -> float:
     r"""$E \prod_k (z^\top A_k z + c_k)$ for Gaussian $z$ with mean zero, by joint cumulants.
 
-    The joint cumulant of quadratic forms is
-    $2^{k-1} \sum \operatorname{tr}(A_1 \Sigma A_{\pi(2)} \Sigma \cdots)$ over the
-    orders of all but the first (Mathai and Provost, Quadratic Forms in Random Variables, 1992); constants enter the
-    first cumulant alone.
+    The joint cumulant of quadratic forms is $2^{k-1} \sum \operatorname{tr}(A_1 \Sigma A_{\pi(2)}
+    \Sigma \cdots)$ over the orders of all but the first (Mathai and Provost, Quadratic Forms in
+    Random Variables, 1992); constants enter the first cumulant alone.
     """
     if not factors:
         return 1.0
@@ -157,7 +177,9 @@ def product_mean(factors: Sequence[Dense | Thin]) -> float:
     for size in range(len(factors)):
         for chosen in combinations(range(len(others)), size):
             left = [others[k] for k in range(len(others)) if k not in chosen]
-            cumulant = 2**size * sum(_trace([first, *(others[k] for k in order)]) for order in permutations(chosen))
+            cumulant = 2**size * sum(
+                _trace([first, *(others[k] for k in order)]) for order in permutations(chosen)
+            )
             total += (cumulant + (first.constant if size == 0 else 0.0)) * product_mean(left)
     return total
 
@@ -170,4 +192,6 @@ def _trace(cycle: list[Dense | Thin]) -> float:
             for each in reversed(cycle[place + 1 :] + cycle[:place]):
                 columns = each(columns)
             return float(np.sum(factor.moved * columns))
-    return float(np.trace(reduce(np.matmul, [each.matrix for each in cycle if isinstance(each, Dense)])))
+    return float(
+        np.trace(reduce(np.matmul, [each.matrix for each in cycle if isinstance(each, Dense)]))
+    )

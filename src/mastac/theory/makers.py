@@ -21,15 +21,21 @@ def random_game(
     actions = (num_actions,) * n if isinstance(num_actions, int) else tuple(num_actions)
 
     def sizes(state_graph: str, action_graph: str, agent: int) -> tuple[int, ...]:
-        state_row, action_row = (getattr(couplings, g)[[agent]].toarray()[0] for g in (state_graph, action_graph))
-        read = [states[j] for j in np.flatnonzero(state_row)] + [actions[j] for j in np.flatnonzero(action_row)]
+        state_row, action_row = (
+            getattr(couplings, g)[[agent]].toarray()[0] for g in (state_graph, action_graph)
+        )
+        read = [states[j] for j in np.flatnonzero(state_row)] + [
+            actions[j] for j in np.flatnonzero(action_row)
+        ]
         return tuple(read)
 
     return Game(
         couplings=couplings,
         num_states=states,
         num_actions=actions,
-        transitions=tuple(random.dirichlet(np.ones(states[i]), sizes("state", "action", i)) for i in range(n)),
+        transitions=tuple(
+            random.dirichlet(np.ones(states[i]), sizes("state", "action", i)) for i in range(n)
+        ),
         rewards=tuple(random.normal(size=sizes("reward", "reward_action", i)) for i in range(n)),
         starts=tuple(random.dirichlet(np.ones(states[i])) for i in range(n)),
         discount=discount,
@@ -39,7 +45,10 @@ def random_game(
 def random_logits(game: Game, seed: int = 0, scale: float = 1.0) -> list[np.ndarray]:
     """Tabular softmax policies drawn at random."""
     random = np.random.default_rng([seed, 1])
-    shapes = [(*game.table_shape("observation", None, i), game.num_actions[i]) for i in range(len(game.num_states))]
+    shapes = [
+        (*game.table_shape("observation", None, i), game.num_actions[i])
+        for i in range(len(game.num_states))
+    ]
     return [scale * random.normal(size=shape) for shape in shapes]
 
 
@@ -53,17 +62,20 @@ def infection_ring(
 ) -> Game:
     """Computers on a ring that fail and infect their neighbours (after the SysAdmin of Guestrin et al., 2003).
 
-    State 0 works and state 1 has failed; action 1 reboots. A working computer that is not rebooted fails with
-    probability `failure`, and `infection` more for each failed neighbour; a rebooted one works next with probability
-    `mend`; a failed one stays so. Each step earns one where a computer works and is not rebooted; a reboot costs
-    `price`. Everybody sees itself and its neighbours. All work at first.
+    State 0 works and state 1 has failed; action 1 reboots. A working computer that is not rebooted
+    fails with probability `failure`, and `infection` more for each failed neighbour; a rebooted one
+    works next with probability `mend`; a failed one stays so. Each step earns one where a computer
+    works and is not rebooted; a reboot costs `price`. Everybody sees itself and its neighbours. All
+    work at first.
 
     **Raises:** [`mastac.errors.UserError`][] if a probability is none.
     """
     if min(failure, infection, mend) < 0 or max(failure + 2 * infection, mend) > 1:
         raise UserError("failure + 2 infection and mend must be probabilities; make them smaller")
     edges = ring(num_agents)
-    couplings = Couplings(edges.agents, state=edges.edges("state"), observation=edges.edges("state"), action=[])
+    couplings = Couplings(
+        edges.agents, state=edges.edges("state"), observation=edges.edges("state"), action=[]
+    )
     transitions = []
     for i in range(num_agents):
         parents = np.flatnonzero(couplings.state[[i]].toarray()[0]).tolist()

@@ -1,11 +1,13 @@
 r"""The terms of the variance identity by Monte Carlo, for any simulator in JAX, with intervals.
 
-Policies are Gaussian before the environment's head: $z_i = \mu_i + \sigma \epsilon_i$, $a_i = \text{head}(z_i)$. The
-parameters are a gain on the scaled observation, added to $\mu_i$: the score is $\epsilon_i \tilde o_i^\top / \sigma$.
-A state is that of a random time of an episode, and values are discounted returns to its end. No value is known, but
-from the same $(s, a)$ two independent continuations are played: $E[R^1 R^2 \mid s, a] = Q(s, a)^2$, so products of
-values are estimated without the returns' own noise, and half of $(R^1 - R^2)^2$ estimates just that noise. A baseline
-is subtracted by a continuation each from actions drawn anew, unknown ones only, with the same noise afterwards.
+Policies are Gaussian before the environment's head: $z_i = \mu_i + \sigma \epsilon_i$, $a_i =
+\text{head}(z_i)$. The parameters are a gain on the scaled observation, added to $\mu_i$: the score
+is $\epsilon_i \tilde o_i^\top / \sigma$. A state is that of a random time of an episode, and values
+are discounted returns to its end. No value is known, but from the same $(s, a)$ two independent
+continuations are played: $E[R^1 R^2 \mid s, a] = Q(s, a)^2$, so products of values are estimated
+without the returns' own noise, and half of $(R^1 - R^2)^2$ estimates just that noise. A baseline is
+subtracted by a continuation each from actions drawn anew, unknown ones only, with the same noise
+afterwards.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,9 +35,9 @@ MOST_WORK = 3 * 10**9
 class Sampled:
     r"""Estimates of independent batches: each array is [batches, agents] for the agents that were asked for.
 
-    `terms` holds the identity's; its critics' errors are those of one rollout's return in place of each critic:
-    $E[\|g_i\|^2 \mathrm{Var}(R \mid s, a)]$. `gap`: the squared norm of the difference of the two means, estimated
-    without bias (it may be negative), zero for exact sets.
+    `terms` holds the identity's; its critics' errors are those of one rollout's return in place of
+    each critic: $E[\|g_i\|^2 \mathrm{Var}(R \mid s, a)]$. `gap`: the squared norm of the difference
+    of the two means, estimated without bias (it may be negative), zero for exact sets.
     """
 
     terms: Terms
@@ -60,28 +62,39 @@ def sampled_terms(
     **Arguments:**
 
     - `spread`: $\sigma$, before the head (of the actions themselves where the head is linear).
-    - `samples`: pairs of state and action, each from an episode of its own; rounded up to whole batches.
+    - `samples`: pairs of state and action, each from an episode of its own; rounded up to whole
+        batches.
     - `times`: states are those of a time drawn from this range; by default from the whole episode.
 
-    **Raises:** [`mastac.errors.UserError`][] if the samples would take too long or returns are not finite.
+    **Raises:** [`mastac.errors.UserError`][] if the samples would take too long or returns are not
+    finite.
     """
     chosen = np.arange(env.num_agents) if agents is None else np.asarray(agents)
     each = -(-samples // BATCHES)
-    apart = baseline in ("shared", "counterfactual")  # a baseline that reads others' actions is each agent's own
+    apart = baseline in (
+        "shared",
+        "counterfactual",
+    )  # a baseline that reads others' actions is each agent's own
     check_work(env, each * BATCHES, len(chosen) if apart else int(baseline != "none"))
     asking = chosen if apart else chosen[:1]
-    known = [each for each in (known_actions(sets, int(i), baseline) for i in asking) if each is not None]
+    known = [
+        each for each in (known_actions(sets, int(i), baseline) for i in asking) if each is not None
+    ]
     mask = jnp.asarray(np.stack(known)) if known else None
     sampler = _Sampler(env, means, spread, discount, mask, times or (0, env.horizon))
     moved = jnp.asarray(sets.moved[chosen], jnp.float32)
-    batch = jax.jit(lambda key: _batch(sampler, moved, jnp.asarray(chosen), jax.random.split(key, each)))
+    batch = jax.jit(
+        lambda key: _batch(sampler, moved, jnp.asarray(chosen), jax.random.split(key, each))
+    )
     rows = [batch(key) for key in jax.random.split(jax.random.key(seed), BATCHES)]
     table = np.array([[np.asarray(value, float) for value in row] for row in rows]).swapaxes(0, 1)
     if not np.isfinite(table).all():
         raise UserError(f"returns of environment '{env.id}' are not finite under this policy")
     own, rest, cross, score, central, structured, gap, noise_central, noise_structured = table
     nothing = np.full_like(own, np.nan)
-    terms = Terms(own, rest, cross, score, central, structured, nothing, noise_central, noise_structured)
+    terms = Terms(
+        own, rest, cross, score, central, structured, nothing, noise_central, noise_structured
+    )
     return Sampled(terms, gap, each * BATCHES)
 
 
@@ -126,13 +139,17 @@ class _Sampler:
         def one_step(state, at):
             now, each = at
             noise_key, act_key = jax.random.split(each)
-            following = self.env.step(state, self._acted(state, now, self._noise(act_key)), now, noise_key)
+            following = self.env.step(
+                state, self._acted(state, now, self._noise(act_key)), now, noise_key
+            )
             return jnp.where(now < time, following, state), None
 
         steps = (jnp.arange(self.env.horizon), jax.random.split(step_key, self.env.horizon))
         return jax.lax.scan(one_step, self.env.reset(reset_key), steps)[0]
 
-    def _returns(self, state: State, time: Array, noise: Array, key: PRNGKeyArray) -> tuple[Array, Array]:
+    def _returns(
+        self, state: State, time: Array, noise: Array, key: PRNGKeyArray
+    ) -> tuple[Array, Array]:
         """Discounted returns, and these less those after actions drawn anew where a baseline does not know them."""
         draw_key, onward_key = jax.random.split(key)
         whole = self._continued(state, time, noise, onward_key)
@@ -140,7 +157,10 @@ class _Sampler:
             return whole, whole[None]
         fresh = self._noise(draw_key)
         others = jax.lax.map(
-            lambda known: self._continued(state, time, jnp.where(known[:, None], noise, fresh), onward_key), self.known
+            lambda known: self._continued(
+                state, time, jnp.where(known[:, None], noise, fresh), onward_key
+            ),
+            self.known,
         )
         return whole, whole - others
 
@@ -150,7 +170,11 @@ class _Sampler:
             noise_key, act_key = jax.random.split(each)
             now = time + ahead
             actions = self._acted(state, now, jnp.where(ahead == 0, noise, self._noise(act_key)))
-            paid = jnp.where(now < self.env.horizon, self.discount**ahead * self.env.reward(state, actions, now), 0.0)
+            paid = jnp.where(
+                now < self.env.horizon,
+                self.discount**ahead * self.env.reward(state, actions, now),
+                0.0,
+            )
             return self.env.step(state, actions, now, noise_key), paid
 
         steps = (jnp.arange(self.env.horizon), jax.random.split(key, self.env.horizon))
@@ -177,7 +201,9 @@ def _batch(sampler: _Sampler, moved: Array, chosen: Array, keys: PRNGKeyArray) -
     squared = (noise**2).sum(-1) * (seen**2).sum(-1)
 
     def split(values: Array) -> tuple[Array, Array]:
-        own = jnp.einsum("...ij,ij->...i", jnp.broadcast_to(values, (*values.shape[:-2], *moved.shape)), moved)
+        own = jnp.einsum(
+            "...ij,ij->...i", jnp.broadcast_to(values, (*values.shape[:-2], *moved.shape)), moved
+        )
         return own, values.sum(-1) - own
 
     own, rest = split(left)
@@ -196,7 +222,15 @@ def _batch(sampler: _Sampler, moved: Array, chosen: Array, keys: PRNGKeyArray) -
         return (whole - (gradients**2).sum((0, -2, -1))) / (count * (count - 1))
 
     means = (squared_mean(own + rest), squared_mean(own), squared_mean(rest))
-    return product(own, own), product(rest, rest), 2 * product(own, rest), squared.mean(0), *means, central, structured
+    return (
+        product(own, own),
+        product(rest, rest),
+        2 * product(own, rest),
+        squared.mean(0),
+        *means,
+        central,
+        structured,
+    )
 
 
 def headed(env: Environment, raw: Float[Array, "agents act"]) -> Actions:
@@ -220,7 +254,9 @@ def simple_means(env: Environment) -> Means:
     """
     simple = env.simple_actions
     if simple is None:
-        raise UserError(f"environment '{env.id}' has no simple policy; train one and give its run folder with --run")
+        raise UserError(
+            f"environment '{env.id}' has no simple policy; train one and give its run folder with --run"
+        )
 
     def means(state: State, time: Time) -> Float[Array, "agents act"]:
         actions = simple(state, time)

@@ -37,8 +37,8 @@ class Sets(NamedTuple):
 class Check(NamedTuple):
     """How far the two sides of a theorem are apart, relative to the larger side; and whether the sets are needed.
 
-    `outside` is zero up to rounding where the theorem holds. `inside` is the smallest effect of a member, also
-    relative: where it is positive no smaller sets would do. NaN where it is not asked.
+    `outside` is zero up to rounding where the theorem holds. `inside` is the smallest effect of a
+    member, also relative: where it is positive no smaller sets would do. NaN where it is not asked.
     """
 
     outside: float
@@ -56,8 +56,8 @@ def complex_slopes(
 ) -> np.ndarray:
     r"""$\partial f / \partial \theta_k$ for every entry of one of the tables, by a complex step: exact up to rounding.
 
-    $f(\theta + i h) = f(\theta) + i h f'(\theta) + O(h^2)$ for analytic $f$. Returns the shape of the table, then
-    that of the function's result.
+    $f(\theta + i h) = f(\theta) + i h f'(\theta) + O(h^2)$ for analytic $f$. Returns the shape of
+    the table, then that of the function's result.
     """
     moved = [np.array(table, complex) for table in parameters]
     slopes = []

@@ -1,7 +1,7 @@
 """Theorems 3.2, 3.6 and 3.7 on many random games and linear-quadratic networks: the largest deviation of each.
 
-Beside each statement stands what would break it: the smallest effect of a member of the sets, and the deviation that
-shows when one member is taken out.
+Beside each statement stands what would break it: the smallest effect of a member of the sets, and
+the deviation that shows when one member is taken out.
 """
 
 from collections.abc import Callable, Iterator
@@ -35,9 +35,10 @@ def _given(check: Callable[..., Check], *given: Any) -> Callable[[Sets], Check]:
 class Row(NamedTuple):
     """One theorem on one kind of system.
 
-    `outside`: the largest relative deviation with exact sets, zero but for rounding; `inside`: the least relative
-    effect of a member of the minimal set; `without_least`, `without_median`: deviations when one member, chosen at
-    random among the others than the agent itself, is taken out of one set.
+    `outside`: the largest relative deviation with exact sets, zero but for rounding; `inside`: the
+    least relative effect of a member of the minimal set; `without_least`, `without_median`:
+    deviations when one member, chosen at random among the others than the agent itself, is taken
+    out of one set.
     """
 
     theorem: str
@@ -64,12 +65,19 @@ STATEMENTS = {
 def theorem_rows(count: int = 50, seed: int = 0) -> list[Row]:
     """Every theorem on `count` random games and as many random linear-quadratic networks."""
     rows = []
-    for name, systems in (("games", random_games(count, seed)), ("linear-quadratic", random_networks(count, seed))):
+    for name, systems in (
+        ("games", random_games(count, seed)),
+        ("linear-quadratic", random_networks(count, seed)),
+    ):
         drawn = list(systems)
         random = np.random.default_rng([seed, 3])
         for theorem in drawn[0].checks:
             whole = [each.checks[theorem](sets_of(each.couplings)) for each in drawn]
-            less = [each.checks[theorem](sets).outside for each in drawn for sets in one_less(each.couplings, random)]
+            less = [
+                each.checks[theorem](sets).outside
+                for each in drawn
+                for sets in one_less(each.couplings, random)
+            ]
             rows.append(
                 Row(
                     theorem,
@@ -92,7 +100,9 @@ def one_less(couplings: Couplings, random: np.random.Generator) -> Iterator[Sets
         yield sets.without(*map(int, places[random.integers(len(places))]))
 
 
-def random_couplings(random: np.random.Generator, graphs: tuple[str, ...], **given: Any) -> Couplings:
+def random_couplings(
+    random: np.random.Generator, graphs: tuple[str, ...], **given: Any
+) -> Couplings:
     """Four agents and up to four edges in each of the graphs; others as given."""
     pairs = [(i, j) for i in range(AGENTS) for j in range(AGENTS) if i != j]
 
@@ -106,7 +116,9 @@ def random_games(count: int, seed: int) -> Iterator[System]:
     """Games with all five graphs drawn apart, and random policies."""
     for k in range(count):
         random = np.random.default_rng([seed, k])
-        couplings = random_couplings(random, ("state", "observation", "reward", "action", "reward_action"))
+        couplings = random_couplings(
+            random, ("state", "observation", "reward", "action", "reward_action")
+        )
         game = random_game(couplings, int(random.integers(2**31)), discount=0.9)
         given = (game, random_logits(game, int(random.integers(2**31))))
         yield System(
@@ -123,7 +135,9 @@ def random_networks(count: int, seed: int) -> Iterator[System]:
     """Networks whose state, observation and reward graphs are drawn apart, and random gains."""
     for k in range(count):
         random = np.random.default_rng([seed, k, 1])
-        couplings = random_couplings(random, ("state", "observation", "reward"), action=[], reward_action=[])
+        couplings = random_couplings(
+            random, ("state", "observation", "reward"), action=[], reward_action=[]
+        )
         options = checked_options(f"lq-{AGENTS}", {"seed": int(random.integers(2**31))})
         problem = lq_problem(couplings, options)
         gain = np.where(problem.free, random.normal(0, 0.1, problem.free.shape), 0.0)
@@ -141,7 +155,15 @@ def random_networks(count: int, seed: int) -> Iterator[System]:
 
 def theorem_text(rows: list[Row]) -> str:
     """A table, what its columns are, and whether all hold."""
-    head = ("theorem", "", "on", "deviation", "least effect of a member", "one member less: least", "median")
+    head = (
+        "theorem",
+        "",
+        "on",
+        "deviation",
+        "least effect of a member",
+        "one member less: least",
+        "median",
+    )
     cells = [
         (
             row.theorem,
@@ -154,5 +176,11 @@ def theorem_text(rows: list[Row]) -> str:
     widths = [max(len(line[k]) for line in (head, *cells)) for k in range(len(head))]
     lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in (head, *cells)]
     held = all(row.holds for row in rows)
-    verdict = f"All deviations are below {TOLERANCE:.0e}." if held else f"A deviation is above {TOLERANCE:.0e}."
-    return "\n".join([lines[0], "  ".join("─" * width for width in widths), *lines[1:], "", verdict])
+    verdict = (
+        f"All deviations are below {TOLERANCE:.0e}."
+        if held
+        else f"A deviation is above {TOLERANCE:.0e}."
+    )
+    return "\n".join(
+        [lines[0], "  ".join("─" * width for width in widths), *lines[1:], "", verdict]
+    )

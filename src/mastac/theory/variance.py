@@ -1,7 +1,8 @@
 r"""Total variance of the centralised and of the structured score-function estimator, and the terms that it is made of.
 
-With $g_i$ the score of agent `i`, $\hat Q_i$ the sum of the values in its gradient set, $\bar Q_i$ the sum of the
-others, $b$ baselines, and critics that err by $\delta$ with mean zero given state and action,
+With $g_i$ the score of agent `i`, $\hat Q_i$ the sum of the values in its gradient set, $\bar Q_i$
+the sum of the others, $b$ baselines, and critics that err by $\delta$ with mean zero given state
+and action,
 
 $$g_C = (\hat Q_i + \bar Q_i - b - \delta_Q) g_i, \qquad g_Q = (\hat Q_i - \hat b - \delta_{\hat Q}) g_i,$$
 
@@ -10,7 +11,8 @@ $$t\mathrm{Var}[g_C] - t\mathrm{Var}[g_Q] = \underbrace{E[\|g_i\|^2 \bar Q_i^2]}
 + \underbrace{E[\|g_i\|^2 (\sigma_Q^2 - \sigma_{\hat Q}^2)]}_{\text{critics}}
 - \underbrace{(\|E g_C\|^2 - \|E g_Q\|^2)}_{\text{zero for exact sets}}$$
 
-where $\hat Q_i, \bar Q_i$ stand for what the baselines leave of them. Proof and consequences: docs/theorems.md.
+where $\hat Q_i, \bar Q_i$ stand for what the baselines leave of them. Proof and consequences:
+docs/theorems.md.
 """
 
 from dataclasses import dataclass
@@ -20,7 +22,15 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from mastac.errors import unknown
-from mastac.theory.games import Game, Logits, action_values, joint_policy, occupancy, score_average, softmax
+from mastac.theory.games import (
+    Game,
+    Logits,
+    action_values,
+    joint_policy,
+    occupancy,
+    score_average,
+    softmax,
+)
 from mastac.theory.sets import Sets
 
 BASELINES = ("none", "state", "shared", "counterfactual")
@@ -31,10 +41,11 @@ PerAgent = Float[np.ndarray, " agents"]
 class Terms:
     r"""The terms of the identity, one entry for each agent; $E$ is over the discounted states and the policies.
 
-    `own` $E[\|g_i\|^2 \hat Q_i^2]$, `rest`, `cross` as above; `score` $E[\|g_i\|^2]$; `mean_centralised` and
-    `mean_structured` the squared norms of the estimators' means, equal where the sets are exact; `bias` the norm of
-    the difference of the means over that of the centralised one. `critic_centralised` and `critic_structured`:
-    $E[\|g_i\|^2 \sigma^2]$ of the two critics, zero for exact values.
+    `own` $E[\|g_i\|^2 \hat Q_i^2]$, `rest`, `cross` as above; `score` $E[\|g_i\|^2]$;
+    `mean_centralised` and `mean_structured` the squared norms of the estimators' means, equal where
+    the sets are exact; `bias` the norm of the difference of the means over that of the centralised
+    one. `critic_centralised` and `critic_structured`: $E[\|g_i\|^2 \sigma^2]$ of the two critics,
+    zero for exact values.
     """
 
     own: PerAgent
@@ -71,8 +82,9 @@ class Terms:
 def known_actions(sets: Sets, agent: int, baseline: str) -> Bool[np.ndarray, " agents"] | None:
     r"""Whose actions a baseline of agent `i` may read, besides the state; `None` for no baseline.
 
-    "state": nobody's. "counterfactual": everybody else's. "shared": those of the others that both $\hat Q_i$ and
-    $\bar Q_i$ read; given these the two are independent. None of them reads the agent's own action, so none biases.
+    "state": nobody's. "counterfactual": everybody else's. "shared": those of the others that both
+    $\hat Q_i$ and $\bar Q_i$ read; given these the two are independent. None of them reads the
+    agent's own action, so none biases.
 
     **Raises:** [`mastac.errors.UserError`][] for another name.
     """
@@ -102,7 +114,13 @@ def game_terms(game: Game, logits: Logits, sets: Sets, baseline: str = "none") -
 
 
 def _row(
-    game: Game, logits: Logits, i: int, weight: np.ndarray, squared: np.ndarray, own: np.ndarray, rest: np.ndarray
+    game: Game,
+    logits: Logits,
+    i: int,
+    weight: np.ndarray,
+    squared: np.ndarray,
+    own: np.ndarray,
+    rest: np.ndarray,
 ) -> list[Any]:
     mean, other = (score_average(game, logits, i, weight * value).ravel() for value in (own, rest))
     return [
@@ -124,7 +142,9 @@ def score_norms(game: Game, logits: Logits, agent: int) -> Float[np.ndarray, "st
     return np.broadcast_to(local, game.axes).reshape(game.joint_states, game.joint_actions)
 
 
-def _centred(game: Game, policy: np.ndarray, value: np.ndarray, known: np.ndarray | None) -> np.ndarray:
+def _centred(
+    game: Game, policy: np.ndarray, value: np.ndarray, known: np.ndarray | None
+) -> np.ndarray:
     """A value less its mean over the policies, given the state and the known actions."""
     if known is None:
         return value
@@ -132,7 +152,9 @@ def _centred(game: Game, policy: np.ndarray, value: np.ndarray, known: np.ndarra
     unknown_axes = tuple(n + j for j in np.flatnonzero(~known))
     chance = policy.reshape(game.axes)
     total = (chance * value.reshape(game.axes)).sum(unknown_axes, keepdims=True)
-    return value - np.broadcast_to(total / chance.sum(unknown_axes, keepdims=True), game.axes).reshape(value.shape)
+    return value - np.broadcast_to(
+        total / chance.sum(unknown_axes, keepdims=True), game.axes
+    ).reshape(value.shape)
 
 
 @dataclass(frozen=True)
@@ -148,9 +170,10 @@ class Bounds:
 def game_bounds(game: Game, logits: Logits, sets: Sets) -> Bounds:
     r"""$N_i^2 E[\mathrm{Var}(\bar Q_i \mid s, a_C)] \le \text{difference} \le M_i^2 \sum_{\bar A_i} \epsilon_j^2$.
 
-    $N_i, M_i$ are the least and the largest norm of the score, $\epsilon_j$ the largest advantage of agent `j` in the
-    value of the team, and $\bar A_i$ those whose actions $\bar Q_i$ reads and $\hat Q_i$ does not. The paper's
-    (Theorem 4.2): $N_i^2 E[(\sum Q_j)^2]$ and $M_i^2 \sum \epsilon_j^2$ over those outside $I_{\hat Q}^i$, no baseline.
+    $N_i, M_i$ are the least and the largest norm of the score, $\epsilon_j$ the largest advantage
+    of agent `j` in the value of the team, and $\bar A_i$ those whose actions $\bar Q_i$ reads and
+    $\hat Q_i$ does not. The paper's (Theorem 4.2): $N_i^2 E[(\sum Q_j)^2]$ and $M_i^2 \sum
+    \epsilon_j^2$ over those outside $I_{\hat Q}^i$, no baseline.
     """
     values, policy = action_values(game, logits), joint_policy(game, logits)
     weight, agents = occupancy(game, logits)[:, None] * policy, np.arange(len(logits))

@@ -1,7 +1,8 @@
 """Networks of few computers solved exactly: finite-horizon dynamic programming over joint conditions, in numpy.
 
-Given all conditions and choices the computers move independently, so the kernel of the joint chain is a product. It is
-kept as its factors and never multiplied out: expectations take up one computer after the other.
+Given all conditions and choices the computers move independently, so the kernel of the joint chain
+is a product. It is kept as its factors and never multiplied out: expectations take up one computer
+after the other.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,8 +30,8 @@ Plan = Bool[np.ndarray, "time joint agents"]
 class ComputersProblem:
     """The chain behind `computers-N`: probabilities and earnings as in [`mastac.envs.computers.dynamics.computers`][].
 
-    Joint conditions are numbered in base 3, the first computer's digit leading. `infects[i, j]`: whether `j` may
-    infect `i`; `observed`: for each agent whom it observes.
+    Joint conditions are numbered in base 3, the first computer's digit leading. `infects[i, j]`:
+    whether `j` may infect `i`; `observed`: for each agent whom it observes.
     """
 
     infects: Bool[np.ndarray, "agents agents"]
@@ -65,7 +66,9 @@ class ComputersProblem:
     def factors(self, restarts: Restarts) -> Float[np.ndarray, "joint agents 3"]:
         """Distribution of every computer's next condition, from every joint condition under the choices made there."""
         infectious = (self.conditions == INFECTED) & ~restarts
-        escape = (1 - self.outbreak) * (1 - self.spread) ** (infectious @ self.infects.T.astype(int))
+        escape = (1 - self.outbreak) * (1 - self.spread) ** (
+            infectious @ self.infects.T.astype(int)
+        )
         zero, one = np.zeros(escape.shape), np.ones(escape.shape)
         rows = [
             np.stack([escape, 1 - escape, zero], -1),
@@ -81,9 +84,13 @@ class ComputersProblem:
         return np.where(restarts, -self.restart_cost, earnings)
 
     @cached_property
-    def steps(self) -> list[tuple[Float[np.ndarray, "joint agents"], Float[np.ndarray, "joint agents 3"]]]:
+    def steps(
+        self,
+    ) -> list[tuple[Float[np.ndarray, "joint agents"], Float[np.ndarray, "joint agents 3"]]]:
         """What is earned, and the factors, under every joint choice, made in all joint conditions alike."""
-        everywhere = [np.broadcast_to(choice, self.conditions.shape) for choice in self.joint_choices]
+        everywhere = [
+            np.broadcast_to(choice, self.conditions.shape) for choice in self.joint_choices
+        ]
         return [(self.earned(restarts), self.factors(restarts)) for restarts in everywhere]
 
 
@@ -95,7 +102,9 @@ def problem_of(couplings: Couplings, values: Mapping[str, Any]) -> ComputersProb
     np.fill_diagonal(infects, False)
     names = ("spread", "outbreak", "failure", "infected_earnings", "restart_cost", "horizon")
     chosen = {name: values[name] for name in names}
-    return ComputersProblem(infects, observed_agents(couplings), start=values["start_infected"], **chosen)
+    return ComputersProblem(
+        infects, observed_agents(couplings), start=values["start_infected"], **chosen
+    )
 
 
 def expected(values: Values, factors: Float[np.ndarray, "joint agents 3"]) -> Values:
@@ -108,7 +117,9 @@ def expected(values: Values, factors: Float[np.ndarray, "joint agents 3"]) -> Va
     return left.reshape(num_joint, *rest)
 
 
-def moved(share: Float[np.ndarray, " joint"], factors: Float[np.ndarray, "joint agents 3"]) -> np.ndarray:
+def moved(
+    share: Float[np.ndarray, " joint"], factors: Float[np.ndarray, "joint agents 3"]
+) -> np.ndarray:
     """The distribution of joint conditions one step on."""
     left = share[:, None]
     for agent in range(factors.shape[1] - 1):
@@ -128,7 +139,9 @@ def optimum(problem: ComputersProblem) -> tuple[float, Plan]:
     """The best total return when everybody knows all conditions, and a plan that attains it."""
     values, plan = np.zeros(len(problem.conditions)), []
     for _ in range(problem.horizon):
-        found = np.stack([earned.sum(1) + expected(values, factors) for earned, factors in problem.steps])
+        found = np.stack(
+            [earned.sum(1) + expected(values, factors) for earned, factors in problem.steps]
+        )
         best = found.argmax(0)
         values = np.take_along_axis(found, best[None], 0)[0]
         plan.append(problem.joint_choices[best])
@@ -138,9 +151,10 @@ def optimum(problem: ComputersProblem) -> tuple[float, Plan]:
 def own_play(problem: ComputersProblem) -> tuple[Plan, float]:
     """A plan from which nobody gains by deviating alone at any one step: a Markov perfect equilibrium.
 
-    Everybody knows all conditions and looks after its own return. By backward induction; of several equilibria of a
-    step the one that is best for the team. The number is the most that anybody could gain at a step and condition: 0
-    unless some step has no equilibrium in pure choices, where the choices nearest to one are taken.
+    Everybody knows all conditions and looks after its own return. By backward induction; of several
+    equilibria of a step the one that is best for the team. The number is the most that anybody
+    could gain at a step and condition: 0 unless some step has no equilibrium in pure choices, where
+    the choices nearest to one are taken.
     """
     choices, agents = problem.joint_choices, np.arange(problem.num_agents)
     deviations = np.arange(len(choices))[:, None] ^ (1 << agents)
@@ -159,15 +173,18 @@ def own_play(problem: ComputersProblem) -> tuple[Plan, float]:
 
 def observation_codes(problem: ComputersProblem) -> Int[np.ndarray, "joint agents"]:
     """What each agent observes in every joint condition, as a number."""
-    codes = [problem.conditions[:, seen] @ CONDITIONS ** np.arange(len(seen)) for seen in map(list, problem.observed)]
+    codes = [
+        problem.conditions[:, seen] @ CONDITIONS ** np.arange(len(seen))
+        for seen in map(list, problem.observed)
+    ]
     return np.stack(codes, 1)
 
 
 def plan_of(problem: ComputersProblem, act: Callable[[np.ndarray], Any]) -> Plan:
     """The plan that a policy of observations comes to, so that [`returns_of`][] gives its exact return.
 
-    `act`: from observations as `computers-N` gives them, [agents, obs], to one-hot choices, [agents, 2]; for example
-    the `act` of a trained [`Policy`][mastac.runs.policy.Policy].
+    `act`: from observations as `computers-N` gives them, [agents, obs], to one-hot choices,
+    [agents, 2]; for example the `act` of a trained [`Policy`][mastac.runs.policy.Policy].
     """
     flat = np.eye(CONDITIONS)[problem.conditions]  # [joint, agents, 3]
     width = CONDITIONS * max(map(len, problem.observed)) + 1
@@ -190,8 +207,9 @@ def threshold_plan(problem: ComputersProblem, failed_until: int, infected_until:
 def best_local(problem: ComputersProblem, starts: Sequence[Plan]) -> tuple[float, Plan]:
     """The best plan found in which everybody's choice depends on the time and on what it observes alone.
 
-    Coordinate ascent: what one agent does on one observation at one time is set to the better choice, exactly, with
-    all else held, until nothing changes. The result cannot be bettered by any one such change; it may be no optimum.
+    Coordinate ascent: what one agent does on one observation at one time is set to the better
+    choice, exactly, with all else held, until nothing changes. The result cannot be bettered by any
+    one such change; it may be no optimum.
     """
     codes = observation_codes(problem)
     found = [_ascended(problem, codes, _localised(problem, codes, start)) for start in starts]
@@ -224,7 +242,11 @@ def _ascended(problem: ComputersProblem, codes: np.ndarray, plan: Plan) -> tuple
 
 
 def _bettered(
-    problem: ComputersProblem, codes: np.ndarray, restarts: Restarts, share: np.ndarray, values: np.ndarray
+    problem: ComputersProblem,
+    codes: np.ndarray,
+    restarts: Restarts,
+    share: np.ndarray,
+    values: np.ndarray,
 ) -> bool:
     """Set every agent's choices of one time to the better ones, in place; whether any was changed."""
     changed = False

@@ -27,10 +27,13 @@ MOST_SIMULATED = 400_000
 """Computers times episodes of a simulation."""
 
 
-def computers_figures(couplings: Couplings, values: Mapping[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
+def computers_figures(
+    couplings: Couplings, values: Mapping[str, Any]
+) -> tuple[dict[str, Any], np.ndarray]:
     """Figures of [`Reference`][mastac.envs.base.Reference], and the best known plan [time, joint, agents].
 
-    Up to `MOST_COMPUTERS` computers: exact. Of more: simulated thresholds, whose two times are the witness.
+    Up to `MOST_COMPUTERS` computers: exact. Of more: simulated thresholds, whose two times are the
+    witness.
     """
     problem = problem_of(couplings, values)
     return _exact(problem) if problem.num_agents <= MOST_COMPUTERS else _simulated(problem)
@@ -39,7 +42,9 @@ def computers_figures(couplings: Couplings, values: Mapping[str, Any]) -> tuple[
 def _exact(problem: ComputersProblem) -> tuple[dict[str, Any], np.ndarray]:
     end = problem.horizon
     bound, plan = optimum(problem)
-    simple, always, never = (threshold_plan(problem, *until) for until in ((end, 0), (end, end), (0, 0)))
+    simple, always, never = (
+        threshold_plan(problem, *until) for until in ((end, 0), (end, end), (0, 0))
+    )
     policies = {
         "restart the infected, too": float(returns_of(problem, always).sum()),
         "leave all alone": float(returns_of(problem, never).sum()),
@@ -48,13 +53,19 @@ def _exact(problem: ComputersProblem) -> tuple[dict[str, Any], np.ndarray]:
     if problem.num_agents <= MOST_FOR_OWN_PLAY:
         own, gain = own_play(problem)
         policies["each for its own return"] = float(returns_of(problem, own).sum())
-        kind = "a Markov perfect equilibrium" if gain == 0 else f"nobody gains more than {gain:.2g} by deviating once"
+        kind = (
+            "a Markov perfect equilibrium"
+            if gain == 0
+            else f"nobody gains more than {gain:.2g} by deviating once"
+        )
         notes += f"Each for its own return: {kind}, with full information. "
     if all(len(seen) == problem.num_agents for seen in problem.observed):
         best, witness = bound, plan
         notes += "Best known: the bound, for everybody observes all. All exact."
     else:
-        best, witness = best_local(problem, [plan, simple, always] if problem.num_agents < MOST_COMPUTERS else [plan])
+        best, witness = best_local(
+            problem, [plan, simple, always] if problem.num_agents < MOST_COMPUTERS else [plan]
+        )
         notes += "Best known: the best policies found that see what the agents observe (coordinate ascent). All exact."
     figures = {
         "simple": float(returns_of(problem, simple).sum()),
@@ -72,7 +83,10 @@ def _simulated(problem: ComputersProblem) -> tuple[dict[str, Any], np.ndarray]:
     untils = [(failed, infected) for failed in times for infected in (*times, 0)]
     trials = [simulated_return(problem, *each, episodes=EPISODES, seed=0) for each in untils]
     best = untils[int(np.argmax(trials))]
-    simple, known = (simulated_return(problem, *each, episodes=16 * EPISODES, seed=1) for each in ((end, 0), best))
+    simple, known = (
+        simulated_return(problem, *each, episodes=16 * EPISODES, seed=1)
+        for each in ((end, 0), best)
+    )
     figures = {
         "simple": simple,
         "best_known": max(simple, known),
@@ -88,8 +102,8 @@ def _simulated(problem: ComputersProblem) -> tuple[dict[str, Any], np.ndarray]:
 def alone_bound(problem: ComputersProblem) -> float:
     """A bound for any number of computers: the optimum if nobody could infect another.
 
-    With the same random numbers and choices a computer without infectious neighbours is never in a worse condition, and
-    a better condition never earns less.
+    With the same random numbers and choices a computer without infectious neighbours is never in a
+    worse condition, and a better condition never earns less.
     """
     alone = dataclasses.replace(problem, infects=np.zeros((1, 1), bool), observed=[[0]])
     return problem.num_agents * optimum(alone)[0]
@@ -115,6 +129,8 @@ def simulated_return(
         caught = 1 - (1 - problem.outbreak) * (1 - problem.spread) ** around
         chance = random.random((n, count))
         ill = np.where(chance < problem.failure, FAILED, INFECTED)
-        left = np.where(failed, FAILED, np.where(infected, ill, np.where(chance < caught, INFECTED, 0)))
+        left = np.where(
+            failed, FAILED, np.where(infected, ill, np.where(chance < caught, INFECTED, 0))
+        )
         condition = np.where(restarted, 0, left)
     return total

@@ -24,11 +24,12 @@ def linear_quadratic(
 ) -> Environment:
     r"""$x' = A x + B u + c + w$ with $r_i = -\sum_k W_{ik}(x_k - x^*_k)^2 - \sum_k R_{ik} u_k^2$ as an environment.
 
-    Agents own blocks of the state and action vectors, observe the full states of the agents that `couplings` names
-    (the own first) and act without limits; `limit` is the natural scale of an action. Returns are reported as the
-    mean over agents.
+    Agents own blocks of the state and action vectors, observe the full states of the agents that
+    `couplings` names (the own first) and act without limits; `limit` is the natural scale of an
+    action. Returns are reported as the mean over agents.
 
-    **Raises:** `UserError` if a block of $A$, $B$, $W$ or $R$ couples agents that `couplings` does not.
+    **Raises:** `UserError` if a block of $A$, $B$, $W$ or $R$ couples agents that `couplings` does
+    not.
     """
     n = couplings.num_agents
     _check_covered(couplings, problem)
@@ -37,7 +38,10 @@ def linear_quadratic(
     driven = _Gathered(problem.input_matrix, states, actions, couplings.action)
     offset = states.padded(problem.offset)
     target = states.padded(problem.target)
-    noise_sd, start_sd = states.padded(np.sqrt(problem.noise_variance)), states.padded(np.sqrt(problem.start_variance))
+    noise_sd, start_sd = (
+        states.padded(np.sqrt(problem.noise_variance)),
+        states.padded(np.sqrt(problem.start_variance)),
+    )
     start_mean = states.padded(problem.start_mean)
     pays_states = _Paid(problem.state_weights, states)
     pays_actions = _Paid(problem.action_weights, actions)
@@ -89,7 +93,9 @@ class _Rows:
         self.shape = (num_agents, int(self.sizes.max()))
         order = np.argsort(owner, kind="stable")
         within = np.empty(len(owner), int)
-        within[order] = np.arange(len(owner)) - np.repeat(np.cumsum(self.sizes) - self.sizes, self.sizes)
+        within[order] = np.arange(len(owner)) - np.repeat(
+            np.cumsum(self.sizes) - self.sizes, self.sizes
+        )
         self.slot = owner * self.shape[1] + within  # of each entry, in the flattened rows
 
     def padded(self, vector: np.ndarray) -> np.ndarray:
@@ -99,7 +105,10 @@ class _Rows:
 
     def picks(self, groups: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
         """Slots of the entries of each group of agents, padded with one past the end, and how many are real."""
-        slots = [[agent * self.shape[1] + k for agent in group for k in range(self.sizes[agent])] for group in groups]
+        slots = [
+            [agent * self.shape[1] + k for agent in group for k in range(self.sizes[agent])]
+            for group in groups
+        ]
         counts = np.array([len(each) for each in slots])
         picks = np.full((len(groups), int(counts.max())), self.shape[0] * self.shape[1], np.int32)
         for row, each in zip(picks, slots, strict=True):
@@ -149,7 +158,9 @@ def _check_covered(couplings: Couplings, problem: LinearQuadraticProblem) -> Non
             i, j = int(rows[row]), int(columns[column])
             if not graph[i, j]:
                 source, target = couplings.agents[j], couplings.agents[i]
-                raise UserError(f"the matrices let '{source}' affect '{target}'; add that edge to the {name} graph")
+                raise UserError(
+                    f"the matrices let '{source}' affect '{target}'; add that edge to the {name} graph"
+                )
 
 
 def problem_of(env: Environment) -> LinearQuadraticProblem:

@@ -1,9 +1,10 @@
 r"""The linear-quadratic networks `lq-N` and their reference figures, all exact (numpy).
 
-A ring whose draws repeat is as well known as a small one, however long it is. Under gains that repeat too, what an
-agent does and feels in $T$ steps comes from the $T$ agents on either side of it, so on any ring of more than $2 T$
-agents its return is the same. The optimum with full information has no such reach; it falls apart into one small
-problem for each wave number, since a shift by a period leaves everything as it is.
+A ring whose draws repeat is as well known as a small one, however long it is. Under gains that
+repeat too, what an agent does and feels in $T$ steps comes from the $T$ agents on either side of
+it, so on any ring of more than $2 T$ agents its return is the same. The optimum with full
+information has no such reach; it falls apart into one small problem for each wave number, since a
+shift by a period leaves everything as it is.
 """
 
 from collections.abc import Mapping
@@ -13,17 +14,23 @@ import numpy as np
 
 from mastac.envs.actuators import period_of, with_actuator
 from mastac.envs.graphs import couplings_of
-from mastac.envs.linear_system import LinearQuadraticProblem, best_structured_gain, episode_return, riccati
+from mastac.envs.linear_system import (
+    LinearQuadraticProblem,
+    best_structured_gain,
+    episode_return,
+    riccati,
+)
 from mastac.structure import Couplings, steady
 
 
 def lq_problem(couplings: Couplings, values: Mapping[str, Any]) -> LinearQuadraticProblem:
     """The matrices of `lq-N`, drawn from the option `seed`: heterogeneous, as sparse as the couplings.
 
-    An agent keeps `decay` (times 0.85 to 1.15, turned by a random rotation) of its own state; its neighbours'
-    states enter with random signs and weights that add up to `coupling`; its action drives its own state.
-    With states of one entry the defaults decay without control. With `actuators` other than "all" the same network
-    is drawn and only those agents keep their actions; with `repeat` agent `i` has what agent `i - repeat` has.
+    An agent keeps `decay` (times 0.85 to 1.15, turned by a random rotation) of its own state; its
+    neighbours' states enter with random signs and weights that add up to `coupling`; its action
+    drives its own state. With states of one entry the defaults decay without control. With
+    `actuators` other than "all" the same network is drawn and only those agents keep their actions;
+    with `repeat` agent `i` has what agent `i - repeat` has.
 
     **Raises:** `UserError` if the draws cannot `repeat` ([`mastac.envs.actuators.period_of`][]).
     """
@@ -48,7 +55,9 @@ def lq_problem(couplings: Couplings, values: Mapping[str, Any]) -> LinearQuadrat
         push = random.uniform(0.5, 1.5, sizes[i])
         b[own, i] = push / np.linalg.norm(push) * random.uniform(0.75, 1.25)
     drawn = int(sizes[:period].sum())
-    state_price, action_price = (np.tile(random.uniform(0.5, 1.5, m), n // period) for m in (drawn, period))
+    state_price, action_price = (
+        np.tile(random.uniform(0.5, 1.5, m), n // period) for m in (drawn, period)
+    )
     for start in range(drawn, len(owner), drawn):  # the same rows, further round the ring
         a[start : start + drawn] = np.roll(a[:drawn], start, axis=1)
     for start in range(period, n, period):
@@ -72,11 +81,13 @@ def lq_problem(couplings: Couplings, values: Mapping[str, Any]) -> LinearQuadrat
     )
 
 
-def lq_figures(couplings: Couplings, values: Mapping[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
+def lq_figures(
+    couplings: Couplings, values: Mapping[str, Any]
+) -> tuple[dict[str, Any], np.ndarray]:
     """Reference figures, per agent: no control, the best structured feedback, the full-information optimum.
 
-    Where draws repeat and the ring is long, the feedback repeats as well, and the gain returned is that of the shortest
-    ring on which it earns the same.
+    Where draws repeat and the ring is long, the feedback repeats as well, and the gain returned is
+    that of the shortest ring on which it earns the same.
     """
     n = couplings.num_agents
     short = folded(n, values)
@@ -108,7 +119,9 @@ def folded(num_agents: int, values: Mapping[str, Any]) -> int:
     return min(num_agents, period * (2 * values["horizon"] // period + 1))
 
 
-def alike_along(problem: LinearQuadraticProblem, gain: np.ndarray, values: Mapping[str, Any]) -> np.ndarray:
+def alike_along(
+    problem: LinearQuadraticProblem, gain: np.ndarray, values: Mapping[str, Any]
+) -> np.ndarray:
     """`gain` averaged over shifts by whole periods (the search leaves differences of rounding)."""
     n, period = problem.num_agents, values["repeat"]
     shifts = range(n // period)
@@ -120,8 +133,9 @@ def alike_along(problem: LinearQuadraticProblem, gain: np.ndarray, values: Mappi
 def repeating_optimum(num_agents: int, values: Mapping[str, Any]) -> float:
     r"""The full-information optimum of a ring whose draws repeat, per agent.
 
-    With wave number $\theta$ and $A_d$ the block of $A$ from $d$ periods further on, $\hat A(\theta) = \sum_d A_d
-    e^{i d \theta}$, and the value is the mean of the Riccati recursions' over the wave numbers of the ring.
+    With wave number $\theta$ and $A_d$ the block of $A$ from $d$ periods further on, $\hat
+    A(\theta) = \sum_d A_d e^{i d \theta}$, and the value is the mean of the Riccati recursions'
+    over the wave numbers of the ring.
     """
     period = period_of(num_agents, values)
     waves = 2 * np.pi * np.arange(num_agents // period) / (num_agents // period)

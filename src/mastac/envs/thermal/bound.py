@@ -13,9 +13,13 @@ from mastac.envs.linear_system import LinearQuadraticProblem, riccati
 def saturated_bound(problem: LinearQuadraticProblem, limit: Float[np.ndarray, " actions"]) -> float:
     r"""An upper bound on the episode return (summed over agents) of every policy with $|u_i| \le$ `limit`.
 
-    The sum over the building's connected parts, each with its own multipliers; parts alike are solved once.
+    The sum over the building's connected parts, each with its own multipliers; parts alike are
+    solved once.
     """
-    return sum(count * _connected_bound(part, limit[acts]) for part, acts, count in connected_parts(problem, limit))
+    return sum(
+        count * _connected_bound(part, limit[acts])
+        for part, acts, count in connected_parts(problem, limit)
+    )
 
 
 def connected_parts(
@@ -34,13 +38,19 @@ def connected_parts(
         acts = np.flatnonzero(labels[problem.action_owner] == label)
         part = _restricted(problem, zones, acts)
         fields = [getattr(part, each.name) for each in dataclasses.fields(part)]
-        key = b"".join(np.ascontiguousarray(each).tobytes() for each in [*fields, limit[acts]] if each is not None)
+        key = b"".join(
+            np.ascontiguousarray(each).tobytes()
+            for each in [*fields, limit[acts]]
+            if each is not None
+        )
         first = found.get(key, (part, acts, 0))
         found[key] = (*first[:2], first[2] + 1)
     return list(found.values())
 
 
-def _restricted(problem: LinearQuadraticProblem, zones: np.ndarray, acts: np.ndarray) -> LinearQuadraticProblem:
+def _restricted(
+    problem: LinearQuadraticProblem, zones: np.ndarray, acts: np.ndarray
+) -> LinearQuadraticProblem:
     """The problem of these zones and actions alone."""
     square, masked = np.ix_(zones, zones), np.ix_(acts, zones)
     return dataclasses.replace(
@@ -53,7 +63,9 @@ def _restricted(problem: LinearQuadraticProblem, zones: np.ndarray, acts: np.nda
         state_owner=np.arange(len(zones)),
         action_owner=np.searchsorted(zones, problem.action_owner[acts]),
         schedule=None if problem.schedule is None else problem.schedule[:, zones][:, :, zones],
-        gain_schedule=None if problem.gain_schedule is None else problem.gain_schedule[:, acts][:, :, zones],
+        gain_schedule=None
+        if problem.gain_schedule is None
+        else problem.gain_schedule[:, acts][:, :, zones],
         **{name: getattr(problem, name)[zones] for name in _OF_STATES},
     )
 
@@ -61,14 +73,17 @@ def _restricted(problem: LinearQuadraticProblem, zones: np.ndarray, acts: np.nda
 _OF_STATES = ("offset", "target", "noise_variance", "start_mean", "start_variance")
 
 
-def _connected_bound(problem: LinearQuadraticProblem, limit: np.ndarray, iterations: int = 60) -> float:
+def _connected_bound(
+    problem: LinearQuadraticProblem, limit: np.ndarray, iterations: int = 60
+) -> float:
     r"""The bound of one connected part: Lagrangian relaxation.
 
-    A limited policy has $E u_i(t)^2 \le \text{limit}_i^2$, so for any multipliers
-    $\lambda \ge 0$ its return is at most $\max E[\sum r - \sum \lambda_{it} (u_i(t)^2 - \text{limit}_i^2)]$ over all
-    policies, a linear-quadratic problem that the Riccati equation solves exactly. Each $\lambda$ gives a proven bound;
-    the best one is sought by L-BFGS (the bound is convex in $\lambda$). With $\lambda = 0$ it is the optimum without
-    limits, so the bound is never looser than that.
+    A limited policy has $E u_i(t)^2 \le \text{limit}_i^2$, so for any multipliers $\lambda \ge 0$
+    its return is at most $\max E[\sum r - \sum \lambda_{it} (u_i(t)^2 - \text{limit}_i^2)]$ over
+    all policies, a linear-quadratic problem that the Riccati equation solves exactly. Each
+    $\lambda$ gives a proven bound; the best one is sought by L-BFGS (the bound is convex in
+    $\lambda$). With $\lambda = 0$ it is the optimum without limits, so the bound is never looser
+    than that.
     """
     steps, n = problem.horizon, problem.num_actions
     paid = problem.action_weights.sum(0)
@@ -87,7 +102,9 @@ def _connected_bound(problem: LinearQuadraticProblem, limit: np.ndarray, iterati
     def least(start: np.ndarray, rounds: int) -> scipy.optimize.OptimizeResult:
         options = {"maxiter": rounds}
         bounds = scipy.optimize.Bounds(0, np.inf)
-        return scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+        return scipy.optimize.minimize(
+            loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options
+        )
 
     shared = least(np.zeros(steps), iterations)
     alike = np.ptp(limit) == 0

@@ -33,28 +33,37 @@ def thermal(
 ) -> Environment:
     r"""Zones that exchange heat through walls, with the outside and with a heater or cooler of their own (eq. 84).
 
-    State: the zone's temperature in °C. Action: heating power in kW within ± `limit_kw` (scalar or one per zone); a
-    zone whose limit is 0 has none. Observation: the temperatures of the observed zones, the own first. Reward: the mean
-    of $-(x_j - x^*_j)^2$ over the zones that enter it, minus $\beta_i u_i^2$, at the time of the action. `capacitance`
-    in kJ/°C, resistances in °C/kW (one number, or one for each pair of names), `noise_variance` in kJ²/s,
-    `start_variance` in °C². Zones that share no wall (no edge) exchange nothing. Of a sequence of couplings each entry
-    says which walls conduct in its step (doors that are open), and which zones are seen; of one that is not, the own
-    target is read.
+    State: the zone's temperature in °C. Action: heating power in kW within ± `limit_kw` (scalar or
+    one per zone); a zone whose limit is 0 has none. Observation: the temperatures of the observed
+    zones, the own first. Reward: the mean of $-(x_j - x^*_j)^2$ over the zones that enter it, minus
+    $\beta_i u_i^2$, at the time of the action. `capacitance` in kJ/°C, resistances in °C/kW (one
+    number, or one for each pair of names), `noise_variance` in kJ²/s, `start_variance` in °C².
+    Zones that share no wall (no edge) exchange nothing. Of a sequence of couplings each entry says
+    which walls conduct in its step (doors that are open), and which zones are seen; of one that is
+    not, the own target is read.
     """
     num_agents = couplings.num_agents
 
     def per_zone(value: Parameter, name: str) -> np.ndarray:
         values = np.asarray(value, float)
         if values.ndim and values.shape != (num_agents,):
-            raise UserError(f"{name} has {values.size} entries for {num_agents} zones; give one number or one per zone")
+            raise UserError(
+                f"{name} has {values.size} entries for {num_agents} zones; give one number or one per zone"
+            )
         return np.broadcast_to(values, num_agents).copy()
 
     limit = per_zone(limit_kw, "limit_kw")
     nu = per_zone(capacitance, "capacitance")
     zeta = per_zone(outside_resistance, "outside_resistance")
-    heat, goal, beta = per_zone(heat_kw, "heat_kw"), per_zone(target, "target"), per_zone(control_cost, "control_cost")
+    heat, goal, beta = (
+        per_zone(heat_kw, "heat_kw"),
+        per_zone(target, "target"),
+        per_zone(control_cost, "control_cost"),
+    )
     if (limit < 0).any():
-        raise UserError(f"limit_kw of zone '{couplings.agents[int(np.argmax(limit < 0))]}' must not be negative")
+        raise UserError(
+            f"limit_kw of zone '{couplings.agents[int(np.argmax(limit < 0))]}' must not be negative"
+        )
     acts = limit > 0
     for name, values in (("capacitance", nu), ("outside_resistance", zeta)):
         if (values <= 0).any():
@@ -71,20 +80,28 @@ def thermal(
         try:
             walls = np.array(
                 [
-                    wall_resistance.get((names[i], names[j]), wall_resistance.get((names[j], names[i])))
+                    wall_resistance.get(
+                        (names[i], names[j]), wall_resistance.get((names[j], names[i]))
+                    )
                     for i, j in zip(row, col, strict=True)
                 ],
                 float,
             )
         except TypeError:
-            raise UserError("wall_resistance must give a number for every wall of the state graph") from None
+            raise UserError(
+                "wall_resistance must give a number for every wall of the state graph"
+            ) from None
         if np.isnan(walls).any():
             at = int(np.argmax(np.isnan(walls)))
-            raise UserError(f"wall_resistance gives no number for the wall '{names[row[at]]}'-'{names[col[at]]}'")
+            raise UserError(
+                f"wall_resistance gives no number for the wall '{names[row[at]]}'-'{names[col[at]]}'"
+            )
     else:
         walls = np.full(len(row), float(wall_resistance))
     if (walls <= 0).any():
-        raise UserError("wall_resistance must be positive; zones without a wall are zones without an edge")
+        raise UserError(
+            "wall_resistance must be positive; zones without a wall are zones without an edge"
+        )
     conduct = step_seconds / (nu[row] * walls)
     leak, gain = step_seconds / (nu * zeta), step_seconds / nu
     noise_sd = np.sqrt(noise_variance * step_seconds) / nu
@@ -95,12 +112,18 @@ def thermal(
     for i, seen in enumerate(observed):
         picks[i, : len(seen)] = seen
 
-    is_open, is_seen = (None, None) if whole is couplings else _schedules(couplings, row, col, picks)
+    is_open, is_seen = (
+        (None, None) if whole is couplings else _schedules(couplings, row, col, picks)
+    )
 
     shared = whole.reward.tocoo()
     share = 1.0 / np.asarray(whole.reward.sum(1), float).ravel()
     # What stands in the place of an action that is none does nothing.
-    power = (lambda actions: actions[:, 0]) if acts.all() else (lambda actions: jnp.where(acts, actions[:, 0], 0.0))
+    power = (
+        (lambda actions: actions[:, 0])
+        if acts.all()
+        else (lambda actions: jnp.where(acts, actions[:, 0], 0.0))
+    )
 
     def reset(key):
         return start_mean + np.sqrt(start_variance) * jax.random.normal(key, (num_agents, 1))
@@ -123,9 +146,12 @@ def thermal(
         return jnp.append(state[:, 0], 0.0)[picks]
 
     def observe_open(state, time):
-        return jnp.where(jnp.asarray(is_seen)[time], observe_all(state), jnp.append(goal, 0.0)[picks])
+        return jnp.where(
+            jnp.asarray(is_seen)[time], observe_all(state), jnp.append(goal, 0.0)[picks]
+        )
 
-    # Around the operating point: the temperatures of zones that are held, the power that holds them.
+    # Around the operating point: the temperatures of zones that are held, the power that holds
+    # them.
     state_spread = max(float(np.sqrt(start_variance)), 0.5)
     holding = np.clip(-(outside - goal) / zeta - heat, -limit, limit)
     scale = np.where(acts, limit, 1.0)
@@ -156,10 +182,14 @@ def thermal(
     )
 
 
-def _schedules(couplings, row: np.ndarray, col: np.ndarray, picks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _schedules(
+    couplings, row: np.ndarray, col: np.ndarray, picks: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Of every step: which walls conduct `[steps, walls]`, and which observations are made `[steps, zones, obs]`."""
     zones = np.arange(couplings.num_agents)[:, None]
     is_open = np.stack([np.asarray(each.state[row, col]).ravel() for each in couplings])
     padded = [np.pad(each.observation.toarray(), ((0, 0), (0, 1))) for each in couplings]
     # Padding is read as it is at any time.
-    return is_open.astype(np.float32), np.stack([each[zones, picks] for each in padded]) | (picks == len(zones))
+    return is_open.astype(np.float32), np.stack([each[zones, picks] for each in padded]) | (
+        picks == len(zones)
+    )

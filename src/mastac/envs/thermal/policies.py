@@ -28,7 +28,9 @@ def best_constants(
         for step in ahead_by[:-1]:
             path.append(step @ path[-1] + inputs @ u + problem.offset)
         errors = [weights * (x - problem.target) for x in path]
-        total = sum(float(error @ (x - problem.target)) for error, x in zip(errors, path, strict=True))
+        total = sum(
+            float(error @ (x - problem.target)) for error, x in zip(errors, path, strict=True)
+        )
         gradient, ahead = 2 * steps * paid * u, np.zeros_like(weights)
         for error, transposed in zip(reversed(errors), reversed(back_by), strict=True):
             gradient = gradient + inputs_transposed @ ahead
@@ -38,7 +40,9 @@ def best_constants(
     bounds = list(zip(-limit, limit, strict=True))
     options = {"maxiter": 1000, "ftol": 1e-15, "gtol": 1e-9}
     start = np.zeros(problem.num_actions)
-    return scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+    return scipy.optimize.minimize(
+        loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options
+    ).x
 
 
 def _sparse(problem: LinearQuadraticProblem) -> list[sp.csr_array]:
@@ -51,7 +55,9 @@ def _sparse(problem: LinearQuadraticProblem) -> list[sp.csr_array]:
 class SampledBuilding:
     """Episodes of the building with common random numbers, and the return of `limit * tanh(K x + k)` on them."""
 
-    def __init__(self, problem: LinearQuadraticProblem, limit: np.ndarray, episodes: int, seed: int) -> None:
+    def __init__(
+        self, problem: LinearQuadraticProblem, limit: np.ndarray, episodes: int, seed: int
+    ) -> None:
         random = np.random.default_rng(seed)
         n, half = problem.num_states, episodes // 2
         start = random.standard_normal((half, n)) * np.sqrt(problem.start_variance)
@@ -67,17 +73,24 @@ class SampledBuilding:
         self.entries = (rows, columns)
         # What is seen of each entry at each step.
         seen = (
-            np.ones((problem.horizon, 1)) if problem.gain_schedule is None else problem.gain_schedule[:, rows, columns]
+            np.ones((problem.horizon, 1))
+            if problem.gain_schedule is None
+            else problem.gain_schedule[:, rows, columns]
         )
         self.seen = seen.astype(float)
 
     def returns(self, entries: np.ndarray) -> Float[np.ndarray, "episodes agents"]:
         """Each episode's and zone's return under the policy with these entries of K, then the constants."""
-        errors, spent = np.zeros_like(self.start), np.zeros((len(self.start), self.problem.num_actions))
+        errors, spent = (
+            np.zeros_like(self.start),
+            np.zeros((len(self.start), self.problem.num_actions)),
+        )
         for x, u in self._simulate(entries):
             errors += (x - self.problem.target) ** 2
             spent += u**2
-        weights, paid = (sp.csr_array(each) for each in (self.problem.state_weights, self.problem.action_weights))
+        weights, paid = (
+            sp.csr_array(each) for each in (self.problem.state_weights, self.problem.action_weights)
+        )
         return -(weights @ errors.T + paid @ spent.T).T
 
     def _simulate(self, entries: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -92,7 +105,9 @@ class SampledBuilding:
     def _split(self, entries: np.ndarray) -> tuple[list[sp.csr_array], np.ndarray]:
         """The gain of every step, and the constants."""
         m, shape = self.problem.num_actions, self.problem.gain_mask.shape
-        return [sp.csr_array((entries[:-m] * seen, self.entries), shape=shape) for seen in self.seen], entries[-m:]
+        return [
+            sp.csr_array((entries[:-m] * seen, self.entries), shape=shape) for seen in self.seen
+        ], entries[-m:]
 
     def loss(self, entries: np.ndarray) -> tuple[float, np.ndarray]:
         """Mean cost of an agent and its gradient, back through the episodes."""
@@ -113,11 +128,14 @@ class SampledBuilding:
         return cost / size, np.concatenate([by_gain, by_constant]) / size
 
 
-def best_saturated_policy(problem: LinearQuadraticProblem, limit: np.ndarray, episodes: int = 256) -> np.ndarray:
+def best_saturated_policy(
+    problem: LinearQuadraticProblem, limit: np.ndarray, episodes: int = 256
+) -> np.ndarray:
     """The best `limit * tanh(K (o - target) + k)` found: entries of K in the order of the mask, then the constants.
 
-    Sample average over common random numbers, L-BFGS: first with one gain on the own temperature, one on the others
-    and one shift for all zones, from several starts that agree on an optimum; then with all entries free.
+    Sample average over common random numbers, L-BFGS: first with one gain on the own temperature,
+    one on the others and one shift for all zones, from several starts that agree on an optimum;
+    then with all entries free.
     """
     sampled = SampledBuilding(problem, limit, episodes, seed=1)
     rows, columns = sampled.entries
@@ -125,7 +143,9 @@ def best_saturated_policy(problem: LinearQuadraticProblem, limit: np.ndarray, ep
     constant = np.arctanh(np.clip(best_constants(problem, limit) / limit, -0.95, 0.95))
 
     def spread(shared: np.ndarray) -> np.ndarray:
-        return np.concatenate([np.where(own, shared[0], shared[1]) * 10 / limit[rows], constant + shared[2]])
+        return np.concatenate(
+            [np.where(own, shared[0], shared[1]) * 10 / limit[rows], constant + shared[2]]
+        )
 
     def shared_loss(shared: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = sampled.loss(spread(shared))
@@ -133,12 +153,16 @@ def best_saturated_policy(problem: LinearQuadraticProblem, limit: np.ndarray, ep
         return value, np.array([scaled[own].sum(), scaled[~own].sum(), gradient[size:].sum()])
 
     starts = [
-        scipy.optimize.minimize(shared_loss, [own_gain, 0.0, 0.0], jac=True, method="L-BFGS-B", options={"maxiter": 60})
+        scipy.optimize.minimize(
+            shared_loss, [own_gain, 0.0, 0.0], jac=True, method="L-BFGS-B", options={"maxiter": 60}
+        )
         for own_gain in (-0.2, -1.0)
     ]
     best = min(starts, key=lambda found: found.fun)
     options = {"maxiter": 200, "maxcor": 20}
-    return scipy.optimize.minimize(sampled.loss, spread(best.x), jac=True, method="L-BFGS-B", options=options).x
+    return scipy.optimize.minimize(
+        sampled.loss, spread(best.x), jac=True, method="L-BFGS-B", options=options
+    ).x
 
 
 def saturated_gain(

@@ -18,7 +18,9 @@ from mastac.envs.thermal.policies import best_constants, best_saturated_policy, 
 from mastac.structure import Couplings, CouplingSequence
 
 
-def thermal_problem(couplings: Couplings | CouplingSequence, values: dict[str, Any]) -> LinearQuadraticProblem:
+def thermal_problem(
+    couplings: Couplings | CouplingSequence, values: dict[str, Any]
+) -> LinearQuadraticProblem:
     """The building without its actuator limits, from its couplings and its options (eq. 84).
 
     Zones without an actuator own no column of the input matrix.
@@ -31,7 +33,9 @@ def thermal_problem(couplings: Couplings | CouplingSequence, values: dict[str, A
             whole,
             state_matrix=built[id(couplings[0])],
             schedule=np.stack([built[id(each)] for each in couplings]),
-            gain_schedule=np.stack([each.observation.toarray()[whole.action_owner] for each in couplings]),
+            gain_schedule=np.stack(
+                [each.observation.toarray()[whole.action_owner] for each in couplings]
+            ),
         )
     n = couplings.num_agents
     acting = np.flatnonzero(zone_limits(n, values))
@@ -44,7 +48,9 @@ def thermal_problem(couplings: Couplings | CouplingSequence, values: dict[str, A
     if isinstance(values["wall_resistance"], list):
         names = couplings.agents
         known = {frozenset(wall[:2]): wall[2] for wall in values["wall_resistance"]}
-        resistance = np.array([known[frozenset((names[i], names[j]))] for i, j in zip(row, col, strict=True)])
+        resistance = np.array(
+            [known[frozenset((names[i], names[j]))] for i, j in zip(row, col, strict=True)]
+        )
     else:
         resistance *= values["wall_resistance"]
     conductance = sp.coo_array((step / (nu[row] * resistance), (row, col)), shape=(n, n)).toarray()
@@ -68,7 +74,9 @@ def thermal_problem(couplings: Couplings | CouplingSequence, values: dict[str, A
 
 def building_of_doors(num_agents: int, options: dict[str, Any]) -> dict[str, Any]:
     """The options of rooms with doors as those of a building: the limits of strong and weak rooms in turns."""
-    limits = [options["strong_kw"] if room % 2 == 0 else options["weak_kw"] for room in range(num_agents)]
+    limits = [
+        options["strong_kw"] if room % 2 == 0 else options["weak_kw"] for room in range(num_agents)
+    ]
     return {**options, "limit_kw": limits, "coolers": "all"}
 
 
@@ -97,10 +105,14 @@ def thermal_figures(
     static = problem.gain_schedule is None
     affine = {}
     if n <= MOST_ZONES:
-        affine["static affine feedback without limits, own temperature"] = best_structured_gain(own)[1] / n
+        affine["static affine feedback without limits, own temperature"] = (
+            best_structured_gain(own)[1] / n
+        )
     if n <= MOST_ZONES and static:
         affine["static affine feedback without limits"] = best_structured_gain(problem)[1] / n
-    full_information = sum(count * riccati(part)[2] for part, _, count in connected_parts(problem, limit))
+    full_information = sum(
+        count * riccati(part)[2] for part, _, count in connected_parts(problem, limit)
+    )
     figures = {
         "simple": simple,
         "best_known": simple + (gained if gained > 1e-6 * abs(simple) else 0.0),

@@ -20,9 +20,9 @@ def primes_below(limit: int) -> list[int]:
 def amplitudes(supply: str | Sequence[float], num_agents: int) -> np.ndarray:
     """Amplitude $A_i$ of every warehouse's net supply, from a name or a list of numbers.
 
-    `apart-D`: a source, D - 1 warehouses without supply, a sink, D - 1 without, and so on: what a sink lacks comes
-    through warehouses that never run short themselves. On a ring whose size is no multiple of 2 D the last pattern is
-    cut off.
+    `apart-D`: a source, D - 1 warehouses without supply, a sink, D - 1 without, and so on: what a
+    sink lacks comes through warehouses that never run short themselves. On a ring whose size is no
+    multiple of 2 D the last pattern is cut off.
     """
     number = np.arange(1, num_agents + 1)
     if isinstance(supply, str):
@@ -40,7 +40,9 @@ def amplitudes(supply: str | Sequence[float], num_agents: int) -> np.ndarray:
         )
     values = np.asarray(supply, float)
     if values.shape != (num_agents,):
-        raise UserError(f"supply has {values.size} amplitudes for {num_agents} warehouses; give one for each")
+        raise UserError(
+            f"supply has {values.size} amplitudes for {num_agents} warehouses; give one for each"
+        )
     return values
 
 
@@ -58,13 +60,15 @@ def warehouse(
 ) -> Environment:
     r"""Stocks $m_i$ that grow by $z_i(t) = A_i \sin(\omega_i t + \phi_i) + w_i(t)$ and flow along the state graph.
 
-    State $(m_i, z_i)$, observation: the stocks of the observed warehouses and the own $z_i$, action: the share of
-    the stock that goes to each out-neighbour (and, with `share="keep"`, the share that stays). Nothing is sent from
-    a negative stock. Flows are simultaneous and conserve mass (eq. 82). The reward at $t$ is $-\min(m_j(t), 0)^2$
-    summed over the reward set (eq. 83).
+    State $(m_i, z_i)$, observation: the stocks of the observed warehouses and the own $z_i$,
+    action: the share of the stock that goes to each out-neighbour (and, with `share="keep"`, the
+    share that stays). Nothing is sent from a negative stock. Flows are simultaneous and conserve
+    mass (eq. 82). The reward at $t$ is $-\min(m_j(t), 0)^2$ summed over the reward set (eq. 83).
     """
     if share not in ("keep", "send"):
-        raise UserError(f"unknown share '{share}'; use 'keep' (a share may stay) or 'send' (all is sent on)")
+        raise UserError(
+            f"unknown share '{share}'; use 'keep' (a share may stay) or 'send' (all is sent on)"
+        )
     num_agents = couplings.num_agents
     amplitude = amplitudes(supply, num_agents)
     omega = np.broadcast_to(np.asarray(frequency, float), num_agents)
@@ -72,15 +76,20 @@ def warehouse(
     start = np.broadcast_to(np.asarray(initial_stock, float), num_agents)
     keep = share == "keep"
     depends = couplings.state.tocoo()
-    edges = sorted((int(j), int(i)) for i, j in zip(*depends.coords, strict=True) if i != j)  # (source, target)
+    edges = sorted(
+        (int(j), int(i)) for i, j in zip(*depends.coords, strict=True) if i != j
+    )  # (source, target)
     targets: list[list[int]] = [[i] if keep else [] for i in range(num_agents)]
     for source, target in edges:
         targets[source].append(target)
     for i, out in enumerate(targets):
         if not out:
-            raise UserError(f"warehouse '{couplings.agents[i]}' has nobody to send to; use share='keep' or add an edge")
+            raise UserError(
+                f"warehouse '{couplings.agents[i]}' has nobody to send to; use share='keep' or add an edge"
+            )
     action_sizes = np.array([len(out) for out in targets])
-    # Slot (i, k) sends to `receiver`; every target lists the slots it receives from: gathers both ways.
+    # Slot (i, k) sends to `receiver`; every target lists the slots it receives from: gathers both
+    # ways.
     inflows: list[list[int]] = [[] for _ in range(num_agents)]
     width = int(action_sizes.max())
     for i, out in enumerate(targets):
@@ -94,7 +103,8 @@ def warehouse(
     observed = observed_agents(couplings)
     obs_sizes = np.array([len(seen) + 1 for seen in observed])
     most_seen = int(obs_sizes.max())
-    # Observation row: own z, own stock, the other stocks seen; index into the flattened state, last entry is zero.
+    # Observation row: own z, own stock, the other stocks seen; index into the flattened state, last
+    # entry is zero.
     picks = np.full((num_agents, most_seen), 2 * num_agents, dtype=np.int32)
     for i, seen in enumerate(observed):
         picks[i, : len(seen) + 1] = [2 * i + 1, *(2 * j for j in seen)]
@@ -114,7 +124,9 @@ def warehouse(
         sent = jnp.maximum(stock, 0.0)[:, None] * jnp.where(mask, actions, 0.0)
         slots = jnp.append(sent.ravel(), 0.0)
         kept_or_received = slots[inflow].sum(-1)
-        after = jnp.where(stock >= 0, kept_or_received + stock - sent.sum(-1), stock + kept_or_received)
+        after = jnp.where(
+            stock >= 0, kept_or_received + stock - sent.sum(-1), stock + kept_or_received
+        )
         return jnp.stack([after + supplied, net_supply(time + 1, key)], -1)
 
     def reward(state, actions, time):
@@ -129,7 +141,9 @@ def warehouse(
     def uniform(state, time):
         return jnp.asarray(mask / action_sizes[:, None], state.dtype)
 
-    scale = np.array([max(1.0, float(np.abs(start).max())), max(1e-6, float(np.abs(amplitude).max()))])
+    scale = np.array(
+        [max(1.0, float(np.abs(start).max())), max(1e-6, float(np.abs(amplitude).max()))]
+    )
     flat_scale = np.append(np.tile(scale, num_agents), 1.0)
     return Environment(
         id=id,
@@ -147,6 +161,10 @@ def warehouse(
         obs_scale=flat_scale[picks],
         report="sum",
         simple_actions=uniform,
-        units={"state": "units of stock", "action": "share of the stock", "reward": "(units of stock)²"},
+        units={
+            "state": "units of stock",
+            "action": "share of the stock",
+            "reward": "(units of stock)²",
+        },
         options=options or {},
     )

@@ -1,8 +1,8 @@
 """The warehouses' best plan of flows as a mixed-integer linear program, and the simulation of a plan (numpy).
 
-Flows, stocks and the sign of each stock describe a plan exactly: stock that is negative sends nothing. Squared
-shortages are replaced by tangents from below, more of them where the solution needs them, so each program's proven
-minimum bounds the return of every plan.
+Flows, stocks and the sign of each stock describe a plan exactly: stock that is negative sends
+nothing. Squared shortages are replaced by tangents from below, more of them where the solution
+needs them, so each program's proven minimum bounds the return of every plan.
 """
 
 import contextlib
@@ -49,7 +49,8 @@ def warehouse_problem(couplings: Couplings, values: dict[str, Any]) -> Warehouse
     graph = couplings.state.tocoo()
     off = graph.row != graph.col
     return WarehouseProblem(
-        supply=amplitude * np.sin(np.asarray(values["frequency"]) * times + np.asarray(values["phase"])),
+        supply=amplitude
+        * np.sin(np.asarray(values["frequency"]) * times + np.asarray(values["phase"])),
         start=np.broadcast_to(np.asarray(values["initial_stock"], float), n),
         source=graph.col[off],
         target=graph.row[off],
@@ -59,7 +60,9 @@ def warehouse_problem(couplings: Couplings, values: dict[str, Any]) -> Warehouse
 
 
 def simulate(
-    problem: WarehouseProblem, shares: Float[np.ndarray, "steps edges"], supply: np.ndarray | None = None
+    problem: WarehouseProblem,
+    shares: Float[np.ndarray, "steps edges"],
+    supply: np.ndarray | None = None,
 ) -> tuple[float, Float[np.ndarray, "horizon agents"]]:
     """Total return and stocks of a plan of shares (of what is in stock, along each edge), step by step."""
     supply = problem.supply if supply is None else supply
@@ -78,7 +81,9 @@ def simulate(
 def uniform_shares(problem: WarehouseProblem) -> Float[np.ndarray, "steps edges"]:
     """Equal shares for all receivers, the sender itself among them where stock may stay."""
     choices = np.bincount(problem.source, minlength=problem.num_agents) + problem.keep
-    return np.broadcast_to(1.0 / choices[problem.source], (problem.horizon - 1, len(problem.source)))
+    return np.broadcast_to(
+        1.0 / choices[problem.source], (problem.horizon - 1, len(problem.source))
+    )
 
 
 @contextlib.contextmanager
@@ -101,8 +106,9 @@ def _quiet() -> Iterator[None]:
 class PlanProgram:
     """The linear program of the plan; variables are flows, stocks, borrowed stock `q`, its cost and the signs.
 
-    Outflow is at most `stock + q` (equal to it where nothing may stay) with `q >= max(0, -stock)`. With whole-number
-    signs, `q` is the shortage and only positive stock is sent; with relaxed signs stock may be borrowed, at a cost.
+    Outflow is at most `stock + q` (equal to it where nothing may stay) with `q >= max(0, -stock)`.
+    With whole-number signs, `q` is the shortage and only positive stock is sent; with relaxed signs
+    stock may be borrowed, at a cost.
     """
 
     def __init__(self, problem: WarehouseProblem) -> None:
@@ -129,13 +135,17 @@ class PlanProgram:
         count = len(parts[0][0])
         row = np.concatenate([np.arange(count) for _ in parts])
         column = np.concatenate([index for index, _ in parts])
-        value = np.concatenate([np.broadcast_to(np.asarray(each, float), count) for _, each in parts])
+        value = np.concatenate(
+            [np.broadcast_to(np.asarray(each, float), count) for _, each in parts]
+        )
         self.rows.append(sp.csr_array((value, (row, column)), shape=(count, self.size)))
         self.low.append(np.broadcast_to(np.asarray(low, float), count))
         self.high.append(np.broadcast_to(np.asarray(high, float), count))
 
     def _incidence(self, ends: np.ndarray) -> sp.csr_array:
-        return sp.csr_array((np.ones(self.edges), (ends, np.arange(self.edges))), shape=(self.shape[1], self.edges))
+        return sp.csr_array(
+            (np.ones(self.edges), (ends, np.arange(self.edges))), shape=(self.shape[1], self.edges)
+        )
 
     def _bound_stocks(self) -> None:
         """Lowest and highest stocks that any plan reaches: all is sent, or all that neighbours hold arrives."""
@@ -152,13 +162,17 @@ class PlanProgram:
     def _flows(self, t: int, sign: float) -> sp.csr_array:
         """Coefficients of the outflow of every warehouse at `t`."""
         out = self._incidence(self.problem.source).tocoo()
-        return sp.csr_array((sign * out.data, (out.row, self.flow[t][out.col])), shape=(self.shape[1], self.size))
+        return sp.csr_array(
+            (sign * out.data, (out.row, self.flow[t][out.col])), shape=(self.shape[1], self.size)
+        )
 
     def _transitions(self) -> None:
         problem, n = self.problem, self.shape[1]
         into = self._incidence(problem.target).tocoo()
         for t in range(self.shape[0]):
-            arrives = sp.csr_array((into.data, (into.row, self.flow[t][into.col])), shape=(n, self.size))
+            arrives = sp.csr_array(
+                (into.data, (into.row, self.flow[t][into.col])), shape=(n, self.size)
+            )
             parts = [(self.stock[t], 1.0)] + ([(self.stock[t - 1], -1.0)] if t else [])
             known = problem.supply[t] + (0.0 if t else problem.start)
             self._add(parts, known, known)
@@ -169,7 +183,11 @@ class PlanProgram:
                 self.rows[-1] = self.rows[-1] + self._flows(0, 1.0)
                 continue
             before = t - 1
-            self._add([(self.stock[before], -1.0), (self.short[before], -1.0)], -np.inf if problem.keep else 0.0, 0.0)
+            self._add(
+                [(self.stock[before], -1.0), (self.short[before], -1.0)],
+                -np.inf if problem.keep else 0.0,
+                0.0,
+            )
             self.rows[-1] = self.rows[-1] + self._flows(t, 1.0)
             self._add([(self.sign[before], -np.maximum(self.most[before], 0.0))], -np.inf, 0.0)
             self.rows[-1] = self.rows[-1] + self._flows(t, 1.0)
@@ -184,9 +202,13 @@ class PlanProgram:
         used = (at <= np.maximum(-self.least, 0.0) + 0.1) if where is None else where
         points = at[used]
         if len(points):
-            self._add([(self.cost[used], 1.0), (self.short[used], -2 * points)], -(points**2), np.inf)
+            self._add(
+                [(self.cost[used], 1.0), (self.short[used], -2 * points)], -(points**2), np.inf
+            )
 
-    def solve(self, whole: bool, seconds: float, signs: np.ndarray | None = None) -> tuple[np.ndarray | None, float]:
+    def solve(
+        self, whole: bool, seconds: float, signs: np.ndarray | None = None
+    ) -> tuple[np.ndarray | None, float]:
         """A solution (or `None`) and a proven lower bound on the cost; `signs` fixes them."""
         low, high = np.zeros(self.size), np.full(self.size, np.inf)
         low[self.stock], high[self.stock] = self.least, self.most
@@ -198,8 +220,13 @@ class PlanProgram:
         price[self.cost] = self.problem.weight
         kinds = np.zeros(self.size)
         kinds[self.sign] = whole and signs is None
-        rows, least, most = sp.vstack(self.rows, format="csr"), np.concatenate(self.low), np.concatenate(self.high)
-        constraint = scipy.optimize.LinearConstraint(rows, least, most)  # pyright: ignore[reportArgumentType]
+        rows, least, most = (
+            sp.vstack(self.rows, format="csr"),
+            np.concatenate(self.low),
+            np.concatenate(self.high),
+        )
+        # pyright: ignore[reportArgumentType]
+        constraint = scipy.optimize.LinearConstraint(rows, least, most)
         options = {"time_limit": seconds, "mip_rel_gap": 1e-5}
         bounds = scipy.optimize.Bounds(low, high)  # pyright: ignore[reportArgumentType]
         with _quiet():
@@ -217,7 +244,9 @@ class PlanProgram:
         total = np.maximum(out, np.maximum(stock, 0.0)) if problem.keep else out
         even = uniform_shares(problem)
         whole = total[:, problem.source]
-        return np.where(whole > 1e-12, sent / np.maximum(whole, 1e-12), 0.0 if problem.keep else even)
+        return np.where(
+            whole > 1e-12, sent / np.maximum(whole, 1e-12), 0.0 if problem.keep else even
+        )
 
 
 def _before(problem: WarehouseProblem, later: np.ndarray) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Reference figures of the warehouses: the best plan of flows and a proven bound.
 
-Without noise an episode is one fixed sequence, and where an agent's own net supply differs from step to step (it does
-with the default frequency over eight steps) the agent knows the time, so the best decentralised policy is the best plan
-of flows. Where supplies repeat, a plan may need to know more than an agent sees; the bound holds for it all the same.
+Without noise an episode is one fixed sequence, and where an agent's own net supply differs from
+step to step (it does with the default frequency over eight steps) the agent knows the time, so the
+best decentralised policy is the best plan of flows. Where supplies repeat, a plan may need to know
+more than an agent sees; the bound holds for it all the same.
 """
 
 import time
@@ -11,7 +12,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from mastac.envs.warehouse.plan import PlanProgram, WarehouseProblem, simulate, uniform_shares, warehouse_problem
+from mastac.envs.warehouse.plan import (
+    PlanProgram,
+    WarehouseProblem,
+    simulate,
+    uniform_shares,
+    warehouse_problem,
+)
 from mastac.structure import Couplings
 
 
@@ -20,15 +27,18 @@ def best_plan(
 ) -> tuple[Float[np.ndarray, "steps edges"], float, float]:
     """The best plan of shares found, its simulated return, and a proven upper bound on every plan's return.
 
-    Relaxed program first, then the exact one with whole-number signs, both with tangents added where the solution's
-    cost lies below the square, until bound and plan agree to `gap` or `seconds` are over. Between the exact programs
-    the signs of the best plan are held and the plan improved, which is a convex problem.
+    Relaxed program first, then the exact one with whole-number signs, both with tangents added
+    where the solution's cost lies below the square, until bound and plan agree to `gap` or
+    `seconds` are over. Between the exact programs the signs of the best plan are held and the plan
+    improved, which is a convex problem.
     """
     best = uniform_shares(problem)
     best_return, _ = simulate(problem, best)
     if best.size == 0:  # nothing to decide: one plan, which is its own bound
         return best, best_return, best_return
-    settled = float(problem.weight @ np.minimum(problem.start, 0.0) ** 2)  # short before anything is sent
+    settled = float(
+        problem.weight @ np.minimum(problem.start, 0.0) ** 2
+    )  # short before anything is sent
     program, until, bound = PlanProgram(problem), time.monotonic() + seconds, -settled
 
     def consider(solution: np.ndarray | None) -> bool:
@@ -55,7 +65,9 @@ def best_plan(
             more = consider(solution)
             for _ in range(6):
                 _, stocks = simulate(problem, best)
-                held, _ = program.solve(False, max(0.1, until - time.monotonic()), (stocks[1:] >= 0).astype(float))
+                held, _ = program.solve(
+                    False, max(0.1, until - time.monotonic()), (stocks[1:] >= 0).astype(float)
+                )
                 if not consider(held):
                     break
             if not more:
@@ -75,12 +87,16 @@ def noisy_return(
 
 
 def warehouse_figures(
-    couplings: Couplings, values: dict[str, Any], seconds: float = 20.0, plan: np.ndarray | None = None
+    couplings: Couplings,
+    values: dict[str, Any],
+    seconds: float = 20.0,
+    plan: np.ndarray | None = None,
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Reference figures of the warehouses, summed over them, and the plan of shares that attains the best known.
 
-    With noise the figures are means over sampled episodes, the best known is that of the noiseless problem's plan
-    (which follows the clock, not the stocks) and there is no bound. `plan` evaluates a known plan instead of a search.
+    With noise the figures are means over sampled episodes, the best known is that of the noiseless
+    problem's plan (which follows the clock, not the stocks) and there is no bound. `plan` evaluates
+    a known plan instead of a search.
     """
     problem, noise = warehouse_problem(couplings, values), values["noise"]
     shares, bound = plan, None
@@ -88,7 +104,9 @@ def warehouse_figures(
         shares, _, bound = best_plan(problem, seconds)
         shares = rounded_shares(problem, shares)
     simple = noisy_return(problem, uniform_shares(problem), noise)
-    policies = {"no transfer": noisy_return(problem, np.zeros_like(shares), noise)} if problem.keep else {}
+    policies = (
+        {"no transfer": noisy_return(problem, np.zeros_like(shares), noise)} if problem.keep else {}
+    )
     figures = {
         "simple": simple,
         "best_known": max([noisy_return(problem, shares, noise), simple, *policies.values()]),
@@ -115,6 +133,4 @@ NOTES = (
     "Simple: the uniform split. Best known: the best plan of flows found. Bound: no plan returns more (mixed-integer "
     "program with the squared shortages replaced by tangents from below)."
 )
-NOISY_NOTES = (
-    "Simple: the uniform split. Best known: the best plan of flows without noise. Means over sampled episodes."
-)
+NOISY_NOTES = "Simple: the uniform split. Best known: the best plan of flows without noise. Means over sampled episodes."

@@ -19,15 +19,22 @@ from mastac.learning.critic_inputs import (
     open_at,
     rewards_of_values,
 )
-from mastac.learning.spec import LearnerSpec, LearnerState, Metrics, input_scale, optimizer_step, polyak_update
+from mastac.learning.spec import (
+    LearnerSpec,
+    LearnerState,
+    Metrics,
+    input_scale,
+    optimizer_step,
+    polyak_update,
+)
 from mastac.learning.updates.simultaneous import update_term
 
 
 class Advised(NamedTuple):
     """For each agent, the critics in its gradient dependency set and where they read its action.
 
-    `terms` and `weight` `[agents, most]`, filled with critic 0 at weight 0; `columns` `[agents, most, act]`: places in
-    the critic's action rows, filled with their width.
+    `terms` and `weight` `[agents, most]`, filled with critic 0 at weight 0; `columns` `[agents,
+    most, act]`: places in the critic's action rows, filled with their width.
     """
 
     terms: Array
@@ -45,7 +52,9 @@ def advised(spec: LearnerSpec) -> Advised:
     columns = np.full((agents, most, act), width, np.int32)
     for agent in range(agents):
         row = slice(credit.indptr[agent], credit.indptr[agent + 1])
-        for place, (term, value) in enumerate(zip(credit.indices[row], credit.data[row], strict=True)):
+        for place, (term, value) in enumerate(
+            zip(credit.indices[row], credit.data[row], strict=True)
+        ):
             slot = int(np.flatnonzero(bucket.slot_agents[term] == agent)[0])
             terms[agent, place], weight[agent, place] = term, value
             columns[agent, place] = bucket.slot_columns[term, slot]
@@ -71,7 +80,11 @@ class Turn(NamedTuple):
 
 
 def coordinated_update(
-    spec: LearnerSpec, state: LearnerState, batch: Batch, key: PRNGKeyArray | None = None, count: Any = 0
+    spec: LearnerSpec,
+    state: LearnerState,
+    batch: Batch,
+    key: PRNGKeyArray | None = None,
+    count: Any = 0,
 ) -> tuple[LearnerState, Metrics]:
     """Algorithm 1 with the agents in sequence; cost linear in the sum of the sets, as in the simultaneous update."""
     (bucket,) = spec.buckets
@@ -80,7 +93,8 @@ def coordinated_update(
     now, after, discount = batch_rows(spec, batch, state.target_actors)
     one_term = update_term(spec, discount, rewards_of_values(spec, batch))
     obs, next_obs = (
-        observations(spec.env, *each) for each in ((batch.state, batch.time), (batch.next_state, batch.next_time))
+        observations(spec.env, *each)
+        for each in ((batch.state, batch.time), (batch.next_state, batch.next_time))
     )
     center, scale = map(jnp.asarray, action_units(spec.env))
     act = scale.shape[1]
@@ -110,7 +124,9 @@ def coordinated_update(
         gradient = jax.grad(advice_of)(weights, agent, turn)
         ascent = jax.tree.map(jnp.negative, gradient)
         weights, optimizer = optimizer_step(spec.actor_optimizer, weights, ascent, optimizer)
-        target_actor = polyak_update(member(turn.state.target_actors, agent), weights, spec.settings.tau)
+        target_actor = polyak_update(
+            member(turn.state.target_actors, agent), weights, spec.settings.tau
+        )
 
         old = turn.state
         reads = (reads_states[agent], reads_actions[agent])
@@ -135,7 +151,9 @@ def coordinated_update(
         place = agent * act
         replaced = Turn(
             state=new_state,
-            policy_rows=jax.lax.dynamic_update_slice_in_dim(turn.policy_rows, chosen(weights, agent, obs), place, 0),
+            policy_rows=jax.lax.dynamic_update_slice_in_dim(
+                turn.policy_rows, chosen(weights, agent, obs), place, 0
+            ),
             next_rows=jax.lax.dynamic_update_slice_in_dim(
                 turn.next_rows, chosen(target_actor, agent, next_obs), place, 0
             ),

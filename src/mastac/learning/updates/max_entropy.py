@@ -1,9 +1,10 @@
 r"""The soft actor-critic (Haarnoja et al. 2018) on local values: policies are rewarded for their entropy.
 
-Value `i` predicts $r_i$ and, from the next step on, $-\alpha_i \ln \pi_i(a_i | o_i)$: the entropy of its own agent.
-What an agent will observe is in its dependency set, so the sets are those of the rewards alone. Actor `i` climbs the
-critics that it is credited with, at actions that all agents' policies draw, and its own entropy. Of twins it climbs
-the first, as all actors here do; the original climbs the smaller.
+Value `i` predicts $r_i$ and, from the next step on, $-\alpha_i \ln \pi_i(a_i | o_i)$: the entropy
+of its own agent. What an agent will observe is in its dependency set, so the sets are those of the
+rewards alone. Actor `i` climbs the critics that it is credited with, at actions that all agents'
+policies draw, and its own entropy. Of twins it climbs the first, as all actors here do; the
+original climbs the smaller.
 """
 
 from collections.abc import Callable
@@ -46,8 +47,8 @@ def max_entropy_gradient(
 ) -> StochasticActor:
     r"""Batch mean of $\nabla_{\theta_i} (\hat Q_i - \alpha_i \ln \pi_i)$ at reparameterised actions, for all actors.
 
-    The temperature's is that of $\ln \alpha_i (\bar H_i - H_i)$: it falls where the entropy $H_i$ is above its target
-    $\bar H_i$, `entropy_target` for every free number of the action.
+    The temperature's is that of $\ln \alpha_i (\bar H_i - H_i)$: it falls where the entropy $H_i$
+    is above its target $\bar H_i$, `entropy_target` for every free number of the action.
     """
     env = spec.env
 
@@ -57,10 +58,14 @@ def max_entropy_gradient(
 
     (actions, log_prob), pull_back = jax.vjp(chosen, weights)
     price = jnp.broadcast_to(-temperatures(spec, weights)[:, None], log_prob.shape)
-    (gradient,) = pull_back(jax.tree.map(lambda each: each / obs.shape[-1], (gradient_at(actions), price)))
+    (gradient,) = pull_back(
+        jax.tree.map(lambda each: each / obs.shape[-1], (gradient_at(actions), price))
+    )
     if weights.log_temperature is None:
         return gradient
-    lacking = spec.settings.entropy_target * jnp.asarray(dimensions(env), jnp.float32) + log_prob.mean(1)
+    lacking = spec.settings.entropy_target * jnp.asarray(
+        dimensions(env), jnp.float32
+    ) + log_prob.mean(1)
     return eqx.tree_at(lambda tree: tree.log_temperature, gradient, lacking)
 
 
@@ -71,7 +76,9 @@ def max_entropy_update(
     env, due = spec.env, is_due(spec.settings, count)
     now_key, next_key = jax.random.split(key)
     next_obs = observations(env, batch.next_state, batch.next_time)
-    next_actions, log_prob = drawn_actions(env, spec.actors, spec.stochastic, state.actors, next_obs, next_key)
+    next_actions, log_prob = drawn_actions(
+        env, spec.actors, spec.stochastic, state.actors, next_obs, next_key
+    )
     now, after, discount = rows_with(spec, batch, next_actions)
     bonus = -discount * temperatures(spec, state.actors)[:, None] * log_prob
     rewarded = batch._replace(rewards=batch.rewards + bonus.T / spec.settings.reward_scale)
@@ -81,6 +88,10 @@ def max_entropy_update(
     actors, _, actor_optimizer, norms = actor_step(
         spec, state, lambda: max_entropy_gradient(spec, state.actors, obs, now_key, at), due
     )
-    found = update_critics(spec, state, now, after, discount, rewards_of_values(spec, rewarded), due)
-    learner = LearnerState(actors, found.critics, (), found.targets, actor_optimizer, found.optimizers)
+    found = update_critics(
+        spec, state, now, after, discount, rewards_of_values(spec, rewarded), due
+    )
+    learner = LearnerState(
+        actors, found.critics, (), found.targets, actor_optimizer, found.optimizers
+    )
     return learner, Metrics(found.losses, found.values, norms)

@@ -8,14 +8,25 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from mastac.learning.buffer import Batch
 from mastac.learning.critic_inputs import Rows, batch_rows, rewards_of_values
-from mastac.learning.spec import LearnerSpec, LearnerState, Metrics, by_term, is_due, optimizer_step, polyak_update
+from mastac.learning.spec import (
+    LearnerSpec,
+    LearnerState,
+    Metrics,
+    by_term,
+    is_due,
+    optimizer_step,
+    polyak_update,
+)
 from mastac.learning.updates.simultaneous import each_critic, update_actors
 
 
-def mixed_values(spec: LearnerSpec, critics: tuple[Any, ...], rows: Rows) -> Float[Array, "values batch"]:
+def mixed_values(
+    spec: LearnerSpec, critics: tuple[Any, ...], rows: Rows
+) -> Float[Array, "values batch"]:
     """Every value at the states and actions in `rows`; `critics` are the stacks of terms and the mixer behind them."""
     *stacks, mixer = critics
-    # A term's activations are computed again in the backward pass: keeping them all costs more than that.
+    # A term's activations are computed again in the backward pass: keeping them all costs more than
+    # that.
     one = jax.checkpoint(lambda term, x: term(x)[0])
     found = [
         each_critic(one, bucket, [rows], stack, chunk=spec.chunk)
@@ -26,7 +37,11 @@ def mixed_values(spec: LearnerSpec, critics: tuple[Any, ...], rows: Rows) -> Flo
 
 
 def mixed_update(
-    spec: LearnerSpec, state: LearnerState, batch: Batch, key: PRNGKeyArray | None = None, count: Any = 0
+    spec: LearnerSpec,
+    state: LearnerState,
+    batch: Batch,
+    key: PRNGKeyArray | None = None,
+    count: Any = 0,
 ) -> tuple[LearnerState, Metrics]:
     """All terms and the mixer step down the values' error; actors climb the values, all acting by current policies."""
     due = is_due(spec.settings, count)
@@ -39,15 +54,19 @@ def mixed_update(
         return errors.sum(), (errors, values.mean(-1))
 
     def gradient_at(policy_rows: Float[Array, "rows batch"]) -> Float[Array, "rows batch"]:
-        return jax.grad(lambda chosen: mixed_values(spec, state.critics, now._replace(actions=chosen)).sum())(
-            policy_rows
-        )
+        return jax.grad(
+            lambda chosen: mixed_values(spec, state.critics, now._replace(actions=chosen)).sum()
+        )(policy_rows)
 
-    actors, target_actors, actor_optimizer, norms = update_actors(spec, state, batch, gradient_at, due)
+    actors, target_actors, actor_optimizer, norms = update_actors(
+        spec, state, batch, gradient_at, due
+    )
     (_, (errors, values)), gradient = jax.value_and_grad(loss, has_aux=True)(state.critics)
     critics, optimizer_state = optimizer_step(
         spec.critic_optimizer, state.critics, gradient, state.critic_optimizers[0]
     )
     target_critics = polyak_update(state.target_critics, critics, spec.settings.tau * due)
-    learner = LearnerState(actors, critics, target_actors, target_critics, actor_optimizer, (optimizer_state,))
+    learner = LearnerState(
+        actors, critics, target_actors, target_critics, actor_optimizer, (optimizer_state,)
+    )
     return learner, Metrics(errors, values, norms)

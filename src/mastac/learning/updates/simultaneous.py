@@ -35,15 +35,24 @@ from mastac.structure.layout import Bucket
 
 
 def each_critic(
-    function: Callable, bucket: Bucket, sources: Sequence[Rows], *stacks: Any, chunk: int, more: Sequence[Any] = ()
+    function: Callable,
+    bucket: Bucket,
+    sources: Sequence[Rows],
+    *stacks: Any,
+    chunk: int,
+    more: Sequence[Any] = (),
 ) -> Any:
     """`function(*members, *more, *inputs)` for every critic: `inputs` is what it reads of each of `sources`.
 
     Critics that all read the same share one copy instead of gathering their own.
     """
     if bucket.is_shared and bucket.open is None:
-        inputs = [critic_input(rows, bucket.state_rows[0], bucket.action_rows[0]) for rows in sources]
-        return each_member(lambda *members: function(*members, *inputs), *stacks, *more, chunk=chunk)
+        inputs = [
+            critic_input(rows, bucket.state_rows[0], bucket.action_rows[0]) for rows in sources
+        ]
+        return each_member(
+            lambda *members: function(*members, *inputs), *stacks, *more, chunk=chunk
+        )
 
     def gathering(reads: tuple[Array, ...], *members: Any) -> Any:
         return function(*members, *(critic_input(rows, *reads) for rows in sources))
@@ -53,19 +62,30 @@ def each_critic(
 
 
 def update_term(
-    spec: LearnerSpec, discount: Float[Array, " batch"], rewards: Float[Array, "terms batch"], due: Any = True
+    spec: LearnerSpec,
+    discount: Float[Array, " batch"],
+    rewards: Float[Array, "terms batch"],
+    due: Any = True,
 ) -> Callable:
     r"""The update of one critic from a batch (lines 14, 18 and 20 of Algorithm 1); its target follows if it is `due`.
 
-    Target: $y = r + \gamma Q'(s', a')$ with $a'_k = \\pi'_k(o'_k)$; loss: mean squared error over the batch. Of twin
-    critics the smaller value enters the target, and both errors are summed.
+    Target: $y = r + \gamma Q'(s', a')$ with $a'_k = \\pi'_k(o'_k)$; loss: mean squared error over
+    the batch. Of twin critics the smaller value enters the target, and both errors are summed.
     """
     twins = spec.settings.twin_critics
 
     def values(critic: MLP, x: Float[Array, "width batch"]) -> Float[Array, "twins batch"]:
         return jax.vmap(lambda one: one(x)[0])(critic) if twins else critic(x)
 
-    def one(critic: MLP, target: MLP, optimizer_state: Any, term: Array, scale: Array | None, x: Array, x_after: Array):
+    def one(
+        critic: MLP,
+        target: MLP,
+        optimizer_state: Any,
+        term: Array,
+        scale: Array | None,
+        x: Array,
+        x_after: Array,
+    ):
         y = rewards[term] + discount * values(target, x_after).min(0)
 
         def loss(critic: MLP) -> tuple[Array, Array]:
@@ -73,8 +93,16 @@ def update_term(
             return jnp.mean((y - value) ** 2, axis=-1).sum(), jnp.mean(value)
 
         (error, value), gradient = jax.value_and_grad(loss, has_aux=True)(critic)
-        critic, optimizer_state = optimizer_step(spec.critic_optimizer, critic, gradient, optimizer_state, scale)
-        return critic, polyak_update(target, critic, spec.settings.tau * due), optimizer_state, error, value
+        critic, optimizer_state = optimizer_step(
+            spec.critic_optimizer, critic, gradient, optimizer_state, scale
+        )
+        return (
+            critic,
+            polyak_update(target, critic, spec.settings.tau * due),
+            optimizer_state,
+            error,
+            value,
+        )
 
     return one
 
@@ -86,7 +114,10 @@ def advising(spec: LearnerSpec, critics: tuple[MLP, ...]) -> tuple[MLP, ...]:
 
 def action_gradient(bucket: Bucket) -> Callable:
     """Gradient of one critic's value with respect to all actions that it reads, from one pass."""
-    first, last = bucket.state_rows.shape[1], bucket.state_rows.shape[1] + bucket.action_rows.shape[1]
+    first, last = (
+        bucket.state_rows.shape[1],
+        bucket.state_rows.shape[1] + bucket.action_rows.shape[1],
+    )
 
     def one(critic: MLP, x: Float[Array, "width batch"]) -> Float[Array, "actions batch"]:
         def value(read: Array) -> Array:
@@ -100,15 +131,23 @@ def action_gradient(bucket: Bucket) -> Callable:
 def slot_gradients(bucket: Bucket, policy_rows: Float[Array, "rows batch"] | None) -> Callable:
     """Gradients of one critic's value with respect to the action of each agent that it advises, slot by slot.
 
-    With `policy_rows` the other agents' actions are those in `x` and only the agent's own is replaced by its current
-    policy's (line 16 as written): a pass for each slot, of which the first layer is computed once and corrected.
+    With `policy_rows` the other agents' actions are those in `x` and only the agent's own is
+    replaced by its current policy's (line 16 as written): a pass for each slot, of which the first
+    layer is computed once and corrected.
     """
-    first, last = bucket.state_rows.shape[1], bucket.state_rows.shape[1] + bucket.action_rows.shape[1]
+    first, last = (
+        bucket.state_rows.shape[1],
+        bucket.state_rows.shape[1] + bucket.action_rows.shape[1],
+    )
 
-    def one(critic: MLP, columns: Int[Array, "slots act"], rows: Int[Array, "slots act"], x: Array) -> Array:
+    def one(
+        critic: MLP, columns: Int[Array, "slots act"], rows: Int[Array, "slots act"], x: Array
+    ) -> Array:
         weight = critic.weights[0]
         before = jnp.einsum("io,ib->ob", weight, x) + critic.biases[0][:, None]
-        rest = MLP(weights=critic.weights[1:], biases=critic.biases[1:], activation=critic.activation)
+        rest = MLP(
+            weights=critic.weights[1:], biases=critic.biases[1:], activation=critic.activation
+        )
         of_actions = append_zeros(weight[first:last])
         read = append_zeros(x[first:last])
 
@@ -116,8 +155,14 @@ def slot_gradients(bucket: Bucket, policy_rows: Float[Array, "rows batch"] | Non
             shift = jnp.einsum("io,ib->ob", of_actions[columns], change)
             return rest(ACTIVATIONS[critic.activation](before + shift)).sum()
 
-        def one_slot(columns: Int[Array, " act"], rows: Int[Array, " act"]) -> Float[Array, "act batch"]:
-            change = jnp.zeros((len(columns), x.shape[1])) if policy_rows is None else policy_rows[rows] - read[columns]
+        def one_slot(
+            columns: Int[Array, " act"], rows: Int[Array, " act"]
+        ) -> Float[Array, "act batch"]:
+            change = (
+                jnp.zeros((len(columns), x.shape[1]))
+                if policy_rows is None
+                else policy_rows[rows] - read[columns]
+            )
             return jax.grad(slot_value)(change, columns)
 
         return jax.vmap(one_slot)(columns, rows)
@@ -125,14 +170,20 @@ def slot_gradients(bucket: Bucket, policy_rows: Float[Array, "rows batch"] | Non
     return one
 
 
-def open_actions(bucket: Bucket, by_slot: bool, step: Int[Array, " batch"]) -> Float[Array, "terms ... batch"]:
+def open_actions(
+    bucket: Bucket, by_slot: bool, step: Int[Array, " batch"]
+) -> Float[Array, "terms ... batch"]:
     """1 where an action is in a critic's set at the time of a sample, for all that it reads or slot by slot."""
     assert bucket.open is not None
     columns = bucket.open[:, :, bucket.state_rows.shape[1] :]
     if by_slot:
         padded = np.concatenate([columns, np.zeros_like(columns[:, :, :1])], axis=2)
-        columns = np.stack([each[:, at] for each, at in zip(padded, bucket.slot_columns, strict=True)])
-    return jnp.moveaxis(jnp.asarray(columns, jnp.float32).at[:, step].get(mode="fill", fill_value=0.0), 1, -1)
+        columns = np.stack(
+            [each[:, at] for each, at in zip(padded, bucket.slot_columns, strict=True)]
+        )
+    return jnp.moveaxis(
+        jnp.asarray(columns, jnp.float32).at[:, step].get(mode="fill", fill_value=0.0), 1, -1
+    )
 
 
 def action_gradients(
@@ -144,7 +195,9 @@ def action_gradients(
     source = rows._replace(actions=policy_rows) if policy_actions else rows
     for bucket, stack in zip(spec.buckets, advising(spec, critics), strict=True):
         if policy_actions and bucket.slot_rows.shape[1] > 1:
-            gradient = each_critic(action_gradient(bucket), bucket, [source], stack, chunk=spec.chunk)
+            gradient = each_critic(
+                action_gradient(bucket), bucket, [source], stack, chunk=spec.chunk
+            )
             weight, place = bucket.credit, bucket.action_rows
         else:
             one = slot_gradients(bucket, None if policy_actions else policy_rows)
@@ -168,10 +221,12 @@ def actor_gradient(
 ) -> MLP:
     r"""Theorem 3.7(a): the batch mean of $\nabla_{\theta_i} \pi_i \, \nabla_{a_i} \hat Q_i$, for all actors at once.
 
-    `gradient_at` gives $\nabla_{a} \hat Q$ for the actions of the current policies, both as rows in the critics'
-    units: the learnt critics' in training, the exact ones' where they are known.
+    `gradient_at` gives $\nabla_{a} \hat Q$ for the actions of the current policies, both as rows in
+    the critics' units: the learnt critics' in training, the exact ones' where they are known.
     """
-    actions, pull_back = jax.vjp(lambda weights: action_rows(spec.env, spec.actors.apply(weights, obs)), weights)
+    actions, pull_back = jax.vjp(
+        lambda weights: action_rows(spec.env, spec.actors.apply(weights, obs)), weights
+    )
     (gradient,) = pull_back(gradient_at(actions) / actions.shape[-1])
     return gradient
 
@@ -186,7 +241,9 @@ def update_actors(
     """All actors one step up their gradients, their targets behind them, the optimiser, and the gradients' norms."""
 
     def gradient() -> MLP:
-        return actor_gradient(spec, state.actors, observations(spec.env, batch.state, batch.time), gradient_at)
+        return actor_gradient(
+            spec, state.actors, observations(spec.env, batch.state, batch.time), gradient_at
+        )
 
     return actor_step(spec, state, gradient, due)
 
@@ -200,24 +257,43 @@ def actor_step(
         gradient = gradient_of_all()
         descent = jax.tree.map(jnp.negative, gradient)
         actors, optimizer_state = stepped(spec, state.actors, descent, state.actor_optimizer)
-        targets = () if spec.settings.soft else polyak_update(state.target_actors, actors, spec.settings.tau)
+        targets = (
+            ()
+            if spec.settings.soft
+            else polyak_update(state.target_actors, actors, spec.settings.tau)
+        )
         return actors, targets, optimizer_state, jax.vmap(optax.tree.norm)(gradient)
 
-    resting = (state.actors, state.target_actors, state.actor_optimizer, jnp.zeros(spec.env.num_agents))
+    resting = (
+        state.actors,
+        state.target_actors,
+        state.actor_optimizer,
+        jnp.zeros(spec.env.num_agents),
+    )
     return step() if due is True else jax.lax.cond(due, step, lambda: resting)
 
 
 def simultaneous_update(
-    spec: LearnerSpec, state: LearnerState, batch: Batch, key: PRNGKeyArray | None = None, count: Any = 0
+    spec: LearnerSpec,
+    state: LearnerState,
+    batch: Batch,
+    key: PRNGKeyArray | None = None,
+    count: Any = 0,
 ) -> tuple[LearnerState, Metrics]:
     """All critics and actors step from the same parameters, then the targets follow (Algorithm 1)."""
     due = is_due(spec.settings, count)
     now, after, discount = batch_rows(spec, batch, state.target_actors, key)
     actors, target_actors, actor_optimizer, norms = update_actors(
-        spec, state, batch, lambda policy_rows: action_gradients(spec, state.critics, now, policy_rows), due
+        spec,
+        state,
+        batch,
+        lambda policy_rows: action_gradients(spec, state.critics, now, policy_rows),
+        due,
     )
     found = update_critics(spec, state, now, after, discount, rewards_of_values(spec, batch), due)
-    learner = LearnerState(actors, found.critics, target_actors, found.targets, actor_optimizer, found.optimizers)
+    learner = LearnerState(
+        actors, found.critics, target_actors, found.targets, actor_optimizer, found.optimizers
+    )
     return learner, Metrics(found.losses, found.values, norms)
 
 
@@ -245,11 +321,21 @@ def update_critics(
     settings = spec.settings
     results = [
         each_critic(
-            one, b, [now, after], critic, target, opt, jnp.asarray(b.terms), input_scale(b, settings), chunk=spec.chunk
+            one,
+            b,
+            [now, after],
+            critic,
+            target,
+            opt,
+            jnp.asarray(b.terms),
+            input_scale(b, settings),
+            chunk=spec.chunk,
         )
         for critic, target, opt, b in zip(
             state.critics, state.target_critics, state.critic_optimizers, spec.buckets, strict=True
         )
     ]
     critics, target_critics, critic_optimizers, losses, values = zip(*results, strict=True)
-    return UpdatedCritics(critics, target_critics, critic_optimizers, by_term(spec, losses), by_term(spec, values))
+    return UpdatedCritics(
+        critics, target_critics, critic_optimizers, by_term(spec, losses), by_term(spec, values)
+    )
