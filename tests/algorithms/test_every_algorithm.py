@@ -142,7 +142,7 @@ def test_targets_follow_when_they_are_due(name):
     for count, (before, after) in enumerate(pairwise(states)):
         assert not before.critics or not same_bits(before.critics, after.critics)
         if count % delay:
-            for part in ("actors", "actor_optimiser", "target_actors", "target_critics"):
+            for part in ("actors", "actor_optimizer", "target_actors", "target_critics"):
                 assert same_bits(getattr(before, part), getattr(after, part)), (
                     f"{part} moved at update {count}"
                 )

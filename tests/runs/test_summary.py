@@ -6,7 +6,8 @@ import pytest
 from run_folders import REFERENCE, rising, write_run
 
 from mastac.runs.results import read_results
-from mastac.runs.summary import compare_rows, compare_table, run_table, table
+from mastac.text import table
+from mastac.runs.summary import compare_rows, compare_table, run_table
 
 
 def test_table_of_one_run_holds_every_figure_and_its_score(tmp_path: Path) -> None:

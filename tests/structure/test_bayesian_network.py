@@ -141,8 +141,7 @@ def test_an_action_may_begin_the_path():
             "horizon = 1 is past the end of the coupling sequence, 0",
         ),
         (
-            # pyright: ignore[reportArgumentType]
-            lambda: folded_network(CouplingSequence([ring(3)])),
+            lambda: folded_network(CouplingSequence([ring(3)])),  # pyright: ignore[reportArgumentType]
             "only couplings that stay the same can be folded; use bayesian_network for a sequence",
         ),
         (

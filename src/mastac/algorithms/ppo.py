@@ -26,7 +26,7 @@ def team_value(couplings: Couplings, kappa: int | None, minimal: bool) -> Critic
 
 
 SCORE = {**ON_POLICY, **NO_SETS, "estimator": "score", "perturbation": 0.05}
-PPO = {"fixed": SCORE, "takes_choices": True}
+PPO = {"fixed": SCORE, "takes_discrete": True}
 MASTAC_PPO = Algorithm(
     summary="stochastic policies climb local advantages on the value dependency sets, with clipped ratios",
     layout=structured_values,

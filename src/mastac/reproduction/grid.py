@@ -178,7 +178,7 @@ class Estimate:
 
 def plan_table(places: Sequence[Place]) -> str:
     """The cells in the order of training, with their state and time: spent, or `≈` still to come."""
-    from mastac.runs.summary import seeds_text, table
+    from mastac.text import seeds_text, table
 
     estimate = Estimate(places)
     rows = []

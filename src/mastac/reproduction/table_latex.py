@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from mastac.reproduction.measures import Row, by_env, is_cut_short, label_of, ordered, table1_rows
 from mastac.reproduction.raw_data import RawCell
 from mastac.reproduction.table_text import percent, printed
-from mastac.runs.summary import number
+from mastac.text import number
 
 
 def table1_latex(cells: Sequence[RawCell]) -> str:

@@ -16,7 +16,8 @@ from mastac.reproduction.measures import (
 )
 from mastac.reproduction.paper import ENVS, PAPER_EPOCHS
 from mastac.reproduction.raw_data import RawCell
-from mastac.runs.summary import number, plus_minus, reference_figures, score_of, table
+from mastac.runs.summary import reference_figures, score_of
+from mastac.text import number, plus_minus, table
 
 DAGGER = "†"
 NOTES = f"""\
