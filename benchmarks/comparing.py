@@ -26,8 +26,7 @@ from matplotlib.figure import Figure
 import mastac
 from common import RESULTS, write
 from mastac.cli.arguments import parse_assignments
-from mastac.files import as_csv
-from mastac.reproduction.grid import locked
+from mastac.files import as_csv, locked
 from mastac.reproduction.search import returns_by_tenth, side_by_side
 from mastac.runs.config import ExperimentConfig, resolve
 from mastac.runs.drawing import COLORS, INK, PALE, STYLE, save

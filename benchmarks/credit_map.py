@@ -28,8 +28,7 @@ from mastac.envs.graphs import couplings_of
 from mastac.envs.linear_quadratic.references import lq_problem
 from mastac.envs.linear_system import LinearQuadraticProblem, best_structured_gain, episode_return
 from mastac.envs.registry import checked_options
-from mastac.files import as_csv
-from mastac.reproduction.grid import locked
+from mastac.files import as_csv, locked
 from mastac.runs.drawing import STYLE, save
 from mastac.structure import Couplings, steady
 from mastac.theory.credit_games import settled_gain, windowed_credit

@@ -1,4 +1,4 @@
-"""`tiny_reproduction.py` on a Ray cluster of two machines, one of which is killed half-way through its cell.
+"""`tiny_reproduction.py` on a Ray cluster of two machines, one of which is killed half-way.
 
 A program of its own because Ray leaves files open, which is an error in our tests.
 """

@@ -39,7 +39,7 @@ def write_raw(
     seconds: float | None = 600.0,
     config: Mapping[str, Any] | None = None,
 ) -> Path:
-    """One cell whose seeds climb from `start` to `ends` (`None`: it stops half-way); training is a little worse."""
+    """One cell whose seeds rise from `start` to `ends` (`None`: it stops half-way)."""
     folder, seeds = raw / env / cell, range(len(ends))
     epochs = PAPER_EPOCHS[env] if epochs is None else epochs
     folder.mkdir(parents=True)

@@ -12,7 +12,7 @@ from mastac.runs.results import read_results
 
 
 def run_folder(folder: Path, returns: np.ndarray, failed: dict | None = None) -> Path:
-    """A run folder as a cell of the reproduction leaves it: epochs in `metrics.csv` count from 0."""
+    """A run folder as the reproduction leaves it: epochs in `metrics.csv` count from 0."""
     write_run(folder, returns, reference=REFERENCE)
     seeds, epochs = returns.shape
     config = json.loads((folder / "config.json").read_text())

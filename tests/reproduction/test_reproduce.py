@@ -1,4 +1,4 @@
-"""Reproducing with training: killed and restarted, in several processes, stopped, with cells that fail."""
+"""Reproducing with training: killed, restarted, in several processes, with failing cells."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ EPOCHS = "3000"
 
 
 class Start:
-    """Begins `mastac reproduce` in a process of its own; what one has compiled the others need not."""
+    """Starts `mastac reproduce` in a process of its own; all share a compilation cache."""
 
     def __init__(self, compiled: Path) -> None:
         self.environment = os.environ | {
@@ -192,10 +192,8 @@ def test_ctrl_c_stops_after_the_cell_at_work_and_says_how_to_go_on(
     assert main(command) == 130
     assert len(trained) == 2
     said = capsys.readouterr().err
-    assert (
-        f"go on with: mastac reproduce figure1 --preset smoke --out '{tmp_path}/a b' --only warehouse-9"
-        in said
-    )
+    command = f"mastac reproduce figure1 --preset smoke --out '{tmp_path}/a b' --only warehouse-9"
+    assert f"go on with: {command}" in said
     assert signal.getsignal(signal.SIGINT) is handler
     monkeypatch.setattr(
         reproducing, "train", lambda env, **options: signal.raise_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""The plan of a reproduction without training: its cells, what counts as done, estimates, locks, mistakes."""
+"""The plan of a reproduction: its cells, what counts as done, estimates, locks, mistakes."""
 
 import json
 import os
@@ -11,9 +11,9 @@ import pytest
 from mastac import UserError
 from mastac.algorithms import ALGORITHMS
 from mastac.cli.main import main
-from mastac.files import write_json
+from mastac.files import locked, write_json
 from mastac.reproduction import cluster
-from mastac.reproduction.grid import Estimate, Grid, Place, config_of, is_locked, locked, plan_table
+from mastac.reproduction.grid import Estimate, Grid, Place, config_of, is_locked, plan_table
 from mastac.reproduction.paper import (
     CELLS,
     ENVS,

@@ -1,4 +1,4 @@
-"""The search: the same candidates for every algorithm, the best one found, and what the presets took over from it."""
+"""The search: the same candidates for every algorithm, and the best one in the presets."""
 
 import json
 from pathlib import Path

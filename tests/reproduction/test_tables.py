@@ -16,7 +16,7 @@ from mastac.reproduction.tables import efficiency_csv, table1_csv, table1_latex,
 
 @pytest.fixture
 def raw(tmp_path: Path) -> Path:
-    """A grid that is half done: two environments, a cell cut short, one with a seed that stopped."""
+    """A half-done grid: two environments, a cell cut short, one with a stopped seed."""
     folder = tmp_path / "raw"
     write_raw(folder, "warehouse-9", "mastac-k2", [-0.5, -0.4, -0.6, -0.5, -0.3], rate=0.05)
     write_raw(folder, "warehouse-9", "mastac", [-0.4, -0.3, -0.5, -0.4, -0.3], rate=0.1)

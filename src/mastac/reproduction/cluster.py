@@ -1,4 +1,6 @@
-"""Cells on a Ray cluster: one task each, on whichever machine is free; a machine that dies gives its cells to others.
+"""Cells on a Ray cluster: one task each, on any free machine.
+
+The cells of a machine that dies go to others.
 
 Where the machines share the output folder, a task works in it and goes on from the last checkpoint.
 Elsewhere it works in a folder of its own and sends back everything but the checkpoints, so after
@@ -20,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from mastac.errors import UserError
-from mastac.files import write_bytes, write_text
-from mastac.reproduction.grid import Estimate, Grid, Place, locked
-from mastac.reproduction.reproduce import WAIT, Say, attempt
+from mastac.files import locked, write_bytes, write_text
+from mastac.reproduction.grid import Estimate, Grid, Place
+from mastac.reproduction.reproduce import WAIT, Say, attempt, unfinished
 from mastac.runs.folder import RunFolder
 from mastac.runs.run import Stopped, interruptions
 from mastac.version import __version__
@@ -34,7 +36,10 @@ TOKEN = ".reproduction"
 
 @dataclass(frozen=True)
 class Job:
-    """What a task must know. `out` with `token` in it is the driver's folder, if this machine sees it."""
+    """What a task must know.
+
+    `out` is the driver's folder if this machine sees `token` in it.
+    """
 
     place: Place
     out: Path
@@ -46,7 +51,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a task tells: `failure` is empty if the cell is finished, `files` if the driver has them already."""
+    """What a task returns.
+
+    `failure` is empty if the cell is finished; `files` is `None` if the driver sees them already.
+    """
 
     machine: str
     failure: str = ""
@@ -57,13 +65,21 @@ class Outcome:
 def train_on_cluster(
     grid: Grid, say: Say, address: str, cpus: int = 1, gpus: float | None = None
 ) -> dict[str, str]:
-    """Train every cell of `grid` that is not finished, as many at a time as there is room for. Gives the failures.
+    """Train every unfinished cell of `grid`, as many at a time as the cluster has room for.
 
     **Arguments:**
 
     - `address`: of a running cluster ("auto", "host:port"), or "local" for one on this machine
         alone.
     - `cpus`, `gpus`: what a cell takes; `gpus=None`: one if the cluster has any.
+
+    **Returns:**
+
+    The failures: cell -> reason.
+
+    **Raises:**
+
+    - `UserError` if Ray is not installed or no cluster answers; `Stopped` after Ctrl-C.
     """
     ray = connected(address)
     failures: dict[str, str] = {}
@@ -80,11 +96,7 @@ def train_on_cluster(
                 run_job
             )
             job = Job(grid.places[0], grid.out.absolute(), token, cpus, _variables(), __version__)
-            while left := [
-                each
-                for each in grid.places
-                if not each.is_finished and each.cell.path not in failures
-            ]:
+            while left := unfinished(grid, failures):
                 with ExitStack() as stack:
                     mine = [place for place in left if stack.enter_context(locked(place.lock))]
                     mine = [place for place in mine if not place.is_finished]
@@ -171,7 +183,7 @@ def _take(grid: Grid, place: Place, outcome: Outcome, say: Say, failures: dict[s
 
 
 def run_job(job: Job) -> Outcome:
-    """The task: train the cell in the driver's folder if it is to be seen from here, else in one of our own."""
+    """The task: train the cell in the driver's folder if visible here, else in a temporary one."""
     machine = f"{platform.node()} (process {os.getpid()})"
     if job.version != __version__:
         return Outcome(
@@ -210,7 +222,7 @@ def packed(folder: RunFolder) -> dict[str, bytes]:
 
 
 def unpack(files: Mapping[str, bytes], folder: RunFolder) -> None:
-    """Write a run as a whole: what was in the folder is replaced, and a crash leaves no half of it."""
+    """Replace the folder of a run as a whole; a crash leaves the old one or the new one."""
     arriving = folder.path.with_name(folder.path.name + ".arriving")
     shutil.rmtree(arriving, ignore_errors=True)
     for name, content in files.items():
@@ -224,7 +236,7 @@ def unpack(files: Mapping[str, bytes], folder: RunFolder) -> None:
 
 @contextmanager
 def own_cores(count: int) -> Iterator[set[int]]:
-    """Keep to `count` cores that no other cell on this machine has; to none in particular where too few are free.
+    """Keep to `count` cores that no other cell on this machine has; to all where too few are free.
 
     JAX takes as many threads as it may use cores, so cells beside each other would otherwise fight
     for all of them.

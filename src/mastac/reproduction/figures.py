@@ -1,4 +1,4 @@
-"""The paper's Figures 1, 2 and 11 again, and one on sample efficiency. Made from raw data alone."""
+"""The paper's Figures 1, 2 and 11, and one on sample efficiency, from raw data alone."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -64,9 +64,8 @@ TITLES = {
     "warehouse-40": "40 warehouses",
     "thermal-40": "40 zones (mean over zones)",
 }
-DEEPEST = (
-    3.0  # a panel reaches at most so many spans of the reference figures below the best of them
-)
+# A panel reaches at most so many spans of the reference figures below the best of them.
+DEEPEST = 3.0
 
 
 def write_figure(name: str, raw_folder: str | Path, out: str | Path) -> list[Path]:
@@ -95,7 +94,7 @@ def figure1(cells: Sequence[RawCell]) -> Figure:
 
 
 def figure2(cells: Sequence[RawCell]) -> Figure:
-    """The ablation: MAStAC with its sets, with critics that read everybody, and with critics of summed rewards."""
+    """The ablation: MAStAC, with critics that read all agents, and that predict sums."""
     return _one_panel("figure2", cells, ABLATION, _paper_points)
 
 
@@ -105,7 +104,7 @@ def figure11(cells: Sequence[RawCell]) -> Figure:
 
 
 def sample_efficiency(cells: Sequence[RawCell]) -> Figure:
-    """Epochs until each algorithm reaches what MAStAC reaches at its end: bars of the mean, dots of each seed."""
+    """Epochs until each algorithm reaches MAStAC's final return: bars for means, dots for seeds."""
     rows = [row for row in efficiency_rows(cells) if row["cell"] in COMPARED]
     envs = [env for env in by_env(cells) if any(row["env"] == env for row in rows)]
     if not envs:
@@ -190,7 +189,7 @@ def _panel(axes: Axes, env: str, cells: Mapping[str, RawCell], fontsize: float) 
     )
     axes.set_title(TITLES.get(env, env), loc="left", fontsize=11.5, fontweight="bold")
     count_axis(axes, "epoch")
-    _name_the_sunk(axes, curves)
+    _name_curves_below(axes, curves)
 
 
 def _curve(name: str, cell: RawCell) -> Curve:
@@ -203,13 +202,13 @@ def _curve(name: str, cell: RawCell) -> Curve:
     return Curve(label_of(name), color, at, mean, half, values, style=style)
 
 
-def _name_the_sunk(axes: Axes, curves: Mapping[str, Curve]) -> None:
-    """Curves that end below the frame are named beside it, with what they end at."""
+def _name_curves_below(axes: Axes, curves: Mapping[str, Curve]) -> None:
+    """Name the curves that end below the frame beside it, with the return that they end at."""
     low = axes.get_ylim()[0]
     ends = {name: _end(curve) for name, curve in curves.items()}
-    sunk = [f"{label_of(name)}  {short(end)}" for name, end in ends.items() if end < low]
-    if sunk:
-        text = "\n".join(["below the frame,", "ends at:", *sunk])
+    below = [f"{label_of(name)}  {short(end)}" for name, end in ends.items() if end < low]
+    if below:
+        text = "\n".join(["below the frame,", "ends at:", *below])
         axes.text(
             1.02, 0.0, text, transform=axes.transAxes, va="bottom", fontsize=7.5, color="#555555"
         )
@@ -222,7 +221,7 @@ def _end(curve: Curve) -> float:
 
 def _paper_points(axes: Axes, cells: Mapping[str, RawCell]) -> list[Line2D]:
     """What the paper's text says of the ablation, where our curves go so far."""
-    right, drawn, places = axes.get_xlim()[1], False, [*map(str, ABLATION)]
+    right, drawn, places = axes.get_xlim()[1], False, list(ABLATION)
     for (name, epoch), (mean, std) in PAPER_ABLATION.items():
         if name in cells and epoch <= right:
             shift = 0.02 * right * (places.index(name) - 1)
@@ -287,29 +286,12 @@ def _bars(axes: Axes, env: str, names: Sequence[str], rows: Sequence[Row]) -> No
             _bar(axes, row, y, high, 0.9 if k == 0 else 0.45)
         never = [row for row in mine.values() if row["epochs"] is None]
         if never:  # one text where it is never reached at all, else one in the line of its target
-            k = (
-                len(targets) / 2 - 0.5
-                if len(never) == len(mine)
-                else list(mine).index(never[0]["target_cell"])
-            )
-            after = max(
-                [
-                    0,
-                    *(
-                        epochs
-                        for row in never
-                        for epochs in row["by_seed"].values()
-                        if epochs is not None
-                    ),
-                ]
-            )
-            _never(
-                axes,
-                never[0],
-                place + (k - (len(targets) - 1) / 2) * high,
-                after / right,
-                7 if len(never) > 1 else 6,
-            )
+            is_all = len(never) == len(mine)
+            k = len(targets) / 2 - 0.5 if is_all else list(mine).index(never[0]["target_cell"])
+            reached = [epochs for row in never for epochs in row["by_seed"].values()]
+            after = max([0, *(epochs for epochs in reached if epochs is not None)]) / right
+            y = place + (k - (len(targets) - 1) / 2) * high
+            _never(axes, never[0], y, after, fontsize=7 if len(never) > 1 else 6)
     axes.set_xlim(0, right)
     axes.set_title(TITLES.get(env, env), loc="left", fontsize=11.5, fontweight="bold")
     axes.grid(axis="y", visible=False)
@@ -329,7 +311,7 @@ def _bar(axes: Axes, row: Row, y: float, high: float, alpha: float) -> None:
 
 
 def _never(axes: Axes, row: Row, y: float, after: float, fontsize: float) -> None:
-    """Says that the mean never gets there and how far it came: behind the dots, or before them if they are far out."""
+    """Say that the mean never gets there, and its score, beside the dots of the seeds."""
     score = "" if row["score"] is None else f" (score {short(row['score'])})"
     text = (f"never in {row['trained_epochs']:,}" if is_cut_short(row) else "never") + score
     place = {"transform": axes.get_yaxis_transform(), "va": "center"}

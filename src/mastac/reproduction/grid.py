@@ -1,29 +1,21 @@
-"""The grid of a reproduction on disk: what is done, what remains, how long it will take, who is at work on what."""
+"""The cells of a reproduction on disk: which are done, which remain, and how long they take."""
 
 import csv
 import itertools
 import json
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from mastac.errors import UserError
-from mastac.files import read_json
+from mastac.files import locked, read_json
 from mastac.reproduction.paper import CELLS, Cell, cells_of
 from mastac.runs.config import ExperimentConfig, resolve
 from mastac.runs.folder import RunFolder
 from mastac.runs.progress import clock
-
-try:
-    import fcntl
-except (
-    ImportError
-):  # there are no such locks on Windows, so only one process may work on a folder there
-    fcntl = None
 
 VERSIONS = ("versions", "git_revision")  # may differ between runs that are the same
 
@@ -44,7 +36,7 @@ class Place:
 
     @property
     def lock(self) -> Path:
-        """Whoever trains the cell holds a lock on this file."""
+        """The process that trains the cell holds a lock on this file."""
         return self.folder.path.with_name(self.folder.path.name + ".lock")
 
     @property
@@ -56,24 +48,25 @@ class Place:
         return self.is_begun and self.folder.summary.is_file()
 
     def progress(self) -> "Timing":
-        """What `timing.csv` tells of the cell."""
+        """Epochs and seconds so far, from `timing.csv`."""
         return Timing.read(self.folder.timing)
 
     def check(self) -> None:
-        """`UserError` if the folder holds another configuration than the plan's; versions may differ."""
+        """Refuse a folder that holds another configuration than the plan's; versions may differ."""
         if not self.is_begun:
             return
         wanted = json.loads(json.dumps(config_of(self.cell).to_dict()))
-        for name, found, planned in _differences(self.folder.read_config(), wanted):
+        for name, stored, planned in _differences(self.folder.read_config(), wanted):
             raise UserError(
-                f"cell {self.cell.path} in '{self.folder.path}' was trained with {name} {found}, the plan has "
-                f"{planned}; choose another --out, or delete that folder to train it anew"
+                f"cell {self.cell.path} in '{self.folder.path}' was trained with {name} {stored}, "
+                f"the plan has {planned}; choose another --out, or delete that folder to train it "
+                "anew"
             )
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Epochs done, the seconds that they took, and the seconds of an epoch (the middle one of the chunks)."""
+    """Epochs done, the seconds that they took, and the median over chunks of seconds per epoch."""
 
     epochs: int = 0
     seconds: float = 0.0
@@ -115,11 +108,11 @@ class Grid:
 
     @property
     def raw(self) -> Path:
-        """The finished cells in short; tables and figures are made from this alone."""
+        """Folder of the raw data of finished cells, from which tables and figures are made."""
         return self.out / "raw"
 
     def check(self) -> None:
-        """`UserError` if a cell of the plan cannot be, or if `out` holds a cell of another configuration."""
+        """Refuse an impossible cell, and a folder with cells of another configuration."""
         if self.out.exists() and not self.out.is_dir():
             raise UserError(f"--out '{self.out}' is a file; name a folder")
         for place in self.places:
@@ -129,7 +122,7 @@ class Grid:
 
 
 class Estimate:
-    """Seconds that cells will still take, from what they and others on the same environment took."""
+    """Seconds left, from what a cell and others on its environment have taken so far."""
 
     def __init__(self, places: Sequence[Place]) -> None:
         self.timings = {place.cell.path: place.progress() for place in places}
@@ -155,14 +148,13 @@ class Estimate:
         return None if rate is None else rate * max(0, place.cell.epochs - timing.epochs)
 
     def total(self) -> tuple[float, int]:
-        """Seconds to go in all for one process, and the number of cells that this leaves out."""
-        each = [self.remaining(place) for place in self.places]
-        return sum(value for value in each if value is not None), sum(
-            value is None for value in each
-        )
+        """Seconds to go for one process, and how many cells have no estimate and are left out."""
+        seconds = [self.remaining(place) for place in self.places]
+        known = [value for value in seconds if value is not None]
+        return sum(known), len(seconds) - len(known)
 
     def line(self) -> str:
-        """The sum in words."""
+        """What is done and what is left, in one line."""
         left = [place for place in self.places if not place.is_finished]
         if not left:
             return f"all {len(self.places)} cells are done"
@@ -173,11 +165,12 @@ class Estimate:
             else "time not known yet"
         )
         rest = f" and {unknown} that have no estimate yet" if 0 < unknown < len(left) else ""
-        return f"{len(self.places) - len(left)} of {len(self.places)} cells are done; left: {time}{rest}"
+        done = f"{len(self.places) - len(left)} of {len(self.places)} cells are done"
+        return f"{done}; left: {time}{rest}"
 
 
 def plan_table(places: Sequence[Place]) -> str:
-    """The cells in the order of training, with their state and time: spent, or `≈` still to come."""
+    """The cells in the order of training, with state and time: spent, or `≈` still to come."""
     from mastac.text import seeds_text, table
 
     estimate = Estimate(places)
@@ -201,29 +194,11 @@ def plan_table(places: Sequence[Place]) -> str:
 def state(place: Place, timing: Timing) -> str:
     """`done`, how far a cell is and whether a process is at work on it, or empty."""
     if place.is_finished:
-        failed, seeds = (
-            len(read_json(place.folder.summary).get("failed") or {}),
-            len(place.cell.seeds),
-        )
+        failed = len(read_json(place.folder.summary).get("failed") or {})
+        seeds = len(place.cell.seeds)
         return "done" if not failed else f"done, {failed} of {seeds} seeds stopped"
     share = f"{timing.epochs / place.cell.epochs:.0%}" if timing.epochs else ""
     return " ".join(word for word in (share, "at work" if is_locked(place.lock) else "") if word)
-
-
-@contextmanager
-def locked(path: Path, wait: bool = False) -> Iterator[bool]:
-    """Hold the lock on a file while within; gives whether it could be had. Goes with its process, however that ends."""
-    if fcntl is None:
-        yield True
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-            return
-        yield True
 
 
 def is_locked(path: Path) -> bool:
@@ -235,17 +210,17 @@ def is_locked(path: Path) -> bool:
 
 
 def _differences(
-    found: Mapping[str, Any], wanted: Mapping[str, Any]
+    stored: Mapping[str, Any], wanted: Mapping[str, Any]
 ) -> Iterator[tuple[str, str, str]]:
-    """(name, value found, value wanted) of what differs, knobs and options of the environment one by one."""
-    for name in dict.fromkeys((*wanted, *found)):
-        here, there = found.get(name), wanted.get(name)
-        if name in VERSIONS or (name in found and name in wanted and here == there):
+    """(name, stored value, wanted value) of what differs; knobs and options one by one."""
+    for name in dict.fromkeys((*wanted, *stored)):
+        here, there = stored.get(name), wanted.get(name)
+        if name in VERSIONS or (name in stored and name in wanted and here == there):
             continue
         if isinstance(here, Mapping) and isinstance(there, Mapping):
             yield from _differences(here, there)
         else:
-            yield name, _shown(found, name), _shown(wanted, name)
+            yield name, _shown(stored, name), _shown(wanted, name)
 
 
 def _shown(values: Mapping[str, Any], name: str) -> str:

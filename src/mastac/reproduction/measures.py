@@ -1,4 +1,4 @@
-"""What the reproduction measures of each cell, as plain numbers: a row for each environment and algorithm."""
+"""What the reproduction measures of each cell, as plain numbers: one row for each."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +29,7 @@ Row = dict[str, Any]
 
 
 def by_env(cells: Sequence[RawCell]) -> dict[str, dict[str, RawCell]]:
-    """Environment -> name -> cell, in the paper's order, what is ours last.
+    """Environment -> name -> cell, in the paper's order, environments of our own last.
 
     **Raises:** `UserError` if cells of one environment differ in its options, its reference figures
     or the preset.
@@ -50,11 +50,13 @@ def _check_alike(env: str, cells: Sequence[RawCell]) -> None:
         for what in ("env_options", "preset"):
             if cell.config.get(what) != cells[0].config.get(what):
                 raise UserError(
-                    f"{env}: '{cells[0].cell}' and '{cell.cell}' differ in {what}; make tables of one configuration"
+                    f"{env}: '{cells[0].cell}' and '{cell.cell}' differ in {what}; "
+                    "make tables of one configuration"
                 )
         if cell.reference != cells[0].reference:
             raise UserError(
-                f"{env}: '{cells[0].cell}' and '{cell.cell}' differ in reference figures; run one again"
+                f"{env}: '{cells[0].cell}' and '{cell.cell}' differ in reference figures; "
+                "run one again"
             )
 
 
@@ -70,17 +72,17 @@ def is_cut_short(row: Row) -> bool:
 
 
 def label_of(name: str) -> str:
-    """How people call a cell."""
+    """The label of a cell in tables and figures."""
     return CELLS[name].label if name in CELLS else name
 
 
 def names_of(env: str, present: Mapping[str, RawCell]) -> list[str]:
-    """The rows of an environment's table: what the comparison is made of, run or not, and what else is there."""
+    """The rows of an environment's table: those of the comparison, run or not, then others."""
     return ordered([*PRODUCTS["table1"].get(env, ()), *present])
 
 
 def table1_rows(cells: Sequence[RawCell]) -> list[Row]:
-    """One row for each environment and cell, those not run with `run` false and nothing but the paper's figure.
+    """One row for each environment and cell; one not run has `run` false and the paper's figure.
 
     All numbers are plain; what is not known is `None`. Returns: `paper_…` as printed in the paper,
     `final20_…` the paper's measure (training, last 20 % of the epochs), `greedy_…` and `iqm…` the
@@ -131,35 +133,33 @@ def _measures(cell: RawCell, ours: RawCell | None) -> Row:
 
 
 def _improvement(ours: RawCell | None, cell: RawCell) -> tuple[float, float, float]:
-    """Probability that a seed of ours is better than one of `cell`, with its interval; NaN against itself.
+    """Probability that a seed of ours beats one of `cell`, and its interval; NaN for itself.
 
-    After equally many environment steps: where `cell` was trained for fewer, ours is what it was at
-    its last evaluation up to there.
+    After equally many environment steps: where `cell` was trained for fewer, ours is taken at its
+    last evaluation up to there.
     """
     if ours is None or ours is cell:
         return (math.nan, math.nan, math.nan)
-    x, y = (
-        (ours.greedy() if ours.epochs <= cell.epochs else greedy_after(ours, cell.epochs)),
-        cell.greedy(),
-    )
+    x = ours.greedy() if ours.epochs <= cell.epochs else greedy_after(ours, cell.epochs)
+    y = cell.greedy()
     return (probability_of_improvement(x, y), *improvement_interval(x, y))
 
 
 def greedy_after(cell: RawCell, epochs: int) -> Float[np.ndarray, " seeds"]:
-    """Returns of each seed's greedy policy at the last evaluation within `epochs`; none where that comes too early."""
+    """Returns of each seed's greedy policy at the last evaluation within `epochs`, if any."""
     at, values = cell.curve(greedy=True)
     known = np.flatnonzero(at <= epochs)
     return values[:, known[-1]] if len(known) else np.zeros(0)
 
 
 def return_at(score: float, reference: Mapping[str, Any]) -> float:
-    """The return that has this score; NaN where the simple or the best known policy is not known."""
+    """The return with this score; NaN where the simple or the best known policy is missing."""
     simple, best = reference.get("simple"), reference.get("best_known")
     return math.nan if simple is None or best is None else simple + score * (best - simple)
 
 
 def epochs_to(cell: RawCell, target: float) -> float:
-    """Epochs until the greedy policy, mean over the seeds that did not stop and smoothed, reaches `target`."""
+    """Epochs until the greedy policy (smoothed mean over unstopped seeds) reaches `target`."""
     at, values = cell.curve(greedy=True)
     alive = np.isfinite(cell.greedy())
     if not alive.any() or not math.isfinite(target):
@@ -168,7 +168,7 @@ def epochs_to(cell: RawCell, target: float) -> float:
 
 
 def efficiency_rows(cells: Sequence[RawCell]) -> list[Row]:
-    """Epochs that each cell needs to reach what MAStAC reaches at its end: one row for each environment, target, cell.
+    """Epochs that each cell needs to reach MAStAC's final return, by environment, target and cell.
 
     `target` is the mean greedy return after training of MAStAC with κ=2, then of the exact one,
     less a hundredth of the scale from the simple to the best known policy, so that the noise of

@@ -1,4 +1,4 @@
-"""The paper's experiments as data: what is compared with what, for how long, and the figures that the paper prints."""
+"""The paper's experiments as data: rows, lengths, and the figures that the paper prints."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ PAPER_EPOCHS = {"warehouse-9": 3500, "warehouse-40": 6000, "thermal-40": 5000}
 
 @dataclass(frozen=True)
 class CellInfo:
-    """A row of the comparison: how people call it, and the arguments of `mastac train` that make it."""
+    """A row of the comparison: its label, and the arguments of `mastac train` that make it."""
 
     label: str
     algorithm: str
@@ -179,7 +179,7 @@ WHAT = (*PRODUCTS, "all")
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of the comparison: an environment, a row of the table, and everything that `resolve` wants to know."""
+    """One run of the comparison: environment, row of the table, and arguments of `train`."""
 
     name: str
     env: str
@@ -193,10 +193,10 @@ class Cell:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What `mastac.train` and `resolve` are called with, beside the environment and its options.
+        """Keyword arguments of `mastac.train` and `resolve`, without the environment's.
 
-        The greedy policy is played for as many episodes during training as after it, always the
-        same ones, so that both figures can be held against each other.
+        Evaluations during training play the same episodes as the final one, so that both figures
+        can be compared.
         """
         return {
             "algorithm": self.algorithm,
@@ -210,7 +210,7 @@ class Cell:
 
     @property
     def path(self) -> str:
-        """Its folder below `cells/` and its name for people."""
+        """`environment/cell`: its folder below `cells/`, and its name in messages."""
         return f"{self.env}/{self.name}"
 
     @property
@@ -228,9 +228,13 @@ def cells_of(
 
     - `what`: "table1", "figure1", "figure2", "figure11" or "all".
     - `preset`: "smoke", "laptop" or "paper".
-    - `only`: environments, cells, or single ones as `env/cell`; environments and cells together
-        keep what fits both.
-    - `seeds`: others than the preset's.
+    - `only`: environments, cells, or single cells as `env/cell`; with environments and cells
+        together a cell must match one of each.
+    - `seeds`: replace the preset's.
+
+    **Raises:**
+
+    - `UserError` for an unknown name (offering the nearest), or if `only` leaves no cell.
     """
     if what not in WHAT:
         raise unknown("result", what, WHAT)
@@ -245,15 +249,15 @@ def cells_of(
     known = dict.fromkeys(word for cell in cells for word in (cell.env, cell.name, cell.path))
     for word in only:
         if word not in known:
-            raise unknown(
-                f"environment or cell of {what}", word, [each for each in known if "/" not in each]
-            )
-    found = [cell for cell in cells if _fits(cell, only)]
-    if not found:
+            short_names = [name for name in known if "/" not in name]
+            raise unknown(f"environment or cell of {what}", word, short_names)
+    selected = [cell for cell in cells if _is_selected(cell, only)]
+    if not selected:
         raise UserError(
-            f"--only {' '.join(only)} leaves nothing of {what}; 'mastac reproduce {what} --plan' lists all"
+            f"--only {' '.join(only)} leaves nothing of {what}; "
+            f"'mastac reproduce {what} --plan' lists all"
         )
-    return found
+    return selected
 
 
 def _order() -> list[tuple[str, str]]:
@@ -282,8 +286,8 @@ def _cell(name: str, env: str, chosen: Preset, seeds: Sequence[int] | None) -> C
     )
 
 
-def _fits(cell: Cell, only: Sequence[str]) -> bool:
-    """Whether a cell is named itself, or by its environment and its name as far as such are given."""
+def _is_selected(cell: Cell, only: Sequence[str]) -> bool:
+    """Whether `only` names the cell itself, or both its environment and its row where given."""
     envs = [word for word in only if word in ENVS]
     names = [word for word in only if word in CELLS]
     by_parts = (not envs or cell.env in envs) and (not names or cell.name in names)

@@ -6,7 +6,7 @@ are made from them.
 | file | holds |
 |---|---|
 | `config.json`, `summary.json` | those of the run; the summary with `final20_by_seed` besides |
-| `curve.csv` | `seed, epoch, env_steps, episode_return`: training returns, means over 100 equal windows of epochs |
+| `curve.csv` | training returns by seed, epoch and env_steps: means over 100 equal windows |
 | `greedy.csv` | the run's `evaluation.csv`: returns of the greedy policy of each seed |
 | `timing.json` | seconds that the training took |
 
@@ -34,7 +34,7 @@ FILES = ("config.json", "summary.json", "curve.csv", "greedy.csv", "timing.json"
 
 @dataclass(frozen=True)
 class RawCell:
-    """What is kept of one cell of the reproduction: `results` with windows of epochs for metrics, and the time."""
+    """What is kept of one cell: `results` with windows of epochs as metrics, and the time."""
 
     env: str
     cell: str
@@ -70,22 +70,22 @@ class RawCell:
 
     @property
     def seconds(self) -> float:
-        """Seconds that training took, compilation and evaluations included; NaN where that is not stored."""
+        """Seconds of training, compilation and evaluations included; NaN where not stored."""
         value = self.timing.get("seconds")
         return float(value) if isinstance(value, int | float) else math.nan
 
     def curve(
         self, greedy: bool = False
     ) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, "seeds points"]]:
-        """Epochs done, and training returns (or those of the greedy policy) of each seed; NaN after a seed stopped."""
+        """Epochs done, and training (or greedy) returns of each seed; NaN after it stopped."""
         return self.results.curve(greedy)
 
     def final20(self) -> Float[np.ndarray, " seeds"]:
-        """Mean training return of each seed over the last 20 % of the epochs; NaN for seeds that stopped."""
+        """Mean training return of each seed over the last 20 % of epochs; NaN if it stopped."""
         return self._by_seed("final20_by_seed")
 
     def greedy(self) -> Float[np.ndarray, " seeds"]:
-        """Mean return of each seed's greedy policy after training; NaN for seeds that stopped."""
+        """Mean return of each seed's greedy policy after training; NaN if it stopped."""
         return self._by_seed("greedy_by_seed")
 
     def _by_seed(self, name: str) -> np.ndarray:
@@ -95,7 +95,7 @@ class RawCell:
 
 
 def export_cell(run_folder: str | Path, target: str | Path) -> None:
-    """Write the raw data of a finished run into the folder `target`; the same run gives the same bytes.
+    """Write the raw data of a finished run into `target`; a run always gives the same bytes.
 
     **Raises:** `UserError` if the run has not ended, one of its files is malformed, or `target`
     cannot be written.
@@ -129,7 +129,12 @@ def export_cell(run_folder: str | Path, target: str | Path) -> None:
 
 
 def read_raw(folder: str | Path) -> list[RawCell]:
-    """All cells of a raw folder, by environment and name. `UserError` names what is missing or malformed."""
+    """All cells of a raw folder, by environment and name.
+
+    **Raises:**
+
+    - `UserError` naming what is missing or malformed.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"there is no folder '{folder}' with raw data")
@@ -164,13 +169,14 @@ def read_cell(folder: Path) -> RawCell:
     )
     if results.env != folder.parent.name:
         raise UserError(
-            f"raw data '{folder}' are of {results.env}, not of {folder.parent.name}; move or export them again"
+            f"raw data '{folder}' are of {results.env}, not of {folder.parent.name}; "
+            "move or export them again"
         )
     return RawCell(results.env, folder.name, results, read_json(folder / "timing.json"))
 
 
 def _windows(run: Results) -> Iterator[list[Any]]:
-    """Rows of `curve.csv`: means over equal windows of epochs; windows that a seed did not finish are left out."""
+    """Rows of `curve.csv`: means over equal windows; unfinished windows are left out."""
     epochs = int(run.config.get("epochs", run.epochs))
     count = min(WINDOWS, epochs)
     ends = [(k + 1) * epochs // count for k in range(count)]

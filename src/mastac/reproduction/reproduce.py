@@ -1,4 +1,4 @@
-"""Reproducing the paper: train the cells that are missing, one after the other, then write tables and figures.
+"""Reproduce the paper: train the missing cells one after the other, write tables and figures.
 
 Several processes may work on one folder: each cell is trained by whoever gets its lock. A process
 that is killed leaves a cell that the next one resumes. Imports JAX only when a cell is trained.
@@ -8,11 +8,12 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mastac.errors import UserError
-from mastac.reproduction.grid import Estimate, Grid, Place, locked
+from mastac.files import locked
+from mastac.reproduction.grid import Estimate, Grid, Place
 from mastac.reproduction.paper import PRODUCTS
 from mastac.runs.progress import Progress
 from mastac.runs.run import ProgressLike, Stopped, interruptions, resume, train
@@ -35,12 +36,23 @@ def reproduce(
     say: Say | None = None,
     train_all: Callable[[Grid, Say], dict[str, str]] | None = None,
 ) -> list[Path]:
-    """Train what is missing in `grid` and write the results of `what`; gives the files written.
+    """Train what is missing in `grid` and write the results of `what`.
 
-    `train_all` trains the cells, by default here and one after the other (see [`train_cells`][]).
+    **Arguments:**
 
-    **Raises:** `Stopped` after Ctrl-C, when the chunk at work has been finished and saved;
-    `UserError` naming the cells that could not be trained, after all others have been.
+    - `grid`: the cells and their folder.
+    - `what`: which table or figure, or "all".
+    - `say`: receives lines about progress.
+    - `train_all`: trains the cells and returns the failures; [`train_cells`][] if `None`.
+
+    **Returns:**
+
+    The files written.
+
+    **Raises:**
+
+    - `Stopped` after Ctrl-C, once the current chunk has been finished and saved.
+    - `UserError` naming the cells that could not be trained, after all others have been.
     """
     say = say or (lambda text: None)
     grid.check()
@@ -52,22 +64,22 @@ def reproduce(
 
 
 def train_cells(grid: Grid, say: Say) -> dict[str, str]:
-    """Train every cell that is not finished, in order; cells at work elsewhere are come back to. Gives the failures."""
+    """Train every unfinished cell in order, and return the failures: cell -> reason.
+
+    A cell that another process is training is tried again later.
+    """
     failures: dict[str, str] = {}
     waiting = False
     with interruptions() as is_interrupted:
-        while left := [
-            each for each in grid.places if not each.is_finished and each.cell.path not in failures
-        ]:
+        while left := unfinished(grid, failures):
             tried = [
                 place
                 for place in left
                 if _train_if_free(grid, place, failures, say, is_interrupted)
             ]
             if not tried and not waiting:
-                say(
-                    f"waiting for {len(left)} cell{'s' if len(left) > 1 else ''} at work in other processes"
-                )
+                cells = f"{len(left)} cell{'s' if len(left) > 1 else ''}"
+                say(f"waiting for {cells} at work in other processes")
             waiting = not tried
             if waiting:
                 time.sleep(WAIT)
@@ -75,10 +87,17 @@ def train_cells(grid: Grid, say: Say) -> dict[str, str]:
     return failures
 
 
+def unfinished(grid: Grid, failures: Mapping[str, str]) -> list[Place]:
+    """Places whose cell is neither finished nor failed."""
+    return [
+        place for place in grid.places if not place.is_finished and place.cell.path not in failures
+    ]
+
+
 def _train_if_free(
     grid: Grid, place: Place, failures: dict[str, str], say: Say, is_interrupted: Callable[[], bool]
 ) -> bool:
-    """Train the cell unless another process does, or has meanwhile. Gives whether it was tried."""
+    """Train the cell unless another process does or did; returns whether it was tried."""
     with locked(place.lock) as held:
         if not held or place.is_finished:
             return False
@@ -99,8 +118,8 @@ def _stop_if(is_interrupted: Callable[[], bool]) -> None:
 
 def train_cell(place: Place, progress: ProgressLike) -> None:
     """Train one cell, or go on where it was stopped."""
-    # Its lock says who is to train it; this one, who writes: a cluster's task may outlive the
-    # process that sent it.
+    # The cell's lock says who is to train it, this one who writes: a task on a cluster may outlive
+    # the process that sent it.
     with locked(place.folder.path.with_name(f"{place.folder.path.name}.writing"), wait=True):
         if not place.is_finished:
             _begin_or_resume(place, progress)
@@ -110,9 +129,8 @@ def _begin_or_resume(place: Place, progress: ProgressLike) -> None:
     if place.is_begun:
         resume(place.folder.path, progress=progress)
         return
-    if (
-        place.folder.path.is_dir()
-    ):  # whoever began it was stopped before its configuration was written
+    # A folder without a configuration: the process that began it was killed before it wrote one.
+    if place.folder.path.is_dir():
         strange = sorted({path.name for path in place.folder.path.iterdir()} - OURS)
         if strange:
             raise UserError(
@@ -130,26 +148,23 @@ def _begin_or_resume(place: Place, progress: ProgressLike) -> None:
 
 
 def write_results(grid: Grid, what: str) -> list[Path]:
-    """The finished cells in short below `raw/`, and from these the tables and figures of `what`."""
+    """Export the finished cells to `raw/`, and make the tables and figures of `what` from them."""
     from mastac.reproduction.raw_data import export_cell
 
     with locked(grid.out / "results.lock", wait=True):
         for place in grid.whole:
             if place.is_finished:
                 export_cell(place.folder.path, grid.raw / place.cell.path)
-        return (
-            results_from(grid.raw, what, grid.out)
-            if any(place.is_finished for place in grid.places)
-            else []
-        )
+        if not any(place.is_finished for place in grid.places):
+            return []
+        return results_from(grid.raw, what, grid.out)
 
 
 def results_from(raw: Path, what: str, out: Path) -> list[Path]:
     """Tables and figures from raw data alone; trains nothing."""
     written = []
-    for name in (
-        [name for name in PRODUCTS if _is_comparison(raw, name)] if what == "all" else [what]
-    ):
+    comparable = [name for name in PRODUCTS if _is_comparison(raw, name)]
+    for name in comparable if what == "all" else [what]:
         if name == "table1":
             from mastac.reproduction.tables import write_table1
 
@@ -178,7 +193,10 @@ def raise_failures(failures: dict[str, str], cells: int) -> None:
 
 
 def attempt(place: Place, progress: ProgressLike) -> str:
-    """Why the cell could not be trained; empty if it could. One bad cell must not cost a night's other cells."""
+    """Train a cell, and return why that failed; empty if it did not.
+
+    One bad cell must not cost a night's other cells.
+    """
     import jax
 
     try:

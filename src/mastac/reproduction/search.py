@@ -1,4 +1,4 @@
-"""The search for each algorithm's rates: the same candidates, length and seed for every algorithm on an environment."""
+"""The search for each algorithm's rates: the same candidates, length and seed for all of them."""
 
 import csv
 import json
@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import qmc
 
-from mastac.files import as_csv, write_json, write_text
+from mastac.files import as_csv, locked, write_json, write_text
 from mastac.learning.settings import Settings
-from mastac.reproduction.grid import config_of, locked
+from mastac.reproduction.grid import config_of
 from mastac.reproduction.paper import REPRODUCTIONS, Cell, cells_of
 from mastac.runs.config import ExperimentConfig, resolve
 
@@ -28,8 +28,8 @@ SEED = 1000  # none of those that results are reported for
 # laid in logarithms.
 RANGES = (("actor_lr", 0.1, 3.0), ("critic_lr", 0.2, 3.0), ("reward_scale", 0.1, 10.0))
 POINTS = 7
-# Central critics of forty agents fared best at the lower edge of the actors' step sizes: there are
-# points below it.
+# Central critics of forty agents did best at the lower edge of the actors' step sizes, so there are
+# points below it, too.
 SLOWER = (("actor_lr", 0.01, 0.3), ("critic_lr", 0.2, 3.0), ("reward_scale", 0.1, 10.0))
 SLOWER_POINTS = 8
 KNOBS = tuple(name for name, _, _ in RANGES)
@@ -59,7 +59,7 @@ BUDGETS = {
 
 @dataclass(frozen=True)
 class Trial:
-    """What a candidate reached in a run of `epochs`: `returns` at `MEASURED_AT`, NaN after an overflow."""
+    """What a candidate reached: `returns` at `MEASURED_AT` of `epochs`, NaN after an overflow."""
 
     epochs: int
     candidate: int
@@ -81,7 +81,7 @@ def best_of(trials: Sequence[Trial]) -> Trial:
 
 
 def searched_cells(preset: str, only: Sequence[str] = ()) -> list[Cell]:
-    """The cells that are searched: those whose algorithm no other window of MAStAC speaks for, and that can be paid.
+    """The cells that are searched: without further windows of MAStAC, and without what costs most.
 
     The 820 terms of the centralised QDCG on forty agents take over what is found for the coupling
     graph's.
@@ -95,7 +95,7 @@ def searched_cells(preset: str, only: Sequence[str] = ()) -> list[Cell]:
 
 
 def candidates(settings: Settings, slower: bool = False) -> list[dict[str, float]]:
-    """The preset's own values first, then points around them, then slower ones; the same for every algorithm."""
+    """The preset's own values, then points around them, then slower ones, as rates by knob."""
     factors = [np.ones((1, len(KNOBS))), _hypercube(RANGES, POINTS)]
     if slower:
         factors.append(_hypercube(SLOWER, SLOWER_POINTS))
@@ -117,7 +117,7 @@ def _hypercube(
 
 
 def search(cell: Cell, out: Path, epochs: int, budget: Budget | None = None) -> list[Trial]:
-    """Play the trials of one cell that `out`/env/cell.csv lacks, and write them there; gives all.
+    """Play the trials of one cell that `out`/env/cell.csv lacks, write them there, return all.
 
     The candidates of a round run side by side in one compiled program. `epochs` is the whole that
     shares are of.
@@ -134,10 +134,10 @@ def search(cell: Cell, out: Path, epochs: int, budget: Budget | None = None) -> 
         missing = [(number, rates) for number, rates in chosen if number not in known]
         if missing:
             config = config_of(replace(cell, epochs=length, seeds=(SEED,)))
-            found = play_trials(config, [rates for _, rates in missing])
+            returns = play_trials(config, [rates for _, rates in missing])
             trials.extend(
-                Trial(length, *each, list(map(float, row)))
-                for each, row in zip(missing, found, strict=True)
+                Trial(length, number, rates, list(map(float, row)))
+                for (number, rates), row in zip(missing, returns, strict=True)
             )
             path.parent.mkdir(parents=True, exist_ok=True)
             write_text(path, as_csv([HEADER, *(_row(cell.name, trial) for trial in trials)]))
@@ -163,10 +163,10 @@ def _row(name: str, trial: Trial) -> list[Any]:
 def returns_by_tenth(
     env: "Environment", config: ExperimentConfig, episodes: int, chunk: int
 ) -> "Callable[[Mapping[str, Any], Any], Array]":
-    """`(rates, seeds) -> returns`, `[runs, tenths]`: greedy policies after each tenth of runs side by side.
+    """`(rates, seeds) -> returns` of greedy policies `[runs, tenths]`, after each tenth of a run.
 
     `rates`: for each knob its value in every run. Compiled once; NaN from the tenth on in which a
-    number overflowed. `chunk`: as in [`learner_spec`][mastac.learning.learner.learner_parts].
+    number overflowed. `chunk`: as in [`learner_spec`][mastac.learning.learner.learner_spec].
     """
     import jax
     import jax.numpy as jnp
@@ -205,7 +205,7 @@ def side_by_side(rates: Sequence[Mapping[str, float]]) -> dict[str, Float[np.nda
 
 
 def play_trials(config: ExperimentConfig, tried: Sequence[Mapping[str, float]]) -> np.ndarray:
-    """Train every candidate from the same seed and play its greedy policy at the ends of the measured shares."""
+    """Train all candidates from the same seed; returns of greedy policies at `MEASURED_AT`."""
     from mastac.envs.registry import make
 
     env = make(config.env, **config.env_options)
@@ -231,7 +231,7 @@ def read_trials(path: Path) -> list[Trial]:
 def search_all(
     out: Path, preset: str, only: Sequence[str] = (), say: Callable[[str], None] = print
 ) -> Path:
-    """Search every cell, going on with what is there, then write `out`/tuned.json; gives its path.
+    """Search every cell, reuse stored trials, then write `out`/tuned.json and return its path.
 
     Several processes may share the work: each cell is searched by whoever gets its lock.
     """
@@ -241,16 +241,15 @@ def search_all(
             if held:
                 say(f"{number} of {len(cells)}: {cell.path} …")
                 best = best_of(search(cell, out, REPRODUCTIONS[preset].epochs[cell.env]))
-                say(
-                    f"  best {json.dumps(best.rates)}: {best.score:.3f} after {best.epochs:,} epochs"
-                )
+                rates = json.dumps(best.rates)
+                say(f"  best {rates}: {best.score:.3f} after {best.epochs:,} epochs")
     write_json(out / "tuned.json", winners(out))
     return out / "tuned.json"
 
 
 def winners(folder: Path) -> dict[str, dict[str, dict[str, float]]]:
     """Environment -> cell -> the best candidate, from the files of a search."""
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    rates: dict[str, dict[str, dict[str, float]]] = {}
     for path in sorted(folder.glob("*/*.csv")):
-        found.setdefault(path.parent.name, {})[path.stem] = dict(best_of(read_trials(path)).rates)
-    return found
+        rates.setdefault(path.parent.name, {})[path.stem] = dict(best_of(read_trials(path)).rates)
+    return rates

@@ -70,13 +70,14 @@ def _tex_references(envs: Mapping[str, Mapping[str, RawCell]]) -> list[str]:
 
 def _tex_notes(rows: Sequence[Row]) -> list[str]:
     notes = [
-        "\\par\\smallskip\\footnotesize Mean $\\pm$ standard deviation over seeds of the return of training episodes"
+        "\\par\\smallskip\\footnotesize Mean $\\pm$ standard deviation over seeds of the return of "
+        "training episodes over the last 20\\,\\% of the epochs; best means in bold."
     ]
-    notes[0] += " over the last 20\\,\\% of the epochs; best means in bold."
     cut = [row for row in rows if row["run"] and is_cut_short(row)]
     if cut:
         told = "; ".join(
-            f"{tex_label(row['label'])} on {row['env']}: {row['epochs']:,} ({tex_label(percent(row['share']))})"
+            f"{tex_label(row['label'])} on {row['env']}: {row['epochs']:,} "
+            f"({tex_label(percent(row['share']))})"
             for row in cut
         )
         notes.append(f"$^\\dagger$~Fewer epochs than the paper's: {told}.")

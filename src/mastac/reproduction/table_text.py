@@ -22,16 +22,22 @@ from mastac.text import number, plus_minus, table
 DAGGER = "†"
 NOTES = f"""\
 paper: Table 1 of the paper, mean ± standard deviation over its 15 seeds.
-training, last 20 %: ours by the same measure: mean return of training episodes, exploration included.
+training, last 20 %: ours by the same measure: mean return of training episodes, \
+exploration included.
 greedy: return of the policies after training, without exploration.
-IQM: interquartile mean of the greedy returns over seeds, with a 95 % bootstrap interval (too narrow with few seeds).
+IQM: interquartile mean of the greedy returns over seeds, with a 95 % bootstrap interval \
+(too narrow with few seeds).
 score: of the greedy mean; 0 is the simple policy, 1 the best known one.
-κ=2 better: how often a seed of MAStAC κ=2 beats one of this row (greedy returns, ties count half), with a 95 %
-  bootstrap interval; 0.5 means alike. At equal environment steps: a row cut short meets κ=2 as it was by then.
-until {GOOD:g}: when the greedy policy first has this score (mean over seeds, and over three evaluations in a row);
+κ=2 better: how often a seed of MAStAC κ=2 beats one of this row (greedy returns, ties count \
+half), with a 95 %
+  bootstrap interval; 0.5 means alike. At equal environment steps: a row cut short meets κ=2 \
+as it was by then.
+until {GOOD:g}: when the greedy policy first has this score (mean over seeds, and over three \
+evaluations in a row);
   steps are environment steps of one seed.
 wall time: of all seeds together, compilation included, on the machine that trained them.
-± is the standard deviation over seeds. A seed stops when a number is no longer finite: it is counted in parentheses,
+± is the standard deviation over seeds. A seed stops when a number is no longer finite: it is \
+counted in parentheses,
   left out of means, and worse than every seed that did not stop."""
 
 
@@ -43,9 +49,8 @@ def table1_text(cells: Sequence[RawCell]) -> str:
         first = next(iter(those.values()))
         parts += [_headline(env, first, mine), _returns(mine, first.reference), _effort(mine)]
         if any(is_cut_short(row) for row in mine):
-            parts.append(
-                f"{DAGGER} cut short: fewer than the paper's {PAPER_EPOCHS[env]:,} epochs (share in parentheses)"
-            )
+            epochs = f"{PAPER_EPOCHS[env]:,} epochs (share in parentheses)"
+            parts.append(f"{DAGGER} cut short: fewer than the paper's {epochs}")
     missing = [env for env in ENVS if env not in by_env(cells)]
     if missing:
         parts.append(f"{', '.join(missing)}: not run")
@@ -55,7 +60,8 @@ def table1_text(cells: Sequence[RawCell]) -> str:
 def _headline(env: str, first: RawCell, rows: Sequence[Row]) -> str:
     counts = sorted({row["seeds"] for row in rows if row["run"]})
     seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    title = f"{env}: {seeds} seed{'s' if counts[-1] > 1 else ''}, preset {first.config.get('preset', '?')}"
+    seeds += " seeds" if counts[-1] > 1 else " seed"
+    title = f"{env}: {seeds}, preset {first.config.get('preset', '?')}"
     return f"{title}\n{'═' * len(title)}"
 
 
@@ -127,7 +133,8 @@ def efficiency_text(cells: Sequence[RawCell]) -> str:
     for env, those in by_env(cells).items():
         for target in (name for name in TARGETS if name in those):
             mine = [row for row in rows if (row["env"], row["target_cell"]) == (env, target)]
-            title = f"{env}: epochs to reach what {label_of(target)} reaches, {number(mine[0]['target'])}"
+            reached = number(mine[0]["target"])
+            title = f"{env}: epochs to reach what {label_of(target)} reaches, {reached}"
             head = (
                 "algorithm",
                 "epochs",
@@ -151,10 +158,13 @@ def efficiency_text(cells: Sequence[RawCell]) -> str:
             ]
             parts.append(f"{title}\n\n{table(head, body)}")
     note = f"""\
-what MAStAC reaches: its mean greedy return after training, less {MARGIN:g} of the scale from the simple to the best
+what MAStAC reaches: its mean greedy return after training, less {MARGIN:g} of the scale from \
+the simple to the best
   known policy, so that the noise of evaluations decides nothing.
-epochs, steps: until the mean over seeds of the greedy policy gets there (mean of three evaluations in a row).
-multiple: of the epochs that MAStAC itself needs. score: of the greedy policy at the row's own end."""
+epochs, steps: until the mean over seeds of the greedy policy gets there (mean of three \
+evaluations in a row).
+multiple: of the epochs that MAStAC itself needs. score: of the greedy policy at the row's own \
+end."""
     return "\n\n".join([*parts, note]) + "\n"
 
 
@@ -175,13 +185,9 @@ def duration(seconds: float | None) -> str:
     """
     if seconds is None:
         return ""
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 100
-        else f"{seconds / 60:.0f} min"
-        if seconds < 6000
-        else f"{seconds / 3600:.1f} h"
-    )
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def count(value: float | None, otherwise: str) -> str:

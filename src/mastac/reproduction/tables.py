@@ -1,4 +1,4 @@
-"""The reproduction's tables as files: text, CSV and LaTeX. Made from raw data alone, byte for byte the same."""
+"""The reproduction's tables as files: text, CSV and LaTeX, byte for byte from raw data alone."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +13,10 @@ from mastac.reproduction.table_text import efficiency_text, table1_text
 
 
 def write_table1(raw_folder: str | Path, out: str | Path) -> list[Path]:
-    """Write `table1.txt`, `.csv`, `.tex` and `sample_efficiency.txt`, `.csv`, `.png`, `.svg` into the folder `out`.
+    """Write Table 1 and the sample efficiency into the folder `out`, and return the paths.
 
-    Without a MAStAC cell, whose end the others are to reach, there is nothing to say of sample
-    efficiency.
+    Files: `table1.txt`, `.csv`, `.tex` and `sample_efficiency.txt`, `.csv`, `.png`, `.svg`. Sample
+    efficiency compares with MAStAC's final return, so it needs a MAStAC cell.
     """
     from mastac.reproduction.figures import write_figure
 
@@ -59,7 +59,10 @@ def table1_csv(cells: Sequence[RawCell]) -> str:
 
 
 def efficiency_csv(cells: Sequence[RawCell]) -> str:
-    """One line for each environment, target and cell, and one for each seed; an empty `epochs` is never reached."""
+    """One line for each environment, target and cell, and one for each seed.
+
+    Empty `epochs`: never reached.
+    """
     rows = efficiency_rows(cells)
     names = [name for name in (rows[0] if rows else {}) if name != "by_seed"]
     body = []
@@ -80,10 +83,8 @@ def efficiency_csv(cells: Sequence[RawCell]) -> str:
 
 
 def _field(value: Any) -> Any:
-    return (
-        ""
-        if value is None
-        else {True: "yes", False: "no"}[value]
-        if isinstance(value, bool)
-        else value
-    )
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value
