@@ -7,13 +7,13 @@ from raw_folders import write_raw
 from mastac.errors import UserError
 from mastac.reproduction.figures import (
     FIGURES,
-    LOOKS,
     figure1,
     figure2,
     figure11,
     sample_efficiency,
     write_figure,
 )
+from mastac.reproduction.panels import LOOKS
 from mastac.reproduction.paper import CELLS, COMPARED
 from mastac.reproduction.raw_data import read_raw
 from mastac.runs.statistics import t_interval

@@ -7,20 +7,16 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from mastac.errors import UserError, unknown
+from mastac.reproduction.efficiency_figure import sample_efficiency
 from mastac.reproduction.measures import (
-    TARGETS,
-    Row,
     by_env,
-    efficiency_rows,
-    is_cut_short,
     label_of,
 )
+from mastac.reproduction.panels import NOTE, TITLES, legend_below, look_of, panels_of
 from mastac.reproduction.paper import ABLATION, COMPARED, PAPER_ABLATION, WINDOWS
 from mastac.reproduction.raw_data import RawCell, read_raw
 from mastac.runs.drawing import (
@@ -37,33 +33,6 @@ from mastac.runs.drawing import (
 )
 from mastac.runs.statistics import t_interval
 
-# Colour and line of each algorithm in every figure. A colour is a family (Okabe and Ito's, safe for
-# all eyes), the line says which of its variants; windows of κ go from blue to purple.
-LOOKS: dict[str, tuple[str, Any]] = {
-    "mastac-k2": ("#0072B2", "-"),
-    "mastac": ("#000000", "-"),
-    "maddpg": ("#D55E00", "-"),
-    "maddpg-own": ("#D55E00", (0, (4, 1.5))),
-    "matd3": ("#E69F00", "-"),
-    "matd3-own": ("#E69F00", (0, (4, 1.5))),
-    "facmac": ("#009E73", "-"),
-    "facmac-nonmonotonic": ("#009E73", (0, (4, 1.5))),
-    "independent": ("#7F7F7F", "-"),
-    "qdcg-centralised": ("#CC79A7", "-"),
-    "qdcg-decentralised": ("#CC79A7", (0, (4, 1.5))),
-    "qdcg-coupling": ("#CC79A7", (0, (1, 1.2))),
-    "undecomposed-q": ("#56B4E9", "-"),
-    "undecomposed-qhat": ("#882255", "-"),
-    "mastac-k4": ("#6A51A3", (0, (6, 1.5))),
-    "mastac-k6": ("#B5478F", (0, (3, 1.2))),
-    "mastac-k8": ("#E7717D", (0, (1, 1))),
-}
-UNKNOWN_LOOK = ("#444444", (0, (2, 2)))
-TITLES = {
-    "warehouse-9": "9 warehouses",
-    "warehouse-40": "40 warehouses",
-    "thermal-40": "40 zones (mean over zones)",
-}
 # A panel reaches at most so many spans of the reference figures below the best of them.
 DEEPEST = 3.0
 
@@ -82,12 +51,12 @@ def figure1(cells: Sequence[RawCell]) -> Figure:
     if not envs:
         raise UserError("there is nothing to draw in figure1: none of its cells is in the raw data")
     with matplotlib.rc_context(STYLE):
-        figure, panels = _panels(len(envs))
+        figure, panels = panels_of(len(envs))
         for axes, (env, those) in zip(panels, envs.items(), strict=True):
             _panel(axes, env, those, fontsize=7.5)
         panels[0].set_ylabel("return of a training episode")
         names = [name for name in COMPARED if any(name in those for those in envs.values())]
-        _legend_below(figure, [_handle(name) for name in names])
+        legend_below(figure, [_handle(name) for name in names])
         figure.suptitle(_note([cell for those in envs.values() for cell in those.values()]), **NOTE)
         figure.draw_without_rendering()
     return figure
@@ -103,43 +72,12 @@ def figure11(cells: Sequence[RawCell]) -> Figure:
     return _one_panel("figure11", cells, WINDOWS)
 
 
-def sample_efficiency(cells: Sequence[RawCell]) -> Figure:
-    """Epochs until each algorithm reaches MAStAC's final return: bars for means, dots for seeds."""
-    rows = [row for row in efficiency_rows(cells) if row["cell"] in COMPARED]
-    envs = [env for env in by_env(cells) if any(row["env"] == env for row in rows)]
-    if not envs:
-        raise UserError(
-            "there is nothing to draw of sample efficiency: no MAStAC cell is in the raw data"
-        )
-    names = [name for name in COMPARED if any(row["cell"] == name for row in rows)]
-    targets = [name for name in TARGETS if any(row["target_cell"] == name for row in rows)]
-    with matplotlib.rc_context(STYLE):
-        figure, panels = _panels(len(envs), height=1.3 + 0.34 * len(names), sharey=True)
-        for axes, env in zip(panels, envs, strict=True):
-            _bars(axes, env, names, [row for row in rows if row["env"] == env])
-        panels[0].set_yticks(range(len(names)), [label_of(name) for name in names])
-        panels[0].set_ylim(len(names) - 0.4, -0.6)
-        _legend_below(figure, _bar_handles(targets))
-        figure.suptitle(
-            "never: not in the epochs trained; the score is that of the greedy policy at the end",
-            **NOTE,
-        )
-        figure.draw_without_rendering()
-    return figure
-
-
 FIGURES: dict[str, Callable[[Sequence[RawCell]], Figure]] = {
     "figure1": figure1,
     "figure2": figure2,
     "figure11": figure11,
     "sample_efficiency": sample_efficiency,
 }
-NOTE: dict[str, Any] = {"x": 0.01, "ha": "left", "fontsize": 8.5, "color": "#666666"}
-
-
-def look_of(name: str) -> tuple[str, Any]:
-    """Colour and line of a cell."""
-    return LOOKS.get(name, UNKNOWN_LOOK)
 
 
 def _chosen(those: Mapping[str, RawCell], names: Sequence[str]) -> dict[str, RawCell]:
@@ -158,7 +96,7 @@ def _one_panel(
     if not found.get(env):
         raise UserError(f"there is nothing to draw in {what}: none of its cells is in the raw data")
     with matplotlib.rc_context(STYLE):
-        figure, (axes,) = _panels(1)
+        figure, (axes,) = panels_of(1)
         _panel(axes, env, found[env], fontsize=8.5)
         axes.set_ylabel("return of a training episode")
         handles = [_handle(name) for name in found[env]] + (more(axes, found[env]) if more else [])
@@ -166,14 +104,6 @@ def _one_panel(
         figure.suptitle(_note(list(found[env].values())), **NOTE)
         figure.draw_without_rendering()
     return figure
-
-
-def _panels(number: int, height: float = 4.4, sharey: bool = False) -> tuple[Figure, list[Axes]]:
-    figure = Figure(
-        figsize=(7.2 if number == 1 else 5.0 * number, height), dpi=150, layout="constrained"
-    )
-    FigureCanvasAgg(figure)
-    return figure, list(figure.subplots(1, number, squeeze=False, sharey=sharey)[0])
 
 
 def _panel(axes: Axes, env: str, cells: Mapping[str, RawCell], fontsize: float) -> None:
@@ -221,7 +151,7 @@ def _end(curve: Curve) -> float:
 
 def _paper_points(axes: Axes, cells: Mapping[str, RawCell]) -> list[Line2D]:
     """What the paper's text says of the ablation, where our curves go so far."""
-    right, drawn, places = axes.get_xlim()[1], False, list(ABLATION)
+    right, drawn, places = axes.get_xlim()[1], False, [*map(str, ABLATION)]
     for (name, epoch), (mean, std) in PAPER_ABLATION.items():
         if name in cells and epoch <= right:
             shift = 0.02 * right * (places.index(name) - 1)
@@ -251,14 +181,6 @@ def _handle(name: str) -> Line2D:
     return Line2D([], [], color=color, linestyle=style, linewidth=2.2, label=label_of(name))
 
 
-def _legend_below(figure: Figure, handles: Sequence[Any]) -> None:
-    longest = max(len(handle.get_label()) for handle in handles)
-    columns = min(len(handles), max(1, int(figure.get_figwidth() / (0.6 + 0.075 * longest))))
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=columns, handlelength=2.6, fontsize=9
-    )
-
-
 def _note(cells: Sequence[RawCell]) -> str:
     """How many seeds and epochs stand behind a line and its band."""
     counts = sorted({len(cell.seeds) for cell in cells})
@@ -274,64 +196,3 @@ def _note(cells: Sequence[RawCell]) -> str:
         parts.append(f"each point the mean of {wide} epochs")
     stopped = sum(int(np.isnan(cell.greedy()).sum()) for cell in cells)
     return ", ".join([*parts, *([f"without the {stopped} that stopped"] if stopped else [])])
-
-
-def _bars(axes: Axes, env: str, names: Sequence[str], rows: Sequence[Row]) -> None:
-    targets = [name for name in TARGETS if any(row["target_cell"] == name for row in rows)]
-    high, right = 0.8 / len(targets), 1.02 * max(row["trained_epochs"] for row in rows)
-    for place, name in enumerate(names):
-        mine = {row["target_cell"]: row for row in rows if row["cell"] == name}
-        for k, row in enumerate(mine.values()):
-            y = place + (k - (len(targets) - 1) / 2) * high
-            _bar(axes, row, y, high, 0.9 if k == 0 else 0.45)
-        never = [row for row in mine.values() if row["epochs"] is None]
-        if never:  # one text where it is never reached at all, else one in the line of its target
-            is_all = len(never) == len(mine)
-            k = len(targets) / 2 - 0.5 if is_all else list(mine).index(never[0]["target_cell"])
-            reached = [epochs for row in never for epochs in row["by_seed"].values()]
-            after = max([0, *(epochs for epochs in reached if epochs is not None)]) / right
-            y = place + (k - (len(targets) - 1) / 2) * high
-            _never(axes, never[0], y, after, fontsize=7 if len(never) > 1 else 6)
-    axes.set_xlim(0, right)
-    axes.set_title(TITLES.get(env, env), loc="left", fontsize=11.5, fontweight="bold")
-    axes.grid(axis="y", visible=False)
-    axes.tick_params(axis="y", length=0)
-    count_axis(axes, "epochs until reached")
-
-
-def _bar(axes: Axes, row: Row, y: float, high: float, alpha: float) -> None:
-    """The mean's epochs, if it gets there, and a dot for each seed that does."""
-    if row["epochs"] is not None:
-        axes.barh(
-            y, row["epochs"], 0.9 * high, color=look_of(row["cell"])[0], alpha=alpha, linewidth=0
-        )
-    dots = [epochs for epochs in row["by_seed"].values() if epochs is not None]
-    look: dict[str, Any] = {"color": "white", "markeredgecolor": "#222222", "markeredgewidth": 0.7}
-    axes.plot(dots, [y] * len(dots), "o", markersize=3.2, zorder=3, **look)
-
-
-def _never(axes: Axes, row: Row, y: float, after: float, fontsize: float) -> None:
-    """Say that the mean never gets there, and its score, beside the dots of the seeds."""
-    score = "" if row["score"] is None else f" (score {short(row['score'])})"
-    text = (f"never in {row['trained_epochs']:,}" if is_cut_short(row) else "never") + score
-    place = {"transform": axes.get_yaxis_transform(), "va": "center"}
-    axes.text(
-        0.015 + (after if after < 0.5 else 0), y, text, fontsize=fontsize, color="#555555", **place
-    )
-
-
-def _bar_handles(targets: Sequence[str]) -> list[Any]:
-    shades = [Patch(color="#444444", alpha=0.9 if k == 0 else 0.45) for k in range(len(targets))]
-    for shade, name in zip(shades, targets, strict=True):
-        shade.set_label(f"until the final return of {label_of(name)}")
-    dot = Line2D(
-        [],
-        [],
-        marker="o",
-        markersize=4,
-        color="white",
-        markeredgecolor="#222222",
-        label="each seed that does",
-    )
-    dot.set_linestyle("")
-    return [*shades, dot]
