@@ -17,7 +17,7 @@ ALLOWED = {
     "probing": {"structure", "envs"},
     "discovery": {"structure", "envs", "probing"},
     "agents": {"structure", "envs"},
-    "analysis": {"structure", "envs", "agents", "runs"},
+    "analysis": {"structure", "envs", "agents", "algorithms"},
     "theory": {"structure", "envs", "agents"},
     "learning": {"structure", "envs", "agents"},
     "algorithms": {"structure", "envs", "agents", "learning"},

@@ -1,4 +1,4 @@
-"""Signs against the sets by brute force, and what is advised where the answer is known."""
+"""The graph summary against sets by brute force, and advice where the answer is known."""
 
 import json
 
@@ -24,7 +24,7 @@ def named(couplings: Couplings, marked: np.ndarray) -> dict:
 
 @given(systems(6), st.booleans())
 @settings(max_examples=80)
-def test_signs_are_those_of_the_sets(couplings, given_sizes):
+def test_the_summary_is_that_of_the_sets(couplings, given_sizes):
     size = couplings.num_agents
     sets = ancestor_sets(couplings, 0, size)  # no path is longer
     apart = sets & ~np.eye(size, dtype=bool)
@@ -61,7 +61,7 @@ def test_what_is_separable_but_for_sight(couplings):
 
 def of(couplings: Couplings, **arguments) -> dict:
     report = graph_report(couplings)
-    return advice(report["advice"]["signs"], report["windows"], **arguments)
+    return advice(report["advice"]["graph_summary"], report["windows"], **arguments)
 
 
 def of_environment(id: str, **options) -> dict:
@@ -122,7 +122,7 @@ def test_names_are_few_and_a_single_one_is_no_list():
     lonely = Couplings([f"unit-{i}" for i in range(60)], state=[(0, 1)])
     told = of(lonely)["findings"]
     assert "On their own, while others are coupled: unit-2, unit-3, unit-4 and 55 more." in told
-    assert "No other agent moves the values of unit-0, unit-2, unit-3 and 56 more." in told
+    assert "Affected by no other agent: unit-0, unit-2, unit-3 and 56 more." in told
     assert any(
         line.startswith("59 groups, of 1 to 2 agents,") and line.endswith(" is unit-2.")
         for line in told
@@ -132,20 +132,20 @@ def test_names_are_few_and_a_single_one_is_no_list():
 def test_who_has_no_action_must_be_served_by_others():
     known = structure_of("thermal-40", {"coolers": "every-2"})
     couplings, action_sizes = steady(known.couplings), known.action_sizes
-    signs = graph_summary(couplings, None, action_sizes)
-    assert signs["idle"] == {"number": 20, "agents": ["zone-3", "zone-4", "zone-7"], "more": 17}
+    summary = graph_summary(couplings, None, action_sizes)
+    assert summary["idle"] == {"number": 20, "agents": ["zone-3", "zone-4", "zone-7"], "more": 17}
     report = graph_report(couplings, action_sizes=action_sizes)
-    assert report["advice"]["signs"]["idle"] == signs["idle"]
+    assert report["advice"]["graph_summary"]["idle"] == summary["idle"]
     told = report["advice"]
     assert any(
-        line.startswith("No action of their own have zone-3, zone-4, zone-7 and 17 more")
+        line.startswith("Without an action of their own: zone-3, zone-4, zone-7 and 17 more. ")
         for line in told["findings"]
     )
     assert "independent" not in [each["method"] for each in told["alternatives"]]
     assert not any("own rewards may nearly suffice" in line for line in told["warnings"])
-    weak = advice(signs, report["windows"], influence=played(NEARLY_SEPARABLE - 0.01))
+    weak = advice(summary, report["windows"], influence=played(NEARLY_SEPARABLE - 0.01))
     assert weak["rule"] == "window", "own rewards of others may suffice, but not theirs"
-    assert of(couplings)["signs"]["idle"]["number"] == 0
+    assert of(couplings)["graph_summary"]["idle"]["number"] == 0
 
 
 def played(others: float | None, no_own: tuple[str, ...] = (), beyond: float = 0.0) -> dict:
@@ -175,7 +175,7 @@ def test_how_strong_couplings_are_comes_before_how_many():
     strong = of(ring(40), influence=played(NEARLY_SEPARABLE, beyond=0.2))
     assert (strong["rule"], strong["kappa"]) == ("window", 2)
     assert any(
-        "20 % of what actions do to a value lies beyond kappa = 2" in line
+        "20 % of the influence of actions on a value lies beyond kappa = 2" in line
         for line in strong["warnings"]
     )
     assert not any("--influence" in line for line in strong["warnings"])

@@ -149,8 +149,8 @@ def test_mistakes():
     ):
         edge_effects(chain(40), work=10)
     with pytest.raises(
-        UserError, match=r"the state graph has no edge 'agent-0' -> 'agent-2' to take away"
+        UserError, match=r"the state graph has no edge 'agent-0' -> 'agent-2' to remove"
     ):
         without_edge(chain(3), "state", 0, 2)
-    with pytest.raises(UserError, match="kappa must be at least 0"):
+    with pytest.raises(UserError, match="kappa must be a whole number, at least 0; got -1"):
         edge_effects(chain(3), kappa=-1)

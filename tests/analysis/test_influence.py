@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mastac.analysis.influence import TOWARDS, Influence, influence, influence_curve, windows_of
+from mastac.analysis.influence import TOWARDS, influence, influence_curve
+from mastac.analysis.influence_shares import Influence, shares_beyond
 from mastac.envs import make
 from mastac.envs.linear_quadratic.dynamics import problem_of
 from mastac.errors import UserError
@@ -16,14 +17,14 @@ RING_OF_7 = {"horizon": 12, "noise": 0.0, "start": 0.0, "observation": "graph"}
 
 
 def feedback(env, random):
-    """A linear policy that sees what the observations allow: as a function, and as the matrix behind it."""
+    """A linear policy of what is observed: as a function, and as the matrix behind it."""
     problem = problem_of(env)
     gain = np.where(problem.gain_mask, random.uniform(-0.3, 0.3, problem.gain_mask.shape), 0.0)
     return (lambda obs, state, time: (gain @ state.ravel())[:, None]), gain
 
 
 def by_matrix_powers(problem, gain, start, first_action, discount, steps):
-    """Changes of all returns from rest, after the state has been moved to `start`, or the actions to `first_action`."""
+    """Changes of all returns from rest, after a move of the state or of the first action."""
     loop = problem.state_matrix + problem.input_matrix @ gain
     changes = -problem.state_weights @ start**2 - problem.action_weights @ first_action**2
     after = problem.state_matrix @ start + problem.input_matrix @ first_action
@@ -36,7 +37,7 @@ def by_matrix_powers(problem, gain, start, first_action, discount, steps):
 
 
 def test_influence_is_that_of_matrix_powers():
-    """From rest and without noise every return is zero, and a moved agent's own return all that there is."""
+    """From rest and without noise every return is zero, and a move makes all of it."""
     env = make("lq-7", **RING_OF_7)
     problem = problem_of(env)
     acting, gain = feedback(env, np.random.default_rng(0))
@@ -66,7 +67,7 @@ def test_influence_is_that_of_matrix_powers():
 
 
 def test_with_noise_the_mean_agrees():
-    """About a noisy state, the change of a return has a linear part too, and its mean is found by simulation."""
+    """About a noisy state the change of a return has a linear part too; simulation gives it."""
     env = make("lq-4", horizon=8, noise=0.2, start=1.0)
     problem = problem_of(env)
     still = lambda obs, state, time: jnp.zeros((4, 1))  # noqa: E731
@@ -106,7 +107,7 @@ def test_what_the_graph_excludes_has_no_influence(name):
     ).all()
     assert (found.states.max(0).diagonal() > 0).any()
     assert isinstance(env.couplings, Couplings)
-    curve = windows_of(found, env.couplings)
+    curve = shares_beyond(found, env.couplings)
     last = curve[-1]
     assert last["exact"] and last["states"]["mean"] == last["actions"]["mean"] == 0
     means = [row["states"]["mean"] for row in curve]
@@ -122,7 +123,7 @@ def test_shares_are_those_of_the_changes():
     changes = np.random.default_rng(0).exponential(size=(2, 5, 6, 6))
     changes[0, :, 4], changes[:, :, 5, 0] = 0.0, 30.0
     found = Influence(*changes, times=np.zeros(5, int))
-    rows = windows_of(found, couplings, [0, 1])
+    rows = shares_beyond(found, couplings, [0, 1])
     for row in rows:
         inside = value_dependency(couplings, row["kappa"])
         for kind in ("states", "actions"):
@@ -143,7 +144,7 @@ def test_shares_are_those_of_the_changes():
 def test_where_nothing_moves_there_is_no_share():
     nothing = np.zeros((2, 3, 3))
     assert (
-        windows_of(Influence(nothing, nothing, np.zeros(2, int)), ring(3))[0]["states"]["mean"]
+        shares_beyond(Influence(nothing, nothing, np.zeros(2, int)), ring(3))[0]["states"]["mean"]
         is None
     )
 
@@ -152,7 +153,7 @@ def test_mistakes():
     env = make("lq-3", horizon=3)
     with pytest.raises(UserError, match="environment 'lq-3' has no simple policy; train one"):
         influence(dataclasses.replace(env, simple_actions=None))
-    with pytest.raises(UserError, match="influence needs at least 2 rollouts, got 1"):
+    with pytest.raises(UserError, match="rollouts must be a whole number, at least 2; got 1"):
         influence(env, rollouts=1)
     with pytest.raises(UserError, match="ask for at most 5555555 rollouts"):
         influence(env, rollouts=10**8)

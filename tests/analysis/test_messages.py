@@ -1,4 +1,4 @@
-"""What is sent, against a count that goes through all pairs of agents by the definitions of the model."""
+"""What is sent, against a count over all pairs of agents by the definitions of the model."""
 
 import json
 from collections import Counter

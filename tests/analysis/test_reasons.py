@@ -74,17 +74,19 @@ def test_words():
     house = Couplings(["hall", "den"], state=[("hall", "den")], observation=[("den", "hall")])
     assert str(reason(house, "den", "hall", kappa=0)) == (
         "'hall' is not in the set of kappa = 0 of 'den'; it enters at kappa = 1: "
-        "The state of 'hall' at t enters the state of 'den' at t+1, which enters the reward of 'den' at t+1."
+        "The state of 'hall' at t enters the state of 'den' at t+1, which enters the reward of "
+        "'den' at t+1."
     )
     assert str(reason(house, "hall", "den", kappa=1)) == (
-        "'den' is in the set of kappa = 1 of 'hall', and in all from kappa = 1 on: The state of 'den' at t stays with "
-        "'den' until t+1, which is seen by 'hall' at t+1, whose action then enters the reward of 'hall' at t+1."
+        "'den' is in the set of kappa = 1 of 'hall', and in all from kappa = 1 on: The state of "
+        "'den' at t stays with 'den' until t+1, which is seen by 'hall' at t+1, whose action then "
+        "enters the reward of 'hall' at t+1."
     )
     apart = CouplingSequence([Couplings(2, state=[(0, 1)]), Couplings(2)])
     assert str(reason(apart, "agent-0", "agent-1")) == (
-        "'agent-1' is in no set of 'agent-0', whatever kappa: neither its state nor its action at t reaches a reward "
-        "of 'agent-0' up to the last one at t+1. The other way round, 'agent-0' is in the set of 'agent-1' from "
-        "kappa = 1 on."
+        "'agent-1' is in no set of 'agent-0', whatever kappa: neither its state nor its action at "
+        "t reaches a reward of 'agent-0' up to the last one at t+1. The other way round, 'agent-0' "
+        "is in the set of 'agent-1' from kappa = 1 on."
     )
     assert "up to the last one at t." in str(reason(apart, 1, 0, at=1))
 
@@ -103,5 +105,5 @@ def test_of_a_long_path_the_middle_is_left_out():
 def test_mistakes():
     with pytest.raises(UserError, match="unknown agent 'agent-9'"):
         reason(ring(3), 0, "agent-9")
-    with pytest.raises(UserError, match="kappa must be at least 0, got -1"):
+    with pytest.raises(UserError, match="kappa must be a whole number, at least 0; got -1"):
         reason(ring(3), 0, 1, kappa=-1)

@@ -35,15 +35,16 @@ def test_why(capsys):
 
 def test_couplings_that_change_are_asked_as_they_are(capsys):
     text = " ".join(asked(capsys, "doors-6", "--agent", "room-1", "--why", "room-4").split())
-    assert "The couplings change over 40 steps; these are the figures of their union." in text
+    assert "The couplings change over 40 steps. Sizes, costs, edges and messages are those" in text
+    report = json.loads(asked(capsys, "doors-6", "--agent", "room-1", "--why", "room-4", "--json"))
     # By the union heat would be there after two steps; but it has to wait for doors.
-    assert "room-4 state and action 2" in text
-    found = json.loads(asked(capsys, "doors-6", "--agent", "room-1", "--why", "room-4", "--json"))
-    assert (
-        found["steps"] == 40
-        and found["why"]["from_kappa"] > 2
-        and "stays with 'room-3' until" in text
-    )
+    kappa = report["why"]["from_kappa"]
+    assert report["steps"] == 40 and kappa > 2 and "stays with 'room-3' until" in text
+    # The table, the answer and the window from which sets are exact say the same.
+    assert f"room-4 state and action {kappa} state of room-4 at t -> state of room-3 from" in text
+    assert f"and in all from kappa = {kappa} on" in text
+    assert report["exact_from"] >= kappa
+    assert f"every kappa from {report['exact_from']} on is exact" in text
 
 
 def test_edges_and_messages(capsys):

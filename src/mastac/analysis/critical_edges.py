@@ -1,4 +1,4 @@
-"""Which single edge of the graphs, removed, would shrink the sets most; and which link, in all graphs at once."""
+"""Which edge of one graph, or link in all graphs at once, shrinks the sets most if removed."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from mastac.analysis.dominators import Dominators
+from mastac.checks import whole_number
 from mastac.errors import UserError
 from mastac.structure.couplings import Couplings
-from mastac.structure.dependency import checked_count, value_dependency
+from mastac.structure.dependency import value_dependency
 
 WORK = 1_000_000
-"""Edges walked, over all agents, some ten seconds; agents that are not reached within it are left out."""
+"""Edges to walk, over all agents: some ten seconds. Agents not reached within it are left out."""
 RECOUNT_ENTRIES = 2 * 10**6
-"""Where the sets have no more entries, the edges found in a sample of agents are counted again for all agents."""
+"""Up to so many entries of the sets, edges found in a sample are counted again for all agents."""
 LINK_WORK = 5 * 10**6
-"""Entries of sets to compute, over all links; links that are not reached within it are left out."""
+"""Entries of sets to compute, over all links. Links not reached within it are left out."""
 
 
 class EdgeEffect(NamedTuple):
     """What the removal of one edge does.
 
-    `graphs`: the graphs that lose it; `decrease`: of the total of all set sizes; `error`: standard
-    error of that figure, 0 where it is exact.
+    - `graphs`: the graphs that lose it.
+    - `source`, `target`: names of the agents.
+    - `decrease`: of the sizes of all sets, added up.
+    - `error`: standard error of that figure, 0 where it is exact.
     """
 
     graphs: tuple[str, ...]
@@ -36,11 +39,13 @@ class EdgeEffect(NamedTuple):
 
 
 class EdgeEffects(NamedTuple):
-    """The edges whose removal shrinks the sets, those that do most first.
+    """The edges whose removal shrinks the sets, the largest decrease first.
 
-    `total`: of all set sizes as they are; `edges`: how many there are to remove; `sampled`: of how
-    many agents the sets were looked at (for links: how many links were), `None` if of all;
-    `effects`: of all edges that were seen to have one.
+    - `kappa`: the window of the sets; `None`: the exact ones.
+    - `total`: sizes of all sets, added up.
+    - `edges`: how many there are to remove.
+    - `sampled`: how many agents (for links: how many links) were looked at; `None` if all.
+    - `effects`: of all edges that were seen to have one.
     """
 
     kappa: int | None
@@ -58,8 +63,8 @@ class EdgeEffects(NamedTuple):
             "sampled": self.sampled,
             "edges_with_effect": len(self.effects),
             "most": [
-                each._asdict() | {"share": each.decrease / self.total}
-                for each in self.effects[:most]
+                effect._asdict() | {"share": effect.decrease / self.total}
+                for effect in self.effects[:most]
             ],
         }
 
@@ -67,48 +72,54 @@ class EdgeEffects(NamedTuple):
 def edge_effects(
     couplings: Couplings, kappa: int | None = None, work: int = WORK, most: int = 10
 ) -> EdgeEffects:
-    """How much each edge, removed alone, takes from the total of the sizes of the minimal sets.
+    """How much each edge, removed alone, takes from the sizes of all minimal sets, added up.
 
-    Self-loops stay. An edge of the state graph is removed from the action graph, too, where that is
-    the same graph (it then says that state and action of the source enter the target); likewise
-    reward and reward action. Only edges of the graphs that say something of their own are therefore
+    Self-loops stay. An edge of the state graph is also removed from the action graph where that is
+    the same graph: there it says that both state and action of the source enter the target. The
+    same holds for reward and reward action, so only graphs that differ from their default are
     listed.
 
     **Arguments:**
 
+    - `couplings`: the same at all times.
     - `kappa`: the window of the sets; `None`: the exact ones.
-    - `work`: how many edges to walk. If that does not do for all agents, figures are estimated from
-        a random sample of agents, with their standard errors; the first `most` are then counted
-        exactly where that is cheap.
+    - `work`: how many edges to walk. If that is not enough for all agents, figures are estimated
+        from a random sample of agents, with their standard errors.
+    - `most`: the first so many estimates are then counted exactly where that is cheap.
+
+    **Returns:** the effects of all edges that have one.
 
     **Raises:**
 
-    - [`mastac.errors.UserError`][] if the set of a single agent takes more than `work`.
+    - [`mastac.errors.UserError`][] for a sequence of couplings, and if the set of a single agent
+        takes more than `work`.
 
-    !!! example "All that comes to the mill comes by the road"
+    !!! example "The mill is reached by the road alone"
 
         >>> edges = [("north", "road"), ("south", "road"), ("road", "mill")]
         >>> farms = Couplings(["north", "south", "road", "mill"], state=edges)
-        >>> [(each.source, each.target, each.decrease) for each in edge_effects(farms).effects]
+        >>> effects = edge_effects(farms).effects
+        >>> [(effect.source, effect.target, effect.decrease) for effect in effects]
         [('road', 'mill', 3.0), ('north', 'road', 2.0), ('south', 'road', 2.0)]
     """
     if not isinstance(couplings, Couplings):
         raise UserError(
-            "the effect of an edge is computed for couplings that stay the same, not for a sequence"
+            "the effect of an edge is computed for couplings that stay the same, not for a "
+            "sequence; take its union()"
         )
-    kappa = None if kappa is None else checked_count("kappa", kappa)
+    kappa = None if kappa is None else whole_number("kappa", kappa)
     walks = Dominators(couplings)
     sizes, lost = [], []
     for root in np.random.default_rng(0).permutation(couplings.num_agents).tolist():
-        found = walks.losses(root, kappa, work)
-        if found is None:
+        walk = walks.losses(root, kappa, work)
+        if walk is None:
             if not sizes:
                 raise UserError(
-                    f"the sets of '{couplings.agents[root]}' alone take more than the {work:,} edges to walk that "
-                    "are allowed for; give a smaller kappa"
+                    f"the sets of '{couplings.agents[root]}' alone take more than the {work:,} "
+                    "edges to walk that are allowed for; give a smaller kappa"
                 )
             break
-        size, losses, walked = found
+        size, losses, walked = walk
         sizes.append(size)
         lost.append(losses)
         work -= walked
@@ -120,7 +131,7 @@ def edge_effects(
     total = np.mean(sizes) * couplings.num_agents
     if not complete and total <= RECOUNT_ENTRIES:
         total = value_dependency(couplings, kappa).sizes().sum()
-        first = [_recounted(couplings, kappa, each, total) for each in _ordered(effects)[:most]]
+        first = [_recounted(couplings, kappa, effect, total) for effect in _ordered(effects)[:most]]
         effects = [*_ordered(first), *_ordered(effects)[most:]]
     else:
         effects = _ordered(effects)
@@ -130,19 +141,23 @@ def edge_effects(
 
 
 def link_effects(
-    couplings: Couplings, kappa: int | None = None, work: int = LINK_WORK, most: int = 10
+    couplings: Couplings, kappa: int | None = None, work: int = LINK_WORK
 ) -> EdgeEffects:
-    """The same for links: all edges from one agent to another, in whatever graphs, removed at once.
+    """How much each link, removed alone, takes from the sizes of all minimal sets, added up.
 
-    Where agents see what affects them, as is usual, one way round remains when an edge of one graph
-    is removed, and only the link tells. Each is answered by computing the sets again, those first
-    that could do most: the members that the link from j to i may take away are at most those of j's
-    set, from the sets that have i.
+    A link is all edges from one agent to another, in at least two graphs. Where agents observe what
+    affects them, as is usual, another path remains when the edge of one graph is removed, and only
+    removing the link shrinks sets. The sets are computed again for each link, in the order of an
+    upper bound of its effect: the link from j to i takes away at most the members of j's set, from
+    the sets that have i.
 
     **Arguments:**
 
-    - `work`: how many entries of sets to compute; links that are not reached within it are left
-        out.
+    - `couplings`: the same at all times.
+    - `kappa`: the window of the sets; `None`: the exact ones.
+    - `work`: how many entries of sets to compute; links not reached within it are left out.
+
+    **Returns:** the effects of all links that have one.
     """
     whole = value_dependency(couplings, kappa).agents
     graphs_of: dict[tuple[int, int], list[str]] = {}
@@ -157,7 +172,7 @@ def link_effects(
     looked = order[: max(1, work // max(1, whole.nnz))]
     effects = []
     for i, j in looked:
-        left = value_dependency(_less(couplings, links[i, j], j, i), kappa).agents
+        left = value_dependency(_without(couplings, links[i, j], j, i), kappa).agents
         names = (couplings.agents[j], couplings.agents[i])
         effects.append(EdgeEffect(links[i, j], *names, float(whole.nnz - left.nnz), 0.0))
     return EdgeEffects(
@@ -172,34 +187,34 @@ def link_effects(
 def without_edge(
     couplings: Couplings, graph: str, source: str | int, target: str | int
 ) -> Couplings:
-    """The couplings less one edge, as [`edge_effects`][] means it; `UserError` if there is none in that graph."""
+    """The couplings without one edge, as [`edge_effects`][] removes it.
+
+    **Raises:** `UserError` if that graph has no such edge.
+    """
     j, i = couplings.index(source), couplings.index(target)
     matrix = getattr(couplings, graph)
     if i == j or not matrix[i, j]:
         raise UserError(
-            f"the {graph} graph has no edge '{couplings.agents[j]}' -> '{couplings.agents[i]}' to take away"
+            f"the {graph} graph has no edge '{couplings.agents[j]}' -> '{couplings.agents[i]}' "
+            "to remove"
         )
-    return _less(couplings, (graph,), j, i)
+    return _without(couplings, (graph,), j, i)
 
 
-def _less(couplings: Couplings, graphs: Sequence[str], source: int, target: int) -> Couplings:
-    """The couplings without the edge between two rows in some of the graphs, and in those that follow them."""
+def _without(couplings: Couplings, graphs: Sequence[str], source: int, target: int) -> Couplings:
+    """Without the edge between two rows in some graphs, and in the graphs that equal them."""
     own = set(couplings.graphs())
-    followers = {"state": "action", "reward": "reward_action"}
-    taken = [
-        *graphs,
-        *(
-            followers[graph]
-            for graph in graphs
-            if graph in followers and followers[graph] not in own
-        ),
-    ]
+    defaults = {"action": "state", "reward_action": "reward"}
+    same = [name for name, graph in defaults.items() if graph in graphs and name not in own]
     return couplings.with_graphs(
-        **{graph: _matrix_less(getattr(couplings, graph), source, target) for graph in taken}
+        **{
+            graph: _matrix_without(getattr(couplings, graph), source, target)
+            for graph in (*graphs, *same)
+        }
     )
 
 
-def _matrix_less(matrix: csr_array, source: int, target: int) -> csr_array:
+def _matrix_without(matrix: csr_array, source: int, target: int) -> csr_array:
     keep = np.ones(matrix.nnz, bool)
     row = slice(*matrix.indptr[target : target + 2])
     keep[row] = matrix.indices[row] != source
@@ -208,7 +223,7 @@ def _matrix_less(matrix: csr_array, source: int, target: int) -> csr_array:
 
 
 def _estimates(lost: list[dict[int, int]], num_agents: int) -> Iterator[tuple[int, float, float]]:
-    """For each edge: the decrease over all agents and its standard error, from those of the agents looked at."""
+    """For each edge the decrease over all agents and its standard error, from a sample of them."""
     seen = len(lost)
     sums: dict[int, int] = {}
     squares: dict[int, int] = {}
@@ -226,13 +241,15 @@ def _estimates(lost: list[dict[int, int]], num_agents: int) -> Iterator[tuple[in
 
 
 def _ordered(effects: list[EdgeEffect]) -> list[EdgeEffect]:
-    return sorted((each for each in effects if each.decrease > 0), key=lambda each: -each.decrease)
+    """Those that have an effect, the largest first."""
+    some = [effect for effect in effects if effect.decrease > 0]
+    return sorted(some, key=lambda effect: -effect.decrease)
 
 
 def _recounted(
     couplings: Couplings, kappa: int | None, effect: EdgeEffect, total: float
 ) -> EdgeEffect:
-    """The effect, exactly: by the sets without the edge."""
+    """The exact effect, by the sets without the edge."""
     left = without_edge(couplings, effect.graphs[0], effect.source, effect.target)
     return effect._replace(
         decrease=float(total - value_dependency(left, kappa).sizes().sum()), error=0.0

@@ -1,18 +1,19 @@
-r"""What each edge of the graphs holds up: the members that an agent's set would lose without it.
+r"""What each edge of the graphs decides: the members that an agent's set would lose without it.
 
 The sets of one agent are what can be reached, walking back in time, from its reward in a network of
-three kinds of places for every agent j: M (j is a member of the set), W (what the state of j
-depends on is needed) and A (the same of its action). A step of the walk is an edge of a graph;
-those of the state and action graph count one time step.
+three kinds of nodes for every agent j: M (j is a member of the set), W (what the state of j depends
+on is needed) and A (what the action of j depends on is needed). A step of the walk is an edge of a
+graph; those of the state and action graph count one time step.
 
 Exact sets: an edge takes from the set of an agent precisely the members that it *dominates*, that
-is, through which every walk to them leads. One dominator tree for each agent therefore answers for
-all edges at once, where computing the sets again for each edge would cost a factor of the number of
-edges.
+is, all walks to them lead through it. One dominator tree for each agent therefore answers for all
+edges at once, where computing the sets again for each edge would cost a factor of the number of
+edges. networkx computes the trees (Cooper, Harvey and Kennedy, "A simple, fast dominance
+algorithm", 2006).
 
-Sets of a window: an edge may also make walks longer than the window. Which distances change is
-again a matter of dominators, of those in the network of shortest walks; the new distances are found
-by search within what changes.
+Sets of a window: removing an edge may also make walks longer than the window. The nodes whose
+distance changes are those that the edge dominates in the network of shortest walks; their new
+distances are found by a search among them.
 """
 
 from __future__ import annotations
@@ -28,200 +29,214 @@ from scipy.sparse import csr_array
 
 from mastac.structure.couplings import GRAPHS, Couplings
 
+Neighbors = dict[int, list[tuple[int, int]]]
+"""For each node its neighbors on one side, and the time steps between them."""
+HEADS = {"state": "MW", "action": "MA", "reward": "MW", "reward_action": "MA", "observation": "W"}
+"""The kinds of nodes that an edge of each graph leads to."""
+DEFAULTS = {"state": "action", "reward": "reward_action"}
+"""The graph that equals this one unless it is given."""
 
-class Part(NamedTuple):
-    """A graph within the network: its matrix, the graphs that share it, what its edges lead to, its first place."""
+
+class NumberedGraph(NamedTuple):
+    """A graph whose edges are nodes of the network.
+
+    - `matrix`: row depends on column.
+    - `names`: the graphs that have this matrix.
+    - `heads`: the kinds of nodes that its edges lead to.
+    - `first`: the number of its first edge.
+    """
 
     matrix: csr_array
-    graphs: tuple[str, ...]
+    names: tuple[str, ...]
     heads: str
     first: int
 
 
 class Dominators:
-    """The network of a coupling's walks back in time, its places numbered: W, A, M of all agents, a root, then edges.
+    """The network of all walks back in time.
 
-    An edge between two agents is a place of its own, so that it can dominate; what an agent has of
-    itself leads on directly. An edge that state and action share leads to both.
+    Nodes are numbered: W, A and M of all agents, a root (the reward), then edges. An edge between
+    two agents is a node of its own, so that it can dominate others; a self-loop leads on directly.
+    An edge that the state and action graph share leads to the nodes of both.
+
+    **Arguments:**
+
+    - `couplings`: the same at all times.
     """
 
     def __init__(self, couplings: Couplings) -> None:
         self.couplings, self.size = couplings, couplings.num_agents
-        n = self.size
-        self.root = 3 * n
-        heads = {
-            "state": "MW",
-            "action": "MA",
-            "reward": "MW",
-            "reward_action": "MA",
-            "observation": "W",
-        }
+        self.root = 3 * self.size
         own = set(couplings.graphs())
-        first, parts = 3 * n + 1, {}
-        for graph in GRAPHS:
-            if graph not in own:
+        first = self.root + 1
+        graphs: dict[str, NumberedGraph] = {}
+        for name in GRAPHS:
+            if name not in own:
                 continue
-            twins = {"state": "action", "reward": "reward_action"}
-            shared = graph in twins and twins[graph] not in own
-            names = (graph, twins[graph]) if shared else (graph,)
-            parts[graph] = Part(
-                getattr(couplings, graph), names, "MWA" if shared else heads[graph], first
-            )
-            first += parts[graph].matrix.nnz
-        self.parts = list(parts.values())
-        self.of_rewards = [parts[each] for each in ("reward", "reward_action") if each in parts]
-        self.of_steps = [parts[each] for each in ("state", "action") if each in parts]
-        self.of_policies = [parts["observation"]]
-        self.edges = sum(part.matrix.nnz - n for part in self.parts)
+            shared = name in DEFAULTS and DEFAULTS[name] not in own
+            names = (name, DEFAULTS[name]) if shared else (name,)
+            matrix = getattr(couplings, name)
+            graphs[name] = NumberedGraph(matrix, names, "MWA" if shared else HEADS[name], first)
+            first += matrix.nnz
+        self.graphs = list(graphs.values())
+        self.of_rewards = [graphs[name] for name in ("reward", "reward_action") if name in graphs]
+        self.of_steps = [graphs[name] for name in ("state", "action") if name in graphs]
+        self.of_policies = [graphs["observation"]]
+        self.edges = sum(graph.matrix.nnz - self.size for graph in self.graphs)
 
     def losses(
         self, root: int, kappa: int | None, work: int
     ) -> tuple[int, dict[int, int], int] | None:
-        """Of one agent: the size of its set, how many members each edge takes away, and the edges walked.
+        """How many members each edge takes from the set of one agent.
 
-        `None` if that is more than `work`.
+        **Arguments:**
+
+        - `root`: the row of the agent.
+        - `kappa`: the window of the set; `None`: the exact one.
+        - `work`: the most edges to walk.
+
+        **Returns:** the size of the set, the members that each edge takes away, and the number of
+        edges walked; `None` if that is more than `work`.
         """
         reached = self._reached(root, kappa, work)
         if reached is None:
             return None
-        distance, before, walked = reached
+        distance, entries, walked = reached
         graph = nx.DiGraph()
         graph.add_node(self.root)
-        for place, sources in before.items():
+        for node, sources in entries.items():
             graph.add_edges_from(
-                (source, place)
+                (source, node)
                 for source, steps in sources
-                if kappa is None or distance[source] + steps == distance[place]
+                if kappa is None or distance[source] + steps == distance[node]
             )
         order, below = _dominated(nx.immediate_dominators(graph, self.root), self.root)
-        members = np.cumsum([0, *(self._is_member(place) for place in order)])
+        members = np.cumsum([0, *(self._is_member(node) for node in order)])
         losses: dict[int, int] = {}
-        for position, place in enumerate(order):
-            end = position + below[place]
-            if place <= self.root or members[end] == members[position]:
+        for position, node in enumerate(order):
+            end = position + below[node]
+            if node <= self.root or members[end] == members[position]:
                 continue
             if kappa is None:
-                losses[place] = int(members[end] - members[position])
+                losses[node] = int(members[end] - members[position])
                 continue
-            lost = sum(
-                map(
-                    self._is_member,
-                    _too_far(place, order[position + 1 : end], before, distance, kappa),
-                )
-            )
+            far = _too_far(node, order[position + 1 : end], entries, distance, kappa)
+            lost = sum(map(self._is_member, far))
             if lost:
-                losses[place] = lost
+                losses[node] = lost
         return int(members[-1]), losses, walked
 
-    def edge(self, place: int) -> tuple[tuple[str, ...], str, str]:
-        """The edge behind a place: the graphs that have it, its source and its target."""
-        part = next(part for part in reversed(self.parts) if place >= part.first)
-        position = place - part.first
-        row = int(np.searchsorted(part.matrix.indptr, position, side="right")) - 1
-        names = self.couplings.agents
-        return part.graphs, names[int(part.matrix.indices[position])], names[row]
+    def edge(self, node: int) -> tuple[tuple[str, ...], str, str]:
+        """The edge behind a node: the graphs that have it, its source and its target."""
+        graph = next(graph for graph in reversed(self.graphs) if node >= graph.first)
+        position = node - graph.first
+        row = int(np.searchsorted(graph.matrix.indptr, position, side="right")) - 1
+        agents = self.couplings.agents
+        return graph.names, agents[int(graph.matrix.indices[position])], agents[row]
 
-    def _is_member(self, place: int) -> bool:
-        return 2 * self.size <= place < self.root
+    def _is_member(self, node: int) -> bool:
+        return 2 * self.size <= node < self.root
 
     def _reached(
         self, root: int, kappa: int | None, work: int
-    ) -> tuple[dict[int, int], dict[int, list[tuple[int, int]]], int] | None:
-        """Places within reach of an agent's reward: time steps to each, and from where each is entered."""
+    ) -> tuple[dict[int, int], Neighbors, int] | None:
+        """Time steps from an agent's reward to each node, where it is entered from, edges walked.
+
+        A breadth-first search: edges of no time step are followed first.
+        """
         distance = {self.root: 0}
-        before: dict[int, list[tuple[int, int]]] = {}
+        entries: Neighbors = {}
         heads_of: dict[int, tuple[int, ...]] = {}
         waiting, done, walked = deque([self.root]), set(), 0
         while waiting:
-            place = waiting.popleft()
-            if place in done:
+            node = waiting.popleft()
+            if node in done:
                 continue
-            done.add(place)
-            for onward, steps in self._onward(place, root, heads_of):
-                reach = distance[place] + steps
+            done.add(node)
+            for onward, steps in self._onward(node, root, heads_of):
+                reach = distance[node] + steps
                 if kappa is not None and reach > kappa:
                     continue
                 walked += 1
-                before.setdefault(onward, []).append((place, steps))
+                entries.setdefault(onward, []).append((node, steps))
                 if reach < distance.get(onward, reach + 1):
                     distance[onward] = reach
                     waiting.append(onward) if steps else waiting.appendleft(onward)
             if walked > work:
                 return None
-        return distance, before, walked
+        return distance, entries, walked
 
     def _onward(
-        self, place: int, root: int, heads_of: dict[int, tuple[int, ...]]
+        self, node: int, root: int, heads_of: dict[int, tuple[int, ...]]
     ) -> Iterator[tuple[int, int]]:
-        """The places that follow one, and the time steps to them."""
-        if place > self.root:
-            yield from ((head, 0) for head in heads_of[place])
+        """The nodes that follow one, and the time steps to them."""
+        if node > self.root:
+            yield from ((head, 0) for head in heads_of[node])
             return
-        kind, agent = divmod(place, self.size)
+        kind, agent = divmod(node, self.size)
         if kind == 2:  # a member: the walk ends
             return
-        parts, steps = {0: (self.of_steps, 1), 1: (self.of_policies, 0), 3: (self.of_rewards, 0)}[
+        graphs, steps = {0: (self.of_steps, 1), 1: (self.of_policies, 0), 3: (self.of_rewards, 0)}[
             kind
         ]
         agent = root if kind == 3 else agent
-        for part in parts:
-            start, stop = part.matrix.indptr[agent : agent + 2].tolist()
-            for position, source in enumerate(
-                part.matrix.indices[start:stop].tolist(), part.first + start
-            ):
-                heads = tuple("WAM".index(head) * self.size + source for head in part.heads)
+        for graph in graphs:
+            start, stop = graph.matrix.indptr[agent : agent + 2].tolist()
+            sources = graph.matrix.indices[start:stop].tolist()
+            for edge, source in enumerate(sources, graph.first + start):
+                heads = tuple("WAM".index(head) * self.size + source for head in graph.heads)
                 if source == agent:
                     yield from ((head, steps) for head in heads)
                 else:
-                    heads_of[position] = heads
-                    yield position, steps
+                    heads_of[edge] = heads
+                    yield edge, steps
 
 
 def _dominated(dominator: dict[int, int], root: int) -> tuple[list[int], dict[int, int]]:
-    """The dominator tree in preorder, and of each place how many places, it among them, it dominates."""
+    """The dominator tree in preorder, and how many nodes each node dominates, itself included."""
     children: dict[int, list[int]] = {}
-    for place, parent in dominator.items():
-        if place != root:
-            children.setdefault(parent, []).append(place)
+    for node, parent in dominator.items():
+        if node != root:
+            children.setdefault(parent, []).append(node)
     order, stack = [], [root]
     while stack:
-        place = stack.pop()
-        order.append(place)
-        stack += children.get(place, ())
+        node = stack.pop()
+        order.append(node)
+        stack += children.get(node, ())
     below = dict.fromkeys(order, 1)
-    for place in reversed(order[1:]):
-        below[dominator[place]] += below[place]
+    for node in reversed(order[1:]):
+        below[dominator[node]] += below[node]
     return order, below
 
 
 def _too_far(
     edge: int,
     moved: list[int],
-    before: dict[int, list[tuple[int, int]]],
+    entries: Neighbors,
     distance: dict[int, int],
     limit: int,
 ) -> Iterator[int]:
-    """Which of the `moved` places are no longer within `limit` without `edge`.
+    """Which of the `moved` nodes are no longer within `limit` without `edge`.
 
-    They are the places whose shortest walks all led through it: now they are entered from one
-    another, or from places that have kept their distance.
+    They are the nodes whose shortest walks all led through it. Now they are entered from one
+    another, or from nodes that have kept their distance: Dijkstra's algorithm from these.
     """
     region = set(moved)
-    onward: dict[int, list[tuple[int, int]]] = {}
+    onward: Neighbors = {}
     best: dict[int, int] = {}
     heap: list[tuple[int, int]] = []
-    for place in moved:
-        for source, steps in before[place]:
+    for node in moved:
+        for source, steps in entries[node]:
             if source in region:
-                onward.setdefault(source, []).append((place, steps))
+                onward.setdefault(source, []).append((node, steps))
             elif source != edge:
-                heap.append((distance[source] + steps, place))
+                heap.append((distance[source] + steps, node))
     heapq.heapify(heap)
     while heap:
-        reach, place = heapq.heappop(heap)
-        if place in best or reach > limit:
+        reach, node = heapq.heappop(heap)
+        if node in best or reach > limit:
             continue
-        best[place] = reach
-        for head, steps in onward.get(place, ()):
+        best[node] = reach
+        for head, steps in onward.get(node, ()):
             heapq.heappush(heap, (reach + steps, head))
-    return (place for place in moved if place not in best)
+    return (node for node in moved if node not in best)

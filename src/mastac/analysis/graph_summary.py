@@ -1,4 +1,4 @@
-"""What the graphs show of whom structured credit could serve: groups, agents on their own, how far actions reach."""
+"""What the graphs show at a glance: groups, uncoupled agents, how far actions reach."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mastac.structure.couplings import GRAPHS, Couplings
 from mastac.structure.dependency import estimate
 
 NAMED = 3
-"""So many agents are named, the others counted."""
+"""So many agents are named, the others are counted."""
 
 
 def graph_summary(
@@ -21,15 +21,15 @@ def graph_summary(
     exact_sizes: np.ndarray | None = None,
     action_sizes: np.ndarray | None = None,
 ) -> dict[str, Any]:
-    r"""Figures of the exact sets $U$ that an [`advice`][mastac.analysis.advice.advice] rests on, ready for JSON.
+    """Figures of the exact sets that an [`advice`][mastac.analysis.advice.advice] rests on.
 
-    Nearly all are read off the edges. Exact sets are closed under one step back, so a set is one
-    agent alone exactly if no edge of any graph enters it, an agent is in nobody else's set exactly
-    if none leaves it, and the groups that edges connect are those that sets connect. None of it
-    needs the sets, and the work is linear in the edges.
+    Nearly all are read off the edges. Exact sets are closed under one step back in time, so a set
+    is one agent alone exactly if no edge of any graph enters it, an agent is in no other agent's
+    set exactly if none leaves it, and edges connect the same groups as sets. None of it needs the
+    sets, and the work is linear in the edges.
 
-    Every agent affects itself by construction (the diagonals of all graphs are set), so no graph
-    can show that an action earns its own agent nothing; rollouts can
+    Every agent affects itself (the diagonals of all graphs are set), so no graph can show that an
+    action changes nothing for its own agent; rollouts can
     ([`influence_curve`][mastac.analysis.influence.influence_curve]).
 
     **Arguments:**
@@ -39,21 +39,21 @@ def graph_summary(
     - `action_sizes`: numbers of each agent's action, `[agents]`; 0 where it has none. Not given:
         all have one.
 
-    **Returns:**
+    **Returns:** ready for JSON
 
     - `num_agents`.
     - `separable`: no value depends on another agent.
-    - `separable_but_for_sight`: it would be so if nobody saw anybody: states, actions and rewards
-        are all local.
-    - `groups`: how many there are that never affect each other (`number`), the size of the
-        `largest` and of the `smallest`, and whom the smallest consists of (`agents` and `more`).
-    - `alone`: agents in groups of one. `unmoved`: agents whose value no other agent moves.
-        `moves_nobody`: agents that move no other agent's value. `direct`: agents whose action
-        enters another one's next state or reward at once. `idle`: agents without an action. Each as
-        `number`, the first names (`agents`), and how many are not named (`more`).
+    - `separable_but_for_sight`: it would be so if no agent observed another one: states, actions
+        and rewards are all local.
+    - `groups` of agents that never affect each other: their `number`, the sizes of the `largest`
+        and the `smallest`, and which agents the smallest consists of (`agents` and `more`).
+    - `alone`: agents in groups of one. `unmoved`: agents whose value depends on no other agent.
+        `moves_nobody`: agents on which no other agent's value depends. `direct`: agents whose
+        action enters another agent's next state or reward at once. `idle`: agents without an
+        action. Each as `number`, the first names (`agents`), and how many are not named (`more`).
     - `mean_set`: agents in an exact set, mean over agents (an estimate if sizes are not given).
-        `density`: the share of all others that this is.
-    - `sees_all`: number of agents who observe every agent in their exact set; `None` if sizes are
+        `density`: the share of all other agents that this is.
+    - `sees_all`: number of agents that observe every agent in their exact set; `None` if sizes are
         not given.
     """
     number = couplings.num_agents
@@ -66,9 +66,10 @@ def graph_summary(
         sees_all = None
     else:
         mean = float(exact_sizes.mean())
-        # Who is observed is in the set, so equal sizes are equal sets.
+        # An observed agent is in the set, so equal sizes are equal sets.
         sees_all = int(np.count_nonzero(exact_sizes == np.diff(couplings.observation.indptr)))
     local = [getattr(couplings, graph).nnz == number for graph in GRAPHS if graph != "observation"]
+    idle = np.asarray(np.ones(number) if action_sizes is None else action_sizes) == 0
     direct = (_others(couplings.action)[1] + _others(couplings.reward_action)[1]) > 0
     return {
         "num_agents": number,
@@ -79,9 +80,7 @@ def graph_summary(
         "unmoved": some_of(couplings, enters == 0),
         "moves_nobody": some_of(couplings, leaves == 0),
         "direct": some_of(couplings, direct),
-        "idle": some_of(
-            couplings, np.asarray(np.ones(number) if action_sizes is None else action_sizes) == 0
-        ),
+        "idle": some_of(couplings, idle),
         "mean_set": mean,
         "density": (mean - 1) / (number - 1) if number > 1 else 0.0,
         "sees_all": sees_all,
@@ -96,21 +95,18 @@ def some_of(couplings: Couplings, marked: np.ndarray) -> dict[str, Any]:
 
 
 def _others(matrix: csr_array) -> tuple[np.ndarray, np.ndarray]:
-    """For each agent how many others enter its row, and how many others' rows it enters (diagonals are set)."""
+    """How many other agents enter each agent's row, and how many other rows it enters."""
     size = len(matrix.indptr) - 1
     return np.diff(matrix.indptr) - 1, np.bincount(matrix.indices, minlength=size) - 1
 
 
 def _groups(couplings: Couplings, edges: csr_array) -> dict[str, Any]:
+    """The groups that edges connect."""
     number, labels = connected_components(edges, directed=True, connection="weak")
     sizes = np.bincount(labels)
-    return {
+    smallest = some_of(couplings, labels == sizes.argmin())
+    return smallest | {
         "number": int(number),
         "largest": int(sizes.max()),
         "smallest": int(sizes.min()),
-        **{
-            key: value
-            for key, value in some_of(couplings, labels == sizes.argmin()).items()
-            if key != "number"
-        },
     }

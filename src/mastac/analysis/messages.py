@@ -1,23 +1,23 @@
-r"""Who must send what to whom, while training and while running, if every agent is a machine of its own.
+r"""Who must send what to whom, while training and while running, if every agent is a machine.
 
-The model, in numbers that cross a link (a message is what one agent sends another in one step or
-for one sample):
+The model counts numbers that cross a link. A message is what one agent sends another in one step or
+for one sample.
 
 - *Running.* To act, agent i needs the states that it observes: `state_sizes[j]` numbers from each j
-  in $I_O^i$, every step. That is all, for every algorithm whose policies are decentralised, and it
-  does not depend on kappa.
-- *Training, each step.* The critic of agent i lives with agent i, and with it a replay of what it
-  reads. Beyond what it observes anyway it is sent the states of its set, and the actions of its
-  set. Rewards are its own. The state at the next time is next step's message.
-- *Training, each sample of an update.* For the target, $a'_k = \pi'_k(o'_k)$ of each k in the
-  action set, which k computes from what it has observed itself; for the actors' gradient $a_k =
-  \pi_k(o_k)$ likewise: one message of two times `action_sizes[k]` numbers from k to i. Back goes
-  $\partial Q_i / \partial a_k$, another message, with as many numbers as the action has, since
-  actor k climbs every value that it moves ($I_{GD}^k$). That all draw the same samples takes a
-  shared seed.
+  in $I_O^i$, every step. Every algorithm with decentralised policies needs this and no more,
+  whatever kappa.
+- *Training, each step.* The critic of agent i is stored with agent i, and so is a replay of what it
+  reads. Agent i is sent the states of its set that it does not observe anyway, and the actions of
+  its set. Rewards are its own. The next state comes with the message of the next step.
+- *Training, each sample of an update.* The target needs $a'_k = \pi'_k(o'_k)$ of each k in the
+  action set, and the actors' gradient needs $a_k = \pi_k(o_k)$. Agent k computes both from what it
+  has observed: one message of two times `action_sizes[k]` numbers from k to i. The derivative
+  $\partial Q_i / \partial a_k$ goes back, another message, with as many numbers as the action has:
+  the gradient of actor k sums the derivatives of all values that it moves ($I_{GD}^k$). A shared
+  seed makes all agents draw the same samples.
 
-Actors need not be sent. Sending their weights instead of actions would only pay for batches larger
-than the weights, and the receiver would also need all that the sender observes.
+Weights of actors need not be sent. Sending them instead of actions would only pay for batches
+larger than the weights, and the receiver would also need all that the sender observes.
 """
 
 from __future__ import annotations
@@ -42,33 +42,40 @@ def messages_of(
     action_sizes: np.ndarray,
     hidden: Sequence[int],
 ) -> dict[str, Any]:
-    """What has to be sent, for each kappa and against central critics.
+    """What has to be sent, for each kappa and with central critics.
 
     **Arguments:**
 
-    - `levels`: the windows at which states and actions enter the sets (`first_windows`).
-    - `state_sizes`, `action_sizes`: numbers of each agent's state and action.
+    - `couplings`: the same at all times.
+    - `levels`: the windows at which agents enter the sets of states and of actions
+        ([`first_windows`][mastac.structure.windows.first_windows]).
+    - `kappas`: ascending; the last one is at least the largest level.
+    - `state_sizes`, `action_sizes`: numbers of each agent's state and action, `[agents]`.
     - `hidden`: widths of the hidden layers of an actor, for a central trainer that sends weights
         back.
 
-    **Returns:**
+    **Returns:** ready for JSON
 
-    `running`; `windows`, each with `kappa`, `step` and `sample`; `central_critics` (of everything,
-    one with each agent, for the reward of the team) and `central_trainer` (a further machine, which
-    learns for all), each with `step` and `sample`. Their entries are `messages`, `numbers` and
-    `busiest`, the most numbers that one machine sends and receives. `step` is while training and
-    holds what is sent for acting. `central_trainer["weights"]`: the numbers that it sends back
-    whenever policies are renewed.
+    - `running`: what acting needs, each step.
+    - `windows`: for each `kappa`, a `step` of training, with what acting needs, and a `sample` of
+        an update.
+    - `central_critics`: `step` and `sample` with one critic for each agent that reads everything
+        and predicts the reward of the team.
+    - `central_trainer`: `step` and `sample` with one further machine that learns for all, and the
+        `weights`, numbers that it sends back whenever policies are updated.
+
+    Each is `messages`, `numbers`, and `busiest`, the most numbers that one machine sends and
+    receives.
     """
-    seen = _Entries.of(couplings.observation, np.zeros(couplings.observation.nnz, np.int32))
-    states, actions = (_Entries.of(each, each.data) for each in levels)
-    acting = seen.load(state_sizes, kappas)
-    stored = states.beyond(seen).load(state_sizes, kappas)
+    observed = _Entries.of(couplings.observation, np.zeros(couplings.observation.nnz, np.int32))
+    states, actions = (_Entries.of(matrix, matrix.data) for matrix in levels)
+    acting = observed.load(state_sizes, kappas)
+    stored = states.beyond(observed).load(state_sizes, kappas)
     acted = actions.load(action_sizes, kappas)
-    either = earlier(seen.levels(), earlier(*(each.levels() for each in (states, actions))))
+    either = earlier(observed.levels(), earlier(states.levels(), actions.levels()))
     partners = _Entries.of(either, either.data).counts(kappas)
     return {
-        "running": _figures(seen.counts(kappas)[0], acting[:, 0]),
+        "running": _figures(observed.counts(kappas)[0], acting[:, 0]),
         "windows": [
             {
                 "kappa": kappa,
@@ -89,15 +96,22 @@ def messages_of(
 def partners_of(
     dependency: Dependency, row: int, state_sizes: np.ndarray, action_sizes: np.ndarray
 ) -> list[dict[str, Any]]:
-    """Whom one agent sends numbers to and receives them from while training, in each step and for each sample.
+    """The agents with which one agent exchanges numbers while training, and how many.
 
-    `agent`, `step_from`, `step_to`, `sample_from`, `sample_to`: to and from that other agent.
+    **Arguments:**
+
+    - `dependency`: the sets, of couplings that are the same at all times.
+    - `row`: of the agent.
+    - `state_sizes`, `action_sizes`: numbers of each agent's state and action, `[agents]`.
+
+    **Returns:** for each other `agent` the numbers from it and to it in a step (`step_from`,
+    `step_to`) and for a sample (`sample_from`, `sample_to`).
     """
     couplings = dependency.couplings
     assert isinstance(couplings, Couplings)
     matrices = (couplings.observation, dependency.states, dependency.actions)
-    reads = [set(each[[row]].indices.tolist()) for each in matrices]
-    read_by = [set(csr_array(each.T)[[row]].indices.tolist()) for each in matrices]
+    reads = [set(matrix[[row]].indices.tolist()) for matrix in matrices]
+    read_by = [set(csr_array(matrix.T)[[row]].indices.tolist()) for matrix in matrices]
     own_state, own_action = int(state_sizes[row]), int(action_sizes[row])
     rows = []
     for other in sorted(set().union(*reads, *read_by) - {row}):
@@ -116,7 +130,7 @@ def partners_of(
 
 
 class _Entries(NamedTuple):
-    """Who sends to whom, and from which window on; nobody to himself."""
+    """Pairs of a receiver and another agent that sends to it, and from which window on."""
 
     receiver: np.ndarray
     sender: np.ndarray
@@ -125,6 +139,7 @@ class _Entries(NamedTuple):
 
     @staticmethod
     def of(matrix: csr_array, level: np.ndarray) -> _Entries:
+        """The entries of a matrix, row receives from column, without its diagonal."""
         rows = rows_of(matrix)
         others = rows != matrix.indices
         return _Entries(
@@ -144,8 +159,9 @@ class _Entries(NamedTuple):
         )
 
     def beyond(self, other: _Entries) -> _Entries:
-        """The entries that `other` has not."""
-        own, others = (each.receiver * self.num_agents + each.sender for each in (self, other))
+        """The entries that `other` lacks."""
+        own = self.receiver * self.num_agents + self.sender
+        others = other.receiver * self.num_agents + other.sender
         new = ~np.isin(own, others)
         return _Entries(self.receiver[new], self.sender[new], self.level[new], self.num_agents)
 
@@ -154,7 +170,7 @@ class _Entries(NamedTuple):
         return np.bincount(np.searchsorted(kappas, self.level), minlength=len(kappas)).cumsum()
 
     def load(self, weights: np.ndarray, kappas: Sequence[int]) -> np.ndarray:
-        """Numbers that each agent sends and receives, for each kappa, a sender's numbers being `weights`."""
+        """Numbers that each agent sends and receives, for each kappa; a sender sends `weights`."""
         place = np.searchsorted(kappas, self.level)
         cells = self.num_agents * len(kappas)
         sums = sum(
@@ -165,15 +181,15 @@ class _Entries(NamedTuple):
 
 
 def _figures(messages: int, load: np.ndarray) -> dict[str, int]:
-    """Every number is on the load of its sender and of its receiver."""
+    """The figures, given each machine's load; every number counts for sender and receiver."""
     return {"messages": int(messages), "numbers": int(load.sum()) // 2, "busiest": int(load.max())}
 
 
 def _central_critics(state_sizes: np.ndarray, action_sizes: np.ndarray) -> dict[str, Any]:
-    """Everything from everyone: states, actions and rewards each step, target actions for each sample.
+    """All to all: states, actions and rewards each step, target actions for each sample.
 
-    A critic advises its own actor only, so no derivatives are sent; the other actions in its
-    gradient are stored ones.
+    A critic gives its gradient to its own actor only, so no derivatives are sent; the other actions
+    in that gradient are stored ones.
     """
     number = len(state_sizes)
     per_step = state_sizes + action_sizes + 1
@@ -191,15 +207,15 @@ def _central_trainer(
     action_sizes: np.ndarray,
     hidden: Sequence[int],
 ) -> dict[str, Any]:
-    """All that happens is sent to one further machine; between agents only what they observe."""
+    """Every agent sends everything to one further machine, and to others what they observe."""
     number = len(state_sizes)
     per_step = state_sizes + action_sizes + 1
     load = np.append(acting + per_step, per_step.sum())
-    # As many messages between agents as there are edges, and one from each agent: the matrix has a
-    # diagonal.
+    # The matrix has a diagonal, so its entries count the messages between agents and one from each
+    # agent to the trainer.
     observed = couplings.observation @ state_sizes
     widths = [observed, *hidden, action_sizes]
-    weights = sum((one + 1) * other for one, other in pairwise(widths))
+    weights = sum((width + 1) * following for width, following in pairwise(widths))
     return {
         "step": _figures(couplings.observation.nnz, load),
         "sample": _figures(0, np.zeros(1)),

@@ -1,8 +1,9 @@
-"""What `mastac graph` does. Imports JAX for rollouts only."""
+"""`mastac graph`. Imports JAX only where rollouts are played."""
 
 import argparse
 import json
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,19 @@ from mastac.errors import UserError
 if TYPE_CHECKING:
     from mastac.envs.graphs import Structure
 
+HELP = "show who depends on whom, and what that saves, before anything is trained"
+
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     """The options of the command."""
     sub.add_argument(
         "source", metavar="ENV|FILE", help="an environment, a couplings file or a run folder"
     )
-    sub.add_argument("--kappa", metavar="K", help="truncate after K steps (default: exact)")
+    sub.add_argument(
+        "--kappa",
+        metavar="K",
+        help="count rewards up to K steps ahead (default: all, the exact sets)",
+    )
     sub.add_argument("--agent", metavar="NAME", help="explain the set of this agent")
     sub.add_argument(
         "--why", metavar="OTHER", help="with --agent: why OTHER is in that set, or is not"
@@ -30,7 +37,9 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
         "--messages", action="store_true", help="who must send what to whom, for each kappa"
     )
     sub.add_argument(
-        "--influence", action="store_true", help="play, and see how much lies beyond each kappa"
+        "--influence",
+        action="store_true",
+        help="play episodes, and measure how much lies beyond each kappa",
     )
     sub.add_argument(
         "--rollouts", metavar="R", help="with --influence: episodes to play (default: 64)"
@@ -39,31 +48,20 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     arguments.add_env_set(sub)
 
 
-def graph(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Print who depends on whom and what that saves."""
-    from mastac.analysis import format_report, graph_report, reason
-    from mastac.analysis.advice import advice
+    from mastac.analysis import format_report, graph_report
     from mastac.learning.settings import Settings
-    from mastac.structure import CouplingSequence
 
     kappa = None if args.kappa is None else arguments.parse_kappa(args.kappa)
     env_options = arguments.parse_assignments("--env-set", args.env_set)
     if args.why is not None and args.agent is None:
         raise UserError(f"--why {args.why} asks of the set of an agent; name it with --agent")
-    if args.rollouts is not None and not args.influence:
-        raise UserError("--rollouts goes with --influence")
-    rollouts = (
-        None if args.rollouts is None else arguments.parse_count("rollouts", args.rollouts, least=2)
-    )
+    rollouts = _rollouts(args)
     couplings, state_sizes, action_sizes = structure_from(args.source, env_options)
-    if args.influence and is_file(args.source) and not (Path(args.source) / "config.json").exists():
-        raise UserError(
-            f"--influence plays an environment, and '{args.source}' holds couplings alone"
-        )
-    sequence = couplings if isinstance(couplings, CouplingSequence) else None
-    always = couplings.union() if isinstance(couplings, CouplingSequence) else couplings
+    train, discrete = _training(args.source, args.env_set)
     report = graph_report(
-        always,
+        couplings,
         kappa=kappa,
         agent=args.agent,
         state_sizes=state_sizes,
@@ -72,82 +70,81 @@ def graph(args: argparse.Namespace) -> int:
         why=args.why,
         edges=args.edges,
         messages=args.messages,
+        train=train,
+        discrete=discrete,
+        play=_player(args.source, env_options, rollouts) if args.influence else None,
     )
-    if sequence is not None:
-        report["steps"] = len(sequence)
-        if args.why is not None:
-            report["why"] = reason(sequence, args.agent, args.why, kappa).to_dict()
-    if args.influence:
-        kappas = [row["kappa"] for row in report["windows"]]
-        report["influence"] = _influence(args.source, env_options, kappas, rollouts)
-    train, discrete = _training(args.source, args.env_set)
-    report["advice"] = advice(
-        report["advice"]["signs"],
-        report["windows"],
-        train,
-        discrete,
-        report.get("steps"),
-        report.get("influence"),
-    )
-    text = (
-        json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
-        if args.json
-        else format_report(report)
-    )
-    print(text.rstrip())
+    if args.json:
+        print(json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        print(format_report(report).rstrip())
     return 0
 
 
-def _influence(
-    source: str, env_options: dict[str, Any], kappas: list[int], rollouts: int | None
-) -> dict[str, Any]:
-    """The curve under the policy of a run folder, or under an environment's simple policy."""
-    from mastac.analysis.influence import ROLLOUTS, influence_curve
+def _rollouts(args: argparse.Namespace) -> int | None:
+    """The number of episodes to play, if it is given, and only where they can be played."""
+    if args.rollouts is not None and not args.influence:
+        raise UserError("--rollouts goes with --influence")
+    is_run = (Path(args.source) / "config.json").exists()
+    if args.influence and is_file(args.source) and not is_run:
+        raise UserError(
+            f"--influence plays an environment, and '{args.source}' holds couplings alone"
+        )
+    if args.rollouts is None:
+        return None
+    return arguments.parse_count("rollouts", args.rollouts, least=2)
+
+
+def _player(
+    source: str, env_options: dict[str, Any], rollouts: int | None
+) -> Callable[[list[int]], dict[str, Any]]:
+    """Plays the policy of a run folder, or an environment's simple policy, for some kappas."""
+
+    def play(kappas: list[int]) -> dict[str, Any]:
+        from mastac.analysis.influence import ROLLOUTS, influence_curve
+
+        env, acting, discount, name = _played_policy(source, env_options)
+        number = ROLLOUTS if rollouts is None else rollouts
+        return {"policy": name, **influence_curve(env, acting, kappas, number, discount)}
+
+    return play
+
+
+def _played_policy(source: str, env_options: dict[str, Any]) -> tuple[Any, Any, float, str]:
+    """An environment, a policy (`None`: its simple one), the discount, and what it is called."""
+    from mastac.envs.registry import make
     from mastac.learning.settings import Settings
+    from mastac.runs.evaluation import greedy_actions
     from mastac.runs.run import load
 
-    if is_file(source):
-        run = load(source)
-        env, policy, discount = run.env, run.policy(), run.config.settings.discount
-        played = f"the trained policy of seed {run.config.seeds[0]}"
-    else:
-        from mastac.envs.registry import make
-
-        env, policy, discount, played = (
-            make(source, **env_options),
-            None,
-            Settings().discount,
-            "the simple policy",
-        )
-    found = influence_curve(
-        env, policy, kappas, ROLLOUTS if rollouts is None else rollouts, discount
-    )
-    return {"policy": played, **found}
+    if not is_file(source):
+        return make(source, **env_options), None, Settings().discount, "the simple policy"
+    trained = load(source)
+    acting = greedy_actions(trained.env, trained.policy())
+    name = f"the trained policy of seed {trained.config.seeds[0]}"
+    return trained.env, acting, trained.config.settings.discount, name
 
 
 def _training(source: str, env_set: list[str]) -> tuple[str, bool]:
-    """What `mastac train` takes, environment and options, `ENV` where unknown; and whether actions are choices."""
+    """What `mastac train` takes (`ENV` where unknown), and whether actions are discrete."""
     from mastac.envs.registry import entry_of
 
     if is_file(source):
         config = Path(source) / "config.json"
-        made: dict[str, Any] = (
-            json.loads(config.read_text(encoding="utf-8")) if config.exists() else {"custom": True}
-        )
-        if made.get("custom", True):
+        stored = {"custom": True}
+        if config.exists():
+            stored: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))
+        if stored.get("custom", True):
             return "ENV", False
-        entry = entry_of(made["env"])[0]
-        values = {
-            name: value
-            for name, value in made["env_options"].items()
-            if value != entry.options[name].default
-        }
-        source, env_set = (
-            made["env"],
-            [f"{name}={json.dumps(value)}" for name, value in values.items()],
-        )
-    options = [word for pair in env_set for word in ("--env-set", pair)]
-    return shlex.join([source, *options]), entry_of(source)[0].discrete
+        source = stored["env"]
+        options = entry_of(source)[0].options
+        env_set = [
+            f"{name}={json.dumps(value)}"
+            for name, value in stored["env_options"].items()
+            if value != options[name].default
+        ]
+    words = [word for pair in env_set for word in ("--env-set", pair)]
+    return shlex.join([source, *words]), entry_of(source)[0].discrete
 
 
 def is_file(source: str) -> bool:
@@ -160,7 +157,7 @@ def is_file(source: str) -> bool:
 def structure_from(
     source: str, env_options: dict[str, Any]
 ) -> "Structure | tuple[Any, None, None]":
-    """Couplings and sizes of an environment, of a couplings file (sizes unknown), or of a run folder."""
+    """Couplings and sizes of an environment, a couplings file (sizes unknown) or a run folder."""
     from mastac.envs.graphs import structure_of
     from mastac.structure import read_couplings
 

@@ -124,13 +124,7 @@ def build_parser() -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
             "repeat the paper's table and figures, or go on with it",
         )
     )
-    graph_commands.add_arguments(
-        command(
-            "graph",
-            graph_commands.graph,
-            "show who depends on whom, and what that saves, before anything is trained",
-        )
-    )
+    graph_commands.add_arguments(command("graph", graph_commands.run, graph_commands.HELP))
     probing_commands.add_check_arguments(
         command(
             "check",

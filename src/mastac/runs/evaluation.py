@@ -1,12 +1,12 @@
 """Greedy policies: taken out of a learner, rolled out, summed up."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
 from mastac.agents.networks import MLP
 from mastac.agents.stochastic import greedy_network
@@ -41,17 +41,22 @@ def policies_of(spec: LearnerSpec, state: LearnerState) -> list[Policy]:
     ]
 
 
-def policy_returns(env: Environment, policy: Policy, episodes: int, seed: int) -> np.ndarray:
-    """Undiscounted returns `[episodes, agents]` of a policy over episodes chosen by `seed`."""
+def greedy_actions(env: Environment, policy: Policy) -> Callable[..., Array]:
+    """A stored policy as `(obs, state, time) -> actions`, in JAX."""
     from mastac.agents.actors import actors
 
     hidden = [weight.shape[2] for weight in policy.weights[:-1]]
     apply = actors(env, hidden).apply
     weights = MLP(tuple(map(jnp.asarray, policy.weights)), tuple(map(jnp.asarray, policy.biases)))
+    return lambda obs, state, time: apply(weights, obs[:, :, None])[:, :, 0]
+
+
+def policy_returns(env: Environment, policy: Policy, episodes: int, seed: int) -> np.ndarray:
+    """Undiscounted returns `[episodes, agents]` of a policy over episodes chosen by `seed`."""
+    act = greedy_actions(env, policy)
 
     @jax.jit
     def returns(keys):
-        act = lambda obs, state, time: apply(weights, obs[:, :, None])[:, :, 0]  # noqa: E731
         return jax.vmap(lambda key: rollout_return(env, act, key))(keys)
 
     return np.asarray(returns(jax.random.split(evaluation_key(seed), episodes)))
