@@ -175,7 +175,7 @@ def test_how_strong_couplings_are_comes_before_how_many():
     strong = of(ring(40), influence=played(NEARLY_SEPARABLE, beyond=0.2))
     assert (strong["rule"], strong["kappa"]) == ("window", 2)
     assert any(
-        "20 % of the influence of actions on a value lies beyond kappa = 2" in line
+        "20.0 % of the influence of actions on a value lies beyond kappa = 2" in line
         for line in strong["warnings"]
     )
     assert not any("--influence" in line for line in strong["warnings"])

@@ -68,6 +68,7 @@ def test_exactness_is_the_same_wherever_it_is_said(couplings, kappa, data):
     assert advice["kappa"] is None or advice["kappa"] < first
     total = report["windows"][-1]["agents"]["total"]
     assert advice["graph_summary"]["mean_set"] == total / couplings.num_agents
+    assert advice["graph_summary"]["separable"] == (total == couplings.num_agents)
 
 
 @given(systems(5) | sequences(4, 6), st.none() | st.integers(0, 5), st.data())

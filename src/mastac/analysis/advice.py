@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from mastac.analysis.advice_text import findings_of, percent, warnings_of
+from mastac.analysis.advice_text import findings_of, warnings_of
+from mastac.analysis.text_tables import percent
 
 METHODS = {
     False: {"structured": "mastac", "independent": "independent", "central": "maddpg"},
@@ -110,10 +111,7 @@ def _choice(
 ) -> _Choice:
     """The first rule that holds; `window` is what those rules say that look at sets alone."""
     if summary["separable"]:
-        why = (
-            "No agent affects another agent's next state, observation or reward, so independent "
-            "learners lose nothing."
-        )
+        why = "No value depends on another agent, so independent learners lose nothing."
         return _Choice("separable", "independent", None, why)
     if summary["separable_but_for_sight"]:
         why = (

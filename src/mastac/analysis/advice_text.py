@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mastac.analysis.text_tables import percent
+
 DENSE = 0.9
 """From this density of the exact sets on, nearly every value depends on every agent."""
 BEYOND = 0.1
@@ -137,8 +139,3 @@ def named(some: Mapping[str, Any]) -> str:
     """A few names, and how many more there are."""
     *first, last = [*some["agents"], *([f"{some['more']:,} more"] if some["more"] else [])]
     return f"{', '.join(first)} and {last}" if first else last
-
-
-def percent(share: float) -> str:
-    """A share with two digits."""
-    return f"{100 * share:.2g} %"

@@ -73,7 +73,7 @@ def graph_summary(
     direct = (_others(couplings.action)[1] + _others(couplings.reward_action)[1]) > 0
     return {
         "num_agents": number,
-        "separable": edges.nnz == number,
+        "separable": edges.nnz == number or mean == 1,
         "separable_but_for_sight": all(local),
         "groups": _groups(couplings, edges),
         "alone": some_of(couplings, (enters == 0) & (leaves == 0)),
