@@ -7,9 +7,10 @@ import re
 
 import hypothesis.strategies as st
 import numpy as np
+import pytest
 from hypothesis import given, settings
 
-from mastac.analysis import format_report, graph_report
+from mastac.analysis import format_report, graph_report, windows
 from mastac.analysis.windows import exact_window
 from mastac.structure import (
     Couplings,
@@ -131,3 +132,21 @@ def test_influence_marks_the_windows_of_the_report():
     assert format_report(report).count(f"{report['exact_from']} = exact <-") == 2
     assert report["advice"]["graph_summary"]["others"] is None
     assert "No action changed any return" in " ".join(report["advice"]["warnings"])
+
+
+@given(systems(6) | sequences(4, 5), st.none() | st.integers(0, 7), st.sampled_from([0, 1, 2, 16]))
+@settings(max_examples=60)
+def test_a_table_that_stops_early_claims_nothing_that_it_cannot_know(couplings, kappa, early):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(windows, "LARGE", 0)
+        patch.setattr(windows, "EARLY", (early,))
+        report = graph_report(couplings, kappa)
+    first, said = first_exact(couplings), report["exact_from"]
+    if said is not None:
+        assert said == first
+    elif isinstance(couplings, Couplings):
+        assert first >= early and (kappa is None or first >= kappa)
+    assert report["exact"] == (kappa is None or (said is not None and kappa >= said))
+    exact = [row["kappa"] for row in report["windows"] if row["exact"]]
+    assert exact == ([] if said is None else [first])
+    assert ("on is exact" in format_report(report)) == (said is not None)

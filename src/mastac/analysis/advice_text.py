@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mastac.analysis.text_tables import percent
+from mastac.analysis.text_tables import counted, percent
 
 DENSE = 0.9
 """From this density of the exact sets on, nearly every value depends on every agent."""
@@ -42,8 +42,9 @@ def findings_of(summary: Mapping[str, Any], names: Mapping[str, str]) -> Iterato
         )
     if summary["steps"] is not None:
         yield (
-            f"The couplings change over {summary['steps']} steps: {names['structured']} uses the "
-            "sets of each step. The other algorithms are given the union of all steps."
+            f"The couplings change over {counted(summary['steps'], 'step')}: "
+            f"{names['structured']} uses the sets of each step. The other algorithms are "
+            "given the union of all steps."
         )
 
 
