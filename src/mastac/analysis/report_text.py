@@ -73,8 +73,8 @@ def _schedule(steps: int, width: int) -> str:
     """What the figures of a sequence are of."""
     text = (
         f"The couplings change over {counted(steps, 'step')}. Sizes, costs, edges and "
-        "messages are those of the union of all steps, which no step exceeds. A kappa is exact if it is so at every "
-        "step. --agent and --why tell of the first step."
+        "messages are those of the union of all steps, which no step exceeds. A kappa is exact "
+        "if it is so at every step. --agent and --why tell of the first step."
     )
     return textwrap.fill(text, width) + "\n"
 
