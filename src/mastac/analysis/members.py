@@ -10,8 +10,8 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order
 
 from mastac.analysis.windows import LARGE
+from mastac.structure import Couplings, CouplingSequence
 from mastac.structure.bayesian_network import WORDS, Explanation, clock, explanations
-from mastac.structure.couplings import Couplings, CouplingSequence
 from mastac.structure.dependency import Dependency, gradient_dependency, value_dependency
 
 MOST_PATHS = 1000

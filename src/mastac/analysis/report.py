@@ -18,7 +18,8 @@ from mastac.analysis.window_sums import earlier, window_sums
 from mastac.analysis.windows import Windows, windows_of
 from mastac.checks import whole_number
 from mastac.errors import UserError
-from mastac.structure.couplings import GRAPHS, Couplings, CouplingSequence
+from mastac.structure import Couplings, CouplingSequence
+from mastac.structure.couplings import GRAPHS
 from mastac.structure.dependency import Dependency, value_dependency
 
 Sizes = Sequence[int] | np.ndarray

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from mastac.analysis.window_sums import kappa_schedule
-from mastac.structure.couplings import Couplings, CouplingSequence
+from mastac.structure import Couplings, CouplingSequence
 from mastac.structure.dependency import estimate
 from mastac.structure.windows import first_windows
 
