@@ -24,26 +24,26 @@ SHAPES = {
 }
 # Programs: other operations, whose numbers the tests of the single pieces check.
 PROGRAMS = {
-    "policy_actions": lambda chosen: not chosen,
+    "others_actions": lambda chosen: "replay" if chosen == "policy" else "policy",
     "minimal": lambda chosen: not chosen,
     "rewards": lambda chosen: "own" if chosen == "team" else "team",
     "critic_activation": "tanh",
     "max_grad_norm": 1e-4,
-    "smoothing_noise": 0.3,
-    "smoothing_clip": 0.1,
+    "target_noise": 0.3,
+    "target_noise_clip": 0.1,
     "policy_delay": lambda chosen: 3 - chosen,
     "clip_ratio": lambda chosen: 0.2 - chosen,
-    "normalise_advantages": lambda chosen: not chosen,
+    "normalize_advantages": lambda chosen: not chosen,
     "share_actors": lambda chosen: not chosen,
     "temperature": 0.2,
-    "tuned_temperature": lambda chosen: not chosen,
+    "tune_temperature": lambda chosen: not chosen,
     "entropy_target": -0.5,
     "distance_decay": lambda chosen: 0.5 if chosen == 1 else 1.0,
 }
 # Knobs that only matter beside others.
 BESIDE: dict[str, dict[str, Any]] = {
-    "smoothing_clip": {"smoothing_noise": 0.2},
-    "temperature": {"tuned_temperature": False},
+    "target_noise_clip": {"target_noise": 0.2},
+    "temperature": {"tune_temperature": False},
 }
 # Before any update: the first weights.
 BEFORE: dict[str, Any] = {"actor_output_scale": 0.3}
@@ -56,13 +56,13 @@ LOOP = {
     "n_steps": 2,
 }
 LOOP |= {"rollout_steps": 100, "perturbation": 0.2}
-LOOP |= {"noise": 0.7, "noise_final": 0.6, "random_fraction": 0.5, "random_final": 0.4}
+LOOP |= {"noise": 0.7, "noise_final": 0.6, "random_fraction": 0.5, "random_fraction_final": 0.4}
 ALWAYS_FIXED = {
     "coordinated": lambda chosen: not chosen,
     "mixer": lambda chosen: "sum" if chosen != "sum" else "none",
 }
 ALWAYS_FIXED["estimator"] = lambda chosen: "score" if chosen != "score" else "pathwise"
-ALWAYS_FIXED["soft"] = lambda chosen: not chosen
+ALWAYS_FIXED["max_entropy"] = lambda chosen: not chosen
 OTHERS = NUMBERS | SHAPES | PROGRAMS | BEFORE | LOOP | ALWAYS_FIXED
 
 

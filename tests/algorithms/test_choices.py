@@ -10,8 +10,8 @@ from algorithms.small_algorithms import case
 from mastac.algorithms import ALGORITHMS
 from mastac.cli.main import main
 from mastac.errors import UserError
-from mastac.learning.settings import Settings
-from mastac.runs.config import resolve
+from mastac.learning.settings import FORMER_NAMES, Settings
+from mastac.runs.config import ExperimentConfig, resolve
 
 every = pytest.mark.parametrize("name", ALGORITHMS)
 
@@ -86,6 +86,25 @@ def test_rewards_are_refused_where_they_are_impossible(name, rewards):
     assert all(each in str(refused.value) for each in able)
 
 
+@pytest.mark.parametrize("former", FORMER_NAMES)
+def test_former_names_are_answered_with_the_present_ones(former):
+    with pytest.raises(UserError, match=f"'{former}'; here it is called {FORMER_NAMES[former]}$"):
+        resolved("mastac", **{former: True})
+
+
+def test_stored_runs_are_read_under_their_former_names():
+    config = resolved("maddpg", others_actions="policy", target_noise_clip=0.5).to_dict()
+    present = {new: old for old, new in FORMER_NAMES.items()}
+    stored = {present.get(name, name): value for name, value in config["knobs"].items()}
+    stored["policy_actions"] = True
+    assert not set(stored) & set(present)
+    read = ExperimentConfig.from_dict(config | {"knobs": stored})
+    assert read == ExperimentConfig.from_dict(config)
+    stored["policy_actions"] = False
+    read = ExperimentConfig.from_dict(config | {"knobs": stored})
+    assert read.settings.others_actions == "replay"
+
+
 def test_the_command_line_lists_all_of_them(capsys):
     assert main(["algorithms"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -94,5 +113,5 @@ def test_the_command_line_lists_all_of_them(capsys):
         assert how.summary in line and line.endswith(how.combines)
         assert ("--kappa" in line) == how.uses_kappa
         assert ("rewards=" in line) == (len(how.rewards) > 1)
-        for knob in ("policy_actions", "twin_critics", "smoothing_noise", "policy_delay"):
+        for knob in ("others_actions", "twin_critics", "target_noise", "policy_delay"):
             assert (knob in line) == (knob not in how.fixed)

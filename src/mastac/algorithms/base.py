@@ -16,16 +16,16 @@ NO_MIXER: Mapping[str, Any] = {"mixer": "none", "mixer_embedding": 64}
 NOT_IN_SEQUENCE: Mapping[str, Any] = {"coordinated": False}
 NO_TRICKS: Mapping[str, Any] = {
     "twin_critics": False,
-    "smoothing_noise": 0.0,
-    "smoothing_clip": 0.5,
+    "target_noise": 0.0,
+    "target_noise_clip": 0.5,
     "policy_delay": 1,
 }
 
 # What only the soft actor-critic uses.
 NOT_SOFT: Mapping[str, Any] = {
-    "soft": False,
+    "max_entropy": False,
     "temperature": 0.01,
-    "tuned_temperature": True,
+    "tune_temperature": True,
     "entropy_target": -1.0,
 }
 # What only on-policy learners use.
@@ -34,7 +34,7 @@ OFF_POLICY: Mapping[str, Any] = {
     "rollout_steps": 512,
     "gae_lambda": 0.95,
     "clip_ratio": 0.2,
-    "normalise_advantages": True,
+    "normalize_advantages": True,
     "entropy_bonus": 0.0,
     "perturbation": 0.05,
 }
@@ -50,8 +50,8 @@ ON_POLICY: Mapping[str, Any] = {
     "warmup_epochs": 0,
     "noise_final": 0.0,
     "random_fraction": 0.0,
-    "random_final": 0.0,
-    "policy_actions": True,
+    "random_fraction_final": 0.0,
+    "others_actions": "policy",
 }
 
 
@@ -84,7 +84,7 @@ class Algorithm:
 
     def __post_init__(self) -> None:
         unused = OFF_POLICY if self.estimator == "pathwise" else {}
-        unused = unused if self.fixed.get("soft") else {**NOT_SOFT, **unused}
+        unused = unused if self.fixed.get("max_entropy") else {**NOT_SOFT, **unused}
         object.__setattr__(self, "fixed", {**unused, **self.fixed})
 
     @property
@@ -97,7 +97,7 @@ class Algorithm:
         """What it can be combined with, in the form that the command line takes."""
         parts = ["--kappa K or exact"] if self.uses_kappa else []
         parts += [f"rewards={'|'.join(self.rewards)}"] if len(self.rewards) > 1 else []
-        free = ("policy_actions", "minimal", "twin_critics", "smoothing_noise", "policy_delay")
+        free = ("others_actions", "minimal", "twin_critics", "target_noise", "policy_delay")
         free += ("n_steps", "share_actors", "distance_decay")
         parts += [name for name in free if name not in self.fixed]
         parts += ["couplings that change with the time"] if self.follows_time else []

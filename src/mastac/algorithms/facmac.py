@@ -11,7 +11,7 @@ def utilities(couplings: Couplings, kappa: int | None, minimal: bool) -> CriticL
     return team(couplings)
 
 
-FIXED = {**NO_SETS, **NO_TRICKS, **NOT_IN_SEQUENCE, "policy_actions": True}
+FIXED = {**NO_SETS, **NO_TRICKS, **NOT_IN_SEQUENCE, "others_actions": "policy"}
 FACMAC = Algorithm(
     summary="utilities and a monotonic mixer whose weights come from the state",
     layout=utilities,

@@ -15,5 +15,5 @@ INDEPENDENT = Algorithm(
     summary="every agent learns by itself from its observation, its action and its reward",
     layout=independent_layout,
     rewards=("own", "team"),
-    fixed={**NO_MIXER, **NO_SETS, **NOT_IN_SEQUENCE, "policy_actions": True},
+    fixed={**NO_MIXER, **NO_SETS, **NOT_IN_SEQUENCE, "others_actions": "policy"},
 )

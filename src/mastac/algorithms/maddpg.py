@@ -22,7 +22,7 @@ MADDPG = Algorithm(
     layout=central_layout,
     rewards=("team", "own"),
     fixed={**NO_MIXER, **NO_SETS, **NOT_IN_SEQUENCE, **NO_TRICKS},
-    defaults={"policy_actions": False},
+    defaults={"others_actions": "replay"},
 )
 MATD3 = Algorithm(
     summary="MADDPG with twin critics, smoothed targets and delayed actors",
@@ -30,9 +30,9 @@ MATD3 = Algorithm(
     rewards=("team", "own"),
     fixed={**NO_MIXER, **NO_SETS, **NOT_IN_SEQUENCE},
     defaults={
-        "policy_actions": False,
+        "others_actions": "replay",
         "twin_critics": True,
-        "smoothing_noise": 0.2,
+        "target_noise": 0.2,
         "policy_delay": 2,
     },
 )

@@ -35,14 +35,14 @@ MASTAC_SAC = Algorithm(
     fixed={
         **NO_MIXER,
         **NOT_IN_SEQUENCE,
-        "soft": True,
+        "max_entropy": True,
         # The entropies of the steps between would be missing from the target.
         "n_steps": 1,
-        "smoothing_noise": 0.0,
-        "smoothing_clip": 0.5,
+        "target_noise": 0.0,
+        "target_noise_clip": 0.5,
         "noise_final": 0.0,
         "random_fraction": 0.0,
-        "random_final": 0.0,
+        "random_fraction_final": 0.0,
     },
     defaults={"twin_critics": True},
 )

@@ -42,7 +42,7 @@ FIXED = {
     **NO_TRICKS,
     **NOT_IN_SEQUENCE,
     "mixer": "sum",
-    "policy_actions": True,
+    "others_actions": "policy",
 }
 QDCG_DECENTRALISED = Algorithm(
     summary="the team's value as the mean of the agents' utilities (a central VDN critic)",

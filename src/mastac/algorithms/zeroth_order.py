@@ -22,7 +22,7 @@ ZEROTH_ORDER = Algorithm(
         "noise": 0.1,
         "gae_lambda": 0.95,
         "clip_ratio": 0.2,
-        "normalise_advantages": True,
+        "normalize_advantages": True,
         "entropy_bonus": 0.0,
     },
     defaults={"updates_per_epoch": 1},

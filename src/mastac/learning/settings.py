@@ -1,7 +1,19 @@
 """Every knob of the learner, with its meaning; presets and `--set` fill it in."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+# Names that knobs had in runs stored by older versions.
+FORMER_NAMES = {
+    "soft": "max_entropy",
+    "policy_actions": "others_actions",
+    "smoothing_noise": "target_noise",
+    "smoothing_clip": "target_noise_clip",
+    "tuned_temperature": "tune_temperature",
+    "random_final": "random_fraction_final",
+    "normalise_advantages": "normalize_advantages",
+}
 
 
 def knob(default: Any, help: str, choices: tuple[str, ...] = ()) -> Any:
@@ -44,12 +56,14 @@ class Settings:
     random_fraction: float = knob(
         0.1, "probability that an agent's action is uniformly random, at the start"
     )
-    random_final: float = knob(0.0, "and at the end; it falls linearly")
+    random_fraction_final: float = knob(0.0, "and at the end; it falls linearly")
     rewards: str = knob(
         "own", "what critics predict: own rewards, or the mean of the team's", ("own", "team")
     )
-    policy_actions: bool = knob(
-        True, "the other agents' actions in the actor's gradient: current policy, or replay"
+    others_actions: str = knob(
+        "policy",
+        "the other agents' actions in an actor's gradient: of their current policies, or replayed",
+        ("policy", "replay"),
     )
     coordinated: bool = knob(False, "agents update in sequence, each seeing the updates before it")
     minimal: bool = knob(
@@ -77,17 +91,17 @@ class Settings:
     twin_critics: bool = knob(
         False, "two critics for each, the smaller of whose values enters the target"
     )
-    smoothing_noise: float = knob(
+    target_noise: float = knob(
         0.0, "standard deviation of the noise on the target policies' actions"
     )
-    smoothing_clip: float = knob(0.5, "largest such noise")
+    target_noise_clip: float = knob(0.5, "largest such noise")
     policy_delay: int = knob(1, "actors and targets move at every so many updates of the critics")
     share_actors: bool = knob(False, "agents of equal sizes, scales and limits share one actor")
-    soft: bool = knob(False, "policies are stochastic and rewarded for their entropy")
+    max_entropy: bool = knob(False, "policies are stochastic and rewarded for their entropy")
     temperature: float = knob(
         0.01, "what a nat of entropy is worth, in scaled rewards; where it is tuned, at the start"
     )
-    tuned_temperature: bool = knob(
+    tune_temperature: bool = knob(
         True, "each agent's temperature is tuned until its entropy is at its target"
     )
     entropy_target: float = knob(
@@ -107,7 +121,7 @@ class Settings:
     clip_ratio: float = knob(
         0.2, "how far ratios of densities may leave 1 and still count; 0: no limit"
     )
-    normalise_advantages: bool = knob(
+    normalize_advantages: bool = knob(
         True, "each agent's advantages get mean 0 and spread 1 in every batch"
     )
     entropy_bonus: float = knob(
@@ -125,3 +139,15 @@ class Settings:
     def on_policy(self) -> bool:
         """Whether there is a rollout instead of a replay."""
         return self.estimator != "pathwise"
+
+
+def stored_knobs(knobs: Mapping[str, Any]) -> dict[str, Any]:
+    """Knobs of a stored run under their present names and with present values.
+
+    >>> stored_knobs({"policy_actions": False, "tau": 0.1})
+    {'others_actions': 'replay', 'tau': 0.1}
+    """
+    values = {FORMER_NAMES.get(name, name): value for name, value in knobs.items()}
+    if isinstance(values.get("others_actions"), bool):
+        values["others_actions"] = "policy" if values["others_actions"] else "replay"
+    return values

@@ -12,13 +12,14 @@ from mastac.algorithms import ALGORITHMS
 from mastac.envs.registry import entry_of
 from mastac.errors import UserError, unknown
 from mastac.runs.presets import PRESETS, preset_for, tuned_for
-from mastac.learning.settings import Settings
+from mastac.learning.settings import FORMER_NAMES, Settings, stored_knobs
 from mastac.version import __version__
 
 Kappa = int | None | Literal["preset"]
 
-# Names that other libraries give to our knobs: never accepted silently, always explained.
-ELSEWHERE = {
+# Names that other libraries and older versions give to our knobs: never accepted silently, always
+# explained.
+ELSEWHERE = FORMER_NAMES | {
     "gamma": "discount",
     "lr_actor": "actor_lr",
     "policy_lr": "actor_lr",
@@ -73,7 +74,7 @@ class ExperimentConfig:
             raise UserError(f"config.json lacks '{missing[0]}'; it was not written by this version of mastac")
         values = {name: data[name] for name in names}
         values["seeds"] = tuple(values["seeds"])
-        return ExperimentConfig(settings=checked_settings(data["knobs"]), **values)
+        return ExperimentConfig(settings=checked_settings(stored_knobs(data["knobs"])), **values)
 
 
 def checked_settings(knobs: Mapping[str, Any], base: Settings | None = None) -> Settings:
@@ -113,9 +114,9 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
 
 def _check_ranges(settings: Settings) -> None:
     positive = ("actor_lr", "critic_lr", "batch_size", "buffer_size", "updates_per_epoch", "reward_scale")
-    positive += ("n_steps", "temperature", "actor_output_scale", "policy_delay", "mixer_embedding", "smoothing_clip")
+    positive += ("n_steps", "temperature", "actor_output_scale", "policy_delay", "mixer_embedding", "target_noise_clip")
     positive += ("distance_decay",)
-    shares = ("discount", "tau", "lr_final", "random_fraction", "random_final", "distance_decay")
+    shares = ("discount", "tau", "lr_final", "random_fraction", "random_fraction_final", "distance_decay")
     for name in positive:
         if getattr(settings, name) <= 0:
             raise UserError(f"knob '{name}' must be positive, got {getattr(settings, name)}")
@@ -124,7 +125,7 @@ def _check_ranges(settings: Settings) -> None:
     for name in shares:
         if not 0 <= getattr(settings, name) <= 1:
             raise UserError(f"knob '{name}' must lie between 0 and 1, got {getattr(settings, name)}")
-    for name in ("noise", "noise_final", "warmup_epochs", "max_grad_norm", "smoothing_noise"):
+    for name in ("noise", "noise_final", "warmup_epochs", "max_grad_norm", "target_noise"):
         if getattr(settings, name) < 0:
             raise UserError(f"knob '{name}' cannot be negative, got {getattr(settings, name)}")
 
