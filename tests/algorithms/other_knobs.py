@@ -78,5 +78,5 @@ def free(name, knobs):
     return [
         knob
         for knob in knobs
-        if knob not in how.fixed and (knob != "rewards" or len(how.rewards) > 1)
+        if knob not in how.constant_knobs and (knob != "rewards" or len(how.rewards) > 1)
     ]

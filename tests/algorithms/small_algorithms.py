@@ -62,7 +62,8 @@ def built(
     world = hermit() if alone else small_environment(head)
     world = world if couplings is None else replace(world, couplings=couplings)
     how = ALGORITHMS[name]
-    chosen = {knob: value for knob, value in KNOBS.items() if knob not in how.fixed} | dict(knobs)
+    constant = how.constant_knobs
+    chosen = {knob: value for knob, value in KNOBS.items() if knob not in constant} | dict(knobs)
     window = kappa if how.uses_kappa else None
     config = resolve(world.id, {}, custom=True, algorithm=name, kappa=window, **chosen)
     spec = learner_spec(world, layout_of(world, config), config.settings, total_updates=TOTAL)

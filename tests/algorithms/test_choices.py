@@ -1,16 +1,16 @@
 """What a user can set of every algorithm, and what is refused by name."""
 
-from dataclasses import fields
 from typing import Any
 
 import pytest
 
 from algorithms.other_knobs import ALWAYS_FIXED, OTHERS, other
 from algorithms.small_algorithms import case
-from mastac.algorithms import ALGORITHMS
+from mastac.algorithms import ALGORITHMS, users_of, users_text
 from mastac.cli.main import main
 from mastac.errors import UserError
-from mastac.learning.settings import FORMER_NAMES, Settings
+from mastac.learning.knob_names import FORMER_NAMES
+from mastac.learning.settings import KNOBS
 from mastac.runs.config import ExperimentConfig, resolve
 
 every = pytest.mark.parametrize("name", ALGORITHMS)
@@ -22,21 +22,24 @@ def resolved(name, **choices: Any):
 
 
 def test_every_knob_is_accounted_for():
-    assert set(OTHERS) == {each.name for each in fields(Settings)}
+    assert set(OTHERS) == set(KNOBS)
     for name, how in ALGORITHMS.items():
-        assert set(ALWAYS_FIXED) <= set(how.fixed), f"{name} leaves free what makes an algorithm"
-        assert not set(how.fixed) & set(how.defaults)
+        assert set(ALWAYS_FIXED) <= set(how.constant_knobs), name
+        assert not set(how.constant_knobs) & set(how.defaults)
 
 
 @pytest.mark.parametrize(
-    ("name", "knob"), [(name, knob) for name, how in ALGORITHMS.items() for knob in how.fixed]
+    ("name", "knob"),
+    [(name, knob) for name, how in ALGORITHMS.items() for knob in how.constant_knobs],
 )
 def test_what_is_fixed_cannot_be_set(name, knob):
-    fixed = ALGORITHMS[name].fixed[knob]
+    fixed = ALGORITHMS[name].constant_knobs[knob]
     with pytest.raises(UserError) as refused:
         resolved(name, **{knob: other(knob, fixed)})
     sentence = str(refused.value)
     assert f"'{knob}'" in sentence and f"'{name}'" in sentence and "\n" not in sentence
+    if not ALGORITHMS[name].uses(knob):
+        assert f"does not use knob '{knob}'; it is used by {', '.join(users_of(knob))}" in sentence
     # Saying what holds anyway is no mistake.
     assert getattr(resolved(name, **{knob: fixed}).settings, knob) == fixed
 
@@ -46,7 +49,7 @@ def test_what_is_fixed_cannot_be_set(name, knob):
 def test_settings_hold_what_the_algorithm_says(name, preset):
     how = ALGORITHMS[name]
     settings = resolved(name, preset=preset).settings
-    for knob, value in {**how.defaults, **how.fixed, "rewards": how.rewards[0]}.items():
+    for knob, value in {**how.defaults, **how.constant_knobs, "rewards": how.rewards[0]}.items():
         assert getattr(settings, knob) == value, knob
     for knob in how.defaults:
         chosen = other(knob, getattr(settings, knob))
@@ -114,4 +117,7 @@ def test_the_command_line_lists_all_of_them(capsys):
         assert ("--kappa" in line) == how.uses_kappa
         assert ("rewards=" in line) == (len(how.rewards) > 1)
         for knob in ("others_actions", "twin_critics", "target_noise", "policy_delay"):
-            assert (knob in line) == (knob not in how.fixed)
+            assert (knob in line) == (knob not in how.constant_knobs)
+    for name, knob in KNOBS.items():
+        (line,) = [line for line in lines if line.split()[:1] == [name]]
+        assert knob.range in line and knob.help in line and line.endswith(users_text(name))

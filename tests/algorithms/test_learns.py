@@ -69,7 +69,7 @@ def run(request, world, tmp_path_factory):
 
 def test_all_kinds_of_learner_are_there():
     """Every mixer but the one that differs by a sign; twins, and every kind of rewards."""
-    fixed = {ALGORITHMS[name].fixed.get("mixer") for name in KINDS}
+    fixed = {ALGORITHMS[name].constant_knobs.get("mixer") for name in KINDS}
     assert fixed == {"none", "sum", "monotonic"}
     assert {ALGORITHMS[name].rewards[0] for name in KINDS} == {"own", "team"}
 

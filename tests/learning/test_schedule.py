@@ -32,7 +32,7 @@ def scheduled(
 ):
     env = replace(small_environment(), couplings=couplings)
     how = ALGORITHMS[algorithm]
-    settings = replace(SMALL, **{**how.defaults, **how.fixed, **knobs})
+    settings = replace(SMALL, **{**how.defaults, **how.constant_knobs, **knobs})
     spec = learner_spec(
         env, how.layout_for(couplings, kappa, True, how.rewards[0]), settings, total_updates=100
     )

@@ -65,7 +65,7 @@ def test_densities_of_shares_integrate_to_one_and_know_no_shift():
 
 def soft(head="tanh", **knobs):
     how, env = ALGORITHMS["mastac-sac"], small_environment(head)
-    settings = replace(SMALL, **{**how.defaults, **how.fixed, **knobs})
+    settings = replace(SMALL, **{**how.defaults, **how.constant_knobs, **knobs})
     spec = learner_spec(
         env, how.layout_for(env.couplings, 1, True, "own"), settings, total_updates=100
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from mastac.errors import UserError
 from mastac.files import as_csv, read_json, write_json, write_text
-from mastac.learning.settings import stored_knobs
+from mastac.learning.knob_names import stored_knobs
 from mastac.structure import Couplings, CouplingSequence
 
 METRICS = ("seed", "epoch", "env_steps", "updates", "episode_return", "critic_loss", "value", "gradient_norm")
