@@ -1,4 +1,4 @@
-"""Another value for every knob, and by what it shows that the knob arrives."""
+"""Another value for every knob, and what shows that the knob has an effect."""
 
 from typing import Any
 
@@ -67,13 +67,13 @@ OTHERS = NUMBERS | SHAPES | PROGRAMS | BEFORE | LOOP | ALWAYS_FIXED
 
 
 def other(knob, chosen):
-    """A value of `knob` that is not the chosen one."""
+    """A value of a knob that is not the chosen one."""
     value = OTHERS[knob]
     return value(chosen) if callable(value) else value
 
 
 def free(name, knobs):
-    """Those of `knobs` that a user of the algorithm can set to something else."""
+    """The knobs of a list that a user of the algorithm can set to something else."""
     how = ALGORITHMS[name]
     return [
         knob

@@ -1,4 +1,7 @@
-"""Every algorithm on the small heterogeneous environment, resolved as a user's run is, compiled once for all tests."""
+"""Every algorithm on the small heterogeneous environment.
+
+Resolved as a user's run is, and compiled once for all tests.
+"""
 
 from dataclasses import replace
 from functools import cache

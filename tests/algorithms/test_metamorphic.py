@@ -1,4 +1,7 @@
-"""Algorithms that must agree where their difference is taken away: bit for bit where they are then the same program."""
+"""Algorithms that must agree where their difference is taken away.
+
+Bit for bit where they are then the same program.
+"""
 
 import jax
 import jax.numpy as jnp
