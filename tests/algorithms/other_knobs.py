@@ -49,10 +49,10 @@ BESIDE: dict[str, dict[str, Any]] = {
 BEFORE: dict[str, Any] = {"actor_output_scale": 0.3}
 # What the loop around the update reads.
 LOOP = {
-    "batch_size": 7,
+    "batch_size": 17,
     "buffer_size": 50,
     "updates_per_epoch": 3,
-    "warmup_epochs": 1,
+    "warmup_epochs": 9,
     "n_steps": 2,
 }
 LOOP |= {"rollout_steps": 100, "perturbation": 0.2}

@@ -6,7 +6,7 @@ import pytest
 
 from algorithms.other_knobs import ALWAYS_FIXED, OTHERS, other
 from algorithms.small_algorithms import case
-from mastac.algorithms import ALGORITHMS, users_of, users_text
+from mastac.algorithms import ALGORITHMS, users_text
 from mastac.cli.main import main
 from mastac.errors import UserError
 from mastac.learning.knob_names import FORMER_NAMES
@@ -39,7 +39,7 @@ def test_what_is_fixed_cannot_be_set(name, knob):
     sentence = str(refused.value)
     assert f"'{knob}'" in sentence and f"'{name}'" in sentence and "\n" not in sentence
     if not ALGORITHMS[name].uses(knob):
-        assert f"does not use knob '{knob}'; it is used by {', '.join(users_of(knob))}" in sentence
+        assert f"does not use knob '{knob}'; it is used by {users_text(knob)}" in sentence
     # Saying what holds anyway is no mistake.
     assert getattr(resolved(name, **{knob: fixed}).settings, knob) == fixed
 

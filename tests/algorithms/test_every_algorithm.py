@@ -12,12 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from algorithms.other_knobs import BEFORE, BESIDE, NUMBERS, PROGRAMS, SHAPES, free, other
+from algorithms.other_knobs import BEFORE, BESIDE, LOOP, NUMBERS, PROGRAMS, SHAPES, free, other
 from algorithms.small_algorithms import TOTAL, UPDATES, case, history, initial, material, same_bits
 from mastac.agents.stochastic import greedy_network
 from mastac.algorithms import ALGORITHMS
 from mastac.learning.learner import learner_of, learner_spec
+from mastac.learning.loop import one_seed
 from mastac.runs.checkpoints import load_checkpoint, save_checkpoint
+from mastac.runs.config import resolve
+from mastac.runs.execution import buffer_of
 
 every = pytest.mark.parametrize("name", ALGORITHMS)
 PARTS = ("actors", "critics", "target_actors", "target_critics")
@@ -262,6 +265,28 @@ def test_every_choice_changes_the_update(name):
     for knob in free(name, PROGRAMS):
         changed, beside = {knob: other(knob, getattr(settings, knob))}, BESIDE.get(knob, {})
         assert program(name, **beside, **changed) != program(name, **beside), knob
+
+
+def loop(name, **knobs):
+    """First states and an epoch of the loop, as they are handed to the compiler."""
+    it, window = case(name), 1 if ALGORITHMS[name].uses_kappa else None
+    chosen = {"actor_hidden": [8], "critic_hidden": [8], "batch_size": 6, **knobs}
+    chosen = {knob: value for knob, value in chosen.items() if ALGORITHMS[name].uses(knob)}
+    config = resolve(it.env.id, {}, True, name, window, epochs=40, **chosen)
+    learner = learner_of(learner_spec(it.env, it.spec.layout, config.settings, total_updates=TOTAL))
+    seed = one_seed(it.env, learner, buffer_of(it.env, config), config.settings, config.epochs)
+    key, epoch = jax.random.key(0), jnp.int32(0)
+    state = jax.eval_shape(seed.init, key)
+    first = jax.jit(seed.init).lower(key).as_text()
+    return first, jax.jit(seed.one_epoch).lower(state, key, epoch).as_text()
+
+
+@pytest.mark.parametrize("name", ["mastac", "mastac-sac", "ippo", "zeroth-order"])
+def test_every_knob_of_the_loop_changes_the_loop(name):
+    """For one algorithm of each kind of exploration."""
+    base = loop(name)
+    for knob in free(name, LOOP):
+        assert loop(name, **{knob: LOOP[knob]}) != base, knob
 
 
 @every

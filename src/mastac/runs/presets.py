@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mastac.algorithms import ALGORITHMS, users_of
+from mastac.algorithms import ALGORITHMS, users_text
 from mastac.errors import UserError
 from mastac.learning.settings import Settings, checked_settings
 
@@ -208,7 +208,7 @@ def _is_constant(algorithm: str, knob: str, value: Any) -> UserError:
         )
     return UserError(
         f"algorithm '{algorithm}' does not use knob '{knob}'; "
-        f"it is used by {', '.join(users_of(knob))}"
+        f"it is used by {users_text(knob)}"
     )
 
 
