@@ -1,4 +1,7 @@
-"""Choices as actions: the likeliest is taken, padding never is, and who climbs slopes is refused by name."""
+"""Choices as actions: the likeliest is taken, padding never is.
+
+Algorithms that need slopes in the action are refused by name.
+"""
 
 import dataclasses
 

@@ -133,12 +133,12 @@ def batch_rows(
 ) -> tuple[Rows, Rows, Float[Array, " batch"]]:
     """The batch as rows, now and at its next states with the target policies' actions, and the discount of each.
 
-    With `smoothing_noise` the target policies' actions are perturbed, by what `key` chooses.
+    With `target_noise` the target policies' actions are perturbed, by what `key` chooses.
     """
     settings = spec.settings
     next_obs = observations(spec.env, batch.next_state, batch.next_time)
-    if settings.smoothing_noise > 0:
-        noise, clip = settings.smoothing_noise, settings.smoothing_clip
+    if settings.target_noise > 0:
+        noise, clip = settings.target_noise, settings.target_noise_clip
         return rows_with(
             spec, batch, spec.actors.smoothed(target_actors, next_obs, noise, clip, key)
         )

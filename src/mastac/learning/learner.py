@@ -110,9 +110,9 @@ def initial_state(spec: LearnerSpec, key: PRNGKeyArray) -> LearnerState:
     """First weights and optimisers; targets are copies where there are any."""
     settings = spec.settings
     actor_key, critic_key = jax.random.split(key)
-    is_stochastic = settings.soft or settings.estimator == "score"
+    is_stochastic = settings.max_entropy or settings.estimator == "score"
     weights = (spec.stochastic if is_stochastic else spec.actors).init(actor_key)
-    weights = alike(spec, with_temperature(spec, weights) if settings.soft else weights)
+    weights = alike(spec, with_temperature(spec, weights) if settings.max_entropy else weights)
     critics: tuple[Any, ...] = ()
     if settings.estimator != "perturbation":
         critics = tuple(
@@ -141,7 +141,7 @@ def initial_state(spec: LearnerSpec, key: PRNGKeyArray) -> LearnerState:
 
 def learner_of(spec: LearnerSpec) -> Learner:
     """The functions that the training loop calls, for the way in which the settings estimate actors' gradients."""
-    if spec.settings.soft:
+    if spec.settings.max_entropy:
         return max_entropy_learner(spec)
     kinds = {
         "pathwise": off_policy_learner,

@@ -172,7 +172,7 @@ def one_seed(
         progress = epoch / epochs
         noise = settings.noise + progress * (settings.noise_final - settings.noise)
         fraction = settings.random_fraction + progress * (
-            settings.random_final - settings.random_fraction
+            settings.random_fraction_final - settings.random_fraction
         )
         episode = exploring_episode(env, learner, state.learner, noise, fraction, episode_key)
         store = buffer.add(state.store, episode, epoch)

@@ -106,7 +106,7 @@ def coordinated_update(
 
     def advice_of(weights: MLP, agent: Array, turn: Turn) -> Array:
         action = chosen(weights, agent, obs)
-        base = turn.policy_rows if spec.settings.policy_actions else now.actions
+        base = turn.policy_rows if spec.settings.others_actions == "policy" else now.actions
 
         def value(critic: MLP, term: Array, columns: Array) -> Array:
             read = base[reads_actions[term]].at[columns].set(action, mode="drop")

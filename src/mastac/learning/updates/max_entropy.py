@@ -25,7 +25,7 @@ from mastac.learning.updates.simultaneous import action_gradients, actor_step, u
 
 def with_temperature(spec: LearnerSpec, weights: Any) -> StochasticActor:
     """First weights: where temperatures are tuned each agent carries its own, and its optimiser tunes it."""
-    if not spec.settings.tuned_temperature:
+    if not spec.settings.tune_temperature:
         return weights
     first = jnp.full(spec.env.num_agents, jnp.log(spec.settings.temperature), jnp.float32)
     return StochasticActor(weights.mean_network, weights.log_std, first)

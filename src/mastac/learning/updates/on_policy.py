@@ -105,7 +105,7 @@ def credited(
         credit = [layout.credit.multiply(actions.T).tocsr() for _, actions in layout.schedule]
         total = jnp.stack([weighted_sums(credit[t], found[:, :, t]) for t in range(steps)], axis=-1)
         total = total.reshape(-1, episodes * steps)
-    if spec.settings.normalise_advantages:
+    if spec.settings.normalize_advantages:
         total = (total - total.mean(1, keepdims=True)) / (total.std(1, keepdims=True) + 1e-8)
     return total
 

@@ -191,16 +191,16 @@ def action_gradients(
 ) -> Float[Array, "rows batch"]:
     r"""$\nabla_{a_i} \hat Q_i$ for every agent: each critic's gradients, weighted by its credit and summed (eq. 11)."""
     total = jnp.zeros_like(policy_rows)
-    policy_actions = spec.settings.policy_actions
-    source = rows._replace(actions=policy_rows) if policy_actions else rows
+    from_policy = spec.settings.others_actions == "policy"
+    source = rows._replace(actions=policy_rows) if from_policy else rows
     for bucket, stack in zip(spec.buckets, advising(spec, critics), strict=True):
-        if policy_actions and bucket.slot_rows.shape[1] > 1:
+        if from_policy and bucket.slot_rows.shape[1] > 1:
             gradient = each_critic(
                 action_gradient(bucket), bucket, [source], stack, chunk=spec.chunk
             )
             weight, place = bucket.credit, bucket.action_rows
         else:
-            one = slot_gradients(bucket, None if policy_actions else policy_rows)
+            one = slot_gradients(bucket, None if from_policy else policy_rows)
             slots = [jnp.asarray(bucket.slot_columns), jnp.asarray(bucket.slot_rows)]
             gradient = each_critic(one, bucket, [source], stack, chunk=spec.chunk, more=slots)
             weight, place = bucket.slot_credit[:, :, None], bucket.slot_rows
@@ -259,7 +259,7 @@ def actor_step(
         actors, optimizer_state = stepped(spec, state.actors, descent, state.actor_optimizer)
         targets = (
             ()
-            if spec.settings.soft
+            if spec.settings.max_entropy
             else polyak_update(state.target_actors, actors, spec.settings.tau)
         )
         return actors, targets, optimizer_state, jax.vmap(optax.tree.norm)(gradient)
