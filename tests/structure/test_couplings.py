@@ -79,6 +79,88 @@ def test_agents_named_by_number_are_meant_by_edges():
     assert couplings.edges("state") == [("1", "2")]
 
 
+def _in_order(*nodes: Any) -> nx.DiGraph:
+    """A directed graph with nodes in this order, and an edge from the first to the second."""
+    network = nx.DiGraph()
+    network.add_nodes_from(nodes)
+    network.add_edge(nodes[0], nodes[1])
+    return network
+
+
+@pytest.mark.parametrize(
+    ("agents", "edge"),
+    [
+        (3, ("agent-2", "agent-0")),
+        ([0, 1, 2], ("2", "0")),
+        ([2, 0, 1], ("2", "0")),
+        (["0", "1", "2"], ("2", "0")),
+    ],
+)
+def test_integer_nodes_mean_one_agent_or_none(agents, edge):
+    """An integer is the index, or the name where agents are named by integers."""
+    network = _in_order(2, 0, 1)
+    for edges in (network, network.edges, list(network.edges)):
+        assert Couplings(agents, state=edges).edges("state") == [edge]
+
+
+INTEGER = "the integer 2 in an edge could be an index or the name of an agent, since "
+TEXT = "; write the ends of edges as text, exactly like the names"
+RELABEL = "; name the nodes as the agents (networkx.relabel_nodes)"
+AMBIGUOUS: dict[str, Any] = {
+    "names made of nodes": (
+        lambda: Couplings([str(n) for n in _in_order(2, 0, 1)], state=_in_order(2, 0, 1)),
+        f"{INTEGER}agent number 0 is named '2'{TEXT}",
+    ),
+    "pairs beside numerals": (
+        lambda: Couplings(["2", "0", "1"], state=[(2, 0)]),
+        f"{INTEGER}agent number 0 is named '2'{TEXT}",
+    ),
+    "failures beside numerals": (
+        lambda: with_failures(Couplings(["2", "0", "1"], state=[("2", "0")]), 3, [(2, 0, 0, 1)]),
+        f"{INTEGER}agent number 0 is named '2'{TEXT}",
+    ),
+    "other names": (
+        lambda: Couplings(["room-2", "room-0", "room-1"], reward=_in_order(2, 0, 1)),
+        "node 2 of the reward graph is number 0 in the order of its nodes, so it could be agent "
+        f"'room-1' (by index) or 'room-2' (by order){RELABEL}",
+    ),
+    "edge view": (
+        lambda: Couplings(NAMES, state=_in_order(0, 2, 1).edges),
+        "node 2 of the state graph is number 1 in the order of its nodes, so it could be agent "
+        f"'west' (by index) or 'south' (by order){RELABEL}",
+    ),
+    "one agent twice": (
+        lambda: Couplings(NAMES, state=_in_order(0, "north")),
+        "the nodes 0 and 'north' of the state graph are the same agent; give every agent one node",
+    ),
+    "null": (
+        lambda: Couplings.from_dict(
+            {"agents": 2, "state": [], "observation": [], "reward": [], "action": None}
+        ),
+        "couplings: the action graph is null; leave the key out where it is as the state graph, or "
+        "give an empty list",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", AMBIGUOUS)
+def test_what_could_mean_two_things_is_refused(case):
+    build, message = AMBIGUOUS[case]
+    with pytest.raises(UserError) as error:
+        build()
+    assert str(error.value) == message
+
+
+def test_failures_name_agents_as_edges_do():
+    couplings = Couplings([2, 0, 1], state=[(2, 0)])
+    assert with_failures(couplings, 1, [(2, 0, 0, 0)])[0].edges("state") == []
+
+
+def test_the_edges_of_an_undirected_graph_count_both_ways():
+    network = nx.path_graph(3)
+    assert Couplings(3, state=network.edges) == Couplings(3, state=network)
+
+
 def test_a_number_of_agents_names_them():
     assert Couplings(2).agents == ("agent-0", "agent-1")
     assert Couplings(np.int64(2)).num_agents == 2  # pyright: ignore[reportArgumentType]
@@ -203,7 +285,7 @@ MISTAKES: dict[str, Any] = {
     ),
     "failure at no time": (
         lambda: with_failures(chain(3), 4, [(0, 1, -1, 5)]),
-        "the first time of the failure of agent-0 -> agent-1 must be at least 0, got -1",
+        "the first time of the failure of agent-0 -> agent-1 must be a whole number, at least 0; got -1",
     ),
     "failure of an unknown agent": (
         lambda: with_failures(chain(3), 4, [("agent-0", "agent-7", 0, 1)]),
@@ -215,9 +297,9 @@ MISTAKES: dict[str, Any] = {
     ),
     "horizon": (
         lambda: periodic([ring(3)], _anything(1.5)),
-        "horizon must be an integer of at least 0, got 1.5",
+        "horizon must be a whole number, at least 0; got 1.5",
     ),
-    "size": (lambda: ring(0), "the number of agents must be an integer of at least 1, got 0"),
+    "size": (lambda: ring(0), "the number of agents must be a whole number, at least 1; got 0"),
     "number of names": (lambda: chain(3, ["a"]), "there are 1 names for 3 agents"),
     "empty sequence": (
         lambda: CouplingSequence([]),

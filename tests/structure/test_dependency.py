@@ -347,11 +347,11 @@ def test_thousands_of_agents_stay_sparse_and_quick():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"kappa": -1}, "kappa must be at least 0, got -1"),
-        ({"kappa": 1.5}, "kappa must be an integer of at least 0 or left out, got 1.5"),
-        ({"kappa": True}, "kappa must be an integer of at least 0 or left out, got True"),
-        ({"kappa": "2"}, "kappa must be an integer of at least 0 or left out, got '2'"),
-        ({"at": -1}, "at must be at least 0, got -1"),
+        ({"kappa": -1}, "kappa must be a whole number, at least 0; got -1"),
+        ({"kappa": 1.5}, "kappa must be a whole number, at least 0; got 1.5"),
+        ({"kappa": True}, "kappa must be a whole number, at least 0; got True"),
+        ({"kappa": "2"}, "kappa must be a whole number, at least 0; got '2'"),
+        ({"at": -1}, "at must be a whole number, at least 0; got -1"),
     ],
 )
 def test_bad_windows(arguments, message):

@@ -13,9 +13,10 @@ from typing import NamedTuple
 import networkx as nx
 from scipy.sparse import csr_array
 
+from mastac.checks import whole_number
 from mastac.errors import UserError
-from mastac.structure.couplings import Couplings, CouplingSequence
-from mastac.structure.dependency import checked_count
+from mastac.structure.couplings import Couplings
+from mastac.structure.sequences import CouplingSequence
 
 Node = tuple[str, str, int]
 WORDS = {"s": "state", "a": "action", "z": "reward"}
@@ -132,8 +133,8 @@ def _first_paths(
     couplings: Couplings | CouplingSequence, row: int, kappa: int | None, minimal: bool, at: int
 ) -> Iterator[tuple[_Place, _Onward, int, int]]:
     """For every member of a set where its path begins, how it goes on, and the times of the reward and the value."""
-    kappa = None if kappa is None else checked_count("kappa", kappa)
-    at = checked_count("at", at)
+    kappa = None if kappa is None else whole_number("kappa", kappa)
+    at = whole_number("at", at)
     found: set[int] = set()
     for delay, ends, onward in _searches(couplings, row, kappa, minimal, at):
         for end in sorted(ends, key=lambda end: (onward[end][0], end[0] == "a", end[1])):
@@ -161,7 +162,7 @@ def clock(steps: int) -> str:
 
 def _last_time(couplings: Couplings | CouplingSequence, horizon: int | None) -> int:
     if isinstance(couplings, CouplingSequence):
-        last = couplings.horizon if horizon is None else checked_count("horizon", horizon)
+        last = couplings.horizon if horizon is None else whole_number("horizon", horizon)
         if last > couplings.horizon:
             raise UserError(
                 f"horizon = {last} is past the end of the coupling sequence, {couplings.horizon}"
@@ -169,7 +170,7 @@ def _last_time(couplings: Couplings | CouplingSequence, horizon: int | None) -> 
         return last
     if horizon is None:
         raise UserError("the unrolled network of couplings that stay the same needs a horizon")
-    return checked_count("horizon", horizon)
+    return whole_number("horizon", horizon)
 
 
 def _add_time(network: nx.DiGraph, now: Couplings, time: int) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from numbers import Integral
 
 import numpy as np
 from scipy.sparse import csr_array
 
+from mastac.checks import whole_number
 from mastac.errors import UserError
 from mastac.structure.boolean import Factor, sorted_rows, union
 from mastac.structure.components import ExactSets
-from mastac.structure.couplings import Couplings, CouplingSequence
+from mastac.structure.couplings import Couplings
 from mastac.structure.memory_limits import SAMPLE, Estimate, check_fits
+from mastac.structure.sequences import CouplingSequence
 from mastac.structure.time_varying import TimeVarying, check_product
 from mastac.structure.windows import by_products, by_search, plan
 
@@ -140,8 +141,8 @@ def value_dependency(
                [1, 1, 0],
                [0, 1, 1]])
     """
-    kappa = None if kappa is None else checked_count("kappa", kappa)
-    at = checked_count("at", at)
+    kappa = None if kappa is None else whole_number("kappa", kappa)
+    at = whole_number("at", at)
     if isinstance(couplings, CouplingSequence):
         if at > couplings.horizon:
             end = couplings.horizon
@@ -166,7 +167,7 @@ def value_dependencies(
     pass backward in time; windows over equal couplings (a schedule that repeats, the times without
     a failure) share their matrices.
     """
-    kappa = None if kappa is None else checked_count("kappa", kappa)
+    kappa = None if kappa is None else whole_number("kappa", kappa)
     backward = TimeVarying(sequence, minimal)
     found = [backward.window(at, kappa) for at in range(sequence.horizon, -1, -1)]
     return tuple(
@@ -212,22 +213,11 @@ def estimate(couplings: Couplings, kappa: int | None = None, minimal: bool = Tru
         >>> print(estimate(ring(100_000), kappa=2))
         900000 entries, 4.5 MB
     """
-    kappa = None if kappa is None else checked_count("kappa", kappa)
+    kappa = None if kappa is None else whole_number("kappa", kappa)
     if _is_exact(couplings, kappa):
         return ExactSets(couplings).estimate
     assert kappa is not None
     return plan(couplings, minimal, kappa)[0]
-
-
-def checked_count(name: str, value: object, optional: bool = True) -> int:
-    """`value` as an int, if it is an integer of at least 0."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise UserError(
-            f"{name} must be an integer of at least 0{' or left out' * optional}, got {value!r}"
-        )
-    if value < 0:
-        raise UserError(f"{name} must be at least 0, got {value}")
-    return int(value)
 
 
 def _is_exact(couplings: Couplings, kappa: int | None) -> bool:

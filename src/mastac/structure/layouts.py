@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.sparse import csr_array, eye_array, vstack
 
-from mastac.structure.couplings import GRAPHS, Couplings, CouplingSequence
+from mastac.structure.couplings import GRAPHS, Couplings
 from mastac.structure.dependency import (
     Dependency,
     gradient_dependency,
@@ -14,6 +14,7 @@ from mastac.structure.dependency import (
     value_dependency,
 )
 from mastac.structure.layout import CriticLayout
+from mastac.structure.sequences import CouplingSequence
 from mastac.structure.windows import first_windows
 
 

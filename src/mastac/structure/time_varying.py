@@ -8,7 +8,6 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from mastac.structure.boolean import sorted_rows, union
-from mastac.structure.couplings import CouplingSequence
 from mastac.structure.memory_limits import (
     SAMPLE,
     Estimate,
@@ -18,6 +17,7 @@ from mastac.structure.memory_limits import (
     memory_limit,
     total_of,
 )
+from mastac.structure.sequences import CouplingSequence
 from mastac.structure.windows import Steps, reward_needs, same_sets
 
 Sets = tuple[csr_array, csr_array]

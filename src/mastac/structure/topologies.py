@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.sparse import csr_array
 
+from mastac.checks import whole_number
 from mastac.errors import UserError
 from mastac.structure.couplings import Couplings
 
@@ -50,9 +51,7 @@ def uncoupled(number: int, names: Names = None) -> Couplings:
 
 
 def _size(number: int) -> int:
-    if isinstance(number, bool) or not hasattr(number, "__index__") or number < 1:
-        raise UserError(f"the number of agents must be an integer of at least 1, got {number!r}")
-    return int(number)
+    return whole_number("the number of agents", number, least=1)
 
 
 def _coupled(number: int, one: np.ndarray, other: np.ndarray, names: Names) -> Couplings:
