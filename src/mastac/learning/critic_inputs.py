@@ -104,12 +104,16 @@ def predicted_rewards(
     """The agents' rewards, weighted and summed as each value predicts them, and scaled."""
     scale = spec.settings.reward_scale
     weights = spec.layout.rewards.tocoo()
-    identity = weights.nnz == spec.layout.num_agents == spec.layout.num_values
+    agents, values = spec.layout.num_agents, spec.layout.num_values
+    identity = weights.nnz == agents == values == weights.shape[0]
     if identity and (weights.row == weights.col).all() and (weights.data == 1).all():
         return scale * rewards
-    if weights.nnz == spec.layout.num_agents * spec.layout.num_values:
-        return scale * (jnp.asarray(spec.layout.rewards.toarray(), jnp.float32) @ rewards)
-    return scale * weighted_sums(spec.layout.rewards, rewards)
+    if weights.nnz == agents * weights.shape[0]:
+        total = jnp.asarray(weights.toarray(), jnp.float32) @ rewards
+    else:
+        total = weighted_sums(spec.layout.rewards, rewards)
+    # One row of weights stands for all values: they predict the same.
+    return jnp.broadcast_to(scale * total, (values, rewards.shape[1]))
 
 
 def rewards_along(spec: LearnerSpec, rollout: Episode) -> Float[Array, "values episodes time"]:

@@ -100,7 +100,7 @@ def of_the_team(couplings: Couplings) -> CriticLayout:
         agents=couplings.agents,
         states=everything,
         actions=everything,
-        rewards=csr_array(np.full((1, n), 1 / n)),
+        rewards=_mean(n),
         credit=csr_array(np.ones((n, 1))),
     )
 
@@ -151,24 +151,24 @@ def local(couplings: Couplings) -> CriticLayout:
     )
 
 
-def neighbourhoods(couplings: Couplings, kappa: int) -> CriticLayout:
-    """Critic `i` reads all agents within `kappa` undirected steps in the union of the graphs, and advises them all."""
-    n = couplings.num_agents
-    step = csr_array((n, n), dtype=np.int64)
+def neighbourhoods(couplings: Couplings, kappa: int | None) -> CriticLayout:
+    """Critics of all agents within `kappa` undirected steps in the union of the graphs.
+
+    Every critic is credited to all agents that it reads (Qu, Wierman, Li 2020). `None`: all agents
+    that can be reached.
+    """
+    step = csr_array(couplings.state.shape, dtype=bool)
     for name in GRAPHS:
-        graph = getattr(couplings, name).astype(np.int64)
+        graph = getattr(couplings, name)
         step = csr_array(step + graph + graph.T)
-    own = csr_array(eye_array(n))
-    reached = own.astype(np.int64)
-    for _ in range(kappa):
-        reached = csr_array((reached @ step > 0).astype(np.int64))
-    within = csr_array(reached)
+    # Where states alone are coupled, `kappa` steps of the sets are `kappa` steps in the graph.
+    within = value_dependency(Couplings(couplings.num_agents, state=step), kappa).states
     return CriticLayout(
         agents=couplings.agents,
         states=within,
         actions=within,
-        rewards=own,
-        credit=csr_array(within.T),
+        rewards=csr_array(eye_array(couplings.num_agents)),
+        credit=within,
     )
 
 
@@ -192,7 +192,7 @@ def team(couplings: Couplings, pairs: Sequence[tuple[int, int]] = ()) -> CriticL
         agents=couplings.agents,
         states=members @ couplings.observation.astype(np.int64),
         actions=csr_array(members),
-        rewards=csr_array(np.full((1, n), 1 / n)),
+        rewards=_mean(n),
         credit=csr_array(np.ones((n, 1))),
         mix=csr_array(share[None, :]),
     )
@@ -204,8 +204,12 @@ def with_team_rewards(layout: CriticLayout) -> CriticLayout:
     The mean, not the sum: a positive factor changes no optimum, and values keep the size of own
     rewards.
     """
-    n = layout.num_agents
-    return replace(layout, rewards=csr_array(np.full((layout.num_values, n), 1 / n)))
+    return replace(layout, rewards=_mean(layout.num_agents))
+
+
+def _mean(num_agents: int) -> csr_array:
+    """Weights of the team's mean reward, one row for all values."""
+    return csr_array(np.full((1, num_agents), 1 / num_agents))
 
 
 def _all_pairs(num_agents: int) -> csr_array:
