@@ -19,7 +19,7 @@ from mastac.structure import (
 )
 from mastac.structure import memory_limits as memory
 from mastac.structure.components import ExactSets
-from mastac.structure.windows import by_search
+from mastac.structure.windows import sets_by_search
 from structure.witnesses import ancestor_sets, systems
 
 
@@ -44,7 +44,7 @@ def test_one_agent_at_a_time_is_the_brute_force(couplings):
 def test_components_are_the_search_without_end(couplings):
     d = value_dependency(couplings)
     for minimal in (True, False):
-        states, actions = by_search(couplings, minimal, None)
+        states, actions = sets_by_search(couplings, minimal, None)
         assert np.array_equal(d.states.toarray(), states.toarray())
         assert np.array_equal(d.actions.toarray(), actions.toarray())
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mastac.errors import UserError
-from mastac.structure.edges import named
+from mastac.structure.edges import agent_names
 
 ARRAYS = ("states", "actions", "rewards", "observations")
 SIZES = {"states": "state_sizes", "actions": "action_sizes", "observations": "obs_sizes"}
@@ -58,7 +58,7 @@ class TransitionLog:
                 object.__setattr__(self, array, self._numbers(array, getattr(self, array)))
         self._check_shapes()
         agents = self.rewards.shape[2] if self.agents is None else self.agents
-        names = named(agents).names
+        names = agent_names(agents).names
         if len(names) != self.rewards.shape[2]:
             raise UserError(
                 f"'{self.name}' names {len(names)} agents, and its rewards are of {self.rewards.shape[2]}"

@@ -22,35 +22,35 @@ class Factor:
             matrix.indices, np.arange(matrix.nnz)
         )
 
-    def terms(self, left: csr_array) -> int:
+    def work(self, left: csr_array) -> int:
         """How many products of entries `left` times this matrix sums: its work, and a bound of its entries."""
         return left.nnz if self.is_identity else int(self.lengths[left.indices].sum(dtype=np.int64))
 
-    def after(self, left: csr_array) -> csr_array:
+    def left_product(self, left: csr_array) -> csr_array:
         """The boolean product of `left` with this matrix; indices are not sorted."""
         if self.is_identity:
             return left
-        if self.terms(left) > GROUPING_WORK and len(self._grouped[1].indptr) <= len(self.lengths):
+        if self.work(left) > GROUPING_WORK and len(self._grouped[1].indptr) <= len(self.lengths):
             groups, kinds = self._grouped
             return csr_array(csr_array(left @ groups) @ kinds)
         return csr_array(left @ self.matrix)
 
     @cached_property
     def _grouped(self) -> tuple[csr_array, csr_array]:
-        return grouped_rows(self.matrix)
+        return distinct_rows(self.matrix)
 
 
-def grouped_rows(matrix: csr_array) -> tuple[csr_array, csr_array]:
+def distinct_rows(matrix: csr_array) -> tuple[csr_array, csr_array]:
     """`matrix` as (which kind each row is) times (the distinct rows): dense couplings have few kinds of rows."""
     kinds: dict[bytes, int] = {}
     ends = matrix.indptr
     rows = [matrix.indices[ends[row] : ends[row + 1]].tobytes() for row in range(len(ends) - 1)]
     kind = np.array([kinds.setdefault(row, len(kinds)) for row in rows])
     _, first = np.unique(kind, return_index=True)
-    return one_each(kind, len(kinds)), csr_array(matrix[first])
+    return selection(kind, len(kinds)), csr_array(matrix[first])
 
 
-def one_each(columns: np.ndarray, size: int) -> csr_array:
+def selection(columns: np.ndarray, size: int) -> csr_array:
     """The matrix whose row `i` has one entry, in the column `columns[i]`, of `size` columns."""
     number = len(columns)
     index = np.asarray(columns, np.int32)
@@ -61,7 +61,7 @@ def one_each(columns: np.ndarray, size: int) -> csr_array:
 
 def product(one: csr_array, other: csr_array) -> csr_array:
     """Boolean matrix product, indices sorted."""
-    return sorted_rows(Factor(other).after(one))
+    return sorted_rows(Factor(other).left_product(one))
 
 
 def union(one: csr_array, other: csr_array) -> csr_array:
@@ -88,11 +88,11 @@ def stacked(blocks: Sequence[csr_array], size: int) -> csr_array:
     counts = np.concatenate([np.diff(block.indptr) for block in blocks])
     indices = np.concatenate([block.indices for block in blocks])
     return csr_array(
-        (np.ones(len(indices), bool), indices, ends_of(counts)), shape=(len(counts), size)
+        (np.ones(len(indices), bool), indices, row_pointers(counts)), shape=(len(counts), size)
     )
 
 
-def ends_of(counts: np.ndarray) -> np.ndarray:
+def row_pointers(counts: np.ndarray) -> np.ndarray:
     """The ends of rows with so many entries, as narrow as they fit: wide ones would widen the columns beside them."""
     ends = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
     return ends.astype(np.int32) if ends[-1] < 2**31 else ends

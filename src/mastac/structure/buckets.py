@@ -74,7 +74,7 @@ class Features:
     """
 
     def __init__(self, agents: csr_array, sizes: np.ndarray) -> None:
-        self.num_terms, self.num_agents = agents.shape
+        self.num_terms, self.num_agents = len(agents.indptr) - 1, len(sizes)
         self.term, self.agent = row_of_entry(agents), agents.indices
         self.sizes, self.size = sizes, int(np.max(sizes))
         counts = sizes[self.agent]
@@ -114,7 +114,7 @@ def entries_at(matrix: csr_array, rows: np.ndarray, columns: np.ndarray) -> np.n
     matrix = matrix.sorted_indices()
     if not matrix.nnz:
         return np.zeros(len(rows), matrix.dtype)
-    size = matrix.shape[1]
+    size = int(max(matrix.indices.max(), columns.max(initial=0))) + 1
     stored = row_of_entry(matrix).astype(np.int64) * size + matrix.indices
     wanted = np.asarray(rows, np.int64) * size + columns
     index = np.minimum(np.searchsorted(stored, wanted), len(stored) - 1)

@@ -11,8 +11,8 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order
 
-from mastac.structure.boolean import one_each, row_of_entry, sorted_rows
-from mastac.structure.memory_limits import SAMPLE, drawn_agents, total_of
+from mastac.structure.boolean import row_of_entry, selection, sorted_rows
+from mastac.structure.memory_limits import SAMPLE, drawn_agents, estimated_total
 
 WIDE = 16
 """Levels of so many nodes are closed by one product."""
@@ -38,7 +38,7 @@ class Reach:
         """The graph with its edges turned round."""
         return Reach(csr_array(self.below.T))
 
-    def from_nodes(self, roots: np.ndarray) -> np.ndarray:
+    def reachable_from(self, roots: np.ndarray) -> np.ndarray:
         """The nodes that these reach, themselves among them; one more node stands before them for the search."""
         indices, indptr = self.below.indices, self.below.indptr
         columns, ends = np.concatenate([indices, roots]), np.append(indptr, indptr[-1] + len(roots))
@@ -58,8 +58,8 @@ class Reach:
         if not self.below.nnz:
             return self.number, 0.0
         drawn = drawn_agents(self.number, self.searches)
-        return total_of(
-            np.array([len(self.from_nodes(np.array([node], np.int32))) for node in drawn]),
+        return estimated_total(
+            np.array([len(self.reachable_from(np.array([node], np.int32))) for node in drawn]),
             self.number,
         )
 
@@ -84,7 +84,7 @@ class Reach:
             block = csr_array(
                 (np.ones(len(part), bool), part, ends - ends[0]), shape=(len(level), self.number)
             )
-            own = one_each(np.arange(first, last), self.number)
+            own = selection(np.arange(first, last), self.number)
             written.extend(csr_array(block @ written.matrix()) + own)
         closed = csr_array(written.matrix()[rank])
         return sorted_rows(

@@ -16,17 +16,22 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from mastac.structure.boolean import (
-    ends_of,
-    grouped_rows,
-    one_each,
+    distinct_rows,
     product,
     row_of_entry,
+    row_pointers,
+    selection,
     sorted_rows,
     union,
 )
 from mastac.structure.closure import Reach
 from mastac.structure.couplings import Couplings
-from mastac.structure.memory_limits import Estimate, check_fits, drawn_agents, total_of
+from mastac.structure.memory_limits import (
+    Estimate,
+    check_fits_memory,
+    drawn_agents,
+    estimated_total,
+)
 
 COUNTED = 3 * 10**7
 """Sizes are counted rather than estimated where closures have no more entries than this."""
@@ -51,14 +56,14 @@ class ExactSets:
         rewards = union(couplings.reward, couplings.reward_action)
         self.local = rewards.nnz == couplings.num_agents
         self.roots = (
-            one_each(labels, self.number)
+            selection(labels, self.number)
             if self.local
-            else product(rewards, one_each(labels, self.number))
+            else product(rewards, selection(labels, self.number))
         )
 
     def reached(self, agent: int) -> np.ndarray:
         """The components in the set of one agent, by one search."""
-        return self.below.from_nodes(
+        return self.below.reachable_from(
             self.roots.indices[self.roots.indptr[agent] : self.roots.indptr[agent + 1]]
         )
 
@@ -70,7 +75,7 @@ class ExactSets:
     @cached_property
     def _agents_of(self) -> tuple[np.ndarray, np.ndarray]:
         """Agents in order of their components, and where each component starts."""
-        return np.argsort(self.labels, kind="stable").astype(np.int32), ends_of(self.counts)
+        return np.argsort(self.labels, kind="stable").astype(np.int32), row_pointers(self.counts)
 
     @cached_property
     def estimate(self) -> Estimate:
@@ -80,7 +85,7 @@ class ExactSets:
             return Estimate(float(self.sums().sum()), 0.0, number, "components")
         agents = drawn_agents(number, self.below.searches)
         sizes = np.array([self.counts[self.reached(agent)].sum() for agent in agents])
-        return Estimate(*total_of(sizes, number), len(agents), "components")
+        return Estimate(*estimated_total(sizes, number), len(agents), "components")
 
     def sums(self, weights: np.ndarray | None = None) -> np.ndarray:
         """For each agent: the weights of the agents in its set, summed; without weights the size of its set.
@@ -109,7 +114,7 @@ class ExactSets:
         total, error = split.pairs
         if total > COUNTED:
             what = "the sizes of all exact sets need sets of components that"
-            check_fits(
+            check_fits_memory(
                 what,
                 Estimate(total, error, 0, "components"),
                 "ask for one agent with members(agent)",
@@ -127,8 +132,8 @@ class ExactSets:
         """
         largest = np.array([np.argmax(self.counts)], np.int32)
         down, over = np.zeros((2, self.number), bool)
-        down[self.below.from_nodes(largest)] = True
-        over[self.below.reversed().from_nodes(largest)] = True
+        down[self.below.reachable_from(largest)] = True
+        over[self.below.reversed().reachable_from(largest)] = True
         up = np.bincount(row_of_entry(self.roots), over[self.roots.indices], len(self.labels)) > 0
         return _Split(self, up, down, self.below.without(down), self.below.without(over))
 
@@ -140,12 +145,12 @@ class ExactSets:
         - [`mastac.errors.UserError`][] if the memory does not hold them.
         """
         size = self.couplings.num_agents
-        mend = "give a kappa, or ask for one agent with members(agent)"
-        check_fits(f"the exact sets of these {size} agents", self.estimate, mend)
+        fix = "give a kappa, or ask for one agent with members(agent)"
+        check_fits_memory(f"the exact sets of these {size} agents", self.estimate, fix)
         if self.local:
             kind, kinds = self.labels, self.below.closure
         else:
-            groups, kinds = grouped_rows(product(self.roots, self.below.closure))
+            groups, kinds = distinct_rows(product(self.roots, self.below.closure))
             kind = groups.indices
         order, ends = self._agents_of
         belongs = csr_array((np.ones(size, bool), order, ends), shape=(self.number, size))

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array, issparse
 
 from mastac.errors import UserError, unknown
 from mastac.files import write_text
-from mastac.structure.edges import Edges, edge_matrix, named, same_matrix
+from mastac.structure.edges import Edges, agent_names, edge_matrix, same_matrix
 
 GRAPHS = ("state", "observation", "reward", "action", "reward_action")
 REQUIRED = GRAPHS[:3]
@@ -70,7 +70,7 @@ class Couplings:
         action: Edges | None = None,
         reward_action: Edges | None = None,
     ) -> None:
-        names = named(agents)
+        names = agent_names(agents)
         object.__setattr__(self, "agents", names.names)
         for graph, edges in {"state": state, "observation": observation, "reward": reward}.items():
             # One matrix given for several graphs is read once.

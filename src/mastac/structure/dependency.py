@@ -13,10 +13,10 @@ from mastac.errors import UserError
 from mastac.structure.boolean import Factor, sorted_rows, union
 from mastac.structure.components import ExactSets
 from mastac.structure.couplings import Couplings
-from mastac.structure.memory_limits import SAMPLE, Estimate, check_fits
+from mastac.structure.memory_limits import SAMPLE, Estimate, check_fits_memory
 from mastac.structure.sequences import CouplingSequence
 from mastac.structure.time_varying import TimeVarying, check_product
-from mastac.structure.windows import by_products, by_search, plan
+from mastac.structure.windows import plan, sets_by_products, sets_by_search
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,8 +192,8 @@ def aggregate_dependency(dependency: Dependency) -> csr_array:
     - [`mastac.errors.UserError`][] if the memory does not hold it.
     """
     gradient, agents = gradient_dependency(dependency), Factor(dependency.agents)
-    check_product(gradient, agents.after, agents.terms(gradient))
-    return sorted_rows(agents.after(gradient))
+    check_product(gradient, agents.left_product, agents.work(gradient))
+    return sorted_rows(agents.left_product(gradient))
 
 
 def estimate(couplings: Couplings, kappa: int | None = None, minimal: bool = True) -> Estimate:
@@ -227,10 +227,10 @@ def _is_exact(couplings: Couplings, kappa: int | None) -> bool:
 def _windowed(couplings: Couplings, kappa: int, minimal: bool) -> tuple[csr_array, csr_array]:
     """The sets of a window, by the cheaper way; a few agents are searched without asking."""
     if couplings.num_agents <= SAMPLE // 4:
-        return by_search(couplings, minimal, kappa)
+        return sets_by_search(couplings, minimal, kappa)
     expected, rows = plan(couplings, minimal, kappa)
     what = f"the sets of these {couplings.num_agents} agents at kappa = {kappa}"
-    check_fits(what, expected, "take a smaller kappa")
-    if expected.way == "search":
-        return by_search(couplings, minimal, kappa)
-    return by_products(couplings, minimal, kappa, rows)
+    check_fits_memory(what, expected, "take a smaller kappa")
+    if expected.method == "search":
+        return sets_by_search(couplings, minimal, kappa)
+    return sets_by_products(couplings, minimal, kappa, rows)

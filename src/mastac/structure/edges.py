@@ -70,7 +70,7 @@ class Names:
             )
         if self.numbered:
             return self.numbered.get(int(end))
-        return int(end) if 0 <= end < len(self.names) else None
+        return int(end) if 0 <= int(end) < len(self.names) else None
 
     def check_nodes(self, nodes: Sequence[Any], graph: str) -> None:
         """Refuse a node that is no agent, and integers that may be indices or places in the order.
@@ -102,7 +102,7 @@ class Names:
                 )
 
 
-def named(agents: Any) -> Names:
+def agent_names(agents: Any) -> Names:
     """The names of the agents, checked."""
     if agents is None or isinstance(agents, bool | str | float | dict):
         raise UserError(f"agents must be a number of agents or a list of names, got {agents!r}")

@@ -56,7 +56,7 @@ class CriticLayout:
         expected = {
             "states": (terms, num_agents),
             "actions": (terms, num_agents),
-            "rewards": (1 if self.rewards.shape[0] == 1 else values, num_agents),
+            "rewards": (1 if len(self.rewards.indptr) == 2 else values, num_agents),
             "credit": (num_agents, values),
         }
         if self.mix is not None:

@@ -15,7 +15,7 @@ from mastac.structure.dependency import (
 )
 from mastac.structure.layout import CriticLayout
 from mastac.structure.sequences import CouplingSequence
-from mastac.structure.windows import first_windows
+from mastac.structure.windows import smallest_kappas
 
 
 def at_all_times(
@@ -62,7 +62,7 @@ def with_distances(
     `kappa`.
     """
     whole = couplings.union() if isinstance(couplings, CouplingSequence) else couplings
-    states, actions = (_others_apart(each) for each in first_windows(whole, minimal, kappa))
+    states, actions = (_others_apart(each) for each in smallest_kappas(whole, minimal, kappa))
     return replace(layout, distances=(states, actions))
 
 

@@ -24,13 +24,13 @@ class Estimate:
     - `entries`: stored entries of all matrices together, `error` the standard error of that figure
         (0: exact).
     - `agents`: how many of the agents' sets were looked at for it.
-    - `way`: how the sets are found: `components`, `products` or `search`.
+    - `method`: how the sets are found: `components`, `products` or `search`.
     """
 
     entries: float
     error: float
     agents: int
-    way: str
+    method: str
 
     @property
     def bytes(self) -> int:
@@ -46,10 +46,10 @@ class Estimate:
         about = (
             f"about {self.entries:.1e} ± {self.error:.0e}" if self.error else f"{self.entries:.0f}"
         )
-        return f"{about} entries, {in_words(self.bytes)}"
+        return f"{about} entries, {size_in_words(self.bytes)}"
 
 
-def total_of(sizes: np.ndarray, number: int) -> tuple[float, float]:
+def estimated_total(sizes: np.ndarray, number: int) -> tuple[float, float]:
     """The sum over `number` agents of which some were drawn, and its standard error."""
     drawn = len(sizes)
     if drawn == number:
@@ -87,7 +87,7 @@ def memory_limit() -> int:
     return memory // 2
 
 
-def check_fits(what: str, estimate: Estimate, mend: str) -> None:
+def check_fits_memory(what: str, estimate: Estimate, fix: str) -> None:
     """Refuses an answer that the memory does not hold.
 
     **Raises:**
@@ -96,24 +96,24 @@ def check_fits(what: str, estimate: Estimate, mend: str) -> None:
     """
     if not estimate.fits:
         raise UserError(
-            f"{what} have {estimate}; at most {in_words(memory_limit())} are held here; {mend}"
+            f"{what} have {estimate}; at most {size_in_words(memory_limit())} are held here; {fix}"
         )
 
 
-class Room:
+class EntryCounter:
     """Counts what is written: an estimate from a sample may miss a few agents with very large sets."""
 
-    def __init__(self, what: str, mend: str) -> None:
-        self.what, self.mend, self.entries, self.limit = what, mend, 0, memory_limit()
+    def __init__(self, what: str, fix: str) -> None:
+        self.what, self.fix, self.entries, self.limit = what, fix, 0, memory_limit()
 
-    def take(self, entries: int) -> None:
-        """Counts so many entries more. Raises as [`check_fits`][]."""
+    def add(self, entries: int) -> None:
+        """Counts so many entries more. Raises as [`check_fits_memory`][]."""
         self.entries += entries
         if bytes_of(self.entries) > self.limit:
-            check_fits(self.what, Estimate(self.entries, 0.0, 0, "products"), self.mend)
+            check_fits_memory(self.what, Estimate(self.entries, 0.0, 0, "products"), self.fix)
 
 
-def in_words(size: int) -> str:
+def size_in_words(size: int) -> str:
     """A number of bytes in units that are read easily."""
     value, unit = float(size), "bytes"
     for larger in ("kB", "MB", "GB", "TB", "PB"):

@@ -12,10 +12,10 @@ from mastac.structure.memory_limits import (
     SAMPLE,
     Estimate,
     bytes_of,
-    check_fits,
+    check_fits_memory,
     drawn_agents,
+    estimated_total,
     memory_limit,
-    total_of,
 )
 from mastac.structure.sequences import CouplingSequence
 from mastac.structure.windows import Steps, reward_needs, same_sets
@@ -64,7 +64,7 @@ class TimeVarying:
                 later = self.now[kind]
             else:
                 steps = self.steps[kind]
-                check_product(later, steps.back, steps.terms(later))
+                check_product(later, steps.back, steps.work(later))
                 later = union(self.now[kind], sorted_rows(steps.back(later)))
         assert later is not None  # there is at least one time
         self.needs[kinds] = later
@@ -79,23 +79,25 @@ class TimeVarying:
         if later is None:
             return now.reward, now.reward_action
         steps, shared = self.steps[kind], same_sets(now, self.minimal)
-        check_product(later, steps.state.after, steps.state.terms(later))
-        states = union(now.reward, sorted_rows(steps.state.after(later)))
+        check_product(later, steps.state.left_product, steps.state.work(later))
+        states = union(now.reward, sorted_rows(steps.state.left_product(later)))
         return states, states if shared else union(
-            now.reward_action, sorted_rows(steps.action.after(later))
+            now.reward_action, sorted_rows(steps.action.left_product(later))
         )
 
 
-def check_product(left: csr_array, times: Callable[[csr_array], csr_array], terms: int) -> None:
+def check_product(left: csr_array, times: Callable[[csr_array], csr_array], work: int) -> None:
     """Refuses a product that the memory does not hold, by its number of terms and, past that, by some of its rows.
 
     **Raises:**
 
     - [`mastac.errors.UserError`][] with the size, the limit and the mend.
     """
-    if bytes_of(terms) <= memory_limit():
+    if bytes_of(work) <= memory_limit():
         return
     number = len(left.indptr) - 1
-    some = drawn_agents(number, int(np.clip(10**7 * number // terms, 16, SAMPLE)))
-    total, error = total_of(np.diff(times(csr_array(left[some])).indptr), number)
-    check_fits("the sets", Estimate(total, error, len(some), "products"), "take a smaller kappa")
+    some = drawn_agents(number, int(np.clip(10**7 * number // work, 16, SAMPLE)))
+    total, error = estimated_total(np.diff(times(csr_array(left[some])).indptr), number)
+    check_fits_memory(
+        "the sets", Estimate(total, error, len(some), "products"), "take a smaller kappa"
+    )

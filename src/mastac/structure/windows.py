@@ -12,18 +12,18 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from mastac.structure.boolean import Factor, ends_of, product, sorted_rows, stacked, union
+from mastac.structure.boolean import Factor, product, row_pointers, sorted_rows, stacked, union
 from mastac.structure.couplings import Couplings
-from mastac.structure.memory_limits import Estimate, Room, drawn_agents, total_of
+from mastac.structure.memory_limits import EntryCounter, Estimate, drawn_agents, estimated_total
 
 BLOCK_CELLS = 2**22
 """The search marks blocks of about so many (row, agent) cells: 4 MiB, more where `FEWEST_ROWS` asks for it."""
 FEWEST_ROWS = 32
-BLOCK_TERMS = 2**24
+BLOCK_WORK = 2**24
 """Products are taken of blocks of rows with about so many terms."""
 MANY = 4096
 """From so many agents on it is asked which way to the levels is quicker."""
-SAMPLE_TERMS = 10**7
+SAMPLE_WORK = 10**7
 """An estimate stops drawing agents after so many terms."""
 FEWEST_DRAWN, ERROR = 128, 0.005
 """… or once so many are drawn and the standard error is this share of the size."""
@@ -63,18 +63,18 @@ class Steps:
 
     def back(self, sets: csr_array) -> csr_array:
         """What the states in `sets` need of the states one step before, actions being chosen by the policies."""
-        moved = self.state.after(sets)
+        moved = self.state.left_product(sets)
         if self.action is self.state:  # S O holds S
-            return self.observation.after(moved)
-        return csr_array(moved + self.observation.after(self.action.after(sets)))
+            return self.observation.left_product(moved)
+        return csr_array(moved + self.observation.left_product(self.action.left_product(sets)))
 
-    def terms(self, sets: csr_array) -> int:
+    def work(self, sets: csr_array) -> int:
         """About how many terms the products of a step back have."""
-        moved = self.action.terms(sets)
+        moved = self.action.work(sets)
         return moved + int(moved * self.observation.lengths.mean())
 
 
-def by_products(
+def sets_by_products(
     couplings: Couplings, minimal: bool, kappa: int, rows: int
 ) -> tuple[csr_array, csr_array]:
     """The sets of a window, (states, actions), by sparse products of blocks of `rows` rows."""
@@ -82,7 +82,7 @@ def by_products(
         return couplings.reward, couplings.reward_action
     size, steps, start = couplings.num_agents, Steps(couplings), reward_needs(couplings)
     shared = same_sets(couplings, minimal)
-    room = Room("the sets found so far", "take a smaller kappa")
+    room = EntryCounter("the sets found so far", "take a smaller kappa")
     states, actions = [], []
     for first in range(0, size, rows):
         within = csr_array(start[first : first + rows]) if rows < size else start
@@ -92,25 +92,25 @@ def by_products(
                 break
         if minimal:
             if not shared:
-                actions.append(sorted_rows(steps.action.after(within)))
-                room.take(actions[-1].nnz)
-            within = steps.state.after(within)
+                actions.append(sorted_rows(steps.action.left_product(within)))
+                room.add(actions[-1].nnz)
+            within = steps.state.left_product(within)
         states.append(sorted_rows(within))
-        room.take(within.nnz)
+        room.add(within.nnz)
     found = stacked(states, size)
     return found, found if shared else stacked(actions, size)
 
 
-def by_search(
+def sets_by_search(
     couplings: Couplings, minimal: bool, kappa: int | None
 ) -> tuple[csr_array, csr_array]:
     """The sets of a window (`None`: the exact ones), (states, actions), by breadth-first search."""
-    states, actions = first_windows(couplings, minimal, kappa)
+    states, actions = smallest_kappas(couplings, minimal, kappa)
     found = _pattern(states)
     return found, found if actions is states else _pattern(actions)
 
 
-def first_windows(
+def smallest_kappas(
     couplings: Couplings, minimal: bool = True, limit: int | None = None
 ) -> tuple[csr_array, csr_array]:
     """The smallest kappa at which each agent is in each set: (for states, for actions).
@@ -122,30 +122,30 @@ def first_windows(
     size = couplings.num_agents
     if limit is not None and size > MANY:
         expected, rows = plan(couplings, minimal, limit)
-        if expected.way == "products":
-            return windows_by_products(couplings, minimal, limit, rows)
-    rows = search_rows(size)
+        if expected.method == "products":
+            return smallest_kappas_by_products(couplings, minimal, limit, rows)
+    rows = rows_of_search_block(size)
     search = _Search(couplings, minimal, limit, rows)
-    room = Room("the sets found so far", "take a smaller kappa")
+    room = EntryCounter("the sets found so far", "take a smaller kappa")
     states, actions = [], []
     for first in range(0, size, rows):
-        found = search.of(np.arange(first, min(first + rows, size)))
+        found = search.from_agents(np.arange(first, min(first + rows, size)))
         states.append(found.states.matrix())
         if found.actions is not found.states:
             actions.append(found.actions.matrix())
-            room.take(actions[-1].nnz)
-        room.take(states[-1].nnz)
+            room.add(actions[-1].nnz)
+        room.add(states[-1].nnz)
     levels = _levels(states, size)
     return levels, levels if same_sets(couplings, minimal) else _levels(actions, size)
 
 
-def windows_by_products(
+def smallest_kappas_by_products(
     couplings: Couplings, minimal: bool, limit: int, rows: int
 ) -> tuple[csr_array, csr_array]:
     """The same by products of blocks of rows. Sets only grow: what is in the last `n` of them entered at the first."""
     size, steps, start = couplings.num_agents, Steps(couplings), reward_needs(couplings)
     shared = same_sets(couplings, minimal)
-    room = Room("the sets found so far", "take a smaller kappa")
+    room = EntryCounter("the sets found so far", "take a smaller kappa")
     blocks: list[list[csr_array]] = []
     for first in range(0, size, rows):
         block = slice(first, first + rows)
@@ -161,20 +161,23 @@ def windows_by_products(
             within = steps.back(before)
             sets = [within]
             if minimal:
-                sets = [factor.after(before) for factor in (steps.state, steps.action)[: len(own)]]
+                sets = [
+                    factor.left_product(before)
+                    for factor in (steps.state, steps.action)[: len(own)]
+                ]
             counts = [
                 csr_array(count + each.astype(np.int32))
                 for count, each in zip(counts, sets, strict=True)
             ]
         for count in counts:
             count.data = np.int32(limit + 1) - count.data
-            room.take(count.nnz)
+            room.add(count.nnz)
         blocks.append([sorted_rows(csr_array(count)) for count in counts])
     found = [_levels(list(each), size) for each in zip(*blocks, strict=True)]
     return found[0], found[-1]
 
 
-def search_rows(size: int) -> int:
+def rows_of_search_block(size: int) -> int:
     """Rows of a block of the search."""
     return max(BLOCK_CELLS // size, min(FEWEST_ROWS, 2**26 // size), 1)
 
@@ -182,36 +185,36 @@ def search_rows(size: int) -> int:
 def plan(couplings: Couplings, minimal: bool, kappa: int) -> tuple[Estimate, int]:
     """The size of the sets by a search from some of the agents, the cheaper way, and the rows of its blocks."""
     size = couplings.num_agents
-    agents, rows = drawn_agents(size), search_rows(size)
+    agents, rows = drawn_agents(size), rows_of_search_block(size)
     search = _Search(couplings, minimal, kappa, rows)
     sizes: list[np.ndarray] = []
-    terms = whole = depth = drawn = 0
+    work = work_of_products = depth = drawn = 0
     total = error = 0.0
     for first in range(0, len(agents), rows):
         block = np.sort(agents[first : first + rows])
-        found = search.of(block)
+        found = search.from_agents(block)
         counts = found.states.counts()
         sizes.append(counts if found.actions is found.states else counts + found.actions.counts())
-        terms, whole = terms + found.terms, whole + found.whole
+        work, work_of_products = work + found.work, work_of_products + found.work_of_products
         depth, drawn = max(depth, found.depth), drawn + len(block)
-        total, error = total_of(np.concatenate(sizes), size)
-        if terms > SAMPLE_TERMS or (drawn >= FEWEST_DRAWN and error < ERROR * total):
+        total, error = estimated_total(np.concatenate(sizes), size)
+        if work > SAMPLE_WORK or (drawn >= FEWEST_DRAWN and error < ERROR * total):
             break
-    terms, whole = terms * size / drawn, whole * size / drawn
-    most = int(np.clip(BLOCK_TERMS * size / max(whole, 1), 1, size))
-    searching = SEARCH_SECONDS[0] * terms + SEARCH_SECONDS[1] * depth * size / rows
-    products = PRODUCT_SECONDS[0] * whole + PRODUCT_SECONDS[1] * depth * size / most
+    work, work_of_products = work * size / drawn, work_of_products * size / drawn
+    most = int(np.clip(BLOCK_WORK * size / max(work_of_products, 1), 1, size))
+    searching = SEARCH_SECONDS[0] * work + SEARCH_SECONDS[1] * depth * size / rows
+    products = PRODUCT_SECONDS[0] * work_of_products + PRODUCT_SECONDS[1] * depth * size / most
     return Estimate(total, error, drawn, "search" if searching < products else "products"), most
 
 
-class _Found(NamedTuple):
+class _SearchResult(NamedTuple):
     """What a search from a block of agents found, and its work."""
 
     states: _FirstSeen
     actions: _FirstSeen
-    terms: int
+    work: int
     """Terms of its products."""
-    whole: int
+    work_of_products: int
     """The terms that products of whole sets would have had."""
     depth: int
 
@@ -227,7 +230,7 @@ class _Search:
         self.states = _FirstSeen(rows, couplings.num_agents) if minimal else self.walked
         self.actions = self.states if self.shared else _FirstSeen(rows, couplings.num_agents)
 
-    def of(self, agents: np.ndarray) -> _Found:
+    def from_agents(self, agents: np.ndarray) -> _SearchResult:
         """What this search finds from a block of agents; it holds until the next block."""
         couplings, steps, limit = self.couplings, self.steps, self.limit
         walked, states, actions = self.walked, self.states, self.actions
@@ -237,19 +240,19 @@ class _Search:
             states.add(csr_array(couplings.reward[agents]), 0)
             if not self.shared:
                 actions.add(csr_array(couplings.reward_action[agents]), 0)
-        level = terms = whole = 0
+        level = work = work_of_products = 0
         frontier = walked.add(csr_array(self.start[agents]), 0)
         while frontier.nnz and (limit is None or level < limit):
             level += 1
             if self.minimal:
-                states.add(steps.state.after(frontier), level)
+                states.add(steps.state.left_product(frontier), level)
                 if not self.shared:
-                    actions.add(steps.action.after(frontier), level)
-            terms += steps.terms(frontier)
-            whole += terms
+                    actions.add(steps.action.left_product(frontier), level)
+            work += steps.work(frontier)
+            work_of_products += work
             if not (self.minimal and level == limit):
                 frontier = walked.add(steps.back(frontier), level)
-        return _Found(states, actions, terms, whole, level)
+        return _SearchResult(states, actions, work, work_of_products, level)
 
 
 class _FirstSeen:
@@ -276,7 +279,7 @@ class _FirstSeen:
         self.seen[keys] = True
         self.keys.append(keys)
         self.levels.append(np.full(len(keys), level, np.int32))
-        ends = ends_of(np.bincount(row, minlength=self.rows))
+        ends = row_pointers(np.bincount(row, minlength=self.rows))
         return csr_array(
             (np.ones(len(keys), bool), entries.indices[new], ends), shape=(self.rows, self.size)
         )
@@ -289,7 +292,7 @@ class _FirstSeen:
         """The levels, indices sorted."""
         keys, levels = np.concatenate(self.keys), np.concatenate(self.levels)
         order = np.argsort(keys)
-        ends = ends_of(self.counts())
+        ends = row_pointers(self.counts())
         return csr_array(
             (levels[order], (keys[order] % self.size).astype(np.int32), ends),
             shape=(self.rows, self.size),
