@@ -11,7 +11,7 @@ import numpy as np
 from mastac.errors import UserError
 
 MEMORY: int | None = None
-"""Bytes that sets may fill; `None`: half of this machine's memory (the other half is for writing them)."""
+"""Bytes that sets may fill. `None`: half of the machine's memory; writing takes the other half."""
 
 SAMPLE = 1024
 """An estimate looks at no more agents than this."""
@@ -21,10 +21,10 @@ SAMPLE = 1024
 class Estimate:
     """The size of the dependency sets before they are written down.
 
-    - `entries`: stored entries of all matrices together, `error` the standard error of that figure
-        (0: exact).
-    - `agents`: how many of the agents' sets were looked at for it.
-    - `method`: how the sets are found: `components`, `products` or `search`.
+    - `entries`: the stored entries of all matrices together.
+    - `error`: the standard error of `entries`; 0 where they were counted.
+    - `agents`: from how many of the agents' sets they were estimated.
+    - `method`: how the sets will be computed: `components`, `products` or `search`.
     """
 
     entries: float
@@ -54,8 +54,10 @@ def estimated_total(sizes: np.ndarray, number: int) -> tuple[float, float]:
     drawn = len(sizes)
     if drawn == number:
         return float(sizes.sum()), 0.0
-    left = np.sqrt(1 - drawn / number)
-    return float(sizes.mean() * number), float(number * sizes.std(ddof=1) / np.sqrt(drawn) * left)
+    # Drawn without replacement, so the variance is that of the agents that were left out.
+    left_out = np.sqrt(1 - drawn / number)
+    error = number * sizes.std(ddof=1) / np.sqrt(drawn) * left_out
+    return float(sizes.mean() * number), float(error)
 
 
 def drawn_agents(number: int, most: int = SAMPLE) -> np.ndarray:
@@ -68,7 +70,7 @@ def drawn_agents(number: int, most: int = SAMPLE) -> np.ndarray:
 
 
 def bytes_of(entries: float) -> int:
-    """Bytes of a boolean matrix with so many entries: columns of four bytes, of eight from 2^31 entries on."""
+    """Bytes of a boolean csr matrix: a flag and an index, in 32 bits below 2^31 entries."""
     return int(entries) * (5 if entries < 2**31 else 9)
 
 
@@ -88,11 +90,17 @@ def memory_limit() -> int:
 
 
 def check_fits_memory(what: str, estimate: Estimate, fix: str) -> None:
-    """Refuses an answer that the memory does not hold.
+    """Refuse an answer that the memory does not hold.
+
+    **Arguments:**
+
+    - `what`: what would be too large, as the message is to call it, in the plural.
+    - `estimate`: its size.
+    - `fix`: what to do instead.
 
     **Raises:**
 
-    - [`mastac.errors.UserError`][] with the size, the limit and the mend.
+    - [`mastac.errors.UserError`][] with the size, the limit and the fix.
     """
     if not estimate.fits:
         raise UserError(
@@ -101,13 +109,16 @@ def check_fits_memory(what: str, estimate: Estimate, fix: str) -> None:
 
 
 class EntryCounter:
-    """Counts what is written: an estimate from a sample may miss a few agents with very large sets."""
+    """Counts entries while they are written.
+
+    An estimate from a sample may have missed a few agents with very large sets.
+    """
 
     def __init__(self, what: str, fix: str) -> None:
         self.what, self.fix, self.entries, self.limit = what, fix, 0, memory_limit()
 
     def add(self, entries: int) -> None:
-        """Counts so many entries more. Raises as [`check_fits_memory`][]."""
+        """Count so many more. Raises as [`check_fits_memory`][]."""
         self.entries += entries
         if bytes_of(self.entries) > self.limit:
             check_fits_memory(self.what, Estimate(self.entries, 0.0, 0, "products"), self.fix)

@@ -18,7 +18,7 @@ from mastac.structure.memory_limits import (
     memory_limit,
 )
 from mastac.structure.sequences import CouplingSequence
-from mastac.structure.windows import Steps, reward_needs, same_sets
+from mastac.structure.steps import Steps, reward_needs, same_sets
 
 Sets = tuple[csr_array, csr_array]
 Kinds = tuple[int, ...]
