@@ -1,7 +1,5 @@
 """Random couplings, and the sets by brute force on the unrolled network: independent of the code under test."""
 
-from __future__ import annotations
-
 import networkx as nx
 import numpy as np
 from hypothesis import strategies as st

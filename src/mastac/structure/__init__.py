@@ -1,12 +1,6 @@
 """From coupling graphs to dependency sets. Imports numpy, scipy and networkx, never JAX."""
 
-from mastac.structure.bayesian_network import (
-    Explanation,
-    bayesian_network,
-    explain,
-    explanations,
-    folded_network,
-)
+from mastac.structure.bayesian_network import bayesian_network, folded_network
 from mastac.structure.couplings import Couplings
 from mastac.structure.dependency import (
     Dependency,
@@ -17,6 +11,7 @@ from mastac.structure.dependency import (
     value_dependency,
 )
 from mastac.structure.layout import CriticLayout
+from mastac.structure.paths import Explanation, explain, explanations
 from mastac.structure.readers import read_couplings, read_graphs, read_sequence
 from mastac.structure.sequences import CouplingSequence, periodic, steady, with_failures
 from mastac.structure.topologies import chain, complete, grid, ring, star, uncoupled

@@ -1,4 +1,4 @@
-"""Critics of similar width stacked into padded arrays, so that one batched product serves them all."""
+"""Critics of similar width stacked into padded arrays, for one batched matrix product."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,8 +16,8 @@ class Bucket(NamedTuple):
     agent that is credited with the critic's value.
 
     - `terms`: which critics, `[terms]`.
-    - `state_rows`, `action_rows`: the rows of states and of actions that each critic reads, `[terms,
-        width]`, filled up with the number of all rows (one more row, of zeros).
+    - `state_rows`, `action_rows`: the rows of states and of actions that each critic reads,
+        `[terms, width]`, filled up with the number of all rows (one more row, of zeros).
     - `credit`: like `action_rows`, the weight with which the gradient in each action counts for the
         agent that chose it.
     - `slot_agents`: the agents of the slots, `[terms, slots]`, filled up with the number of agents.
@@ -79,7 +79,7 @@ class Features:
         self.sizes, self.size = sizes, int(np.max(sizes))
         counts = sizes[self.agent]
         self.widths = np.bincount(self.term, counts, self.num_terms).astype(np.int64)
-        # Of every entry (critic, agent), where its features begin in the critic's row.
+        # Where the features of each agent begin among those of the critic.
         self.starts = _places(self.term, counts, self.num_terms)
         rows = np.repeat(self.agent.astype(np.int64) * self.size, counts) + _within(counts)
         self.rows = self.padded(rows, self.num_agents * self.size, np.int32)
@@ -91,7 +91,7 @@ class Features:
         )
 
     def looked_up(self, matrix: csr_array) -> np.ndarray:
-        """The entry of a matrix `[terms, agents]` for every feature, `[terms, width]`; 0 for padding."""
+        """The entries of a matrix `[terms, agents]` for all features, `[terms, width]`."""
         values = entries_at(matrix, self.term, self.agent)
         return self.padded(np.repeat(values, self.sizes[self.agent]), 0, values.dtype.type)
 
@@ -99,7 +99,7 @@ class Features:
 def padded(
     values: np.ndarray, rows: np.ndarray, num_rows: int, fill: float, dtype: type
 ) -> np.ndarray:
-    """Values in the order of their rows as one array `[rows, longest row]`, filled up on the right."""
+    """Values, sorted by row, as one array `[rows, longest row]`, filled up on the right."""
     lengths = np.bincount(rows, minlength=num_rows)
     array = np.full((num_rows, int(lengths.max(initial=0))), fill, dtype=dtype)
     array[rows, _within(lengths)] = values
@@ -144,10 +144,10 @@ def bucket_of(
     fill = np.full((len(terms), 1), actions.num_agents * actions.size)
     action_rows = np.concatenate([actions.rows, fill], axis=1)
 
-    def both(pair: tuple[csr_array, csr_array]) -> np.ndarray:
-        """What two matrices `[terms, agents]` say of every input, states first."""
-        looked_up = [each.looked_up(m) for each, m in zip((states, actions), pair, strict=True)]
-        return np.concatenate(looked_up, axis=1)
+    def of_inputs(of_states: csr_array, of_actions: csr_array) -> np.ndarray:
+        """Entries of two matrices `[terms, agents]` for all inputs, states first."""
+        entries = [states.looked_up(of_states), actions.looked_up(of_actions)]
+        return np.concatenate(entries, axis=1)
 
     return Bucket(
         terms=terms,
@@ -161,15 +161,17 @@ def bucket_of(
         fan_in=states.widths + actions.widths,
         open=None
         if schedule is None
-        else np.stack([both(pair) for pair in schedule], axis=1).astype(bool),
-        distance=None if distances is None else both(distances),
+        else np.stack([of_inputs(*pair) for pair in schedule], axis=1).astype(bool),
+        distance=None if distances is None else of_inputs(*distances),
     )
 
 
 def _slots(actions: Features, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`slot_columns`, `slot_agents` and `slot_credit` of a bucket, from the weight of each entry."""
+    """`slot_columns`, `slot_agents`, `slot_credit` of a bucket; one weight for each agent read."""
     credited = np.flatnonzero(weights)
-    term, agent, start = (of[credited] for of in (actions.term, actions.agent, actions.starts))
+    term, agent, start = (
+        entries[credited] for entries in (actions.term, actions.agent, actions.starts)
+    )
     agents = padded(agent, term, actions.num_terms, actions.num_agents, np.int32)
     credit = padded(weights[credited], term, actions.num_terms, 0.0, np.float32)
     width, entry = actions.rows.shape[1], np.arange(actions.size)
@@ -187,7 +189,7 @@ def _within(counts: np.ndarray) -> np.ndarray:
 
 
 def _places(rows: np.ndarray, counts: np.ndarray, num_rows: int) -> np.ndarray:
-    """Where each of the entries of a row begins, if they have these lengths and follow each other."""
+    """Where each entry begins within its row, where entries of these lengths follow each other."""
     before = np.cumsum(counts, dtype=np.int64) - counts
     of_rows = np.cumsum(np.bincount(rows, counts, num_rows).astype(np.int64))
     return before - np.concatenate([[0], of_rows])[rows]

@@ -1,9 +1,9 @@
-r"""Exact sets of couplings that stay the same, by strongly connected components of the one-step graph.
+r"""Exact sets of couplings that stay the same, by strongly connected components.
 
 What the rewards of all later times need is closed under one step back, $S \cup A O$. Since every
-agent stands in each of its own rows, that step and the union $S \cup A \cup O$ reach the same
-agents in the end, so no product is taken. Closed sets contain whole components; the minimal sets
-and the paper's are the same (every agent keeps its own state).
+agent is in its own row of every graph, that step and the union $S \cup A \cup O$ reach the same
+agents in the end, so no product is taken. Closed sets contain whole strongly connected components
+of the union. Every agent keeps its own state, so the minimal sets and the paper's are the same.
 """
 
 from __future__ import annotations
@@ -88,7 +88,9 @@ class ExactSets:
         return Estimate(*estimated_total(sizes, number), len(agents), "components")
 
     def sums(self, weights: np.ndarray | None = None) -> np.ndarray:
-        """For each agent: the weights of the agents in its set, summed; without weights the size of its set.
+        """The sum of the weights of the agents in each agent's set, `[agents]`.
+
+        Without weights it is the size of the set.
 
         **Raises:**
 
@@ -101,7 +103,7 @@ class ExactSets:
         return np.where(split.up, upper, split.times(split.beside, totals))
 
     def moved(self) -> np.ndarray:
-        """For each agent: in how many agents' sets it is. Raises as [`ExactSets.sums`][]."""
+        """In how many agents' sets each agent is, `[agents]`. Raises as [`ExactSets.sums`][]."""
         split = self._checked_split
         upper = np.where(
             split.down, np.count_nonzero(split.up), split.counted(split.above, split.up)
@@ -123,12 +125,13 @@ class ExactSets:
 
     @cached_property
     def _split(self) -> _Split:
-        """The graph of components taken apart at the largest one.
+        """The graph of components, taken apart at the largest one.
 
         What reaches the largest reaches all below it, which is counted once. What else it reaches
-        lies in the graph `above`, without these; what does not reach the largest lies in the graph
-        `beside`, without those above. In graphs with one giant component both have short ways only,
-        while the closure of the whole has a pair for each component above the giant and each below.
+        lies in the graph `above`, which is without these; what does not reach the largest lies in
+        the graph `beside`, which is without those that do. In graphs with one giant component both
+        have short paths only, while the closure of the whole graph has a pair for each component
+        above the giant with each below it.
         """
         largest = np.array([np.argmax(self.counts)], np.int32)
         down, over = np.zeros((2, self.number), bool)
@@ -158,7 +161,11 @@ class ExactSets:
 
 
 class _Split(NamedTuple):
-    """See [`ExactSets._split`][]: `up` marks the agents whose sets have the largest component and all `down`."""
+    """The parts that [`ExactSets._split`][] describes.
+
+    `up` marks the agents whose sets contain the largest component, and with it all components
+    that `down` marks.
+    """
 
     sets: ExactSets
     up: np.ndarray
@@ -169,11 +176,11 @@ class _Split(NamedTuple):
     @property
     def pairs(self) -> tuple[float, float]:
         """About how many entries the two closures have, and the standard error."""
-        (one, its), (other, others) = self.above.pairs, self.beside.pairs
-        return one + other, float(np.hypot(its, others))
+        (above, above_error), (beside, beside_error) = self.above.pairs, self.beside.pairs
+        return above + beside, float(np.hypot(above_error, beside_error))
 
     def times(self, part: Reach, totals: np.ndarray) -> np.ndarray:
-        """For each agent: the totals of the components that its reward reaches in a part, summed."""
+        """For each agent: the sum of the totals that its reward reaches in a part."""
         if self.sets.local:
             return (part.closure @ totals)[self.sets.labels]
         return product(self.sets.roots, part.closure) @ totals

@@ -1,4 +1,4 @@
-"""Who affects whom: the coupling graphs of a multi-agent system, with named agents, checked at construction."""
+"""Who affects whom: the coupling graphs of a multi-agent system with named agents."""
 
 from __future__ import annotations
 
@@ -73,11 +73,10 @@ class Couplings:
         names = agent_names(agents)
         object.__setattr__(self, "agents", names.names)
         for graph, edges in {"state": state, "observation": observation, "reward": reward}.items():
-            # One matrix given for several graphs is read once.
-            read = graph == "observation" and edges is state and issparse(edges)
-            object.__setattr__(
-                self, graph, self.state if read else edge_matrix(edges, graph, names)
-            )
+            # One matrix given for two graphs is read once.
+            is_read = graph == "observation" and edges is state and issparse(edges)
+            matrix = self.state if is_read else edge_matrix(edges, graph, names)
+            object.__setattr__(self, graph, matrix)
         for graph, edges, default in (
             ("action", action, self.state),
             ("reward_action", reward_action, self.reward),
@@ -93,7 +92,16 @@ class Couplings:
         return len(self.agents)
 
     def index(self, name: str | int) -> int:
-        """The row of an agent, by name (or by row, which is only checked)."""
+        """The row of an agent in every matrix.
+
+        **Arguments:**
+
+        - `name`: the agent's name, or its row, which is only checked.
+
+        **Raises:**
+
+        - [`mastac.errors.UserError`][] if there is no such agent.
+        """
         if not isinstance(name, str):
             if (
                 isinstance(name, Integral)
@@ -122,7 +130,7 @@ class Couplings:
         return self.index(end) if row is None else row
 
     def with_graphs(self, **graphs: csr_array) -> Couplings:
-        """The same agents with other matrices, row depends on column, for some graphs; the others stay."""
+        """The same agents with other matrices, row depends on column, for the graphs given."""
         matrices = {graph: getattr(self, graph) for graph in GRAPHS} | graphs
         changed = Couplings(
             self.num_agents, **{graph: csr_array(matrix.T) for graph, matrix in matrices.items()}
@@ -132,7 +140,12 @@ class Couplings:
         return changed
 
     def edges(self, graph: str) -> list[tuple[str, str]]:
-        """The edges (source, target) of a graph by name, self-loops left out, sorted by agent."""
+        """The edges (source, target) of a graph, without self-loops, in the order of the agents.
+
+        **Raises:**
+
+        - [`mastac.errors.UserError`][] if there is no such graph.
+        """
         if graph not in GRAPHS:
             raise unknown("graph", graph, GRAPHS)
         matrix = getattr(self, graph).tocoo()
@@ -140,7 +153,7 @@ class Couplings:
         return [(self.agents[source], self.agents[target]) for source, target in pairs]
 
     def graphs(self) -> Iterator[str]:
-        """The names of the graphs that say something of their own: the paper's, and the finer ones that differ."""
+        """The paper's three graphs, and the action graphs where these are not the defaults."""
         yield from REQUIRED
         if self.action is not self.state:
             yield "action"
@@ -165,7 +178,17 @@ class Couplings:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], source: str = "couplings") -> Couplings:
-        """The inverse of [`Couplings.to_dict`][]; `source` (a file, say) opens the message of an error."""
+        """The inverse of [`Couplings.to_dict`][].
+
+        **Arguments:**
+
+        - `data`: names of agents and edges of graphs.
+        - `source`: where they are from, for messages.
+
+        **Raises:**
+
+        - [`mastac.errors.UserError`][] that opens with `source`.
+        """
         try:
             return cls(**_checked(data))
         except UserError as error:

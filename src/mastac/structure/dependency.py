@@ -1,6 +1,4 @@
-"""What each agent's local action value depends on, by sparse boolean algebra on the coupling graphs."""
-
-from __future__ import annotations
+"""What each agent's local action value depends on, by sparse boolean algebra on the graphs."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -38,18 +36,18 @@ class Dependency:
     kappa: int | None
     at: int
     minimal: bool
-    found: tuple[csr_array, csr_array] | ExactSets = field(repr=False)
+    sets: tuple[csr_array, csr_array] | ExactSets = field(repr=False)
     """The sets of states and actions, or the components that stand for both."""
 
     @cached_property
     def states(self) -> csr_array:
         """Whose states the row agent's local value depends on."""
-        return self.found.matrix() if isinstance(self.found, ExactSets) else self.found[0]
+        return self.sets.matrix() if isinstance(self.sets, ExactSets) else self.sets[0]
 
     @property
     def actions(self) -> csr_array:
         """Whose actions the row agent's local value depends on."""
-        return self.states if isinstance(self.found, ExactSets) else self.found[1]
+        return self.states if isinstance(self.sets, ExactSets) else self.sets[1]
 
     @cached_property
     def agents(self) -> csr_array:
@@ -59,11 +57,11 @@ class Dependency:
     def members(self, agent: str | int) -> tuple[str, ...]:
         """The names in the set of one agent."""
         row = self.couplings.index(agent)
-        if isinstance(self.found, ExactSets) and "states" not in self.__dict__:
-            found = self.found.members(row)
+        if isinstance(self.sets, ExactSets) and "states" not in self.__dict__:
+            columns = self.sets.members(row)
         else:
-            found = self.agents.indices[self.agents.indptr[row] : self.agents.indptr[row + 1]]
-        return tuple(self.couplings.agents[column] for column in found)
+            columns = self.agents.indices[self.agents.indptr[row] : self.agents.indptr[row + 1]]
+        return tuple(self.couplings.agents[column] for column in columns)
 
     def sizes(self) -> np.ndarray:
         """How many agents each agent's value depends on, `[agents]`.
@@ -72,31 +70,36 @@ class Dependency:
 
         - [`mastac.errors.UserError`][] if the memory does not hold which components reach which.
         """
-        return (
-            self.found.sums() if isinstance(self.found, ExactSets) else np.diff(self.agents.indptr)
-        )
+        return self.sets.sums() if isinstance(self.sets, ExactSets) else np.diff(self.agents.indptr)
 
     def moved_sizes(self) -> np.ndarray:
-        """How many agents' values move when an agent acts otherwise, `[agents]`. Raises as `sizes`."""
-        if isinstance(self.found, ExactSets):
-            return self.found.moved()
+        """How many agents' values depend on each agent's action, `[agents]`. Raises as `sizes`."""
+        if isinstance(self.sets, ExactSets):
+            return self.sets.moved()
         return np.bincount(self.actions.indices, minlength=self.couplings.num_agents)
 
     def input_sizes(self, states: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """How many numbers each agent's value depends on, given those of each state and action. Raises as `sizes`."""
-        if isinstance(self.found, ExactSets):
-            return self.found.sums(states + actions).astype(np.int64)
+        """How many inputs each agent's critic has, `[agents]`. Raises as `sizes`.
+
+        **Arguments:**
+
+        - `states`, `actions`: the entries of each agent's state and action, `[agents]`.
+        """
+        if isinstance(self.sets, ExactSets):
+            return self.sets.sums(states + actions).astype(np.int64)
         return self.states @ states + self.actions @ actions
 
     def __repr__(self) -> str:
-        about = f"Dependency(kappa={self.kappa}, at={self.at}, minimal={self.minimal}; sets of"
         number = self.couplings.num_agents
-        if isinstance(self.found, ExactSets):
-            counts = self.found.counts
-            return f"{about} {number} agents in {len(counts)} components, the largest of {counts.max()})"
+        about = (
+            f"Dependency(kappa={self.kappa}, at={self.at}, minimal={self.minimal}; sets of {number}"
+        )
+        if isinstance(self.sets, ExactSets):
+            counts = self.sets.counts
+            return f"{about} agents in {len(counts)} components, the largest of {counts.max()})"
         sizes = self.sizes()
-        spread = f"smallest {sizes.min()}, median {np.median(sizes):g}, largest {sizes.max()}"
-        return f"{about} {number} agents: {spread})"
+        quantiles = f"smallest {sizes.min()}, median {np.median(sizes):g}, largest {sizes.max()}"
+        return f"{about} agents: {quantiles})"
 
 
 def value_dependency(
@@ -161,22 +164,35 @@ def value_dependency(
 def value_dependencies(
     sequence: CouplingSequence, kappa: int | None = None, minimal: bool = True
 ) -> tuple[Dependency, ...]:
-    """The sets of every time of a sequence, as [`value_dependency`][] gives them one by one.
+    """The sets of every time of a sequence, each as [`value_dependency`][] gives it.
 
     All windows that reach the end of the sequence, so all of them for `kappa = None`, share one
     pass backward in time; windows over equal couplings (a schedule that repeats, the times without
     a failure) share their matrices.
+
+    **Arguments:** as those of [`value_dependency`][].
+
+    **Returns:**
+
+    One [`Dependency`][] for each time, the first time first.
+
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] if `kappa` is negative or no integer, or the memory does not
+        hold the sets.
     """
     kappa = None if kappa is None else whole_number("kappa", kappa)
-    backward = TimeVarying(sequence, minimal)
-    found = [backward.window(at, kappa) for at in range(sequence.horizon, -1, -1)]
+    recursion = TimeVarying(sequence, minimal)
+    backward = [recursion.window(at, kappa) for at in range(sequence.horizon, -1, -1)]
     return tuple(
-        Dependency(sequence, kappa, at, minimal, sets) for at, sets in enumerate(reversed(found))
+        Dependency(sequence, kappa, at, minimal, sets) for at, sets in enumerate(reversed(backward))
     )
 
 
 def gradient_dependency(dependency: Dependency) -> csr_array:
-    r"""$\mathcal{I}_{GD}$: row `i` marks whose local values move when agent `i` acts otherwise.
+    r"""The gradient dependency sets $\mathcal{I}_{GD}$, `[agents, agents]`.
+
+    Row `i` marks the agents whose local values depend on the action of agent `i`.
 
     The transpose of `dependency.actions`: the policy of `i` enters $Q_j(s(t), a(t))$ through
     $a_i(t)$.
@@ -185,7 +201,9 @@ def gradient_dependency(dependency: Dependency) -> csr_array:
 
 
 def aggregate_dependency(dependency: Dependency) -> csr_array:
-    r"""$\mathcal{I}_{\hat Q}$: row `i` marks what $\hat Q_i$, the sum of the values that `i` moves, depends on.
+    r"""The sets $\mathcal{I}_{\hat Q}$, `[agents, agents]`: what $\hat Q_i$ (eq. 11) depends on.
+
+    $\hat Q_i$ is the sum of the local values that depend on the action of agent `i`.
 
     **Raises:**
 
@@ -197,7 +215,7 @@ def aggregate_dependency(dependency: Dependency) -> csr_array:
 
 
 def estimate(couplings: Couplings, kappa: int | None = None, minimal: bool = True) -> Estimate:
-    """The size of the sets before they are found, and the way that will find them.
+    """The size of the sets before they are computed, and the method that will compute them.
 
     Up to 1024 agents, the same ones at every call, stand for all where there are more; the standard
     error says how far that may be off. Windows count the entries of `states` and, where these

@@ -1,4 +1,4 @@
-"""Edges in any form that users have them, as sparse matrices; the checks and messages of a graph's construction."""
+"""Edges in any form that users have, as sparse matrices; the checks of names and graphs."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -14,10 +14,10 @@ from scipy.sparse import csr_array
 from mastac.errors import UserError
 
 Edges = Any
-"""Pairs (source, target) of names or indices, a networkx graph, or a matrix [source, target] of 0 and 1."""
+"""Pairs (source, target) of names or indices, a networkx graph, a 0-1 matrix [source, target]."""
 
 MOST_AGENTS = 10**7
-"""More than this is a slip of the pen, answered before it fills the memory."""
+"""More than this is taken for a typing error, and refused before it fills the memory."""
 
 
 class Names:
@@ -45,7 +45,7 @@ class Names:
 
     @cached_property
     def _misplaced(self) -> str | None:
-        """A name that is an integer in text and not the agent's index, such as `"2"` for agent 0."""
+        """A name that is an integer in text but not the agent's index, as `"2"` of agent 0."""
         if self.generated or self.numbered:
             return None
         integers = ((row, name) for row, name in enumerate(self.names) if name.strip().isdecimal())
@@ -64,9 +64,9 @@ class Names:
             return None
         if self._misplaced is not None:
             raise UserError(
-                f"the integer {int(end)} in an edge could be an index or the name of an agent, since "
-                f"agent number {self.rows[self._misplaced]} is named '{self._misplaced}'; write the "
-                "ends of edges as text, exactly like the names"
+                f"the integer {int(end)} in an edge could be an index or the name of an agent, "
+                f"since agent number {self.rows[self._misplaced]} is named '{self._misplaced}'; "
+                "write the ends of edges as text, exactly like the names"
             )
         if self.numbered:
             return self.numbered.get(int(end))
@@ -88,22 +88,31 @@ class Names:
                 )
             if row in meaning:
                 raise UserError(
-                    f"the nodes {meaning[row]!r} and {node!r} of the {graph} graph are the same agent; "
-                    "give every agent one node"
+                    f"the nodes {meaning[row]!r} and {node!r} of the {graph} graph are the same "
+                    "agent; give every agent one node"
                 )
             meaning[row] = node
             is_clear = self.generated or self.numbered or self.names[row] == str(node)
             if not is_clear and row != place:
                 raise UserError(
-                    f"node {node} of the {graph} graph is number {place} in the order of its nodes, "
-                    f"so it could be agent '{self.names[row]}' (by index) or "
+                    f"node {node} of the {graph} graph is number {place} in the order of its "
+                    f"nodes, so it could be agent '{self.names[row]}' (by index) or "
                     f"'{self.names[place]}' (by order); name the nodes as the agents "
                     "(networkx.relabel_nodes)"
                 )
 
 
 def agent_names(agents: Any) -> Names:
-    """The names of the agents, checked."""
+    """The names of the agents, checked.
+
+    **Arguments:**
+
+    - `agents`: how many there are, or their names, text or integers.
+
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] for no agent, too many, and an empty or repeated name.
+    """
     if agents is None or isinstance(agents, bool | str | float | dict):
         raise UserError(f"agents must be a number of agents or a list of names, got {agents!r}")
     if isinstance(agents, Integral):
@@ -130,7 +139,13 @@ def agent_names(agents: Any) -> Names:
 
 
 def edge_matrix(edges: Edges, graph: str, names: Names) -> csr_array:
-    """Edges of any form as a matrix of bool, row depends on column, diagonal set, indices sorted."""
+    """Edges as a matrix of bool, row depends on column, diagonal set, indices sorted.
+
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] naming the graph, for an unknown agent, an integer that could
+        be two agents, a matrix of another shape and entries other than 0 and 1.
+    """
     size = len(names.names)
     if isinstance(edges, np.ndarray) or sp.issparse(edges):
         transposed = _from_matrix(edges, graph, size)
@@ -149,8 +164,9 @@ def _from_matrix(matrix: Any, graph: str, num_agents: int) -> csr_array:
     """A matrix [source, target] of 0 and 1 as a canonical one of bool, [target, source]."""
     if matrix.shape != (num_agents, num_agents):
         raise UserError(
-            f"the matrix of the {graph} graph has shape {tuple(matrix.shape)}, expected ({num_agents}, {num_agents}) "
-            "for [source, target]; pairs are given as a list of tuples"
+            f"the matrix of the {graph} graph has shape {tuple(matrix.shape)}, expected "
+            f"({num_agents}, {num_agents}) for [source, target]; pairs are given as a list of "
+            "tuples"
         )
     compressed = sp.csc_array(matrix, copy=True)  # what follows works in place
     values = compressed.data
@@ -168,7 +184,7 @@ def _from_matrix(matrix: Any, graph: str, num_agents: int) -> csr_array:
 
 
 def _refuse_entries(matrix: Any, graph: str) -> None:
-    """Raises if an entry, as the user wrote it, is neither 0 nor 1 (the same edge given twice adds up to more)."""
+    """Refuse an entry that is neither 0 nor 1 as the user wrote it; edges given twice are fine."""
     values = sp.coo_array(matrix).data
     wrong = values if values.dtype.kind not in "biuf" else values[~np.isin(values, (0, 1))]
     if len(wrong):
@@ -181,7 +197,7 @@ def _refuse_entries(matrix: Any, graph: str) -> None:
 def _from_pairs(edges: Edges, graph: str, names: Names) -> tuple[np.ndarray, np.ndarray]:
     """The indices of the sources and of the targets of pairs or of a networkx graph."""
     if isinstance(edges, nx.classes.reportviews.OutEdgeView):  # `network.edges`
-        # The view alone would say neither whether edges are undirected nor in which order nodes are.
+        # Only the graph tells whether its edges are undirected, and the order of its nodes.
         edges = edges._graph
     if isinstance(edges, nx.Graph):
         names.check_nodes(list(edges.nodes), graph)
@@ -219,10 +235,9 @@ def _near(end: Any, names: tuple[str, ...]) -> str:
     return f"'{end}'" + (f"; did you mean '{near[0]}'?" if near else f" (known: {known})")
 
 
-def same_matrix(one: csr_array, other: csr_array) -> bool:
+def same_matrix(first: csr_array, second: csr_array) -> bool:
     """Whether two boolean matrices with sorted indices are equal."""
-    if one is other:
+    if first is second:
         return True
-    return bool(
-        np.array_equal(one.indptr, other.indptr) and np.array_equal(one.indices, other.indices)
-    )
+    same_lengths = np.array_equal(first.indptr, second.indptr)
+    return same_lengths and np.array_equal(first.indices, second.indices)

@@ -12,7 +12,7 @@ OF_EDGE = {"true": True, "1": True, "false": False, "0": False}
 
 
 class GraphMLEdge(NamedTuple):
-    """An edge by the names of its ends, the text of its attribute `graph`, and whether it has a direction."""
+    """An edge: names of its ends, text of its attribute `graph`, whether it has a direction."""
 
     source: str
     target: str
@@ -98,7 +98,7 @@ class _Keys:
         _check_unique([key.get("id", "") for key in root.findall("key")], "key", path)
 
     def value(self, element: Element, attribute: str) -> str | None:
-        """The text of an attribute of an element, or the default of its key; `None` without both."""
+        """The text of an attribute of an element, else the default of its key, else `None`."""
         texts = list(self._given(element, attribute))
         if len(texts) > 1:
             raise UserError(
@@ -144,8 +144,8 @@ def _edge(
     for node in ends:
         if node not in names:
             raise UserError(
-                f"{path}: the edge {ends[0]} -> {ends[1]} ends at '{node}', which is not declared "
-                f'as a node; add <node id="{node}"/> or correct the edge'
+                f"{path}: the edge {ends[0]} -> {ends[1]} ends at '{node}', which is not "
+                f'declared as a node; add <node id="{node}"/> or correct the edge'
             )
     own = edge.get("directed")
     is_directed = DIRECTED.get(default) if own is None else OF_EDGE.get(own)

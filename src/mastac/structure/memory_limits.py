@@ -1,7 +1,5 @@
 """How large an answer may be, and the refusal of one that is larger."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path

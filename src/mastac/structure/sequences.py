@@ -1,4 +1,4 @@
-"""Couplings that change with the time: sequences in general, schedules that repeat, links that fail."""
+"""Couplings that change with the time: sequences, schedules that repeat, links that fail."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mastac.files import write_text
 from mastac.structure.couplings import GRAPHS, Couplings
 
 Failure = tuple[str | int, str | int, int, int]
-"""(source, target, first time, last time): the link is down from the first to the last time, both included."""
+"""(source, target, first time, last time): a link that is down, both times included."""
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -27,6 +27,10 @@ class CouplingSequence(Sequence[Couplings]):
 
     Entry `t` governs observations and rewards at time `t` and the step from `t` to `t + 1`. The
     last entry belongs to the last reward; its state and action graphs are never used.
+
+    **Arguments:**
+
+    - `entries`: the couplings at the times 0, 1, …
 
     **Raises:**
 
@@ -42,12 +46,14 @@ class CouplingSequence(Sequence[Couplings]):
         for time, entry in enumerate(self.entries):
             if not isinstance(entry, Couplings):
                 raise UserError(
-                    f"entry {time} of a CouplingSequence must be Couplings, got {type(entry).__name__}"
+                    f"entry {time} of a CouplingSequence must be Couplings, "
+                    f"got {type(entry).__name__}"
                 )
             if entry.agents != self.agents:
                 raise UserError(
                     f"entry {time} of a CouplingSequence has other agents than entry 0 "
-                    f"({_difference(entry.agents, self.agents)}); give all entries the same agents in the same order"
+                    f"({_difference(entry.agents, self.agents)}); give all entries the same agents "
+                    "in the same order"
                 )
 
     @property
@@ -71,24 +77,27 @@ class CouplingSequence(Sequence[Couplings]):
 
     @cached_property
     def kinds(self) -> tuple[int, ...]:
-        """For each time the first time with equal couplings: what is computed for one holds for the other."""
-        first: dict[Couplings, int] = {}
-        places = {id(entry): time for time, entry in reversed(list(enumerate(self.entries)))}
+        """For each time the first time with equal couplings, `[times]`."""
+        first_equal: dict[Couplings, int] = {}
+        first_same = {id(entry): time for time, entry in reversed(list(enumerate(self.entries)))}
         # Hashing reads whole matrices, so the same object is looked at once.
-        known = {
-            place: first.setdefault(self.entries[place], place)
-            for place in sorted(set(places.values()))
+        kinds = {
+            time: first_equal.setdefault(self.entries[time], time)
+            for time in sorted(set(first_same.values()))
         }
-        return tuple(known[places[id(entry)]] for entry in self.entries)
+        return tuple(kinds[first_same[id(entry)]] for entry in self.entries)
 
     def union(self) -> Couplings:
-        """Couplings with every edge that is there at some time: what is exact at all times without telling the time."""
-        found = self.entries[0]
+        """Couplings with every edge that is there at some time.
+
+        Their sets are exact at all times for learners that do not know the time.
+        """
+        union = self.entries[0]
         for entry in dict.fromkeys(self.entries[kind] for kind in self.kinds[1:]):
-            found = found.with_graphs(
-                **{graph: getattr(found, graph) + getattr(entry, graph) for graph in GRAPHS}
+            union = union.with_graphs(
+                **{graph: getattr(union, graph) + getattr(entry, graph) for graph in GRAPHS}
             )
-        return found
+        return union
 
     def to_dict(self) -> dict[str, Any]:
         """`{"agents": [names], "sequence": [graphs at time 0, graphs at time 1, …]}`.
@@ -104,10 +113,10 @@ class CouplingSequence(Sequence[Couplings]):
         return {"agents": list(self.agents), "sequence": parts}
 
     def to_json(self, path: str | Path | None = None) -> str:
-        """The text of [`CouplingSequence.to_dict`][], one time a line; written to `path` if one is given."""
+        """The text of `couplings.json`, one time a line; written to `path` if one is given."""
         data = self.to_dict()
         agents, *times = (
-            json.dumps(each, ensure_ascii=False) for each in (data["agents"], *data["sequence"])
+            json.dumps(part, ensure_ascii=False) for part in (data["agents"], *data["sequence"])
         )
         text = (
             f'{{\n  "agents": {agents},\n  "sequence": [\n    '
@@ -120,14 +129,25 @@ class CouplingSequence(Sequence[Couplings]):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], source: str = "couplings") -> CouplingSequence:
-        """The inverse of [`CouplingSequence.to_dict`][]; `source` (a file, say) opens the message of an error."""
+        """The inverse of [`CouplingSequence.to_dict`][].
+
+        **Arguments:**
+
+        - `data`: names of agents, and graphs or the number of an earlier time for each time.
+        - `source`: where they are from, for messages.
+
+        **Raises:**
+
+        - [`mastac.errors.UserError`][] that opens with `source` and names the time.
+        """
         if (
             not isinstance(data, Mapping)
             or set(data) != {"agents", "sequence"}
             or not isinstance(data["sequence"], list)
         ):
             raise UserError(
-                f"{source}: a sequence of couplings is an object with the keys agents and sequence, a list"
+                f"{source}: a sequence of couplings is an object with the keys agents and "
+                "sequence, a list"
             )
         entries: list[Couplings] = []
         for time, part in enumerate(data["sequence"]):
@@ -135,7 +155,8 @@ class CouplingSequence(Sequence[Couplings]):
             if isinstance(part, int) and not isinstance(part, bool):
                 if not 0 <= part < time:
                     raise UserError(
-                        f"{where}: {part} is no earlier time; a number stands for the graphs of that time"
+                        f"{where}: {part} is no earlier time; a number stands for the graphs of "
+                        "that time"
                     )
                 entries.append(entries[part])
             elif not isinstance(part, Mapping) or "agents" in part:
@@ -158,11 +179,17 @@ class CouplingSequence(Sequence[Couplings]):
         )
 
     def __repr__(self) -> str:
-        return f"CouplingSequence({len(self)} entries, t = 0 … {self.horizon}; {self.entries[0]!r} at t = 0)"
+        times = f"{len(self)} entries, t = 0 … {self.horizon}"
+        return f"CouplingSequence({times}; {self.entries[0]!r} at t = 0)"
 
 
 def steady(couplings: Couplings | CouplingSequence) -> Couplings:
-    """The couplings, for what is only defined where they stay the same; `UserError` for a sequence."""
+    """The couplings, for what is defined only where they stay the same.
+
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] for a sequence.
+    """
     if isinstance(couplings, CouplingSequence):
         raise UserError(
             "these couplings change with the time; take one entry of the sequence, or its union()"
@@ -171,7 +198,12 @@ def steady(couplings: Couplings | CouplingSequence) -> Couplings:
 
 
 def periodic(entries: Sequence[Couplings], horizon: int) -> CouplingSequence:
-    """Couplings that come round again: those of time `t` are `entries[t % len(entries)]`, for `t` = 0 … `horizon`.
+    """Couplings that repeat: those of time `t` are `entries[t % len(entries)]`.
+
+    **Arguments:**
+
+    - `entries`: the couplings of one period.
+    - `horizon`: the last time.
 
     **Raises:**
 
@@ -189,11 +221,15 @@ def with_failures(
     failures: Iterable[Failure],
     graphs: Collection[str] | None = None,
 ) -> CouplingSequence:
-    """The same couplings at the times 0 … `horizon`, but for links that are down for a while.
+    """The same couplings at all times, but for links that are down for a while.
 
-    A link that is down is an edge that is missing from every graph of `graphs` that has it (`None`:
-    from all graphs); `graphs=["observation"]` is a sensor that fails while the agents go on to
-    affect each other.
+    **Arguments:**
+
+    - `couplings`: who affects whom while no link is down.
+    - `horizon`: the last time.
+    - `failures`: `(source, target, first time, last time)` of each failure, both times included.
+    - `graphs`: from which graphs the edges of a failed link are missing; `None`: from all of them.
+        `["observation"]` is a sensor that fails while the agents go on to affect each other.
 
     **Raises:**
 
@@ -237,7 +273,8 @@ def _checked(
     )
     if first > last:
         raise UserError(
-            f"{link} begins at time {first}, after its end at time {last}; give the earlier time first"
+            f"{link} begins at time {first}, after its end at time {last}; give the earlier time "
+            "first"
         )
     if last > horizon:
         raise UserError(f"{link} ends at time {last}, past the horizon {horizon}")
