@@ -7,8 +7,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from mastac.checks import whole_number
-from mastac.structure.bayesian_network import WORDS, Explanation, Node, clock, explain
+from mastac.structure.bayesian_network import Node
 from mastac.structure.couplings import Couplings
+from mastac.structure.paths import WORDS, Explanation, clock, explain
 from mastac.structure.sequences import CouplingSequence
 
 LONGEST = 12
