@@ -53,7 +53,7 @@ def test_a_file_may_hold_a_sequence(capsys, tmp_path):
     later = {"state": [], "observation": [["b", "c"]], "reward": [["c", "b"]]}
     file.write_text(json.dumps({"agents": ["a", "b", "c"], "sequence": [graphs, later, 0]}))
     text = " ".join(asked(capsys, str(file)).split())
-    assert "The couplings change over 3 steps; these are the figures of their union." in text
+    assert "The couplings change over 3 steps. Sizes, costs, edges and messages are those" in text
     why = ("--agent", "b", "--why", "c", "--json")
     # The reward reads c at time 1 only, so the value at time 0 waits for it.
     assert json.loads(asked(capsys, str(file), *why))["why"]["from_kappa"] == 1

@@ -1,4 +1,4 @@
-"""Exact sets held as components: against brute force, against long windows, on demand, and refused where too large."""
+"""Exact sets held as components: right, computed on demand, refused where too large."""
 
 import hypothesis.strategies as st
 import numpy as np
@@ -99,7 +99,8 @@ def test_sets_that_no_memory_holds_are_refused_but_answered_one_by_one(monkeypat
         with pytest.raises(UserError) as error:
             ask()
         assert str(error.value) == (
-            "the exact sets of these 100000 agents have 10000000000 entries, 90 GB; at most 1 GB are held here; "
+            "the exact sets of these 100000 agents have 10000000000 entries, 90 GB; at "
+            "most 1 GB are held here; "
             "give a kappa, or ask for one agent with members(agent)"
         )
     assert len(d.members("agent-7")) == 100_000

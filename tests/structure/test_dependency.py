@@ -1,4 +1,4 @@
-"""The sets equal brute force on the unrolled network, and have the properties that the definitions give them."""
+"""The sets equal brute force on the unrolled network, and have the properties they should."""
 
 import hypothesis.strategies as st
 import numpy as np

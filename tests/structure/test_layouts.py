@@ -1,4 +1,4 @@
-"""The named layouts against their definitions, on random couplings; graphs are walked with networkx."""
+"""The layouts against their definitions, on random couplings."""
 
 from itertools import combinations
 

@@ -106,7 +106,8 @@ MISTAKES = {
     "c.json": [
         (
             "{",
-            ": not valid JSON at line 1, column 2: Expecting property name enclosed in double quotes",
+            ": not valid JSON at line 1, column 2: Expecting property name enclosed in "
+            "double quotes",
         ),
         ("", ": not valid JSON at line 1, column 1: Expecting value"),
         ("[" * 100_000, None),
@@ -134,7 +135,8 @@ MISTAKES = {
         ),
         (
             f'{{"agents": ["a"], "state": null, {LOCAL}}}',
-            ": the state graph must be a list of pairs (source, target), a networkx graph or a matrix, got NoneType",
+            ": the state graph must be a list of pairs (source, target), a networkx "
+            "graph or a matrix, got NoneType",
         ),
         (
             f'{{"agents": ["a"], "state": [["a", ["a"]]], {LOCAL}}}',
@@ -217,11 +219,13 @@ MISTAKES = {
         ),
         (
             _graphml(A_B + '<edge source="a" target="b" graph="reward"/>'),
-            ": a <edge> has the XML attribute 'graph'; write 'graph' as <data> with a declared <key>",
+            ": a <edge> has the XML attribute 'graph'; write 'graph' as <data> with a "
+            "declared <key>",
         ),
         (
             _graphml(A_B + f'<edge source="a" target="b">{2 * REWARD}</edge>'),
-            ": a <edge> has the attribute 'graph' twice (several graphs of an edge are joined by +)",
+            ": a <edge> has the attribute 'graph' twice (several graphs of an edge are "
+            "joined by +)",
         ),
         (
             _graphml(A_B + '<node id="c"><data key="n">pump</data></node>'),
@@ -229,7 +233,8 @@ MISTAKES = {
         ),
         (
             _graphml(
-                '<node id="a"><data key="n">x</data></node><node id="b"><data key="n">x</data></node>'
+                '<node id="a"><data key="n">x</data></node><node id="b"><data '
+                'key="n">x</data></node>'
             ),
             ": two agents are named 'x'; names must differ",
         ),

@@ -1,4 +1,4 @@
-"""Products and search: the same sets by both, whatever the blocks; estimates; many agents without large matrices."""
+"""Products and search give the same sets; estimates; many agents without large matrices."""
 
 import hypothesis.strategies as st
 import numpy as np
@@ -132,7 +132,8 @@ def test_windows_that_no_memory_holds_are_refused(monkeypatch):
     with pytest.raises(UserError) as error:
         value_dependency(ring(4000), 50)
     assert str(error.value) == (
-        "the sets of these 4000 agents at kappa = 50 have 804000 entries, 4.02 MB; at most 1 MB are held here; "
+        "the sets of these 4000 agents at kappa = 50 have 804000 entries, 4.02 MB; at "
+        "most 1 MB are held here; "
         "take a smaller kappa"
     )
     # One agent that sees all others is not in every sample, but is counted when it is written.
