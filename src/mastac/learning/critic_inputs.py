@@ -105,10 +105,11 @@ def predicted_rewards(
     scale = spec.settings.reward_scale
     weights = spec.layout.rewards.tocoo()
     agents, values = spec.layout.num_agents, spec.layout.num_values
-    identity = weights.nnz == agents == values == weights.shape[0]
+    num_rows = len(spec.layout.rewards.indptr) - 1
+    identity = weights.nnz == agents == values == num_rows
     if identity and (weights.row == weights.col).all() and (weights.data == 1).all():
         return scale * rewards
-    if weights.nnz == agents * weights.shape[0]:
+    if weights.nnz == agents * num_rows:
         total = jnp.asarray(weights.toarray(), jnp.float32) @ rewards
     else:
         total = weighted_sums(spec.layout.rewards, rewards)
