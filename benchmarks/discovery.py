@@ -204,7 +204,7 @@ def table(
         (agent, outcomes[:, k] + noise[:, k]) for k, agent in wanted if outcomes[:, k].std() > 0
     ]
     return (
-        [tuple(both[0].blocks[k]) for k in varies],
+        [(both[0].blocks[k].kind, both[0].blocks[k].agent) for k in varies],
         values[:, varies],
         pairs,
     )
