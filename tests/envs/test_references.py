@@ -10,18 +10,23 @@ import pytest
 import scipy.optimize
 
 from envs.examples import figures_of, simple_actions
-from mastac.envs import Reference, make, references, rollout_return
+from mastac.envs import ENVIRONMENTS, Reference, make, references, rollout_return, stored_figures
+from mastac.envs.doors.family import as_building
 from mastac.envs.graphs import couplings_of
 from mastac.envs.registry import checked_options
 from mastac.envs.thermal.bound import saturated_bound
 from mastac.envs.thermal.policies import SampledBuilding, best_constants, best_saturated_policy
-from mastac.envs.thermal.references import building_of_doors, thermal_figures, thermal_problem
+from mastac.envs.thermal.references import thermal_figures, thermal_problem
 from mastac.envs.warehouse.plan import simulate, warehouse_problem
 from mastac.envs.warehouse.references import best_plan, uniform_shares
 from mastac.structure import CouplingSequence, steady
 
-STORED = [(id, checked_options(id, given)) for id, given in references.STORED]
-NAMES = [f"{id}-{'-'.join(map(str, given.values()))}" for id, given in references.STORED]
+STORED = list(references.wanted().values())
+NAMES = [
+    f"{id}-{'-'.join(map(str, given.values()))}"
+    for family in ENVIRONMENTS.values()
+    for id, given in family.stored
+]
 
 
 def shares_as_actions(env, shares):
@@ -40,9 +45,18 @@ def shares_as_actions(env, shares):
     return rows
 
 
-def test_the_file_holds_what_it_should():
-    stored = references.stored().values()
-    assert [(record["id"], record["options"]) for record in stored] == STORED
+def test_the_file_holds_what_families_ask_for():
+    assert set(stored_figures.stored()) == set(references.wanted())
+    assert len(STORED) == len(NAMES) == len(stored_figures.stored())
+
+
+def test_nothing_missing_leaves_the_file_as_it_is(tmp_path, monkeypatch):
+    """A rewrite without new figures gives the same bytes, in the same order."""
+    file = tmp_path / "references.json"
+    monkeypatch.setattr(references, "FILE", file)
+    monkeypatch.setattr("sys.argv", ["references", "missing"])
+    references.main()
+    assert file.read_bytes() == stored_figures.FILE.read_bytes()
 
 
 @pytest.mark.parametrize(("id", "options"), STORED, ids=NAMES)
@@ -51,9 +65,9 @@ def test_a_stored_witness_attains_the_stored_figure(id, options):
     env = make(id, **options)
     figures = figures_of(env)
     record = next(
-        each
-        for each in references.stored().values()
-        if each["id"] == id and each["options"] == options
+        record
+        for record in stored_figures.stored().values()
+        if record["id"] == id and record["options"] == options
     )
     witness = np.asarray(record["witness"])
     if id.startswith("warehouse"):
@@ -278,7 +292,7 @@ def rooms():
         "doors-4", {"turn": 2, "horizon": 7, "strong_kw": 12.0, "weak_kw": 4.0}
     )
     couplings = couplings_of("doors-4", options)
-    values = building_of_doors(4, options)
+    values = as_building(4, options)
     return couplings, options, thermal_problem(couplings, values), np.array([12.0, 4.0, 12.0, 4.0])
 
 
@@ -299,7 +313,7 @@ def test_the_rooms_of_the_figures_are_the_simulated_ones(rooms):
 def test_the_figures_of_the_rooms_are_attained(rooms):
     """The simple and the best known policy, played in the environment, return what the figures say."""
     couplings, options, problem, limit = rooms
-    figures, witness = thermal_figures(couplings, building_of_doors(4, options))
+    figures, witness = thermal_figures(couplings, as_building(4, options))
     env = make("doors-4", **options)
     entries, constants = witness[:-4], witness[-4:]
     gains = np.zeros((4, 4))

@@ -1,4 +1,4 @@
-"""What an environment is: pure functions on arrays with one row for each agent, and what it says of itself."""
+"""What an environment is: pure functions on arrays with one row for each agent, and its sizes."""
 
 import inspect
 import math
@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from mastac.checks import real_number, whole_number
+from mastac.envs.fields import checked_numbers, checked_sizes, json_ready
 from mastac.errors import UserError
 from mastac.structure import Couplings, CouplingSequence
 
@@ -25,10 +27,19 @@ ACTION_HEADS = ("tanh", "softmax", "linear", "discrete")
 
 @dataclass(frozen=True)
 class Reference:
-    """The exact figures that a result is held against; returns are in the unit of `Environment.report`.
+    """The exact figures that a result is held against, in the unit of `Environment.report`.
 
-    `simple` has score 0 and `best_known` score 1; `bound` is a proven upper bound on every policy's
-    return, or `None`; `policies` holds further named policies' returns.
+    **Arguments:**
+
+    - `simple`: the return of the simple policy, whose score is 0.
+    - `best_known`: the best return that is known to be attained; score 1.
+    - `bound`: a proven upper bound on every policy's return, or `None`.
+    - `policies`: returns of further policies by name.
+    - `notes`: how the figures were found.
+
+    **Raises:**
+
+    - `UserError` if a figure is no finite number.
     """
 
     simple: float
@@ -37,14 +48,29 @@ class Reference:
     policies: Mapping[str, float] = field(default_factory=dict)
     notes: str = ""
 
+    def __post_init__(self) -> None:
+        for name in ("simple", "best_known", "bound"):
+            if name != "bound" or self.bound is not None:
+                object.__setattr__(self, name, _figure(name, getattr(self, name)))
+        policies = {
+            name: _figure(f"policy '{name}'", self.policies[name]) for name in self.policies
+        }
+        object.__setattr__(self, "policies", policies)
+
     def score(self, value: float) -> float:
-        """0 for the simple policy, 1 for the best known one; NaN where the simple policy is the best known."""
+        """0 for the simple policy, 1 for the best known one; NaN where these two are equal."""
         if self.best_known == self.simple:
             return math.nan
         return (value - self.simple) / (self.best_known - self.simple)
 
 
-@dataclass(frozen=True)
+def _figure(name: str, value: Any) -> float:
+    """A figure of a reference; scalars of numpy and JAX are numbers, too."""
+    is_scalar = getattr(value, "ndim", None) == 0
+    return real_number(f"{name} of a reference", value.item() if is_scalar else value)
+
+
+@dataclass(frozen=True, eq=False)
 class Environment:
     """A simulator as pure functions, its couplings, and the sizes and scales of its spaces.
 
@@ -103,44 +129,63 @@ class Environment:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.id, str) or not self.id.strip():
+            raise UserError(
+                f"id of an environment must be a text that is not empty, got {self.id!r}"
+            )
+        if not isinstance(self.couplings, Couplings | CouplingSequence):
+            raise UserError(
+                f"couplings of {self._name} must be a mastac.Couplings or a "
+                f"mastac.CouplingSequence, got {self.couplings!r}"
+            )
+        for name in ("reset", "step", "reward", "observe", "simple_actions", "reference"):
+            if not callable(function := getattr(self, name)) and (
+                name != "simple_actions" or function is not None
+            ):
+                raise UserError(f"{name} of {self._name} must be a function, got {function!r}")
         if self.action_head not in ACTION_HEADS:
             raise UserError(
                 f"action_head of environment '{self.id}' is '{self.action_head}'; use one of {', '.join(ACTION_HEADS)}"
             )
-        for name in ("state_sizes", "obs_sizes", "action_sizes"):
-            sizes = np.asarray(getattr(self, name))
-            may_be_none = name == "obs_sizes" or (
-                name == "action_sizes" and self.action_head in ("tanh", "linear")
-            )
-            if sizes.shape != (self.num_agents,) or (sizes < (0 if may_be_none else 1)).any():
-                raise UserError(
-                    f"{name} of environment '{self.id}' must give one {'' if may_be_none else 'positive '}number for "
-                    f"each of its {self.num_agents} agents"
-                )
-            object.__setattr__(self, name, sizes.astype(np.int64))
-        if not self.action_sizes.any():
-            raise UserError(
-                f"no agent of environment '{self.id}' has an action; give one at least one entry"
-            )
+        self._check_spaces()
+        object.__setattr__(self, "options", json_ready(f"options of {self._name}", self.options))
         if self.report not in ("sum", "mean"):
+            raise UserError(f"report of {self._name} is '{self.report}'; use 'sum' or 'mean'")
+        horizon = whole_number(f"horizon of {self._name}", self.horizon, least=1)
+        object.__setattr__(self, "horizon", horizon)
+        if isinstance(self.couplings, CouplingSequence) and len(self.couplings) != horizon:
             raise UserError(
-                f"report of environment '{self.id}' is '{self.report}'; use 'sum' or 'mean'"
+                f"the coupling sequence of {self._name} has {len(self.couplings)} entries; "
+                f"give one for each of its {horizon} steps"
             )
-        if self.horizon < 1:
-            raise UserError(
-                f"horizon of environment '{self.id}' is {self.horizon}; an episode needs at least one step"
+        object.__setattr__(self, "_sees_time", _takes_time(self.observe))
+
+    def _check_spaces(self) -> None:
+        """Sizes as whole numbers, centres and scales as numbers that fit them."""
+        has_none = ("obs_sizes", "action_sizes")
+        if self.action_head not in ("tanh", "linear"):
+            has_none = ("obs_sizes",)
+        for name in ("state_sizes", "obs_sizes", "action_sizes"):
+            least = 0 if name in has_none else 1
+            sizes = checked_sizes(
+                f"{name} of {self._name}", getattr(self, name), self.num_agents, least
             )
-        if isinstance(self.couplings, CouplingSequence) and len(self.couplings) != self.horizon:
-            raise UserError(
-                f"the coupling sequence of environment '{self.id}' has {len(self.couplings)} entries; "
-                f"give one for each of its {self.horizon} steps"
-            )
-        wanted = [
-            each
-            for each in inspect.signature(self.observe).parameters.values()
-            if each.default is each.empty
-        ]
-        object.__setattr__(self, "_sees_time", len(wanted) > 1)
+            object.__setattr__(self, name, sizes)
+        if not self.action_sizes.any():
+            raise UserError(f"no agent of {self._name} has an action; give one at least one entry")
+        for space in ("state", "obs", "action"):
+            width = int(getattr(self, f"{space}_sizes").max())
+            for kind in ("limit", "center", "scale"):
+                name = f"{space}_{kind}"
+                if (value := getattr(self, name, None)) is not None:
+                    numbers = checked_numbers(
+                        f"{name} of {self._name}", value, self.agents, width, kind != "center"
+                    )
+                    object.__setattr__(self, name, numbers)
+
+    @property
+    def _name(self) -> str:
+        return f"environment '{self.id}'"
 
     @property
     def num_agents(self) -> int:
@@ -157,6 +202,15 @@ class Environment:
     def reported(self, returns: Float[Array, "... agents"]) -> Float[Array, "..."]:
         """Per-agent returns as the one number that is reported."""
         return returns.sum(-1) if self.report == "sum" else returns.mean(-1)
+
+
+def _takes_time(observe: Callable[..., Obs]) -> bool:
+    """Whether a function has a second argument without a default."""
+    try:
+        parameters = inspect.signature(observe).parameters.values()
+    except (TypeError, ValueError):  # no signature, as of some builtins
+        return False
+    return sum(parameter.default is parameter.empty for parameter in parameters) > 1
 
 
 def observed_agents(couplings: Couplings) -> list[list[int]]:

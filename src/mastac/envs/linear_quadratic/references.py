@@ -7,23 +7,21 @@ information has no such reach; it falls apart into one small problem for each wa
 shift by a period leaves everything as it is.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
-from mastac.envs.actuators import period_of, with_actuator
-from mastac.envs.graphs import couplings_of
+from mastac.envs.actuators import with_actuator
+from mastac.envs.family import Figures, Options
+from mastac.envs.linear_quadratic.couplings import lq_couplings, period_of
 from mastac.envs.linear_system import (
     LinearQuadraticProblem,
     best_structured_gain,
     episode_return,
     riccati,
 )
-from mastac.structure import Couplings, steady
+from mastac.structure import Couplings
 
 
-def lq_problem(couplings: Couplings, values: Mapping[str, Any]) -> LinearQuadraticProblem:
+def lq_problem(couplings: Couplings, values: Options) -> LinearQuadraticProblem:
     """The matrices of `lq-N`, drawn from the option `seed`: heterogeneous, as sparse as the couplings.
 
     An agent keeps `decay` (times 0.85 to 1.15, turned by a random rotation) of its own state; its
@@ -32,7 +30,7 @@ def lq_problem(couplings: Couplings, values: Mapping[str, Any]) -> LinearQuadrat
     `actuators` other than "all" the same network is drawn and only those agents keep their actions;
     with `repeat` agent `i` has what agent `i - repeat` has.
 
-    **Raises:** `UserError` if the draws cannot `repeat` ([`mastac.envs.actuators.period_of`][]).
+    **Raises:** `UserError` if the draws cannot `repeat` ([`mastac.envs.linear_quadratic.couplings.period_of`][]).
     """
     random = np.random.default_rng(values["seed"])
     n = couplings.num_agents
@@ -81,9 +79,7 @@ def lq_problem(couplings: Couplings, values: Mapping[str, Any]) -> LinearQuadrat
     )
 
 
-def lq_figures(
-    couplings: Couplings, values: Mapping[str, Any]
-) -> tuple[dict[str, Any], np.ndarray]:
+def lq_figures(couplings: Couplings, values: Options) -> Figures:
     """Reference figures, per agent: no control, the best structured feedback, the full-information optimum.
 
     Where draws repeat and the ring is long, the feedback repeats as well, and the gain returned is
@@ -92,7 +88,7 @@ def lq_figures(
     n = couplings.num_agents
     short = folded(n, values)
     if short < n:
-        problem = lq_problem(steady(couplings_of(f"lq-{short}", values)), values)
+        problem = lq_problem(lq_couplings(short, values), values)
         bound = repeating_optimum(n, values)
         gain, _ = best_structured_gain(problem, constant=False)
         gain = alike_along(problem, gain, values)
@@ -113,15 +109,13 @@ def lq_figures(
     return figures, gain
 
 
-def folded(num_agents: int, values: Mapping[str, Any]) -> int:
+def folded(num_agents: int, values: Options) -> int:
     """The number of agents of the shortest ring, of whole periods, whose agents cannot tell it from a longer one."""
     period = period_of(num_agents, values)
     return min(num_agents, period * (2 * values["horizon"] // period + 1))
 
 
-def alike_along(
-    problem: LinearQuadraticProblem, gain: np.ndarray, values: Mapping[str, Any]
-) -> np.ndarray:
+def alike_along(problem: LinearQuadraticProblem, gain: np.ndarray, values: Options) -> np.ndarray:
     """`gain` averaged over shifts by whole periods (the search leaves differences of rounding)."""
     n, period = problem.num_agents, values["repeat"]
     shifts = range(n // period)
@@ -130,7 +124,7 @@ def alike_along(
     return problem.affine(np.mean(shifted, axis=0))
 
 
-def repeating_optimum(num_agents: int, values: Mapping[str, Any]) -> float:
+def repeating_optimum(num_agents: int, values: Options) -> float:
     r"""The full-information optimum of a ring whose draws repeat, per agent.
 
     With wave number $\theta$ and $A_d$ the block of $A$ from $d$ periods further on, $\hat
@@ -139,7 +133,7 @@ def repeating_optimum(num_agents: int, values: Mapping[str, Any]) -> float:
     """
     period = period_of(num_agents, values)
     waves = 2 * np.pi * np.arange(num_agents // period) / (num_agents // period)
-    problem = lq_problem(steady(couplings_of(f"lq-{3 * period}", values)), values)
+    problem = lq_problem(lq_couplings(3 * period, values), values)
     # Three periods: what is ahead of one is not behind it.
     size, acts = problem.num_states // 3, problem.num_actions // 3
 

@@ -1,12 +1,11 @@
 """The building as a linear-quadratic problem, and its reference figures (numpy)."""
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from mastac.envs.actuators import zone_limits
+from mastac.envs.family import Figures, Options
 from mastac.envs.linear_system import (
     LinearQuadraticProblem,
     best_structured_gain,
@@ -15,11 +14,12 @@ from mastac.envs.linear_system import (
 )
 from mastac.envs.thermal.bound import connected_parts, saturated_bound
 from mastac.envs.thermal.policies import best_constants, best_saturated_policy, saturated_gain
+from mastac.envs.thermal.zones import per_zone, wall_resistances, walls_of, zone_limits
 from mastac.structure import Couplings, CouplingSequence
 
 
 def thermal_problem(
-    couplings: Couplings | CouplingSequence, values: dict[str, Any]
+    couplings: Couplings | CouplingSequence, values: Options
 ) -> LinearQuadraticProblem:
     """The building without its actuator limits, from its couplings and its options (eq. 84).
 
@@ -40,28 +40,19 @@ def thermal_problem(
     n = couplings.num_agents
     acting = np.flatnonzero(zone_limits(n, values))
     shares = couplings.reward.toarray()
-    per_zone = {name: np.broadcast_to(np.asarray(values[name], float), n) for name in _PER_ZONE}
-    nu, step = per_zone["capacitance"], values["step_seconds"]
-    graph = couplings.state.tocoo()
-    row, col = graph.row[graph.row != graph.col], graph.col[graph.row != graph.col]
-    resistance = np.full(len(row), 1.0)
-    if isinstance(values["wall_resistance"], list):
-        names = couplings.agents
-        known = {frozenset(wall[:2]): wall[2] for wall in values["wall_resistance"]}
-        resistance = np.array(
-            [known[frozenset((names[i], names[j]))] for i, j in zip(row, col, strict=True)]
-        )
-    else:
-        resistance *= values["wall_resistance"]
+    of_zones = {name: per_zone(values[name], n) for name in _PER_ZONE}
+    nu, step = of_zones["capacitance"], values["step_seconds"]
+    row, col = walls_of(couplings)
+    resistance = wall_resistances(couplings, values["wall_resistance"])
     conductance = sp.coo_array((step / (nu[row] * resistance), (row, col)), shape=(n, n)).toarray()
-    leak = step / (nu * per_zone["outside_resistance"])
+    leak = step / (nu * of_zones["outside_resistance"])
     return LinearQuadraticProblem(
         state_matrix=np.diag(1 - leak - conductance.sum(1)) + conductance,
         input_matrix=np.diag(step / nu)[:, acting],
-        offset=leak * values["outside"] + step / nu * per_zone["heat_kw"],
+        offset=leak * values["outside"] + step / nu * of_zones["heat_kw"],
         state_weights=shares / shares.sum(1, keepdims=True),
-        action_weights=np.diag(per_zone["control_cost"])[:, acting],
-        target=per_zone["target"],
+        action_weights=np.diag(of_zones["control_cost"])[:, acting],
+        target=of_zones["target"],
         noise_variance=values["noise_variance"] * step / nu**2,
         start_mean=np.full(n, values["start_mean"]),
         start_variance=np.full(n, values["start_variance"]),
@@ -72,20 +63,10 @@ def thermal_problem(
     )
 
 
-def building_of_doors(num_agents: int, options: dict[str, Any]) -> dict[str, Any]:
-    """The options of rooms with doors as those of a building: the limits of strong and weak rooms in turns."""
-    limits = [
-        options["strong_kw"] if room % 2 == 0 else options["weak_kw"] for room in range(num_agents)
-    ]
-    return {**options, "limit_kw": limits, "coolers": "all"}
-
-
 _PER_ZONE = ("capacitance", "outside_resistance", "heat_kw", "target", "control_cost")
 
 
-def thermal_figures(
-    couplings: Couplings | CouplingSequence, values: dict[str, Any]
-) -> tuple[dict[str, Any], np.ndarray]:
+def thermal_figures(couplings: Couplings | CouplingSequence, values: Options) -> Figures:
     """Reference figures of a building, per zone, and the saturated policy that attains the best known one."""
     problem = thermal_problem(couplings, values)
     n = problem.num_agents
