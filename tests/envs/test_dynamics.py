@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from envs.examples import random_actions, random_state
 from mastac.envs import make
 from mastac.envs.linear_quadratic.dynamics import linear_quadratic, problem_of
+from mastac.envs.registry import checked_options
 from mastac.envs.warehouse.dynamics import warehouse
 from mastac.errors import UserError
 from mastac.structure import Couplings
@@ -106,7 +107,9 @@ def test_mass_is_conserved_on_any_graph(data, num_agents, share, seed):
     pairs = [(i, j) for i in range(num_agents) for j in range(num_agents) if i != j]
     edges = set(data.draw(st.lists(st.sampled_from(pairs), max_size=8)))
     edges |= {(i, (i + 1) % num_agents) for i in range(num_agents)}  # somebody to send to
-    env = warehouse(Couplings(num_agents, state=edges, observation=edges, reward=[]), share=share)
+    couplings = Couplings(num_agents, state=edges, observation=edges, reward=[])
+    id = f"warehouse-{num_agents}"
+    env = warehouse(id, couplings, checked_options(id, {"share": share}))
     random = np.random.default_rng(seed)
     with jax.disable_jit():
         state, actions = random_state(env, random), random_actions(env, random)

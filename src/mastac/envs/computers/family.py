@@ -27,8 +27,7 @@ def build(id: str, couplings: AnyCouplings, options: Options) -> "Environment":
     """The computers with these options."""
     from mastac.envs.computers.dynamics import computers
 
-    chosen = {name: options[name] for name in options if name not in ("graph", "observation")}
-    return computers(steady(couplings), **chosen, id=id, options=options)
+    return computers(id, steady(couplings), options)
 
 
 def figures(couplings: AnyCouplings, options: Options, seconds: float) -> Figures:

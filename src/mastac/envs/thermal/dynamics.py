@@ -1,6 +1,7 @@
 """Temperature control of a building's zones (paper, Appendix I)."""
 
 from functools import cached_property
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -136,7 +137,7 @@ class Building:
         """The simple policy."""
         return jnp.asarray(self.best_constants, state.dtype)
 
-    def scales(self) -> dict[str, np.ndarray | float]:
+    def scales(self) -> dict[str, Any]:
         """Centre and scale of the spaces: zones held at their targets, and the power that holds them."""
         values, target, pad = self.values, self.target, self.picks == self.num_agents
         holding = -(values["outside"] - target) / self.resistance - self.heat

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Int
 
 from mastac.envs.base import Environment, observed_agents
+from mastac.envs.family import Options
 from mastac.envs.options import counted
 from mastac.errors import UserError
 from mastac.structure import Couplings
@@ -36,135 +38,152 @@ def amplitudes(supply: str | Sequence[float], num_agents: int) -> np.ndarray:
             place = (number - 1) % (2 * distance)
             return np.where(place == 0, 1.0, np.where(place == distance, -1.0, 0.0))
         raise UserError(
-            f"unknown supply '{supply}'; use halves, primes, runs-5, apart-2, or a list of {num_agents} amplitudes"
+            f"unknown supply '{supply}'; use halves, primes, runs-5, apart-2, or a list of "
+            f"{num_agents} amplitudes"
         )
-    values = np.asarray(supply, float)
-    if values.shape != (num_agents,):
-        raise UserError(
-            f"supply has {values.size} amplitudes for {num_agents} warehouses; give one for each"
-        )
-    return values
+    return np.asarray(supply, float)
 
 
-def warehouse(
-    couplings: Couplings,
-    supply: str | Sequence[float] = "halves",
-    share: str = "keep",
-    frequency: float | Sequence[float] = 1.0,
-    phase: float | Sequence[float] = 0.0,
-    noise: float = 0.0,
-    initial_stock: float | Sequence[float] = 1.0,
-    horizon: int = 8,
-    id: str = "warehouse",
-    options: dict | None = None,
-) -> Environment:
-    r"""Stocks $m_i$ that grow by $z_i(t) = A_i \sin(\omega_i t + \phi_i) + w_i(t)$ and flow along the state graph.
+def warehouse(id: str, couplings: Couplings, options: Options) -> Environment:
+    r"""Stocks that grow and shrink by net supplies and flow along the state graph.
 
-    State $(m_i, z_i)$, observation: the stocks of the observed warehouses and the own $z_i$,
-    action: the share of the stock that goes to each out-neighbour (and, with `share="keep"`, the
-    share that stays). Nothing is sent from a negative stock. Flows are simultaneous and conserve
-    mass (eq. 82). The reward at $t$ is $-\min(m_j(t), 0)^2$ summed over the reward set (eq. 83).
+    Stock $m_i$ grows by $z_i(t) = A_i \sin(\omega_i t + \phi_i) + w_i(t)$. State $(m_i, z_i)$,
+    observation: the own $z_i$ and the stocks of the observed warehouses, the own first. Action: the
+    share of the stock that goes to each out-neighbour (and, with `share="keep"`, first the share
+    that stays). Nothing is sent from a negative stock. Flows are simultaneous and conserve mass
+    (eq. 82). The reward at $t$ is $-\min(m_j(t), 0)^2$ summed over the reward set (eq. 83).
+
+    **Arguments:**
+
+    - `id`: what the environment is called.
+    - `couplings`: who sends to whom (state graph), who is seen, whose shortage counts.
+    - `options`: all options of `warehouse-N`.
+
+    **Raises:**
+
+    - `UserError` if a warehouse that must send on all its stock has nobody to send to.
     """
-    if share not in ("keep", "send"):
-        raise UserError(
-            f"unknown share '{share}'; use 'keep' (a share may stay) or 'send' (all is sent on)"
-        )
-    num_agents = couplings.num_agents
-    amplitude = amplitudes(supply, num_agents)
-    omega = np.broadcast_to(np.asarray(frequency, float), num_agents)
-    phi = np.broadcast_to(np.asarray(phase, float), num_agents)
-    start = np.broadcast_to(np.asarray(initial_stock, float), num_agents)
-    keep = share == "keep"
-    depends = couplings.state.tocoo()
-    edges = sorted(
-        (int(j), int(i)) for i, j in zip(*depends.coords, strict=True) if i != j
-    )  # (source, target)
-    targets: list[list[int]] = [[i] if keep else [] for i in range(num_agents)]
-    for source, target in edges:
-        targets[source].append(target)
-    for i, out in enumerate(targets):
-        if not out:
-            raise UserError(
-                f"warehouse '{couplings.agents[i]}' has nobody to send to; use share='keep' or add an edge"
-            )
-    action_sizes = np.array([len(out) for out in targets])
-    # Slot (i, k) sends to `receiver`; every target lists the slots it receives from: gathers both
-    # ways.
-    inflows: list[list[int]] = [[] for _ in range(num_agents)]
-    width = int(action_sizes.max())
-    for i, out in enumerate(targets):
-        for k, target in enumerate(out):
-            inflows[target].append(i * width + k)
-    most = max(map(len, inflows), default=0)
-    empty = num_agents * width
-    inflow = np.array([slots + [empty] * (most - len(slots)) for slots in inflows], dtype=np.int32)
-    mask = np.arange(width) < action_sizes[:, None]
-
-    observed = observed_agents(couplings)
-    obs_sizes = np.array([len(seen) + 1 for seen in observed])
-    most_seen = int(obs_sizes.max())
-    # Observation row: own z, own stock, the other stocks seen; index into the flattened state, last
-    # entry is zero.
-    picks = np.full((num_agents, most_seen), 2 * num_agents, dtype=np.int32)
-    for i, seen in enumerate(observed):
-        picks[i, : len(seen) + 1] = [2 * i + 1, *(2 * j for j in seen)]
-    rewarded = couplings.reward
-    local_reward = rewarded.nnz == num_agents
-    reward_graph = rewarded.tocoo()
-
-    def net_supply(time, key):
-        clean = amplitude * jnp.sin(omega * time + phi)
-        return clean + noise * jax.random.normal(key, (num_agents,)) if noise else clean
-
-    def reset(key):
-        return jnp.stack([jnp.asarray(start, float), jnp.asarray(net_supply(0, key), float)], -1)
-
-    def step(state, actions, time, key):
-        stock, supplied = state[:, 0], state[:, 1]
-        sent = jnp.maximum(stock, 0.0)[:, None] * jnp.where(mask, actions, 0.0)
-        slots = jnp.append(sent.ravel(), 0.0)
-        kept_or_received = slots[inflow].sum(-1)
-        after = jnp.where(
-            stock >= 0, kept_or_received + stock - sent.sum(-1), stock + kept_or_received
-        )
-        return jnp.stack([after + supplied, net_supply(time + 1, key)], -1)
-
-    def reward(state, actions, time):
-        shortage = -(jnp.minimum(state[:, 0], 0.0) ** 2)
-        if local_reward:
-            return shortage
-        return jax.ops.segment_sum(shortage[reward_graph.col], reward_graph.row, num_agents)
-
-    def observe(state):
-        return jnp.append(state.ravel(), 0.0)[picks]
-
-    def uniform(state, time):
-        return jnp.asarray(mask / action_sizes[:, None], state.dtype)
-
-    scale = np.array(
-        [max(1.0, float(np.abs(start).max())), max(1e-6, float(np.abs(amplitude).max()))]
-    )
-    flat_scale = np.append(np.tile(scale, num_agents), 1.0)
+    warehouses = Warehouses(couplings, options)
+    scale = warehouses.scale
     return Environment(
         id=id,
         couplings=couplings,
-        horizon=horizon,
-        reset=reset,
-        step=step,
-        reward=reward,
-        observe=observe,
-        state_sizes=np.full(num_agents, 2),
-        obs_sizes=obs_sizes,
-        action_sizes=action_sizes,
+        horizon=options["horizon"],
+        reset=warehouses.reset,
+        step=warehouses.step,
+        reward=warehouses.reward,
+        observe=warehouses.observe,
+        state_sizes=np.full(couplings.num_agents, 2),
+        obs_sizes=warehouses.obs_sizes,
+        action_sizes=warehouses.action_sizes,
         action_head="softmax",
         state_scale=scale,
-        obs_scale=flat_scale[picks],
+        obs_scale=np.append(np.tile(scale, couplings.num_agents), 1.0)[warehouses.picks],
         report="sum",
-        simple_actions=uniform,
+        simple_actions=warehouses.uniform,
         units={
             "state": "units of stock",
             "action": "share of the stock",
             "reward": "(units of stock)²",
         },
-        options=options or {},
+        options=options,
     )
+
+
+class Warehouses:
+    """The numbers of all warehouses, and what happens in a step."""
+
+    def __init__(self, couplings: Couplings, options: Options) -> None:
+        n = self.num_agents = couplings.num_agents
+        self.amplitude, self.noise = amplitudes(options["supply"], n), options["noise"]
+        self.frequency, self.phase, self.start = (
+            np.broadcast_to(np.asarray(options[name], float), n)
+            for name in ("frequency", "phase", "initial_stock")
+        )
+        receivers = receivers_of(couplings, options["share"] == "keep")
+        self.action_sizes = np.array([len(agents) for agents in receivers])
+        self.mask = np.arange(int(self.action_sizes.max())) < self.action_sizes[:, None]
+        self.inflow = _inflow(receivers, self.mask.shape[1])
+        self.obs_sizes, self.picks = _observed(couplings)
+        self.rewarded = couplings.reward.tocoo()
+
+    @property
+    def scale(self) -> Float[np.ndarray, "2"]:
+        """The order of magnitude of stocks and of supplies."""
+        stock, supply = np.abs(self.start).max(), np.abs(self.amplitude).max()
+        return np.array([max(1.0, float(stock)), max(1e-6, float(supply))])
+
+    def net_supply(self, time, key):
+        """What every stock grows by at a time."""
+        clean = self.amplitude * jnp.sin(self.frequency * time + self.phase)
+        if not self.noise:
+            return clean
+        return clean + self.noise * jax.random.normal(key, (self.num_agents,))
+
+    def reset(self, key):
+        """First stocks, and the net supplies of the first step."""
+        supply = jnp.asarray(self.net_supply(0, key), float)
+        return jnp.stack([jnp.asarray(self.start, float), supply], -1)
+
+    def step(self, state, actions, time, key):
+        """Stocks are sent and received at once, then grow by the net supply (eq. 82)."""
+        stock, supplied = state[:, 0], state[:, 1]
+        sent = jnp.maximum(stock, 0.0)[:, None] * jnp.where(self.mask, actions, 0.0)
+        # A gather, not a scatter: every warehouse reads the slots (sender, receiver) it receives
+        # from, padded with a slot of zero.
+        received = jnp.append(sent.ravel(), 0.0)[self.inflow].sum(-1)
+        after = jnp.where(stock >= 0, received + stock - sent.sum(-1), stock + received)
+        return jnp.stack([after + supplied, self.net_supply(time + 1, key)], -1)
+
+    def reward(self, state, actions, time):
+        """Squared shortages (eq. 83)."""
+        shortage = -(jnp.minimum(state[:, 0], 0.0) ** 2)
+        if self.rewarded.nnz == self.num_agents:  # everybody's own alone
+            return shortage
+        entries = shortage[self.rewarded.col]
+        return jax.ops.segment_sum(entries, self.rewarded.row, self.num_agents)
+
+    def observe(self, state):
+        """The own net supply, and the stocks that are seen."""
+        return jnp.append(state.ravel(), 0.0)[self.picks]
+
+    def uniform(self, state, time):
+        """The simple policy: equal shares for all receivers."""
+        return jnp.asarray(self.mask / self.action_sizes[:, None], state.dtype)
+
+
+def receivers_of(couplings: Couplings, keep: bool) -> list[list[int]]:
+    """Whom every warehouse sends to: itself first where a share may stay, the others in order."""
+    depends = couplings.state.tocoo()
+    edges = sorted((int(j), int(i)) for i, j in zip(*depends.coords, strict=True) if i != j)
+    receivers: list[list[int]] = [[i] if keep else [] for i in range(couplings.num_agents)]
+    for source, target in edges:
+        receivers[source].append(target)
+    for name, agents in zip(couplings.agents, receivers, strict=True):
+        if not agents:
+            raise UserError(
+                f"warehouse '{name}' has nobody to send to; use share='keep' or add an edge"
+            )
+    return receivers
+
+
+def _inflow(receivers: list[list[int]], width: int) -> Int[np.ndarray, "agents senders"]:
+    """The slots that every warehouse receives from, in the flattened actions, padded with their number."""
+    slots: list[list[int]] = [[] for _ in receivers]
+    for i, agents in enumerate(receivers):
+        for k, target in enumerate(agents):
+            slots[target].append(i * width + k)
+    most, empty = max(map(len, slots), default=0), len(receivers) * width
+    return np.array([row + [empty] * (most - len(row)) for row in slots], dtype=np.int32)
+
+
+def _observed(
+    couplings: Couplings,
+) -> tuple[Int[np.ndarray, " agents"], Int[np.ndarray, "agents obs"]]:
+    """How much each agent observes, and which entries of the flattened state; padded with their number."""
+    observed = observed_agents(couplings)
+    sizes = np.array([len(seen) + 1 for seen in observed])
+    picks = np.full((len(observed), int(sizes.max())), 2 * len(observed), dtype=np.int32)
+    for i, seen in enumerate(observed):
+        picks[i, : len(seen) + 1] = [2 * i + 1, *(2 * j for j in seen)]
+    return sizes, picks

@@ -55,9 +55,7 @@ def build(id: str, couplings: AnyCouplings, options: Options) -> "Environment":
     """The warehouses with these options."""
     from mastac.envs.warehouse.dynamics import warehouse
 
-    names = ("supply", "share", "frequency", "phase", "noise", "initial_stock", "horizon")
-    chosen = {name: options[name] for name in names}
-    return warehouse(steady(couplings), **chosen, id=id, options=options)
+    return warehouse(id, steady(couplings), options)
 
 
 def figures(couplings: AnyCouplings, options: Options, seconds: float) -> Figures:

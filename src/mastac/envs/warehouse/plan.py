@@ -225,8 +225,7 @@ class PlanProgram:
             np.concatenate(self.low),
             np.concatenate(self.high),
         )
-        # pyright: ignore[reportArgumentType]
-        constraint = scipy.optimize.LinearConstraint(rows, least, most)
+        constraint = scipy.optimize.LinearConstraint(rows, least, most)  # pyright: ignore[reportArgumentType]
         options = {"time_limit": seconds, "mip_rel_gap": 1e-5}
         bounds = scipy.optimize.Bounds(low, high)  # pyright: ignore[reportArgumentType]
         with _quiet():
