@@ -1,4 +1,4 @@
-"""Environments that every test of this folder goes through: each family, its options, and odd graphs."""
+"""Environments for every test of this folder: all families, their options, and odd graphs."""
 
 import jax
 import jax.numpy as jnp
@@ -66,7 +66,7 @@ IDS = [f"{id}-{','.join(options) or 'default'}" for id, options in EXAMPLES]
 
 
 def random_state(env: Environment, random: np.random.Generator) -> jax.Array:
-    """A state with entries of both signs (so stocks are negative too), zero where rows are padded; or conditions."""
+    """A state with entries of both signs, zero where rows are padded; or random conditions."""
     if env.action_head == "discrete":
         return jnp.asarray(np.eye(3)[random.integers(0, 3, env.num_agents)], jnp.float32)
     width = np.asarray(env.reset(jax.random.key(0))).shape[1]

@@ -1,4 +1,4 @@
-"""Computers that infect each other: the simulator against the exact chain, dynamic programming against enumeration."""
+"""Computers: the simulator against the exact chain, dynamic programming against enumeration."""
 
 import dataclasses
 import itertools
@@ -51,7 +51,7 @@ def problem_behind(env):
 
 
 def chances(problem, conditions, restarts):
-    """Each computer's chances of working, being infected and having failed next, by the rules, one by one."""
+    """Each computer's chances of working, being infected and having failed next, by the rules."""
     found = []
     for i, condition in enumerate(conditions):
         if restarts[i]:
@@ -80,7 +80,7 @@ def paid(problem, conditions, restarts):
 
 
 def exhaustive(problem, conditions, left):
-    """The best total return from here on, by going through all choices and all that may follow them."""
+    """The best total return from here on, by going through all choices and all outcomes."""
     if left == 0:
         return 0.0
     n, best = problem.num_agents, -np.inf
@@ -176,7 +176,7 @@ def test_nobody_gains_by_leaving_own_play(problem):
 
 
 def test_the_best_of_all_plans_that_see_only_the_own_computer():
-    """Two computers, two steps, nobody sees the other: all 4096 plans, against coordinate ascent."""
+    """Two computers, two steps, own conditions: all 4096 plans, against coordinate ascent."""
     rates = {"spread": 1.0, "outbreak": 0.0, "failure": 0.5, "start_infected": 0.5}
     costs = {"infected_earnings": 0.5, "restart_cost": 0.5}
     problem = problem_behind(make("computers-2", observation="none", horizon=2, **rates, **costs))
@@ -194,7 +194,7 @@ def test_the_best_of_all_plans_that_see_only_the_own_computer():
 
 
 def test_transitions_against_the_simulator():
-    """30 conditions and choices, 20 000 steps of each: every frequency within five standard errors."""
+    """30 conditions and choices, 20,000 steps of each: frequencies within five standard errors."""
     env = make("computers-3", graph=[[0, 1], [2, 1], [1, 2]])
     problem, random, count = problem_behind(env), np.random.default_rng(0), 20_000
     joint, restarts = random.integers(0, 27, 30), random.random((27, 3)) < 0.4
@@ -228,7 +228,7 @@ def four():
 
 
 def test_plans_return_in_the_simulator_what_they_are_said_to():
-    """The optimum, own play and the best of local plans, within four standard errors; and what agents observe."""
+    """The optimum, own play and the best local plan, within four standard errors; observations."""
     env, problem = four()
     bound, plan = optimum(problem)
     local, local_plan = best_local(problem, [plan])
@@ -261,7 +261,7 @@ def test_plans_return_in_the_simulator_what_they_are_said_to():
 
 
 def test_the_plan_of_a_policy_of_observations():
-    """A network's choices, looked up in its plan, are those that it makes in the simulator, and so is the return."""
+    """The plan of a network makes the choices that the network makes, and returns as much."""
     env = make("computers-3", graph=[[0, 1], [2, 1], [1, 2]], horizon=5)
     problem, weights = problem_behind(env), np.random.default_rng(0).standard_normal((3, 10, 2))
 
@@ -292,7 +292,7 @@ def test_simulated_thresholds_against_exact_ones():
 
 @pytest.mark.parametrize("num_agents", [3, 4])
 def test_cooperation_pays(num_agents):
-    """What the defaults are for: by itself nobody cleans an infected computer, together they do, and earn more."""
+    """The defaults: alone nobody cleans an infected computer, together they do, and earn more."""
     env = make(f"computers-{num_agents}")
     figures, problem = figures_of(env), problem_behind(env)
     assert figures.bound is not None

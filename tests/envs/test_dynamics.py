@@ -1,4 +1,4 @@
-"""One step of each environment worked out by hand, and whole episodes against plain loops in numpy."""
+"""One step of each environment by hand, and whole episodes against plain loops in numpy."""
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ KEY = jax.random.key(0)
 
 
 def test_three_warehouses_by_hand():
-    """1 -> 2, 1 -> 3, 2 -> 3; supplies -, 2 and 1 at t = 1; warehouse 2 is short and sends nothing."""
+    """1 -> 2, 1 -> 3, 2 -> 3; supplies -, 2 and 1 at t = 1; warehouse 2 is short, sends nothing."""
     env = make(
         "warehouse-3", graph=[[0, 1], [0, 2], [1, 2]], supply=[-1.0, 2.0, 1.0], frequency=np.pi / 2
     )
@@ -42,7 +42,7 @@ def test_rewards_of_neighbours_by_hand():
 
 
 def test_two_zones_by_hand():
-    """A wall of 2 °C/kW and a step of 60 s: 60/(200 * 2) = 0.15 through it, 0.3 to the outside, 0.3 per kW."""
+    """A wall of 2 °C/kW, a step of 60 s: 60/(200 * 2) = 0.15 through it, 0.3 outside and per kW."""
     env = make(
         "thermal-2",
         graph=[[0, 1]],
@@ -192,7 +192,7 @@ def test_building_episode_against_plain_loops():
 
 
 def test_shared_comfort_and_zones_without_a_cooler_by_hand():
-    """Zone 1 of three in a row cools; a zone's comfort is the mean over itself and those it shares a wall with."""
+    """Zone 1 of three in a row cools; comfort is the mean over a zone and its neighbours."""
     row = [["zone-1", "zone-2"], ["zone-2", "zone-3"]]
     env = make(
         "thermal-3",

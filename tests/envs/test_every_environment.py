@@ -1,4 +1,4 @@
-"""What holds for every environment: declared couplings, sizes, purity, rebuilding from id and options."""
+"""What holds for every environment: declared couplings, sizes, purity, rebuilding."""
 
 import dataclasses
 import json
@@ -33,7 +33,7 @@ def env(request):
 
 @pytest.fixture(scope="module")
 def jacobians(env):
-    """Which agent's rows move which, over random points: {graph: bool [agents, agents]}, row depends on column."""
+    """Which agent's rows move which, by graph, over random points; row depends on column."""
     if env.action_head == "discrete":
         return moved_by_switching(env)
     random = np.random.default_rng(0)
@@ -72,7 +72,7 @@ def jacobians(env):
 
 
 def moved_by_switching(env, points=2000):
-    """The same where conditions and choices have no slope: by exchanging one agent's row, all else held."""
+    """The same where there are no slopes: by exchanging one agent's row, all else held."""
     random, n = np.random.default_rng(0), env.num_agents
 
     def drawn(how):

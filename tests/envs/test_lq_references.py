@@ -51,7 +51,7 @@ def test_draws_repeat(ring):
 
 
 def test_a_long_ring_earns_what_the_short_one_does(ring):
-    """The gain that is best on the shortest ring, laid along the whole one, and the whole one's own best."""
+    """The best gain of the shortest ring, laid along the whole one, and the whole one's own."""
     problem, values = problem_of(LONG, ring)
     figures, gain = lq_figures(steady(couplings_of(f"lq-{LONG}", values)), values)
     short = folded(LONG, values)

@@ -1,4 +1,4 @@
-"""The figures that results are held against: attained by witnesses, never passed, found again by other means."""
+"""Reference figures: attained by witnesses, never passed, found again by other means."""
 
 import itertools
 import math
@@ -30,7 +30,7 @@ NAMES = [
 
 
 def shares_as_actions(env, shares):
-    """A plan's shares along edges (by receiver, then sender) as the environment's rows of actions."""
+    """A plan's shares along edges (by receiver, then sender) as rows of actions."""
     graph = env.couplings.state.tocoo()
     off = graph.row != graph.col
     targets, sources = graph.row[off], graph.col[off]
@@ -61,7 +61,7 @@ def test_nothing_missing_leaves_the_file_as_it_is(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("id", "options"), STORED, ids=NAMES)
 def test_a_stored_witness_attains_the_stored_figure(id, options):
-    """The stored policy, run in the environment itself, earns what is stored; so does the simple policy."""
+    """The stored and the simple policy, run in the environment itself, earn what is stored."""
     env = make(id, **options)
     figures = figures_of(env)
     record = next(
@@ -141,7 +141,7 @@ def plan_problem(**options):
 
 @pytest.mark.parametrize("share", ["keep", "send"])
 def test_the_best_plan_against_exhaustive_search(share):
-    """Three warehouses, two steps that matter: no plan on a grid of shares beats the optimum or passes the bound."""
+    """Three warehouses, two steps that matter: no plan on a grid of shares beats the optimum."""
     problem = plan_problem(
         graph=[[0, 1], [0, 2], [1, 0], [2, 0]],
         supply=[2.0, -3.0, -4.0],
@@ -263,7 +263,7 @@ def test_gradient_of_the_sampled_return(building):
 
 
 def test_no_limited_policy_passes_the_bound(building):
-    """Clairvoyant-looking feedback of the whole building, clipped to the limits, stays below the relaxed optimum."""
+    """Feedback of the whole building, clipped to the limits, stays below the relaxed optimum."""
     _, _, problem, limit = building
     bound = saturated_bound(problem, limit)
     random = np.random.default_rng(0)
@@ -311,7 +311,7 @@ def test_the_rooms_of_the_figures_are_the_simulated_ones(rooms):
 
 
 def test_the_figures_of_the_rooms_are_attained(rooms):
-    """The simple and the best known policy, played in the environment, return what the figures say."""
+    """The simple and the best known policy return in the environment what the figures say."""
     couplings, options, problem, limit = rooms
     figures, witness = thermal_figures(couplings, as_building(4, options))
     env = make("doors-4", **options)

@@ -1,4 +1,4 @@
-"""What an environment of one's own is refused for: one sentence that names the function and the fix."""
+"""What an environment of one's own is refused for, in one sentence that names the function."""
 
 import dataclasses
 import math
@@ -164,7 +164,7 @@ WRONG_VALUES = {
     "no actions": ({"action_sizes": [0, 0, 0]}, "no agent of environment 'tanks' has an action"),
     "limit of zero": (
         {"action_limit": [[1.0], [0.0], [1.0]]},
-        "action_limit of environment 'tanks' must be above 0 and finite, got 0.0 for agent 'middle'",
+        "action_limit of environment 'tanks' must be above 0 .* got 0.0 for agent 'middle'",
     ),
     "negative scale": ({"state_scale": -1}, "state_scale of environment 'tanks' must be above 0"),
     "infinite scale": ({"obs_scale": math.inf}, "obs_scale .* finite, got inf for agent 'upper'"),

@@ -95,13 +95,21 @@ class Environment:
         one), "linear" (unbounded; `action_limit` is then its natural scale) or "discrete" (one of
         `action_sizes[i]` choices, as a row of zeros with a one in its place).
     - `state_center`, `state_scale`, `obs_center`, `obs_scale`, `action_center`, `action_scale`:
-        value and spread around the operating point that a good policy settles at, used to bring
-        what networks read to order one; rows like the arrays they belong to. Critics resolve slopes
-        only on this scale (docs/learning.md). `action_scale` is the limit unless given.
+        the value that a good policy settles at and the standard deviation around it, used to bring
+        what networks read to order one; one number, or rows like the arrays they belong to. Critics
+        resolve slopes only on this scale (docs/learning.md). `action_scale` is the limit unless
+        given.
     - `report`: "sum" or "mean": whether returns are reported summed or averaged over agents.
     - `simple_actions`: `(state, time) -> actions` of the policy whose score is 0.
     - `reference`: `() -> Reference | None`, the exact figures; computed when first called.
     - `units`: unit of each quantity, for labels and documentation.
+
+    Two environments are equal only if they are the same object.
+
+    **Raises:**
+
+    - `UserError` if a field is not what is said here; what the functions give is compared with the
+        sizes by [`mastac.envs.validation.check_environment`][], before training.
     """
 
     id: str
@@ -145,7 +153,8 @@ class Environment:
                 raise UserError(f"{name} of {self._name} must be a function, got {function!r}")
         if self.action_head not in ACTION_HEADS:
             raise UserError(
-                f"action_head of environment '{self.id}' is '{self.action_head}'; use one of {', '.join(ACTION_HEADS)}"
+                f"action_head of environment '{self.id}' is '{self.action_head}'; "
+                f"use one of {', '.join(ACTION_HEADS)}"
             )
         self._check_spaces()
         object.__setattr__(self, "options", json_ready(f"options of {self._name}", self.options))
@@ -196,7 +205,7 @@ class Environment:
         return self.couplings.agents
 
     def observed(self, state: State, time: Time) -> Obs:
-        """Every agent's observation of the state at a time."""
+        """Every agent's observation of the state at a time, `[agents, obs]`."""
         return self.observe(state, time) if self.__dict__["_sees_time"] else self.observe(state)
 
     def reported(self, returns: Float[Array, "... agents"]) -> Float[Array, "..."]:
@@ -226,7 +235,14 @@ def rollout_return(
     policy: Callable[[Obs, State, Time], Actions],
     key: PRNGKeyArray,
 ) -> Float[Array, " agents"]:
-    """Undiscounted return of each agent over one episode under `policy`, a function of (obs, state, time)."""
+    """Undiscounted return of each agent over one episode.
+
+    **Arguments:**
+
+    - `env`: the environment.
+    - `policy`: `(obs, state, time) -> actions`.
+    - `key`: for the first state and the noise.
+    """
     reset_key, step_key = jax.random.split(key)
 
     def one_step(state: State, at: tuple[Time, PRNGKeyArray]) -> tuple[State, Rewards]:

@@ -17,7 +17,7 @@ AnyCouplings = Couplings | CouplingSequence
 Options = Mapping[str, Any]
 """Every option of a family by name, checked."""
 Figures = tuple[dict[str, Any], np.ndarray]
-"""The fields of [`Reference`][mastac.envs.base.Reference], and the policy that attains the best known return."""
+"""Fields of [`Reference`][mastac.envs.base.Reference], and the policy that is best known."""
 
 MOST_AGENTS_WITH_FIGURES = 400
 """Above this number of agents reference figures would take minutes."""

@@ -1,4 +1,4 @@
-"""Checks of what an environment is given at construction; each returns the value in its plain form."""
+"""Checks of the fields of an environment; each returns the value in its plain form."""
 
 import math
 from collections.abc import Mapping
@@ -91,7 +91,8 @@ def json_ready(what: str, value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise UserError(
-        f"{what} cannot be stored as JSON; give numbers, texts and lists of them, not {_short(value)}"
+        f"{what} cannot be stored as JSON; give numbers, texts and lists of them, "
+        f"not {_short(value)}"
     )
 
 

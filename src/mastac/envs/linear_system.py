@@ -1,4 +1,4 @@
-r"""Linear-quadratic problems over one episode: returns, their gradients and optima (numpy, float64, no learning).
+r"""Linear-quadratic problems over one episode: returns, their gradients and optima (numpy).
 
 Everything is written in homogeneous coordinates $\bar x = (x, 1)$, so that offsets, targets away
 from zero and affine policies $u = K \bar x$ need no case of their own: the last column of a gain is
@@ -20,7 +20,10 @@ Gain = Float[np.ndarray, "actions states+1"]
 
 @dataclass(frozen=True)
 class LinearQuadraticProblem:
-    r"""$x' = A x + B u + c + w$, $r_i = -\sum_k W_{ik} (x_k - x^*_k)^2 - \sum_k R_{ik} u_k^2$, agents owning entries.
+    r"""Linear dynamics and quadratic rewards of agents that own entries of states and actions.
+
+    $$x' = A x + B u + c + w, \quad
+    r_i = -\sum_k W_{ik} (x_k - x^*_k)^2 - \sum_k R_{ik} u_k^2$$
 
     **Arguments:**
 
@@ -76,7 +79,7 @@ class LinearQuadraticProblem:
         """`transition` of every step."""
         if self.schedule is None:
             return [self.transition] * self.horizon
-        return [self._homogeneous(each) for each in self.schedule]
+        return [self._homogeneous(state_matrix) for state_matrix in self.schedule]
 
     @property
     def state_matrices(self) -> Sequence[Float[np.ndarray, "states states"]]:
@@ -130,10 +133,21 @@ class LinearQuadraticProblem:
 def episode_return(
     problem: LinearQuadraticProblem, gain: Float[np.ndarray, "actions _"]
 ) -> tuple[float, Gain]:
-    r"""Expected undiscounted return of one episode under the static $u = K \bar x$, summed over agents; its gradient.
+    r"""Expected undiscounted return of one episode under a static gain, and its gradient.
 
-    Second moments run forwards, values backwards. The gradient is zero where the observations do
-    not allow an entry.
+    Second moments run forwards, values backwards:
+    $\partial U / \partial K = -2 \sum_t (R K + B^\top P_{t+1} L_t)\, E[\bar x_t \bar x_t^\top]$
+    with $L_t = A_t + B K$.
+
+    **Arguments:**
+
+    - `problem`: the system.
+    - `gain`: $K$ of $u = K \bar x$, with or without the constant column.
+
+    **Returns:**
+
+    The return, summed over agents, and its gradient in the entries of $K$; zero where the
+    observations do not allow an entry.
     """
     gain = problem.affine(gain)
     driven = problem.inputs @ gain
@@ -178,9 +192,15 @@ def best_structured_gain(
 ) -> tuple[Gain, float]:
     """The static gain with the highest `objective` that the observations allow, and its value.
 
-    `objective` returns value and gradient; default [`episode_return`][]. L-BFGS with exact
-    gradients from `start` (default zero); a stationary point, which for structured gains need not
-    be the global optimum. `constant=False` leaves the constant part at zero.
+    L-BFGS with exact gradients: a stationary point, which for structured gains need not be the
+    global optimum.
+
+    **Arguments:**
+
+    - `problem`: the system.
+    - `objective`: gives value and gradient of a gain; [`episode_return`][] unless given.
+    - `start`: where the search begins; zero unless given.
+    - `constant`: whether the constant part is sought, too; otherwise it stays zero.
     """
     score = objective or (lambda gain: episode_return(problem, gain))
     free = problem.free.copy()
@@ -196,19 +216,28 @@ def best_structured_gain(
         return -value, -gradient[free]
 
     options = {"maxiter": 5000, "maxfun": 20000, "maxcor": 30, "ftol": 1e-15, "gtol": 1e-10}
-    found = scipy.optimize.minimize(loss, gain[free], jac=True, method="L-BFGS-B", options=options)
-    gain[free] = found.x
-    return gain, -float(found.fun)
+    best = scipy.optimize.minimize(loss, gain[free], jac=True, method="L-BFGS-B", options=options)
+    gain[free] = best.x
+    return gain, -float(best.fun)
 
 
 def riccati(
     problem: LinearQuadraticProblem, action_cost: Float[np.ndarray, "horizon actions"] | None = None
 ) -> tuple[list[Gain], list[Float[np.ndarray, "states+1 states+1"]], float]:
-    r"""The optimum with full information and unbounded actions: gains, values and expected episode return.
+    r"""The optimum with full information and unbounded actions, by the Riccati recursion.
 
-    `gains[t]` is the optimal $K_t$; $V_t(x) = -\bar x^\top P_t \bar x - v_t$ with `values[t]`
-    $P_t$, and $P_T = 0$. Every policy, whatever it observes, returns at most this. `action_cost`
-    replaces the weights of $u_k^2$, one row for each step.
+    Every policy, whatever it observes, returns at most this.
+
+    **Arguments:**
+
+    - `problem`: the system.
+    - `action_cost`: replaces the weights of $u_k^2$, one row for each step.
+
+    **Returns:**
+
+    The optimal $K_t$ of every step; $P_t$ of every step and the end, with
+    $V_t(x) = -\bar x^\top P_t \bar x - v_t$ and $P_T = 0$; the expected return of an episode,
+    summed over agents.
     """
     paid = np.broadcast_to(problem.action_weights.sum(0), (problem.horizon, problem.num_actions))
     paid = paid if action_cost is None else action_cost

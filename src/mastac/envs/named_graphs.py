@@ -1,4 +1,4 @@
-"""Graphs that several families of environments offer by name, and couplings from the options for graphs."""
+"""Graphs that several families offer by name, and couplings from the options for graphs."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,7 +19,7 @@ def both_ways(pairs: Edges) -> Edges:
 
 
 def ring(num_agents: int) -> Edges:
-    """Each agent affects the next one and the one before it; the last and the first are neighbours."""
+    """Each agent and the next one affect each other, and so do the last and the first."""
     return both_ways([(i, (i + 1) % num_agents) for i in range(num_agents)])
 
 
@@ -29,7 +29,7 @@ def corridor(num_agents: int) -> Edges:
 
 
 def chain(num_agents: int) -> Edges:
-    """Each agent affects the next one and the one before it."""
+    """Each agent and the next one affect each other."""
     return both_ways(corridor(num_agents))
 
 

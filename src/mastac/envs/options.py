@@ -1,4 +1,4 @@
-"""Options of environments: what each one is, its default, and the check that refuses a wrong value by name."""
+"""Options of environments: default, meaning, and the check that refuses a wrong value by name."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -96,7 +96,7 @@ def every(name: str, value: Any, num_agents: int) -> str:
 
 
 def edges(*known: str) -> Check:
-    """One of the graphs `known`, or a list of [source, target] pairs of agents' names or indices."""
+    """One of the graphs `known`, or a list of [source, target] pairs of names or indices."""
 
     def check(name: str, value: Any, num_agents: int) -> str | list[list[str | int]]:
         value = plain(value)

@@ -59,7 +59,7 @@ def stored() -> dict[str, dict[str, Any]]:
 def figures_of(
     family: Family, couplings: AnyCouplings, options: Options, seconds: float
 ) -> Figures:
-    """The figures of [`Reference`][] by name, computed, and the policy that attains the best known one."""
+    """The figures of a reference, computed, and the policy that attains the best known one."""
     figures, witness = family.figures(couplings, options, seconds)
     for name in ("simple", "best_known", "bound"):
         figures[name] = None if figures[name] is None else figures[name] + 0.0  # no -0.0

@@ -1,4 +1,4 @@
-"""Whether an environment does what it declares, found by abstract evaluation: nothing is compiled or run."""
+"""Whether an environment gives what it declares, by abstract evaluation: nothing is compiled."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ from mastac.errors import UserError
 
 
 def check_environment(env: Environment) -> None:
-    """Compare the shapes and dtypes that the functions of an environment give with what it declares.
+    """Compare what the functions of an environment give with what it declares.
 
     Every function is traced once, with the time as an array, as in training. An environment that
     [`mastac.make`][] built is not traced.
@@ -61,7 +61,7 @@ def checked_reference(env: Environment) -> Reference | None:
 def _checked(
     env: Environment, name: str, function: Callable[..., Any], space: str | None, *arguments: Any
 ) -> jax.ShapeDtypeStruct:
-    """The shape and dtype that a function gives, which must be those of rows of a space, or of rewards."""
+    """Shape and dtype that a function gives; they must be those of a space, or of rewards."""
     shape, meaning = (env.num_agents,), "one number for each agent"
     if space is not None:
         shape = (env.num_agents, int(getattr(env, f"{space}_sizes").max()))

@@ -1,4 +1,4 @@
-"""Networks of few computers solved exactly: finite-horizon dynamic programming over joint conditions, in numpy.
+"""Networks of few computers solved exactly, by dynamic programming over joint conditions (numpy).
 
 Given all conditions and choices the computers move independently, so the kernel of the joint chain
 is a product. It is kept as its factors and never multiplied out: expectations take up one computer
@@ -18,7 +18,7 @@ from mastac.structure import Couplings
 WORKING, INFECTED, FAILED = range(3)
 CONDITIONS = 3
 MOST_COMPUTERS = 6
-"""Six have 729 joint conditions and 64 joint choices; one more has three times and twice as many."""
+"""Six have 729 joint conditions and 64 joint choices; one more: three times and twice as many."""
 
 Values = Float[np.ndarray, "joint ..."]
 Restarts = Bool[np.ndarray, "joint agents"]
@@ -28,10 +28,17 @@ Plan = Bool[np.ndarray, "time joint agents"]
 
 @dataclass(frozen=True)
 class ComputersProblem:
-    """The chain behind `computers-N`: probabilities and earnings as in [`mastac.envs.computers.dynamics.computers`][].
+    """The Markov chain behind `computers-N` ([`mastac.envs.computers.dynamics.computers`][]).
 
-    Joint conditions are numbered in base 3, the first computer's digit leading. `infects[i, j]`:
-    whether `j` may infect `i`; `observed`: for each agent whom it observes.
+    Joint conditions are numbered in base 3, the first computer's digit leading.
+
+    **Arguments:**
+
+    - `infects`: `infects[i, j]` says whether `j` may infect `i`.
+    - `observed`: for each agent the agents that it observes.
+    - `start`: probability that a computer is infected at the start.
+    - `spread`, `outbreak`, `failure`, `infected_earnings`, `restart_cost`, `horizon`: the options
+        of the same names.
     """
 
     infects: Bool[np.ndarray, "agents agents"]
@@ -64,7 +71,7 @@ class ComputersProblem:
         return np.array([1 - self.start, self.start, 0.0])[self.conditions].prod(1)
 
     def factors(self, restarts: Restarts) -> Float[np.ndarray, "joint agents 3"]:
-        """Distribution of every computer's next condition, from every joint condition under the choices made there."""
+        """Distribution of every computer's next condition, from every joint condition."""
         infectious = (self.conditions == INFECTED) & ~restarts
         escape = (1 - self.outbreak) * (1 - self.spread) ** (
             infectious @ self.infects.T.astype(int)
@@ -87,7 +94,7 @@ class ComputersProblem:
     def steps(
         self,
     ) -> list[tuple[Float[np.ndarray, "joint agents"], Float[np.ndarray, "joint agents 3"]]]:
-        """What is earned, and the factors, under every joint choice, made in all joint conditions alike."""
+        """Rewards and [`factors`][] of every joint choice, made in all joint conditions alike."""
         everywhere = [
             np.broadcast_to(choice, self.conditions.shape) for choice in self.joint_choices
         ]
@@ -139,34 +146,38 @@ def optimum(problem: ComputersProblem) -> tuple[float, Plan]:
     """The best total return when everybody knows all conditions, and a plan that attains it."""
     values, plan = np.zeros(len(problem.conditions)), []
     for _ in range(problem.horizon):
-        found = np.stack(
+        # Bellman: the value of every joint choice [choices, joint].
+        totals = np.stack(
             [earned.sum(1) + expected(values, factors) for earned, factors in problem.steps]
         )
-        best = found.argmax(0)
-        values = np.take_along_axis(found, best[None], 0)[0]
+        best = totals.argmax(0)
+        values = np.take_along_axis(totals, best[None], 0)[0]
         plan.append(problem.joint_choices[best])
     return float(problem.first @ values), np.stack(plan[::-1])
 
 
 def own_play(problem: ComputersProblem) -> tuple[Plan, float]:
-    """A plan from which nobody gains by deviating alone at any one step: a Markov perfect equilibrium.
+    """A Markov perfect equilibrium: nobody gains by deviating alone at any one step.
 
     Everybody knows all conditions and looks after its own return. By backward induction; of several
-    equilibria of a step the one that is best for the team. The number is the most that anybody
-    could gain at a step and condition: 0 unless some step has no equilibrium in pure choices, where
-    the choices nearest to one are taken.
+    equilibria of a step the one that is best for the team.
+
+    **Returns:**
+
+    The plan, and the most that anybody could gain at a step and condition: 0 unless some step has
+    no equilibrium in pure choices, where the choices nearest to one are taken.
     """
     choices, agents = problem.joint_choices, np.arange(problem.num_agents)
     deviations = np.arange(len(choices))[:, None] ^ (1 << agents)
     values, plan, worst = np.zeros(problem.conditions.shape), [], 0.0
     for _ in range(problem.horizon):
-        found = np.stack([earned + expected(values, factors) for earned, factors in problem.steps])
-        gains = found[deviations, :, agents].transpose(0, 2, 1) - found  # [choices, joint, agents]
+        own = np.stack([earned + expected(values, factors) for earned, factors in problem.steps])
+        gains = own[deviations, :, agents].transpose(0, 2, 1) - own  # [choices, joint, agents]
         regret = gains.max(2).clip(0).round(10)
         nearest = regret == regret.min(0)
-        best = np.where(nearest, found.sum(2), -np.inf).argmax(0)
+        best = np.where(nearest, own.sum(2), -np.inf).argmax(0)
         worst = max(worst, float(regret.min(0).max()))
-        values = np.take_along_axis(found, best[None, :, None], 0)[0]
+        values = np.take_along_axis(own, best[None, :, None], 0)[0]
         plan.append(choices[best])
     return np.stack(plan[::-1]), worst
 
@@ -181,10 +192,12 @@ def observation_codes(problem: ComputersProblem) -> Int[np.ndarray, "joint agent
 
 
 def plan_of(problem: ComputersProblem, act: Callable[[np.ndarray], Any]) -> Plan:
-    """The plan that a policy of observations comes to, so that [`returns_of`][] gives its exact return.
+    """A policy of observations as a plan, so that [`returns_of`][] gives its exact return.
 
-    `act`: from observations as `computers-N` gives them, [agents, obs], to one-hot choices,
-    [agents, 2]; for example the `act` of a trained [`Policy`][mastac.runs.policy.Policy].
+    **Arguments:**
+
+    - `act`: from observations as `computers-N` gives them, `[agents, obs]`, to one-hot choices,
+        `[agents, 2]`; for example the `act` of a trained [`Policy`][mastac.runs.policy.Policy].
     """
     flat = np.eye(CONDITIONS)[problem.conditions]  # [joint, agents, 3]
     width = CONDITIONS * max(map(len, problem.observed)) + 1
@@ -198,26 +211,26 @@ def plan_of(problem: ComputersProblem, act: Callable[[np.ndarray], Any]) -> Plan
 
 
 def threshold_plan(problem: ComputersProblem, failed_until: int, infected_until: int) -> Plan:
-    """Every computer restarts where it has failed before one time, and where it is infected before another."""
+    """Every computer restarts if it has failed before one time, or is infected before another."""
     times = np.arange(problem.horizon)[:, None, None]
     failed, infected = problem.conditions == FAILED, problem.conditions == INFECTED
     return (failed & (times < failed_until)) | (infected & (times < infected_until))
 
 
 def best_local(problem: ComputersProblem, starts: Sequence[Plan]) -> tuple[float, Plan]:
-    """The best plan found in which everybody's choice depends on the time and on what it observes alone.
+    """The best plan found in which a choice depends on the time and the observation alone.
 
     Coordinate ascent: what one agent does on one observation at one time is set to the better
     choice, exactly, with all else held, until nothing changes. The result cannot be bettered by any
     one such change; it may be no optimum.
     """
     codes = observation_codes(problem)
-    found = [_ascended(problem, codes, _localised(problem, codes, start)) for start in starts]
-    return max(found, key=lambda each: each[0])
+    plans = [_ascended(problem, codes, _localised(problem, codes, start)) for start in starts]
+    return max(plans, key=lambda plan: plan[0])
 
 
 def _localised(problem: ComputersProblem, codes: np.ndarray, plan: Plan) -> Plan:
-    """Of each observation the choice that the plan makes more often while it is followed."""
+    """For each observation the choice that the plan makes more often while it is followed."""
     share, local = problem.first, np.empty_like(plan)
     for restarts, chosen in zip(plan, local, strict=True):
         for agent, code in enumerate(codes.T):
@@ -228,6 +241,7 @@ def _localised(problem: ComputersProblem, codes: np.ndarray, plan: Plan) -> Plan
 
 
 def _ascended(problem: ComputersProblem, codes: np.ndarray, plan: Plan) -> tuple[float, Plan]:
+    """Coordinate ascent from a plan of observations, which is changed in place."""
     values, changed = np.zeros(len(codes)), True
     while changed:
         changed = False
@@ -248,7 +262,7 @@ def _bettered(
     share: np.ndarray,
     values: np.ndarray,
 ) -> bool:
-    """Set every agent's choices of one time to the better ones, in place; whether any was changed."""
+    """Improve every agent's choices of one time, in place; whether any was changed."""
     changed = False
     for agent, code in enumerate(codes.T):
         worth = []

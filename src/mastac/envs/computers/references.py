@@ -1,8 +1,6 @@
-"""The exact figures of small networks of computers, and simulated ones and a bound for large ones."""
+"""Reference figures of the computers: exact ones of few, simulated ones and a bound of many."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -18,19 +16,18 @@ from mastac.envs.computers.exact import (
     returns_of,
     threshold_plan,
 )
+from mastac.envs.family import Figures, Options
 from mastac.structure import Couplings
 
 MOST_FOR_OWN_PLAY = 5
 EPISODES = 512
-"""Of each policy that is tried; the figures are from sixteen times as many others, or `MOST_SIMULATED`."""
+"""Of each policy that is tried; figures are from sixteen times as many, up to `MOST_SIMULATED`."""
 MOST_SIMULATED = 400_000
 """Computers times episodes of a simulation."""
 
 
-def computers_figures(
-    couplings: Couplings, values: Mapping[str, Any]
-) -> tuple[dict[str, Any], np.ndarray]:
-    """Figures of [`Reference`][mastac.envs.base.Reference], and the best known plan [time, joint, agents].
+def computers_figures(couplings: Couplings, values: Options) -> Figures:
+    """Reference figures, and the best known plan `[time, joint, agents]`.
 
     Up to `MOST_COMPUTERS` computers: exact. Of more: simulated thresholds, whose two times are the
     witness.
@@ -39,7 +36,7 @@ def computers_figures(
     return _exact(problem) if problem.num_agents <= MOST_COMPUTERS else _simulated(problem)
 
 
-def _exact(problem: ComputersProblem) -> tuple[dict[str, Any], np.ndarray]:
+def _exact(problem: ComputersProblem) -> Figures:
     end = problem.horizon
     bound, plan = optimum(problem)
     simple, always, never = (
@@ -49,7 +46,8 @@ def _exact(problem: ComputersProblem) -> tuple[dict[str, Any], np.ndarray]:
         "restart the infected, too": float(returns_of(problem, always).sum()),
         "leave all alone": float(returns_of(problem, never).sum()),
     }
-    notes = "Simple: restart what has failed. Bound: the optimum with full information (dynamic programming). "
+    notes = "Simple: restart what has failed. "
+    notes += "Bound: the optimum with full information (dynamic programming). "
     if problem.num_agents <= MOST_FOR_OWN_PLAY:
         own, gain = own_play(problem)
         policies["each for its own return"] = float(returns_of(problem, own).sum())
@@ -66,7 +64,8 @@ def _exact(problem: ComputersProblem) -> tuple[dict[str, Any], np.ndarray]:
         best, witness = best_local(
             problem, [plan, simple, always] if problem.num_agents < MOST_COMPUTERS else [plan]
         )
-        notes += "Best known: the best policies found that see what the agents observe (coordinate ascent). All exact."
+        notes += "Best known: the best policies found that see what the agents observe "
+        notes += "(coordinate ascent). All exact."
     figures = {
         "simple": float(returns_of(problem, simple).sum()),
         "best_known": best,
@@ -77,24 +76,25 @@ def _exact(problem: ComputersProblem) -> tuple[dict[str, Any], np.ndarray]:
     return figures, witness
 
 
-def _simulated(problem: ComputersProblem) -> tuple[dict[str, Any], np.ndarray]:
+def _simulated(problem: ComputersProblem) -> Figures:
+    """The best of a grid of thresholds, simulated."""
     end = problem.horizon
     times = range(end, max(0, end - 10) - 1, -2)
     untils = [(failed, infected) for failed in times for infected in (*times, 0)]
-    trials = [simulated_return(problem, *each, episodes=EPISODES, seed=0) for each in untils]
+    trials = [simulated_return(problem, *until, episodes=EPISODES, seed=0) for until in untils]
     best = untils[int(np.argmax(trials))]
     simple, known = (
-        simulated_return(problem, *each, episodes=16 * EPISODES, seed=1)
-        for each in ((end, 0), best)
+        simulated_return(problem, *until, episodes=16 * EPISODES, seed=1)
+        for until in ((end, 0), best)
     )
     figures = {
         "simple": simple,
         "best_known": max(simple, known),
         "bound": alone_bound(problem),
         "policies": {},
-        "notes": "Simple: restart what has failed. Best known: restart what has failed before one time and what is "
-        f"infected before another ({best[0]} and {best[1]}). Both simulated. Bound: every computer by itself, without "
-        "neighbours to infect it.",
+        "notes": "Simple: restart what has failed. Best known: restart what has failed before one "
+        f"time and what is infected before another ({best[0]} and {best[1]}). Both simulated. "
+        "Bound: every computer by itself, without neighbours to infect it.",
     }
     return figures, np.array(best)
 
@@ -112,7 +112,10 @@ def alone_bound(problem: ComputersProblem) -> float:
 def simulated_return(
     problem: ComputersProblem, failed_until: int, infected_until: int, episodes: int, seed: int
 ) -> float:
-    """Mean total return of [`threshold_plan`][mastac.envs.computers.exact.threshold_plan], played in numpy."""
+    """Mean total return of a [`threshold_plan`][mastac.envs.computers.exact.threshold_plan].
+
+    Simulated in numpy, all episodes at once.
+    """
     from scipy.sparse import csr_array
 
     random, n = np.random.default_rng(seed), problem.num_agents

@@ -1,4 +1,4 @@
-"""The rooms `doors-N` whose doors open alternately: a building whose couplings change with the time."""
+"""The rooms `doors-N`, whose doors open alternately: couplings change with the time."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -29,9 +29,10 @@ def structure(num_agents: int, options: Options) -> Structure:
 
 
 def scheduled(num_agents: int, options: Options) -> CouplingSequence:
-    """Who affects and sees whom at each step: of each room's doors one is open at a time, for `turn` steps.
+    """Who affects and sees whom at each step.
 
-    Heat passes, and a neighbour's temperature is seen, through open doors alone.
+    Of each room's doors one is open at a time, for `turn` steps. Heat passes, and a neighbour's
+    temperature is seen, through open doors alone.
     """
     names = [f"room-{i + 1}" for i in range(num_agents)]
     graph = Couplings(names, state=edges_of(options["graph"], num_agents, GRAPHS))

@@ -1,4 +1,4 @@
-"""A network of linear agents with quadratic costs, whose exact values, gradients and optimum are known."""
+"""A network of linear agents with quadratic costs, as an environment."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,14 +22,25 @@ def linear_quadratic(
     id: str = "lq",
     options: Mapping[str, Any] | None = None,
 ) -> Environment:
-    r"""$x' = A x + B u + c + w$ with $r_i = -\sum_k W_{ik}(x_k - x^*_k)^2 - \sum_k R_{ik} u_k^2$ as an environment.
+    r"""A linear-quadratic problem as an environment.
+
+    $$x' = A x + B u + c + w, \quad
+    r_i = -\sum_k W_{ik}(x_k - x^*_k)^2 - \sum_k R_{ik} u_k^2$$
 
     Agents own blocks of the state and action vectors, observe the full states of the agents that
-    `couplings` names (the own first) and act without limits; `limit` is the natural scale of an
-    action. Returns are reported as the mean over agents.
+    `couplings` names (the own first) and act without limits. Returns are reported as the mean over
+    agents.
 
-    **Raises:** `UserError` if a block of $A$, $B$, $W$ or $R$ couples agents that `couplings` does
-    not.
+    **Arguments:**
+
+    - `couplings`: who affects, observes and pays for whom; covers the matrices.
+    - `problem`: the matrices.
+    - `limit`: the natural scale of an action.
+    - `id`, `options`: what the environment says of itself.
+
+    **Raises:**
+
+    - `UserError` if a block of $A$, $B$, $W$ or $R$ couples agents that `couplings` does not.
     """
     n = couplings.num_agents
     _check_covered(couplings, problem)
@@ -104,27 +115,27 @@ class _Rows:
         return rows.reshape(self.shape)
 
     def picks(self, groups: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
-        """Slots of the entries of each group of agents, padded with one past the end, and how many are real."""
+        """Slots of the entries of each group of agents, padded, and how many are real."""
         slots = [
             [agent * self.shape[1] + k for agent in group for k in range(self.sizes[agent])]
             for group in groups
         ]
-        counts = np.array([len(each) for each in slots])
+        counts = np.array([len(row) for row in slots])
         picks = np.full((len(groups), int(counts.max())), self.shape[0] * self.shape[1], np.int32)
-        for row, each in zip(picks, slots, strict=True):
-            row[: len(each)] = each
+        for row, entries in zip(picks, slots, strict=True):
+            row[: len(entries)] = entries
         return picks, counts
 
 
 class _Gathered:
-    """A block-sparse matrix times rows: every agent gathers the rows it is coupled to and multiplies its block."""
+    """A block-sparse matrix times rows: agents gather the rows they are coupled to."""
 
     def __init__(self, matrix: np.ndarray, out: _Rows, into: _Rows, graph: sp.csr_array) -> None:
         groups = [graph[[i]].indices.tolist() for i in range(out.shape[0])]
         self.picks, _ = into.picks(groups)
         slots = np.zeros((out.shape[0] * out.shape[1], into.shape[0] * into.shape[1] + 1))
         slots[np.ix_(out.slot, into.slot)] = matrix
-        blocks = slots[:, :].reshape(*out.shape, -1)
+        blocks = slots.reshape(*out.shape, -1)
         self.blocks = np.take_along_axis(blocks, self.picks[:, None, :].astype(int), axis=2)
 
     def __call__(self, rows):
@@ -146,6 +157,7 @@ class _Paid:
 
 
 def _check_covered(couplings: Couplings, problem: LinearQuadraticProblem) -> None:
+    """Refuse matrices that couple agents which the graphs do not."""
     everyone = np.arange(couplings.num_agents)
     for name, matrix, rows, columns in (
         ("state", problem.state_matrix, problem.state_owner, problem.state_owner),
@@ -159,7 +171,8 @@ def _check_covered(couplings: Couplings, problem: LinearQuadraticProblem) -> Non
             if not graph[i, j]:
                 source, target = couplings.agents[j], couplings.agents[i]
                 raise UserError(
-                    f"the matrices let '{source}' affect '{target}'; add that edge to the {name} graph"
+                    f"the matrices let '{source}' affect '{target}'; "
+                    f"add that edge to the {name} graph"
                 )
 
 

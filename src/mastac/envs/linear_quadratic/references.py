@@ -22,7 +22,7 @@ from mastac.structure import Couplings
 
 
 def lq_problem(couplings: Couplings, values: Options) -> LinearQuadraticProblem:
-    """The matrices of `lq-N`, drawn from the option `seed`: heterogeneous, as sparse as the couplings.
+    """The matrices of `lq-N`, drawn from the option `seed`; as sparse as the couplings.
 
     An agent keeps `decay` (times 0.85 to 1.15, turned by a random rotation) of its own state; its
     neighbours' states enter with random signs and weights that add up to `coupling`; its action
@@ -30,7 +30,10 @@ def lq_problem(couplings: Couplings, values: Options) -> LinearQuadraticProblem:
     `actuators` other than "all" the same network is drawn and only those agents keep their actions;
     with `repeat` agent `i` has what agent `i - repeat` has.
 
-    **Raises:** `UserError` if the draws cannot `repeat` ([`mastac.envs.linear_quadratic.couplings.period_of`][]).
+    **Raises:**
+
+    - `UserError` if the draws cannot `repeat`
+        ([`mastac.envs.linear_quadratic.couplings.period_of`][]).
     """
     random = np.random.default_rng(values["seed"])
     n = couplings.num_agents
@@ -80,7 +83,7 @@ def lq_problem(couplings: Couplings, values: Options) -> LinearQuadraticProblem:
 
 
 def lq_figures(couplings: Couplings, values: Options) -> Figures:
-    """Reference figures, per agent: no control, the best structured feedback, the full-information optimum.
+    """Reference figures, per agent, and the gain of the best structured feedback.
 
     Where draws repeat and the ring is long, the feedback repeats as well, and the gain returned is
     that of the shortest ring on which it earns the same.
@@ -103,14 +106,14 @@ def lq_figures(couplings: Couplings, values: Options) -> Figures:
         "best_known": best,
         "bound": bound,
         "policies": {},
-        "notes": "Simple: no control. Best known: the best static linear feedback of what each agent observes. "
-        "Bound: the optimum with full information (Riccati). All exact.",
+        "notes": "Simple: no control. Best known: the best static linear feedback of what each "
+        "agent observes. Bound: the optimum with full information (Riccati). All exact.",
     }
     return figures, gain
 
 
 def folded(num_agents: int, values: Options) -> int:
-    """The number of agents of the shortest ring, of whole periods, whose agents cannot tell it from a longer one."""
+    """Agents of the shortest ring, of whole periods, that cannot be told from a longer one."""
     period = period_of(num_agents, values)
     return min(num_agents, period * (2 * values["horizon"] // period + 1))
 
@@ -143,7 +146,7 @@ def repeating_optimum(num_agents: int, values: Options) -> float:
         return own + turn * ahead + turn.conj() * behind
 
     moved, driven = seen_by(problem.state_matrix, size), seen_by(problem.input_matrix, acts)
-    moved_back, driven_back = (np.swapaxes(each, 1, 2).conj() for each in (moved, driven))
+    moved_back, driven_back = (np.swapaxes(block, 1, 2).conj() for block in (moved, driven))
     cost = np.diag(problem.state_weights.sum(0)[:size])
     paid = np.diag(problem.action_weights.sum(0)[:acts])
     value, total = np.zeros_like(moved), 0.0

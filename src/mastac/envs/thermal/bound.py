@@ -11,10 +11,10 @@ from mastac.envs.linear_system import LinearQuadraticProblem, riccati
 
 
 def saturated_bound(problem: LinearQuadraticProblem, limit: Float[np.ndarray, " actions"]) -> float:
-    r"""An upper bound on the episode return (summed over agents) of every policy with $|u_i| \le$ `limit`.
+    r"""An upper bound on the episode return of every policy with $|u_i| \le$ `limit`.
 
-    The sum over the building's connected parts, each with its own multipliers; parts alike are
-    solved once.
+    Summed over agents. The sum over the building's connected parts, each with its own multipliers;
+    parts that are alike are solved once.
     """
     return sum(
         count * _connected_bound(part, limit[acts])
@@ -25,27 +25,31 @@ def saturated_bound(problem: LinearQuadraticProblem, limit: Float[np.ndarray, " 
 def connected_parts(
     problem: LinearQuadraticProblem, limit: Float[np.ndarray, " actions"]
 ) -> list[tuple[LinearQuadraticProblem, np.ndarray, int]]:
-    """Parts that share no heat and no reward, the numbers of their actions, and how many parts are just like it.
+    """Parts of a building that share no heat and no reward.
 
     Agent `i` owns state `i`, as in every building.
+
+    **Returns:**
+
+    Of each kind of part its problem, the numbers of its actions, and how many parts are like it.
     """
     matrices = [problem.state_matrix] if problem.schedule is None else list(problem.schedule)
-    coupled = sp.csr_array(sum(each != 0 for each in [*matrices, problem.state_weights]))
-    found: dict[bytes, tuple[LinearQuadraticProblem, np.ndarray, int]] = {}
+    coupled = sp.csr_array(sum(matrix != 0 for matrix in [*matrices, problem.state_weights]))
+    parts: dict[bytes, tuple[LinearQuadraticProblem, np.ndarray, int]] = {}
     _, labels = sp.csgraph.connected_components(coupled, directed=False)
     for label in range(labels.max() + 1):
         zones = np.flatnonzero(labels == label)
         acts = np.flatnonzero(labels[problem.action_owner] == label)
         part = _restricted(problem, zones, acts)
-        fields = [getattr(part, each.name) for each in dataclasses.fields(part)]
+        fields = [getattr(part, field.name) for field in dataclasses.fields(part)]
         key = b"".join(
-            np.ascontiguousarray(each).tobytes()
-            for each in [*fields, limit[acts]]
-            if each is not None
+            np.ascontiguousarray(value).tobytes()
+            for value in [*fields, limit[acts]]
+            if value is not None
         )
-        first = found.get(key, (part, acts, 0))
-        found[key] = (*first[:2], first[2] + 1)
-    return list(found.values())
+        first = parts.get(key, (part, acts, 0))
+        parts[key] = (*first[:2], first[2] + 1)
+    return list(parts.values())
 
 
 def _restricted(

@@ -17,7 +17,7 @@ from mastac.structure import Couplings, CouplingSequence
 
 
 def thermal(id: str, couplings: AnyCouplings, values: Options, options: Options) -> Environment:
-    r"""Zones that exchange heat through walls, with the outside and with a heater or cooler of their own (eq. 84).
+    r"""Zones that exchange heat with each other, the outside and a heater or cooler (eq. 84).
 
     State: the zone's temperature in °C. Action: heating power in kW within ± its limit; a zone
     whose limit is 0 has none. Observation: the temperatures of the observed zones, the own first.
@@ -118,7 +118,7 @@ class Building:
         return jnp.append(state[:, 0], 0.0)[self.picks]
 
     def observe_open(self, state, time):
-        """Temperatures of the zones that are seen at a time, and the target in place of the others."""
+        """Temperatures of the zones seen at a time; the own target in place of the others."""
         unseen = jnp.append(self.target, 0.0)[self.picks]
         return jnp.where(jnp.asarray(self.is_seen)[time], self.observe(state), unseen)
 
@@ -138,11 +138,11 @@ class Building:
         return jnp.asarray(self.best_constants, state.dtype)
 
     def scales(self) -> dict[str, Any]:
-        """Centre and scale of the spaces: zones held at their targets, and the power that holds them."""
+        """Limits, centres and scales: zones at their targets, and the power that holds them."""
         values, target, pad = self.values, self.target, self.picks == self.num_agents
         holding = -(values["outside"] - target) / self.resistance - self.heat
         limit = np.where(self.acts, self.limit, 1.0)[:, None]
-        spread = np.maximum(np.abs(values["start_mean"] - target), 1.0) / 2
+        deviation = np.maximum(np.abs(values["start_mean"] - target), 1.0) / 2
         return {
             "action_limit": limit,
             "action_center": np.clip(holding, -self.limit, self.limit)[:, None],
@@ -150,7 +150,7 @@ class Building:
             "state_center": target[:, None],
             "state_scale": max(float(np.sqrt(values["start_variance"])), 0.5),
             "obs_center": np.where(pad, 0.0, np.append(target, 0.0)[self.picks]),
-            "obs_scale": np.where(pad, 1.0, np.append(spread, 1.0)[self.picks]),
+            "obs_scale": np.where(pad, 1.0, np.append(deviation, 1.0)[self.picks]),
         }
 
 

@@ -48,7 +48,7 @@ def build(id: str, couplings: AnyCouplings, options: Options) -> "Environment":
 
 
 def figures(couplings: AnyCouplings, options: Options, seconds: float) -> Figures:
-    """Reference figures, and the gain's entries and constants of the best limited feedback found."""
+    """Reference figures, and entries of the gain and constants of the best feedback found."""
     from mastac.envs.thermal.references import thermal_figures
 
     return thermal_figures(couplings, options)

@@ -1,4 +1,4 @@
-"""Policies of the building's actuators within their limits: exact while they are constant, else sampled (numpy)."""
+"""Policies of the building's actuators within their limits: constants and feedback (numpy)."""
 
 from collections.abc import Iterator
 
@@ -13,9 +13,9 @@ from mastac.envs.linear_system import LinearQuadraticProblem
 def best_constants(
     problem: LinearQuadraticProblem, limit: Float[np.ndarray, " actions"]
 ) -> Float[np.ndarray, " actions"]:
-    """The best constant action of every actuator within ± `limit`, together: a convex quadratic program.
+    """The best constant action of every actuator within ± `limit`: a convex quadratic program.
 
-    A constant shifts the mean path and leaves the spread alone, so the noise plays no part.
+    A constant shifts the mean path and leaves variances alone, so the noise plays no part.
     """
     steps, paid = problem.horizon, problem.action_weights.sum(0)
     weights = problem.state_weights.sum(0)
@@ -49,11 +49,11 @@ def _sparse(problem: LinearQuadraticProblem) -> list[sp.csr_array]:
     """The state matrix of every step; one object where it stays the same."""
     if problem.schedule is None:
         return [sp.csr_array(problem.state_matrix)] * problem.horizon
-    return [sp.csr_array(each) for each in problem.schedule]
+    return [sp.csr_array(state_matrix) for state_matrix in problem.schedule]
 
 
 class SampledBuilding:
-    """Episodes of the building with common random numbers, and the return of `limit * tanh(K x + k)` on them."""
+    """Episodes with common random numbers, and the return of `limit * tanh(K x + k)` on them."""
 
     def __init__(
         self, problem: LinearQuadraticProblem, limit: np.ndarray, episodes: int, seed: int
@@ -80,7 +80,7 @@ class SampledBuilding:
         self.seen = seen.astype(float)
 
     def returns(self, entries: np.ndarray) -> Float[np.ndarray, "episodes agents"]:
-        """Each episode's and zone's return under the policy with these entries of K, then the constants."""
+        """Each episode's and zone's return under a policy: entries of K, then the constants."""
         errors, spent = (
             np.zeros_like(self.start),
             np.zeros((len(self.start), self.problem.num_actions)),
@@ -89,7 +89,8 @@ class SampledBuilding:
             errors += (x - self.problem.target) ** 2
             spent += u**2
         weights, paid = (
-            sp.csr_array(each) for each in (self.problem.state_weights, self.problem.action_weights)
+            sp.csr_array(costs)
+            for costs in (self.problem.state_weights, self.problem.action_weights)
         )
         return -(weights @ errors.T + paid @ spent.T).T
 
@@ -131,24 +132,25 @@ class SampledBuilding:
 def best_saturated_policy(
     problem: LinearQuadraticProblem, limit: np.ndarray, episodes: int = 256
 ) -> np.ndarray:
-    """The best `limit * tanh(K (o - target) + k)` found: entries of K in the order of the mask, then the constants.
+    """The best `limit * tanh(K (o - target) + k)` found: entries of K, then the constants.
 
-    Sample average over common random numbers, L-BFGS: first with one gain on the own temperature,
-    one on the others and one shift for all zones, from several starts that agree on an optimum;
-    then with all entries free.
+    Entries stand in the order of the mask. Sample average over common random numbers, L-BFGS: first
+    with one gain on the own temperature, one on the others and one shift for all zones, from
+    several starts that agree on an optimum; then with all entries free.
     """
     sampled = SampledBuilding(problem, limit, episodes, seed=1)
     rows, columns = sampled.entries
     own, size = problem.action_owner[rows] == columns, len(rows)
     constant = np.arctanh(np.clip(best_constants(problem, limit) / limit, -0.95, 0.95))
 
-    def spread(shared: np.ndarray) -> np.ndarray:
+    def laid_out(shared: np.ndarray) -> np.ndarray:
+        """All entries and constants from three shared numbers."""
         return np.concatenate(
             [np.where(own, shared[0], shared[1]) * 10 / limit[rows], constant + shared[2]]
         )
 
     def shared_loss(shared: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = sampled.loss(spread(shared))
+        value, gradient = sampled.loss(laid_out(shared))
         scaled = gradient[:size] * 10 / limit[rows]
         return value, np.array([scaled[own].sum(), scaled[~own].sum(), gradient[size:].sum()])
 
@@ -158,10 +160,10 @@ def best_saturated_policy(
         )
         for own_gain in (-0.2, -1.0)
     ]
-    best = min(starts, key=lambda found: found.fun)
+    best = min(starts, key=lambda result: result.fun)
     options = {"maxiter": 200, "maxcor": 20}
     return scipy.optimize.minimize(
-        sampled.loss, spread(best.x), jac=True, method="L-BFGS-B", options=options
+        sampled.loss, laid_out(best.x), jac=True, method="L-BFGS-B", options=options
     ).x
 
 
@@ -172,9 +174,20 @@ def saturated_gain(
     constants: np.ndarray,
     seed: int = 2,
 ) -> tuple[float, float]:
-    """How much more a zone earns under a saturated policy than with constant power, and the standard error.
+    """How much more a zone earns under a saturated policy than with constant power.
 
     Both act in the same sampled episodes, in antithetic pairs, so what chance adds to both cancels.
+
+    **Arguments:**
+
+    - `problem`, `limit`: the building, and the largest power of its actuators, in kW.
+    - `entries`: the saturated policy, as [`best_saturated_policy`][] gives it.
+    - `constants`: the constant powers, in kW.
+    - `seed`: of the episodes.
+
+    **Returns:**
+
+    The mean gain of a zone in an episode, and its standard error.
     """
     # Many zones are as good as many episodes.
     episodes = min(8192, 8192 * 40 // problem.num_states // 2 * 2)

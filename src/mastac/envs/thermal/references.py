@@ -27,14 +27,14 @@ def thermal_problem(
     """
     if isinstance(couplings, CouplingSequence):
         whole = thermal_problem(couplings.union(), values)
-        entries = {id(each): each for each in couplings}  # few of them take turns
-        built = {key: thermal_problem(each, values).state_matrix for key, each in entries.items()}
+        entries = {id(entry): entry for entry in couplings}  # a few, repeated
+        built = {key: thermal_problem(entry, values).state_matrix for key, entry in entries.items()}
         return dataclasses.replace(
             whole,
             state_matrix=built[id(couplings[0])],
-            schedule=np.stack([built[id(each)] for each in couplings]),
+            schedule=np.stack([built[id(entry)] for entry in couplings]),
             gain_schedule=np.stack(
-                [each.observation.toarray()[whole.action_owner] for each in couplings]
+                [entry.observation.toarray()[whole.action_owner] for entry in couplings]
             ),
         )
     n = couplings.num_agents
@@ -67,7 +67,7 @@ _PER_ZONE = ("capacitance", "outside_resistance", "heat_kw", "target", "control_
 
 
 def thermal_figures(couplings: Couplings | CouplingSequence, values: Options) -> Figures:
-    """Reference figures of a building, per zone, and the saturated policy that attains the best known one."""
+    """Reference figures of a building, per zone, and the best saturated policy found."""
     problem = thermal_problem(couplings, values)
     n = problem.num_agents
     limit = zone_limits(n, values)[problem.action_owner]
@@ -112,6 +112,7 @@ MOST_ZONES = 100
 """Above this number the best feedback without limits would take minutes and is left out."""
 
 NOTES = (
-    "Simple: the best constant power. Best known: the best limit * tanh(K o + b) found. Bound: no policy within the "
-    "limits returns more (Lagrangian relaxation). Policies without limits are exact."
+    "Simple: the best constant power. Best known: the best limit * tanh(K o + b) found. Bound: no "
+    "policy within the limits returns more (Lagrangian relaxation). Policies without limits are "
+    "exact."
 )

@@ -168,7 +168,7 @@ def receivers_of(couplings: Couplings, keep: bool) -> list[list[int]]:
 
 
 def _inflow(receivers: list[list[int]], width: int) -> Int[np.ndarray, "agents senders"]:
-    """The slots that every warehouse receives from, in the flattened actions, padded with their number."""
+    """Slots of the flattened actions that every warehouse receives from, padded."""
     slots: list[list[int]] = [[] for _ in receivers]
     for i, agents in enumerate(receivers):
         for k, target in enumerate(agents):
@@ -180,7 +180,7 @@ def _inflow(receivers: list[list[int]], width: int) -> Int[np.ndarray, "agents s
 def _observed(
     couplings: Couplings,
 ) -> tuple[Int[np.ndarray, " agents"], Int[np.ndarray, "agents obs"]]:
-    """How much each agent observes, and which entries of the flattened state; padded with their number."""
+    """How much each agent observes, and which entries of the flattened state; padded."""
     observed = observed_agents(couplings)
     sizes = np.array([len(seen) + 1 for seen in observed])
     picks = np.full((len(observed), int(sizes.max())), 2 * len(observed), dtype=np.int32)

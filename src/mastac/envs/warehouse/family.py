@@ -59,7 +59,7 @@ def build(id: str, couplings: AnyCouplings, options: Options) -> "Environment":
 
 
 def figures(couplings: AnyCouplings, options: Options, seconds: float) -> Figures:
-    """Reference figures, and the shares of the stock at every step and edge of the best plan found."""
+    """Reference figures, and the shares at every step and edge of the best plan found."""
     from mastac.envs.warehouse.references import warehouse_figures
 
     return warehouse_figures(steady(couplings), options, seconds)

@@ -1,4 +1,4 @@
-"""The warehouses' best plan of flows as a mixed-integer linear program, and the simulation of a plan (numpy).
+"""The warehouses' plan of flows: a mixed-integer linear program, and its simulation (numpy).
 
 Flows, stocks and the sign of each stock describe a plan exactly: stock that is negative sends
 nothing. Squared shortages are replaced by tangents from below, more of them where the solution
@@ -17,13 +17,23 @@ import scipy.optimize
 import scipy.sparse as sp
 from jaxtyping import Float, Int
 
+from mastac.envs.family import Options
 from mastac.envs.warehouse.dynamics import amplitudes
 from mastac.structure import Couplings
 
 
 @dataclass(frozen=True)
 class WarehouseProblem:
-    """Supplies `z`, first stocks, who sends to whom, how much each shortage counts, and whether stock may stay."""
+    """What a plan of flows must know.
+
+    **Arguments:**
+
+    - `supply`: net supplies $z$, in units of stock.
+    - `start`: first stocks.
+    - `source`, `target`: who sends to whom.
+    - `weight`: in how many rewards each warehouse's shortage counts.
+    - `keep`: whether stock may stay.
+    """
 
     supply: Float[np.ndarray, "horizon agents"]
     start: Float[np.ndarray, " agents"]
@@ -41,7 +51,7 @@ class WarehouseProblem:
         return len(self.supply)
 
 
-def warehouse_problem(couplings: Couplings, values: dict[str, Any]) -> WarehouseProblem:
+def warehouse_problem(couplings: Couplings, values: Options) -> WarehouseProblem:
     """The plan's problem from couplings and options; the supply's noise is left out."""
     n = couplings.num_agents
     amplitude = amplitudes(values["supply"], n)
@@ -64,7 +74,7 @@ def simulate(
     shares: Float[np.ndarray, "steps edges"],
     supply: np.ndarray | None = None,
 ) -> tuple[float, Float[np.ndarray, "horizon agents"]]:
-    """Total return and stocks of a plan of shares (of what is in stock, along each edge), step by step."""
+    """Total return and stocks of a plan of shares of what is in stock, along each edge."""
     supply = problem.supply if supply is None else supply
     stock, stocks = problem.start.astype(float), []
     for t in range(problem.horizon):
@@ -88,7 +98,7 @@ def uniform_shares(problem: WarehouseProblem) -> Float[np.ndarray, "steps edges"
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The solver writes remarks past Python to file descriptor 1, where a command's own output goes; drop them."""
+    """Drop what the solver writes past Python to file descriptor 1, where commands print."""
     sys.stdout.flush()
     with contextlib.ExitStack() as stack:
         try:
@@ -104,10 +114,11 @@ def _quiet() -> Iterator[None]:
 
 
 class PlanProgram:
-    """The linear program of the plan; variables are flows, stocks, borrowed stock `q`, its cost and the signs.
+    """The linear program of the plan.
 
-    Outflow is at most `stock + q` (equal to it where nothing may stay) with `q >= max(0, -stock)`.
-    With whole-number signs, `q` is the shortage and only positive stock is sent; with relaxed signs
+    Variables are flows, stocks, borrowed stock `q`, its cost and the signs of stocks. Outflow is at
+    most `stock + q` (equal to it where nothing may stay) with `q >= max(0, -stock)`. With
+    whole-number signs, `q` is the shortage and only positive stock is sent; with relaxed signs
     stock may be borrowed, at a cost.
     """
 
@@ -131,12 +142,12 @@ class PlanProgram:
             self.add_tangents(np.full(self.shape, slope))
 
     def _add(self, parts: list[tuple[np.ndarray, Any]], low: Any, high: Any) -> None:
-        """Rows `low <= sum of coefficients * variables <= high`, one for each entry of the index arrays."""
+        """Rows `low <= sum of coefficients * variables <= high`, one for each index."""
         count = len(parts[0][0])
         row = np.concatenate([np.arange(count) for _ in parts])
         column = np.concatenate([index for index, _ in parts])
         value = np.concatenate(
-            [np.broadcast_to(np.asarray(each, float), count) for _, each in parts]
+            [np.broadcast_to(np.asarray(factor, float), count) for _, factor in parts]
         )
         self.rows.append(sp.csr_array((value, (row, column)), shape=(count, self.size)))
         self.low.append(np.broadcast_to(np.asarray(low, float), count))
@@ -148,7 +159,7 @@ class PlanProgram:
         )
 
     def _bound_stocks(self) -> None:
-        """Lowest and highest stocks that any plan reaches: all is sent, or all that neighbours hold arrives."""
+        """Lowest and highest stocks of any plan: all is sent, or all of the neighbours arrives."""
         problem = self.problem
         received = self._incidence(problem.target) @ sp.csr_array(self._incidence(problem.source).T)
         low, high = problem.start.astype(float), problem.start.astype(float)
@@ -198,7 +209,7 @@ class PlanProgram:
         self._add([(self.short.ravel(), 1.0), (self.sign.ravel(), short)], -np.inf, short)
 
     def add_tangents(self, at: np.ndarray, where: np.ndarray | None = None) -> None:
-        """`cost >= 2 a q - a²` for the slopes' points `at` (where they can occur), true of `q²` for every `a`."""
+        """`cost >= 2 a q - a²` for points `at` that can occur; true of `q²` for every `a`."""
         used = (at <= np.maximum(-self.least, 0.0) + 0.1) if where is None else where
         points = at[used]
         if len(points):
@@ -229,11 +240,12 @@ class PlanProgram:
         options = {"time_limit": seconds, "mip_rel_gap": 1e-5}
         bounds = scipy.optimize.Bounds(low, high)  # pyright: ignore[reportArgumentType]
         with _quiet():
-            found = scipy.optimize.milp(
+            result = scipy.optimize.milp(
                 price, constraints=constraint, bounds=bounds, integrality=kinds, options=options
             )
-        proven = found.mip_dual_bound if kinds.any() else (found.fun if found.status == 0 else None)
-        return found.x, -np.inf if proven is None else float(proven)
+        optimum = result.fun if result.status == 0 else None
+        proven = result.mip_dual_bound if kinds.any() else optimum
+        return result.x, -np.inf if proven is None else float(proven)
 
     def shares(self, solution: np.ndarray) -> Float[np.ndarray, "steps edges"]:
         """The flows as shares of the stock in hand, which any simulation can follow."""

@@ -7,11 +7,11 @@ more than an agent sees; the bound holds for it all the same.
 """
 
 import time
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from mastac.envs.family import Figures, Options
 from mastac.envs.warehouse.plan import (
     PlanProgram,
     WarehouseProblem,
@@ -25,12 +25,16 @@ from mastac.structure import Couplings
 def best_plan(
     problem: WarehouseProblem, seconds: float = 20.0, gap: float = 1e-5
 ) -> tuple[Float[np.ndarray, "steps edges"], float, float]:
-    """The best plan of shares found, its simulated return, and a proven upper bound on every plan's return.
+    """The best plan of shares found, its simulated return, and a bound on every plan's return.
 
     Relaxed program first, then the exact one with whole-number signs, both with tangents added
-    where the solution's cost lies below the square, until bound and plan agree to `gap` or
-    `seconds` are over. Between the exact programs the signs of the best plan are held and the plan
-    improved, which is a convex problem.
+    where the solution's cost lies below the square. Between the exact programs the signs of the
+    best plan are held and the plan improved, which is a convex problem.
+
+    **Arguments:**
+
+    - `problem`: supplies, first stocks and who sends to whom.
+    - `seconds`, `gap`: the search ends after so long, or when bound and plan agree to this share.
     """
     best = uniform_shares(problem)
     best_return, _ = simulate(problem, best)
@@ -42,7 +46,7 @@ def best_plan(
     program, until, bound = PlanProgram(problem), time.monotonic() + seconds, -settled
 
     def consider(solution: np.ndarray | None) -> bool:
-        """Keep a solution's plan if it is better; tangents where its cost was too low. False when none was needed."""
+        """Keep a better plan; add tangents where its cost was too low. Whether any was added."""
         nonlocal best, best_return
         if solution is None:
             return False
@@ -88,21 +92,22 @@ def noisy_return(
 
 def warehouse_figures(
     couplings: Couplings,
-    values: dict[str, Any],
+    values: Options,
     seconds: float = 20.0,
-    plan: np.ndarray | None = None,
-) -> tuple[dict[str, Any], np.ndarray]:
-    """Reference figures of the warehouses, summed over them, and the plan of shares that attains the best known.
+) -> Figures:
+    """Reference figures of the warehouses, summed over them, and the best known plan of shares.
 
     With noise the figures are means over sampled episodes, the best known is that of the noiseless
-    problem's plan (which follows the clock, not the stocks) and there is no bound. `plan` evaluates
-    a known plan instead of a search.
+    problem's plan (which follows the clock, not the stocks) and there is no bound.
+
+    **Arguments:**
+
+    - `couplings`, `values`: of the environment; all options.
+    - `seconds`: limit of the search.
     """
     problem, noise = warehouse_problem(couplings, values), values["noise"]
-    shares, bound = plan, None
-    if shares is None:
-        shares, _, bound = best_plan(problem, seconds)
-        shares = rounded_shares(problem, shares)
+    shares, _, bound = best_plan(problem, seconds)
+    shares = rounded_shares(problem, shares)
     simple = noisy_return(problem, uniform_shares(problem), noise)
     policies = (
         {"no transfer": noisy_return(problem, np.zeros_like(shares), noise)} if problem.keep else {}
@@ -130,7 +135,10 @@ def rounded_shares(problem: WarehouseProblem, shares: np.ndarray, digits: int = 
 
 
 NOTES = (
-    "Simple: the uniform split. Best known: the best plan of flows found. Bound: no plan returns more (mixed-integer "
-    "program with the squared shortages replaced by tangents from below)."
+    "Simple: the uniform split. Best known: the best plan of flows found. Bound: no plan returns "
+    "more (mixed-integer program with the squared shortages replaced by tangents from below)."
 )
-NOISY_NOTES = "Simple: the uniform split. Best known: the best plan of flows without noise. Means over sampled episodes."
+NOISY_NOTES = (
+    "Simple: the uniform split. Best known: the best plan of flows without noise. "
+    "Means over sampled episodes."
+)
