@@ -18,6 +18,7 @@ MISTAKES = [
     ("thermal", {}, "did you mean 'thermal-40'"),
     ("lq-1", {}, "at least 2 agents"),
     ("warehouse-99999999", {}, "more than 1,000,000 agents"),
+    ("warehouse-1" + "0" * 5000, {}, "more than 1,000,000 agents"),
     (7, {}, "unknown environment '7'"),
     ("thermal-40", {"limit_kv": 3}, "did you mean 'limit_kw'"),
     ("thermal-40", {"limit_kw": "ten"}, "limit_kw must be a number, got 'ten'"),
@@ -65,7 +66,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(
-    ("id", "options", "said"), MISTAKES, ids=[f"{m[0]}-{m[2]}" for m in MISTAKES]
+    ("id", "options", "said"), MISTAKES, ids=[f"{str(m[0])[:20]}-{m[2]}" for m in MISTAKES]
 )
 def test_a_mistake_is_named_in_one_sentence(id, options, said):
     with pytest.raises(UserError, match=said) as mistake:
@@ -91,6 +92,10 @@ def test_arrays_and_numbers_become_json():
     )
     assert json.loads(json.dumps(options)) == options
     assert options["supply"] == [1.0, 1.0, 1.0, 1.0] and options["horizon"] == 8
+    given = {"seed": np.int32(3), "state_size": np.array([1, 2]), "horizon": np.int64(4)}
+    counts = checked_options("lq-2", given)
+    assert json.loads(json.dumps(counts)) == counts
+    assert (counts["seed"], counts["state_size"], counts["horizon"]) == (3, [1, 2], 4)
 
 
 def supply_at_one(env):

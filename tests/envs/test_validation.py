@@ -41,7 +41,7 @@ def tanks(**changes: Any) -> Environment:
 def test_what_is_right_passes():
     check_environment(tanks())
     seen = {"observe": lambda level, time: jnp.concatenate([level, level * time], 1)}
-    check_environment(tanks(**seen, obs_sizes=[2, 2, 1]))
+    check_environment(tanks(**seen, obs_sizes=[2, 2, 2]))
     check_environment(tanks(simple_actions=lambda level, time: jnp.zeros_like(level)))
     assert checked_reference(tanks()) is None
 
@@ -102,6 +102,27 @@ WRONG_FUNCTIONS = {
         r"reward .*got shape \[\]",
     ),
     "reward of booleans": ({"reward": lambda level, pump, time: level[:, 0] > 0}, "got bool"),
+    "padding of observations": (
+        {"observe": lambda level: jnp.concatenate([level, level + 7], 1), "obs_sizes": [2, 1, 2]},
+        "observe of environment 'tanks' gives .* as entry 1 of agent 'middle', whose obs_sizes is",
+    ),
+    "padding of states": (
+        {
+            "reset": lambda key: jnp.ones((3, 2)),
+            "observe": lambda x: x[:, :1],
+            "state_sizes": [1, 2, 2],
+        },
+        "reset of environment 'tanks' gives 1 as entry 1 of agent 'upper', whose state_sizes is 1",
+    ),
+    "padding of later states": (
+        {
+            "reset": lambda key: jnp.zeros((3, 2)),
+            "step": lambda level, pump, time, key: level + 3,
+            "observe": lambda level: level[:, :1],
+            "state_sizes": [1, 2, 2],
+        },
+        "step of environment 'tanks' gives 3 as entry 1 of agent 'upper'",
+    ),
     "simple actions": ({"simple_actions": flat}, r"simple_actions .*action_sizes.*got shape \[3\]"),
     "action sizes too large": (
         {"action_sizes": [1, 2, 1]},

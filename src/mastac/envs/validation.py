@@ -1,10 +1,11 @@
-"""Whether an environment gives what it declares, by abstract evaluation: nothing is compiled."""
+"""Whether the functions of an environment give what it declares."""
 
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mastac.envs.base import Environment, Reference
 from mastac.envs.registry import is_built_in
@@ -14,8 +15,9 @@ from mastac.errors import UserError
 def check_environment(env: Environment) -> None:
     """Compare what the functions of an environment give with what it declares.
 
-    Every function is traced once, with the time as an array, as in training. An environment that
-    [`mastac.make`][] built is not traced.
+    Every function is traced once, with the time as an array, as in training: nothing is computed.
+    Only where agents differ in size is one step played, to see that rows are filled up with zeros.
+    An environment that [`mastac.make`][] built needs no check.
 
     **Raises:**
 
@@ -37,6 +39,35 @@ def check_environment(env: Environment) -> None:
     _checked(env, "observe", env.observed, "obs", state, time)
     if env.simple_actions is not None:
         _checked(env, "simple_actions", env.simple_actions, "action", state, time)
+    if np.ptp(env.state_sizes) or np.ptp(env.obs_sizes):
+        _check_padding(env)
+
+
+def _check_padding(env: Environment) -> None:
+    """Refuse rows that go on beyond an agent's size.
+
+    Networks read whole rows in training, and a policy that is used later only what is real.
+    """
+    key, width = jax.random.key(0), int(env.action_sizes.max())
+    first = (np.arange(width) == 0) & (env.action_sizes[:, None] > 0)  # valid for every head
+
+    @jax.jit
+    def one_step() -> dict[str, jax.Array]:
+        state = env.reset(key)
+        after = env.step(state, jnp.asarray(first, jnp.float32), 0, key)
+        return {"reset": state, "step": after, "observe": env.observed(after, 1)}
+
+    for name, rows in one_step().items():
+        space = "obs" if name == "observe" else "state"
+        sizes = getattr(env, f"{space}_sizes")
+        beyond = np.argwhere((np.arange(rows.shape[1]) >= sizes[:, None]) & (rows != 0))
+        if len(beyond):
+            agent, entry = beyond[0]
+            raise UserError(
+                f"{name} of environment '{env.id}' gives {rows[agent, entry]:g} as entry {entry} "
+                f"of agent '{env.agents[agent]}', whose {space}_sizes is {sizes[agent]}; "
+                "fill up rows with zeros, or declare what is there"
+            )
 
 
 def checked_reference(env: Environment) -> Reference | None:
