@@ -201,6 +201,8 @@ WRONG_VALUES = {
     "NaN in a list": ({"options": {"flow": np.array([1, NAN])}}, "flow in options .* is nan"),
     "a set as option": ({"options": {"pumps": {1, 2}}}, "pumps in options .* cannot be stored"),
     "a number as name": ({"options": {1: 2}}, "options of environment 'tanks' must have texts"),
+    "a list of options": ({"options": ["flow"]}, "options .* must be a mapping by name, got"),
+    "no scale": ({"obs_scale": None}, "obs_scale .* array of numbers, got None"),
     "report": ({"report": "median"}, "report of environment 'tanks' is 'median'"),
 }
 

@@ -23,6 +23,10 @@ Rewards = Float[Array, " agents"]
 Time = Int[Array, ""] | int
 
 ACTION_HEADS = ("tanh", "softmax", "linear", "discrete")
+_NUMBERS = (
+    *("state_center", "state_scale", "obs_center", "obs_scale"),
+    *("action_limit", "action_center", "action_scale"),
+)
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,10 @@ class Environment:
                 f"use one of {', '.join(ACTION_HEADS)}"
             )
         self._check_spaces()
+        if not isinstance(self.options, Mapping):
+            raise UserError(
+                f"options of {self._name} must be a mapping by name, got {self.options!r}"
+            )
         object.__setattr__(self, "options", json_ready(f"options of {self._name}", self.options))
         if self.report not in ("sum", "mean"):
             raise UserError(f"report of {self._name} is '{self.report}'; use 'sum' or 'mean'")
@@ -182,15 +190,15 @@ class Environment:
             object.__setattr__(self, name, sizes)
         if not self.action_sizes.any():
             raise UserError(f"no agent of {self._name} has an action; give one at least one entry")
-        for space in ("state", "obs", "action"):
+        for name in _NUMBERS:
+            value, space = getattr(self, name), name.split("_")[0]
             width = int(getattr(self, f"{space}_sizes").max())
-            for kind in ("limit", "center", "scale"):
-                name = f"{space}_{kind}"
-                if (value := getattr(self, name, None)) is not None:
-                    numbers = checked_numbers(
-                        f"{name} of {self._name}", value, self.agents, width, kind != "center"
-                    )
-                    object.__setattr__(self, name, numbers)
+            if value is not None or name != "action_scale":
+                positive = not name.endswith("center")
+                numbers = checked_numbers(
+                    f"{name} of {self._name}", value, self.agents, width, positive
+                )
+                object.__setattr__(self, name, numbers)
 
     @property
     def _name(self) -> str:

@@ -54,7 +54,7 @@ class Family:
         together.
     - `build`: `(id, couplings, options) -> Environment`, with the couplings of `structure`.
     - `figures`: `(couplings, options, seconds) -> Figures`, the reference figures; `seconds` limits
-        a search.
+        a search. `None`: the family has none.
     - `has_figures`: `(num_agents, options) -> bool`, whether `figures` can be computed.
     - `stored`: pairs of id and the options that differ from the defaults, whose figures take long
         and are stored with the package.
@@ -67,7 +67,7 @@ class Family:
     options: Mapping[str, Option]
     structure: Callable[[int, Options], Structure]
     build: Callable[[str, AnyCouplings, Options], "Environment"]
-    figures: Callable[[AnyCouplings, Options, float], Figures]
+    figures: Callable[[AnyCouplings, Options, float], Figures] | None = None
     has_figures: Callable[[int, Options], bool] = lambda num_agents, options: (
         num_agents <= MOST_AGENTS_WITH_FIGURES
     )

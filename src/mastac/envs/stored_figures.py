@@ -26,7 +26,7 @@ def reference(
     - `family`: the family of `id`.
     - `couplings`, `options`: of the environment; all options, checked.
     """
-    if not family.has_figures(couplings.num_agents, options):
+    if family.figures is None or not family.has_figures(couplings.num_agents, options):
         return None
     key = key_of(id, options)
     if key not in _COMPUTED:
@@ -60,6 +60,7 @@ def figures_of(
     family: Family, couplings: AnyCouplings, options: Options, seconds: float
 ) -> Figures:
     """The figures of a reference, computed, and the policy that attains the best known one."""
+    assert family.figures is not None
     figures, witness = family.figures(couplings, options, seconds)
     for name in ("simple", "best_known", "bound"):
         figures[name] = None if figures[name] is None else figures[name] + 0.0  # no -0.0

@@ -27,7 +27,7 @@ def check_environment(env: Environment) -> None:
     if jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]
         raise UserError(
             "JAX is in 64-bit mode and training takes 32-bit numbers; "
-            'leave it by jax.config.update("jax_enable_x64", False)'
+            'switch it off with jax.config.update("jax_enable_x64", False)'
         )
     if is_built_in(env):
         return
