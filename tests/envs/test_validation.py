@@ -139,7 +139,7 @@ WRONG_FUNCTIONS = {
     ),
     "a refusal of one's own": (
         {"reset": lambda key: make("lq-1")},
-        "^reset of environment 'tanks' raised environment 'lq-1' needs at least 2 agents",
+        "^reset of environment 'tanks': environment 'lq-1' needs at least 2 agents",
     ),
 }
 
@@ -150,7 +150,8 @@ def test_a_function_that_gives_something_else(changes, said):
     with pytest.raises(UserError, match=said) as refusal:
         check_environment(env)
     assert "\n" not in str(refusal.value)
-    assert (refusal.value.__cause__ is not None) == (" raised " in str(refusal.value))
+    raised = "raised" in said or "lq-1" in said
+    assert (refusal.value.__cause__ is not None) == raised
 
 
 def test_64_bits_are_refused():
@@ -252,7 +253,7 @@ def test_references_are_plain_finite_numbers():
     ],
 )
 def test_a_reference_that_cannot_be_stored(reference, said):
-    with pytest.raises(UserError, match=f"^reference of environment 'tanks' .*{said}") as refusal:
+    with pytest.raises(UserError, match=f"^reference of environment 'tanks'.*{said}") as refusal:
         checked_reference(tanks(reference=reference))
     assert "\n" not in str(refusal.value)
 

@@ -37,9 +37,9 @@ def number(least: float = -math.inf, above: bool = False, most: float = math.inf
     )
 
 
-probability = number(0, most=1)
+probability = number(0.0, most=1.0)
 """A number from 0 to 1."""
-positive = number(0, above=True)
+positive = number(0.0, above=True)
 """A number above 0."""
 
 

@@ -114,5 +114,8 @@ def _checked(
 
 def _raised(env: Environment, name: str, error: Exception) -> UserError:
     said = (str(error).strip().splitlines() or [""])[0]
-    kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-    return UserError(f"{name} of environment '{env.id}' raised {kind}{said}".rstrip(": "))
+    if isinstance(error, UserError):
+        return UserError(f"{name} of environment '{env.id}': {said}")
+    return UserError(
+        f"{name} of environment '{env.id}' raised {type(error).__name__}: {said}".rstrip(": ")
+    )

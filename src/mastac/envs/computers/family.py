@@ -63,7 +63,7 @@ FAMILY = Family(
             probability,
         ),
         "restart_cost": Option(
-            3.0, "of restarting, in steps' earnings of a working computer", number(0)
+            3.0, "of restarting, in steps' earnings of a working computer", number(0.0)
         ),
         "graph": Option(
             "ring", "who infects whom: ring, chain or [source, target] pairs", edges(*GRAPHS)

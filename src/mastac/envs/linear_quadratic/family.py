@@ -68,14 +68,14 @@ FAMILY = Family(
             1, "entries of each agent's state; one number or one each", of_agents(count())
         ),
         "decay": Option(
-            0.65, "how much of its own state an agent keeps from step to step", number(0)
+            0.65, "how much of its own state an agent keeps from step to step", number(0.0)
         ),
         "coupling": Option(
-            0.25, "how much of the neighbours' states (together) enters a step", number(0)
+            0.25, "how much of the neighbours' states (together) enters a step", number(0.0)
         ),
         "control_cost": Option(0.1, "weight of the squared action in the reward", positive),
-        "noise": Option(0.1, "standard deviation of the disturbance", number(0)),
-        "start": Option(1.0, "standard deviation of the first state", number(0)),
+        "noise": Option(0.1, "standard deviation of the disturbance", number(0.0)),
+        "start": Option(1.0, "standard deviation of the first state", number(0.0)),
         "limit": Option(2.0, "natural scale of the actions (they are unbounded)", positive),
         "graph": Option("ring", "who affects whom: ring or [source, target] pairs", edges(*GRAPHS)),
         "observation": Option(

@@ -58,7 +58,7 @@ def walls(name: str, value: Any, num_agents: int) -> float | list[list[Any]]:
     """One positive number for all walls, or a list of [zone, zone, number]."""
     value = plain(value)
     if not isinstance(value, list):
-        return real_number(f"option {name}", value, 0, least_excluded=True)
+        return real_number(f"option {name}", value, 0.0, least_excluded=True)
     for wall in value:
         is_named = (
             isinstance(wall, list)
@@ -69,7 +69,7 @@ def walls(name: str, value: Any, num_agents: int) -> float | list[list[Any]]:
             raise UserError(
                 f"option {name} must be one number or a list of [zone, zone, number], not {wall!r}"
             )
-        real_number(f"option {name}", wall[2], 0, least_excluded=True)
+        real_number(f"option {name}", wall[2], 0.0, least_excluded=True)
     return value
 
 
@@ -85,9 +85,9 @@ FAMILY = Family(
             every,
         ),
         "weak_kw": Option(
-            0.0, "largest power of the other zones, in kW; 0: they have no action", number(0)
+            0.0, "largest power of the other zones, in kW; 0: they have no action", number(0.0)
         ),
-        "start_variance": Option(2.5, "variance of the first temperatures, in °C²", number(0)),
+        "start_variance": Option(2.5, "variance of the first temperatures, in °C²", number(0.0)),
         "start_mean": Option(30.0, "mean of the first temperatures, in °C", number()),
         "target": Option(22.0, "temperature asked for, in °C", of_agents(number())),
         "outside": Option(30.0, "outside temperature, in °C", number()),
@@ -99,8 +99,10 @@ FAMILY = Family(
             1.0, "resistance of walls, in °C/kW: one number or [zone, zone, number] each", walls
         ),
         "heat_kw": Option(1.0, "constant heat from external sources, in kW", of_agents(number())),
-        "control_cost": Option(0.01, "cost of the squared power, in °C²/kW²", of_agents(number(0))),
-        "noise_variance": Option(6.25, "of the process noise, in kJ²/s", number(0)),
+        "control_cost": Option(
+            0.01, "cost of the squared power, in °C²/kW²", of_agents(number(0.0))
+        ),
+        "noise_variance": Option(6.25, "of the process noise, in kJ²/s", number(0.0)),
         "step_seconds": Option(60.0, "length of a step, in s", positive),
         "graph": Option(
             "two-chains", "walls: two-chains (zones i and i+2) or pairs", edges(*GRAPHS)

@@ -98,7 +98,7 @@ def options(graph: str, amplitudes: str) -> dict[str, Option]:
         ),
         "phase": Option(0.0, "of the supply, in rad; one number or one each", of_agents(number())),
         "noise": Option(
-            0.0, "standard deviation of the supply's noise, in units of stock", number(0)
+            0.0, "standard deviation of the supply's noise, in units of stock", number(0.0)
         ),
         "initial_stock": Option(
             1.0,
