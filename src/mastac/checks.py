@@ -6,6 +6,7 @@ import operator
 from typing import Any
 
 from mastac.errors import UserError
+from mastac.text import shortened
 
 
 def whole_number(name: str, value: Any, least: int = 0, most: int | None = None) -> int:
@@ -30,9 +31,10 @@ def whole_number(name: str, value: Any, least: int = 0, most: int | None = None)
             raise TypeError
         number = operator.index(value)
     except TypeError:
-        raise UserError(f"{name} must be a whole number, {allowed}; got {value!r}") from None
+        given = shortened(repr(value))
+        raise UserError(f"{name} must be a whole number, {allowed}; got {given}") from None
     if number < least or (most is not None and number > most):
-        raise UserError(f"{name} must be a whole number, {allowed}; got {number}")
+        raise UserError(f"{name} must be a whole number, {allowed}; got {shortened(number)}")
     return number
 
 
@@ -59,18 +61,20 @@ def real_number(
     >>> real_number("discount", 1, least=0, most=1)
     1.0
     """
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     try:
-        number = float(value) if isinstance(value, numbers.Real) else math.nan
-    except OverflowError:  # a whole number beyond all floats
+        number = float(value) if is_number else math.nan
+    except OverflowError:  # an integer of hundreds of digits
         number = math.inf
-    if isinstance(value, bool) or not math.isfinite(number):
-        raise UserError(f"{name} must be a number, got {value!r}")
+    if not math.isfinite(number):
+        raise UserError(f"{name} must be a number, got {shortened(repr(value))}")
     below = number < least or (least_excluded and number == least)
     above = number > most or (most_excluded and number == most)
     if below or above:
-        ends = (
-            [f"{'above' if least_excluded else 'at least'} {least:g}"] if least > -math.inf else []
-        )
-        ends += [f"{'below' if most_excluded else 'at most'} {most:g}"] if most < math.inf else []
-        raise UserError(f"{name} must be {' and '.join(ends)}, got {value!r}")
+        ends = []
+        if least > -math.inf:
+            ends.append(f"{'above' if least_excluded else 'at least'} {least:g}")
+        if most < math.inf:
+            ends.append(f"{'below' if most_excluded else 'at most'} {most:g}")
+        raise UserError(f"{name} must be {' and '.join(ends)}, got {shortened(repr(value))}")
     return number

@@ -1,8 +1,8 @@
-"""Numbers, seeds and tables as text. Imports nothing heavy."""
+"""Numbers, seeds, tables and echoed values as text. Imports nothing heavy."""
 
 import math
-import unicodedata
 from collections.abc import Sequence
+from typing import Any
 
 
 def seeds_text(seeds: Sequence[int]) -> str:
@@ -18,7 +18,9 @@ def seeds_text(seeds: Sequence[int]) -> str:
 
 
 def number(value: float | None) -> str:
-    """Two digits behind the point, three below 0.1 and none from 10,000 on; empty for what is not known.
+    """A number with two digits behind the point; empty for what is not known.
+
+    There are three digits below 0.1 and none from 10,000 on.
 
     >>> number(-146.53), number(0.0123), number(-0.0001), number(None)
     ('-146.53', '0.012', '0.00', '')
@@ -31,23 +33,50 @@ def number(value: float | None) -> str:
 
 
 def plus_minus(mean: float | None, std: float | None) -> str:
-    """Mean and standard deviation; the mean alone where there is only one seed."""
+    """Mean and standard deviation; the mean alone where no deviation is known (a single seed)."""
     return number(mean) + (f" ± {number(std)}" if number(mean) and number(std) else "")
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Plain text columns: the first one to the left, numbers to the right."""
-    widths = [max(_width(row[k]) for row in (head, *rows)) for k in range(len(head))]
-    rule = "  ".join("─" * width for width in widths)
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Rows under a head as plain text: the first `left` columns to the left, the rest to the right.
+
+    >>> print(table(("agent", "return"), [("a", "-1.5"), ("b", "-12.25")]))
+    agent  return
+    ─────  ──────
+    a        -1.5
+    b      -12.25
+    """
+    from rich.cells import cell_len  # columns of a terminal: the accent of Q̂ takes none
+
+    widths = [max(cell_len(row[k]) for row in (head, *rows)) for k in range(len(head))]
 
     def line(row: Sequence[str]) -> str:
-        gaps = [" " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
-        first, *others = zip(row, gaps, strict=True)
-        return "  ".join([first[0] + first[1], *(gap + cell for cell, gap in others)]).rstrip()
+        gaps = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+        pairs = enumerate(zip(row, gaps, strict=True))
+        return "  ".join(
+            cell + gap if column < left else gap + cell for column, (cell, gap) in pairs
+        ).rstrip()
 
-    return "\n".join([line(head), rule, *map(line, rows)])
+    return "\n".join([line(head), "  ".join("─" * width for width in widths), *map(line, rows)])
 
 
-def _width(text: str) -> int:
-    """Columns that `text` takes; an accent of its own (as in Q̂) takes none."""
-    return sum(not unicodedata.combining(letter) for letter in text)
+def shortened(value: Any, most: int = 80) -> str:
+    r"""A value as a message echoes it: on one line, cut to `most` characters.
+
+    >>> shortened("a\nb"), shortened("a" * 20, most=5)
+    ('a b', 'aaaa…')
+    """
+    text = " ".join(str(value).split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def printable(text: str) -> str:
+    r"""A text whose control characters, such as those that move a cursor, are written as escapes.
+
+    >>> print(printable("\x1b[2J"))
+    \x1b[2J
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )

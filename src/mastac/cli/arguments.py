@@ -1,13 +1,18 @@
-"""What a user types, turned into values: seeds, κ, `name=value` pairs, run folders. Imports no JAX."""
+"""Arguments that several commands share, and what a user types turned into values.
+
+Imports nothing heavy.
+"""
 
 import argparse
 import json
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from mastac.checks import real_number
 from mastac.errors import UserError
+from mastac.text import shortened
 
 MOST_SEEDS = 10_000
 LARGEST_SEED = 2**31 - 1
@@ -15,15 +20,48 @@ LARGEST_COUNT = 10**9
 WORDS = {"True": True, "False": False, "None": None}
 
 
-def add_env_set(sub: argparse.ArgumentParser) -> None:
-    """The option that sets an environment's own, again and again."""
-    sub.add_argument(
+def add_env(
+    parser: argparse.ArgumentParser,
+    name: str = "env",
+    optional: bool = False,
+    help: str = "name of an environment, such as warehouse-9 ('mastac envs' lists them)",
+) -> None:
+    """The argument that names an environment."""
+    nargs = "?" if optional else None
+    parser.add_argument(name, metavar="ENV", nargs=nargs, help=help)
+
+
+def add_env_set(parser: argparse.ArgumentParser) -> None:
+    """The option that sets one option of an environment; it may be given again and again."""
+    parser.add_argument(
         "--env-set",
         action="append",
         default=[],
         metavar="OPTION=VALUE",
-        help="set an option of the environment",
+        help="set an option of the environment ('mastac envs ENV' lists them); "
+        "repeat it for several options",
     )
+
+
+def add_run_folder(parser: argparse.ArgumentParser) -> None:
+    """The argument that names a run folder."""
+    parser.add_argument("dir", metavar="DIR", help="run folder that 'mastac train' wrote")
+
+
+def add_run_folders(parser: argparse.ArgumentParser) -> None:
+    """The argument that names one run folder or several."""
+    help = "run folders that 'mastac train' wrote, one or several"
+    parser.add_argument("dirs", metavar="DIR", nargs="+", help=help)
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """The option that asks for JSON in place of text."""
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def add_no_progress(parser: argparse.ArgumentParser) -> None:
+    """The option that asks for no progress."""
+    parser.add_argument("--no-progress", action="store_true", help="do not print progress")
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -32,30 +70,34 @@ def parse_seeds(text: str) -> list[int]:
     >>> parse_seeds("0-3"), parse_seeds("3"), parse_seeds("7,0-2")
     ([0, 1, 2, 3], [3], [7, 0, 1, 2])
     """
+    shown = shortened(text)
     seeds: list[int] = []
     for part in text.split(","):
-        found = re.fullmatch(r"\s*([0-9]+)\s*(?:-\s*([0-9]+)\s*)?", part)
-        if found is None:
+        match = re.fullmatch(r"\s*([0-9]+)\s*(?:-\s*([0-9]+)\s*)?", part)
+        if match is None:
             raise UserError(
-                f"seeds '{text}' are not understood; write a range 0-14, a list 0,1,2 or one number"
+                f"seeds '{shown}' are not understood; "
+                "write a range 0-14, a list 0,1,2 or one number"
             )
-        first = int(found[1])
-        last = first if found[2] is None else int(found[2])
+        first, last = (_digits(digits) for digits in (match[1], match[2] or match[1]))
         if last < first:
-            raise UserError(f"seeds '{part.strip()}' run backwards; write {last}-{first}")
+            raise UserError(f"seeds '{shortened(part)}' run backwards; write {last}-{first}")
         if last > LARGEST_SEED:
-            raise UserError(f"seed {last} is too large; the largest is {LARGEST_SEED}")
+            largest = f"the largest is {LARGEST_SEED}"
+            raise UserError(f"seed {shortened(match[2] or match[1])} is too large; {largest}")
         if last - first + len(seeds) >= MOST_SEEDS:
-            raise UserError(f"seeds '{text}' are more than {MOST_SEEDS:,}; train fewer at once")
+            raise UserError(f"seeds '{shown}' are more than {MOST_SEEDS:,}; train fewer at once")
         seeds += range(first, last + 1)
-    twice = (
-        next((seed for k, seed in enumerate(seeds) if seed in seeds[:k]), None)
-        if len(set(seeds)) < len(seeds)
-        else None
-    )
-    if twice is not None:
-        raise UserError(f"seed {twice} stands twice in '{text}'; name every seed once")
+    if len(set(seeds)) < len(seeds):
+        twice = next(seed for k, seed in enumerate(seeds) if seed in seeds[:k])
+        raise UserError(f"seed {twice} stands twice in '{shown}'; name every seed once")
     return seeds
+
+
+def _digits(text: str) -> int:
+    """The number that digits write, at most one above the largest seed."""
+    # `int` refuses thousands of digits with an error of its own.
+    return min(int(text), LARGEST_SEED + 1) if len(text) < 100 else LARGEST_SEED + 1
 
 
 def parse_kappa(text: str) -> int | None:
@@ -65,22 +107,35 @@ def parse_kappa(text: str) -> int | None:
     try:
         kappa = int(text)
     except ValueError:
-        raise UserError(f"kappa '{text}' is no whole number; write 0, 1, 2, … or exact") from None
+        raise UserError(
+            f"kappa '{shortened(text)}' is no whole number; write 0, 1, 2, … or exact"
+        ) from None
     if kappa < 0:
         raise UserError(f"kappa is {kappa}; it counts steps ahead and cannot be negative")
     return kappa
 
 
 def parse_count(name: str, text: str, least: int = 1) -> int:
-    """A whole number, at least `least`."""
+    """A whole number, at least `least` and at most a billion."""
     try:
         value = int(text)
     except ValueError:
-        raise UserError(f"{name} '{text}' is no whole number") from None
+        raise UserError(f"{name} '{shortened(text)}' is no whole number") from None
     if value < least:
-        raise UserError(f"{name} is {value}; it must be at least {least}")
+        raise UserError(f"{name} is {shortened(text)}; it must be at least {least}")
     if value > LARGEST_COUNT:
-        raise UserError(f"{name} is {text}; the largest number is {LARGEST_COUNT:,}")
+        raise UserError(f"{name} is {shortened(text)}; the largest number is {LARGEST_COUNT:,}")
+    return value
+
+
+def parse_number(name: str, text: str, least: float, below: float) -> float:
+    """A number from `least` (included) up to `below` (excluded)."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not least <= value < below:
+        raise UserError(f"{name} '{shortened(text)}' is no number from {least:g} up to {below:g}")
     return value
 
 
@@ -115,19 +170,21 @@ def parse_assignments(
 
     `own_options` are names that are set by an option of their own and not here.
 
-    >>> parse_assignments("--set", ["batch_size=64", "tau=0.01", "supply=halves", "hidden=[32, 32]"])
-    {'batch_size': 64, 'tau': 0.01, 'supply': 'halves', 'hidden': [32, 32]}
+    >>> parse_assignments("--set", ["batch_size=64", "tau=0.01", "supply=halves", "hidden=[32]"])
+    {'batch_size': 64, 'tau': 0.01, 'supply': 'halves', 'hidden': [32]}
     """
     values: dict[str, Any] = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
         name = name.strip()
         if not equals or not name:
-            raise UserError(f"{option} '{pair}' is not understood; write {option} name=value")
+            raise UserError(
+                f"{option} '{shortened(pair)}' is not understood; write {option} name=value"
+            )
         if name in own_options:
-            raise UserError(f"{name} has an option of its own; write --{name} {text}")
+            raise UserError(f"{name} has an option of its own; write --{name} {shortened(text)}")
         if name in values:
-            raise UserError(f"{option} sets '{name}' twice; say it once")
+            raise UserError(f"{option} sets '{shortened(name)}' twice; say it once")
         values[name] = _value(text.strip())
     return values
 

@@ -1,4 +1,4 @@
-"""The command line. `mastac --help` answers at once: JAX and matplotlib are imported where they are needed, not before.
+"""The command line. `mastac --help` answers at once: heavy imports happen within commands.
 
 argparse rather than a library that builds the parser from signatures: the commands' functions live
 in modules that import JAX, and importing them only to print help or to refuse a mistyped seed would
@@ -9,18 +9,64 @@ import argparse
 import functools
 import io
 import os
+import re
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import Any, NoReturn, Protocol
 
-from mastac.cli import arguments, commands
-from mastac.cli import check as check_command
-from mastac.cli import discover as discover_command
-from mastac.cli import graph as graph_commands
-from mastac.cli import reproduce as reproduction_commands
-from mastac.cli import variance as variance_commands
+from mastac.cli import (
+    algorithms,
+    check,
+    compare,
+    discover,
+    envs,
+    evaluate,
+    graph,
+    plot,
+    reproduce,
+    resume,
+    theorems,
+    train,
+    variance,
+)
 from mastac.errors import UserError, unknown
+from mastac.text import printable
 from mastac.version import __version__
+
+LONGEST_WORD, LONGEST_MESSAGE = 200, 600  # characters of a message
+
+
+class Command(Protocol):
+    """What the module of a command declares."""
+
+    @property
+    def HELP(self) -> str:
+        """What the command does, in one line that can be read alone."""
+        ...
+
+    def add_arguments(self, parser: argparse.ArgumentParser, /) -> None:
+        """Declare the arguments of the command."""
+
+    def run(self, args: argparse.Namespace, /) -> int:
+        """Run the command; the result is the exit code."""
+        ...
+
+
+COMMANDS: dict[str, Command] = {
+    "train": train,
+    "resume": resume,
+    "evaluate": evaluate,
+    "plot": plot,
+    "compare": compare,
+    "reproduce": reproduce,
+    "graph": graph,
+    "check": check,
+    "discover": discover,
+    "variance": variance,
+    "theorems": theorems,
+    "envs": envs,
+    "algorithms": algorithms,
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,20 +77,29 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**settings, allow_abbrev=False, formatter_class=formatter)
 
     def error(self, message: str) -> NoReturn:
+        """Raise the complaint for `main` to print."""
         raise UserError(f"{message} (see '{self.prog} --help')")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 2 for a user's mistake, 130 after Ctrl-C, 1 for anything else."""
+    """Run one command.
+
+    **Arguments:**
+
+    - `argv`: the words after `mastac`; those of the process where it is `None`.
+
+    **Returns:**
+
+    The exit code: 0, 2 for a user's mistake, 130 after Ctrl-C, 1 for anything else.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(
-                errors="replace"
-            )  # a terminal without Greek letters gets a question mark
+            # A terminal without Greek letters gets a question mark.
+            stream.reconfigure(errors="replace")
     try:
         return run_command(sys.argv[1:] if argv is None else list(argv))
     except UserError as mistake:
-        print(f"mastac: {' '.join(str(mistake).split())}", file=sys.stderr)
+        print(f"mastac: {one_line(str(mistake))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("mastac: stopped", file=sys.stderr)
@@ -54,135 +109,63 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+def one_line(message: str) -> str:
+    r"""A message on one line: control characters as escapes, the middle of long words left out.
+
+    >>> print(one_line("unknown name '\x1b[31mred'\n"))
+    unknown name '\x1b[31mred'
+    """
+    text = printable(" ".join(message.split()))
+    for long in re.findall(rf"\S{{{LONGEST_WORD},}}|'[^']{{{LONGEST_WORD},}}'", text):
+        text = text.replace(long, _without_middle(long, LONGEST_WORD))
+    return _without_middle(text, LONGEST_MESSAGE)
+
+
+def _without_middle(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 60]} … {text[-57:]}"
+
+
 def run_command(argv: list[str]) -> int:
-    """Parse `argv` and run the command that it names."""
-    parser, known = build_parser()
+    """Parse the words after `mastac` and run the command that they name."""
+    parser, parsers = build_parser()
     if not argv:
         parser.print_help()
         return 0
-    if not argv[0].startswith("-") and argv[0] not in known:
-        raise unknown("command", argv[0], known)
+    name = argv[0]
+    if not name.startswith("-") and name not in COMMANDS:
+        raise unknown("command", name, COMMANDS)
     try:
         args, rest = parser.parse_known_args(argv)
     except SystemExit as done:  # --help and --version
         return int(done.code or 0)
     if rest:
-        if rest[0].startswith("-") and argv[0] in known:
-            raise unknown("option", rest[0].split("=")[0], _options_of(known[argv[0]]))
-        raise UserError(f"'{rest[0]}' is one argument too many (see 'mastac {argv[0]} --help')")
-    return args.run(args)
+        if rest[0].startswith("-") and name in COMMANDS:
+            raise unknown("option", rest[0].split("=")[0], _options_of(parsers[name]))
+        raise UserError(f"'{rest[0]}' is one argument too many (see 'mastac {name} --help')")
+    return COMMANDS[args.command].run(args)
 
 
-def build_parser() -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
-    """The parser and those of its commands."""
+def build_parser() -> tuple[Parser, dict[str, Parser]]:
+    """The parser of `mastac`, and that of each command by its name."""
     parser = Parser(
         prog="mastac",
-        description="Cooperative multi-agent reinforcement learning where it is known who affects whom.",
-        epilog="mastac COMMAND --help tells more of each command.",
+        description="Cooperative multi-agent reinforcement learning "
+        "where it is known who affects whom.",
+        epilog="'mastac COMMAND --help' explains a command and its options.",
     )
     parser.add_argument("--version", action="version", version=f"mastac {__version__}")
-    add = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-
-    def command(
-        name: str, run: Callable[[argparse.Namespace], int], help: str
-    ) -> argparse.ArgumentParser:
-        sub = add.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
-        sub.set_defaults(run=run)
-        return sub
-
-    _add_train(command("train", commands.train, "train decentralised policies"))
-    sub = command(
-        "resume", commands.resume, "continue a run that was stopped, as if it had not been"
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", dest="command", required=True
     )
-    sub.add_argument("dir", metavar="DIR", help="its run folder")
-    sub.add_argument("--no-progress", action="store_true", help="show no progress")
-    sub = command("evaluate", commands.evaluate, "play episodes with the greedy policies of a run")
-    sub.add_argument("dir", metavar="DIR", help="its run folder")
-    sub.add_argument(
-        "--episodes", default="100", help="episodes for each seed (default: %(default)s)"
-    )
-    sub.add_argument("--seed", metavar="S", help="choose other episodes")
-    sub.add_argument("--json", action="store_true", help="print JSON")
-    sub = command("plot", commands.plot, "draw the learning curves of one run or of several")
-    sub.add_argument("dirs", metavar="DIR", nargs="+", help="run folders")
-    sub.add_argument(
-        "--out", metavar="FILE", help="the figure (default: curves.png in the run folder, or here)"
-    )
-    sub.add_argument(
-        "--x", choices=["epoch", "env_steps"], default="epoch", help="horizontal axis (%(default)s)"
-    )
-    sub.add_argument(
-        "--greedy", action="store_true", help="of several runs draw the greedy policies"
-    )
-    sub = command("compare", commands.compare, "put runs side by side in a table")
-    sub.add_argument("dirs", metavar="DIR", nargs="+", help="run folders")
-    sub.add_argument("--json", action="store_true", help="print JSON")
-    reproduction_commands.add_arguments(
-        command(
-            "reproduce",
-            reproduction_commands.reproduce,
-            "repeat the paper's table and figures, or go on with it",
-        )
-    )
-    graph_commands.add_arguments(command("graph", graph_commands.run, graph_commands.HELP))
-    check_command.add_arguments(command("check", check_command.run, check_command.HELP))
-    discover_command.add_arguments(command("discover", discover_command.run, discover_command.HELP))
-    variance_commands.add_variance_arguments(
-        command(
-            "variance",
-            variance_commands.variance,
-            "how much the structure lowers the policy gradient's variance",
-        )
-    )
-    variance_commands.add_theorems_arguments(
-        command(
-            "theorems",
-            variance_commands.theorems,
-            "check the paper's theorems exactly on games and networks",
-        )
-    )
-    sub = command("envs", commands.envs, "list the environments, or the options of one")
-    sub.add_argument("name", metavar="ENV", nargs="?", help="an environment")
-    sub = command(
-        "algorithms", commands.algorithms, "list the algorithms and the knobs that --set sets"
-    )
-    return parser, dict(add.choices)
-
-
-def _add_train(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("env", metavar="ENV", help="an environment ('mastac envs' lists them)")
-    sub.add_argument(
-        "--algorithm", default="mastac", metavar="NAME", help="('mastac algorithms' lists them)"
-    )
-    sub.add_argument(
-        "--kappa", metavar="K", help="truncate dependency sets after K steps, or: exact"
-    )
-    sub.add_argument("--epochs", metavar="E", help="episodes of each seed")
-    sub.add_argument("--seeds", metavar="SEEDS", help="0-14, or 0,1,2, or 3")
-    sub.add_argument(
-        "--out", metavar="DIR", help="run folder (default: runs/ENV-ALGORITHM, numbered)"
-    )
-    sub.add_argument(
-        "--preset",
-        default="default",
-        metavar="NAME",
-        help="default (tuned), or paper (its settings)",
-    )
-    sub.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KNOB=VALUE",
-        help="set a knob; repeat for more",
-    )
-    arguments.add_env_set(sub)
-    sub.add_argument("--no-progress", action="store_true", help="show no progress")
+    parsers: dict[str, Parser] = {}
+    for name, command in COMMANDS.items():
+        description = f"{command.HELP[0].upper()}{command.HELP[1:]}."
+        parsers[name] = commands.add_parser(name, help=command.HELP, description=description)
+        command.add_arguments(parsers[name])
+    return parser, parsers
 
 
 def _options_of(parser: argparse.ArgumentParser) -> list[str]:
-    return [
-        option
-        for action in parser._actions
-        for option in action.option_strings
-        if option.startswith("--")
-    ]
+    """The long options of a command."""
+    options = [option for action in parser._actions for option in action.option_strings]
+    return [option for option in options if option.startswith("--")]

@@ -1,66 +1,81 @@
-"""What `mastac reproduce` does. Checks everything that can be checked before JAX is imported."""
+"""`mastac reproduce`. Checks everything that can be checked before JAX is imported."""
 
 import argparse
 import functools
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from mastac.cli import arguments
-from mastac.errors import UserError
+from mastac.errors import UserError, unknown
+
+HELP = "repeat the paper's table and figures; what is trained already is kept"
 
 
-def add_arguments(sub: argparse.ArgumentParser) -> None:
-    """The options of the command."""
-    sub.add_argument(
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument(
         "what",
         metavar="RESULT",
-        help="table1, figure1, figure2, figure11, all; or search, for the rates of each algorithm",
+        help="result to make: table1, figure1, figure2, figure11 or all; "
+        "or search, which searches the learning rates of each algorithm",
     )
-    sub.add_argument(
+    parser.add_argument(
         "--preset",
         metavar="NAME",
-        help="smoke (a minute or two), laptop (5 seeds) or paper (15 seeds)",
+        help="size of the reproduction: smoke (a minute or two), laptop (5 seeds) or paper "
+        "(15 seeds); default: laptop",
     )
-    sub.add_argument(
-        "--out", metavar="DIR", help="folder of runs and results (default: runs/reproduce-PRESET)"
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        help="folder for runs and results (default: runs/reproduce-PRESET; runs/search for "
+        "search; with --from, the folder RAW)",
     )
-    sub.add_argument(
-        "--plan", action="store_true", help="show what is done and what remains, and train nothing"
+    parser.add_argument(
+        "--plan",
+        action="store_true",
+        help="list the runs that are done and those that remain, and train nothing",
     )
-    sub.add_argument(
+    parser.add_argument(
         "--from",
         dest="raw",
         metavar="RAW",
-        help="make the results from raw data, and train nothing",
+        help="make the results from this folder of raw data, and train nothing",
     )
-    sub.add_argument(
+    parser.add_argument(
         "--only",
         metavar="NAME",
         nargs="+",
         action="extend",
         default=[],
-        help="environments or cells",
+        help="train only these environments or runs (names as --plan prints them)",
     )
-    sub.add_argument(
-        "--seeds", metavar="SEEDS", help="0-14, or 0,1,2, or 3 (default: the preset's)"
+    parser.add_argument(
+        "--seeds",
+        metavar="SEEDS",
+        help="random seeds: a range 0-14, a list 0,1,2 or one number (default: the preset's)",
     )
-    sub.add_argument(
-        "--ray", metavar="ADDRESS", help="train on this Ray cluster; local: one on this machine"
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="train in parallel on the Ray cluster at this address; local starts one on this "
+        "machine (default: one run after the other, without Ray)",
     )
-    sub.add_argument(
-        "--cpus", metavar="N", help="with --ray: processor cores of each cell (default: 1)"
+    parser.add_argument(
+        "--cpus", metavar="N", help="with --ray: processor cores for each run (default: 1)"
     )
-    sub.add_argument(
+    parser.add_argument(
         "--gpus",
         metavar="G",
-        help="with --ray: GPUs of each cell (default: 1 if the cluster has any)",
+        help="with --ray: GPUs for each run, from 0 (default: 1 if the cluster has any)",
     )
 
 
-def reproduce(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Train the missing cells and print the files of the result."""
-    from mastac.errors import unknown
     from mastac.reproduction.paper import WHAT
 
     if args.what == "search":
@@ -97,9 +112,8 @@ def _search(args: argparse.Namespace) -> int:
 
     for name in ("raw", "seeds", "ray", "cpus", "gpus"):
         if getattr(args, name) is not None:
-            raise UserError(
-                f"--{'from' if name == 'raw' else name} does not go with search; leave it out"
-            )
+            option = "from" if name == "raw" else name
+            raise UserError(f"--{option} does not go with search; leave it out")
     preset = args.preset or "laptop"
     if args.plan:
         print("\n".join(cell.path for cell in searched_cells(preset, args.only)))
@@ -108,13 +122,14 @@ def _search(args: argparse.Namespace) -> int:
     return 0
 
 
-def _trainer(args: argparse.Namespace):
-    """Who trains the cells: `None` for this process."""
+def _trainer(args: argparse.Namespace) -> Callable[..., Any] | None:
+    """What trains the cells on a cluster; `None` for this process."""
     if args.ray is None:
         for name in ("cpus", "gpus"):
             if getattr(args, name) is not None:
                 raise UserError(
-                    f"--{name} goes with --ray; without it the cells are trained one after the other"
+                    f"--{name} goes with --ray; "
+                    "without it the cells are trained one after the other"
                 )
         return None
     cpus = 1 if args.cpus is None else arguments.parse_count("cpus", args.cpus)
@@ -126,12 +141,14 @@ def _trainer(args: argparse.Namespace):
 
 
 def _from_raw(args: argparse.Namespace) -> int:
+    """Make the results from raw data."""
     from mastac.reproduction.reproduce import results_from
 
     for name in ("preset", "only", "seeds", "ray", "cpus", "gpus"):
         if getattr(args, name):
             raise UserError(
-                f"--{name} chooses what is trained, and --from trains nothing; leave one of them out"
+                f"--{name} chooses what is trained, and --from trains nothing; "
+                "leave one of them out"
             )
     raw = Path(args.raw)
     _show(results_from(raw, args.what, raw if args.out is None else Path(args.out)))
@@ -139,7 +156,7 @@ def _from_raw(args: argparse.Namespace) -> int:
 
 
 def _show(written: list[Path]) -> None:
-    """The table, and where everything is."""
+    """Print the table, and where every file is."""
     for path in written:
         if path.suffix == ".txt":
             print(f"\n{path.read_text(encoding='utf-8').rstrip()}\n")

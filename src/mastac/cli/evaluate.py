@@ -1,0 +1,42 @@
+"""`mastac evaluate`."""
+
+import argparse
+
+from mastac.cli import arguments
+from mastac.cli.output import print_json
+
+HELP = "play episodes with the greedy policies of a run and print their returns"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    arguments.add_run_folder(parser)
+    parser.add_argument(
+        "--episodes",
+        default="100",
+        metavar="E",
+        help="episodes to play with the policies of each seed, at least 1 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed",
+        metavar="S",
+        help="whole number from 0 that chooses the episodes "
+        "(default: the episodes that were played at the end of training)",
+    )
+    arguments.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Play episodes with the greedy policies of a run."""
+    from mastac.runs.run import load
+    from mastac.runs.summary import evaluation_table
+
+    chosen = {"episodes": arguments.parse_count("episodes", args.episodes)}
+    if args.seed is not None:
+        chosen["seed"] = arguments.parse_count("seed", args.seed, least=0)
+    returns = load(args.dir).evaluate(**chosen)
+    if args.json:
+        print_json(returns)
+    else:
+        print(evaluation_table(returns, chosen["episodes"]))
+    return 0

@@ -1,0 +1,130 @@
+"""`mastac train`."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from mastac.cli import arguments
+from mastac.errors import unknown
+
+if TYPE_CHECKING:
+    from mastac.runs.run import Run
+
+HELP = "train decentralised policies in an environment and keep the run in a folder"
+
+OWN_OPTIONS = ("algorithm", "kappa", "epochs", "seeds", "out", "preset")
+# Arguments of `mastac.train` that are no knobs: --set must not reach them.
+NO_KNOBS = ("env", "env_id", "env_options", "custom", "progress")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    arguments.add_env(parser)
+    parser.add_argument(
+        "--algorithm",
+        default="mastac",
+        metavar="NAME",
+        help="learning algorithm ('mastac algorithms' lists them; default: %(default)s)",
+    )
+    parser.add_argument(
+        "--kappa",
+        metavar="K",
+        help="truncate the dependency sets of the critics after K steps: 0, 1, 2, … or exact "
+        "for the untruncated sets (default: the preset's)",
+    )
+    parser.add_argument(
+        "--epochs",
+        metavar="E",
+        help="episodes to train each seed for, at least 1 (default: the preset's)",
+    )
+    parser.add_argument(
+        "--seeds",
+        metavar="SEEDS",
+        help="random seeds, trained side by side: a range 0-14, a list 0,1,2 or one number "
+        "(default: 0)",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        help="run folder to create (default: runs/ENV-ALGORITHM-NUMBER, the first number free)",
+    )
+    parser.add_argument(
+        "--preset",
+        default="default",
+        metavar="NAME",
+        help="values of all knobs that --set leaves: default (tuned on the examples) or paper "
+        "(the settings of the paper)",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KNOB=VALUE",
+        help="set a knob of the learner, as in batch_size=128 ('mastac algorithms' lists them); "
+        "repeat it for several knobs",
+    )
+    arguments.add_env_set(parser)
+    arguments.add_no_progress(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, then print the table, the figure's path and the run folder."""
+    from mastac.envs.graphs import structure_of
+    from mastac.runs.run import train
+
+    env_options = arguments.parse_assignments("--env-set", args.env_set)
+    chosen = _chosen(args)
+    structure_of(args.env, env_options)  # to report mistakes in graphs before JAX is imported
+    progress = not args.no_progress
+    return run_and_report(
+        lambda: train(args.env, env_options=env_options, progress=progress, **chosen)
+    )
+
+
+def _chosen(args: argparse.Namespace) -> dict[str, Any]:
+    """Keyword arguments of `mastac.train` from the options; what was not given is left out."""
+    from mastac.learning.settings import KNOBS
+
+    chosen = arguments.parse_assignments("--set", args.set, own_options=OWN_OPTIONS)
+    for name in chosen:
+        if name in NO_KNOBS:
+            raise unknown("knob", name, KNOBS)
+    chosen |= {"algorithm": args.algorithm, "preset": args.preset, "out": args.out}
+    if args.kappa is not None:
+        chosen["kappa"] = arguments.parse_kappa(args.kappa)
+    if args.epochs is not None:
+        chosen["epochs"] = arguments.parse_count("epochs", args.epochs)
+    if args.seeds is not None:
+        chosen["seeds"] = arguments.parse_seeds(args.seeds)
+    return chosen
+
+
+def run_and_report(work: Callable[[], "Run"]) -> int:
+    """Do the work of a run, draw its curves and print its results.
+
+    **Arguments:**
+
+    - `work`: trains or resumes, and returns the run.
+
+    **Returns:**
+
+    The exit code: 0, or 130 after Ctrl-C, when it has been printed how to go on.
+    """
+    from mastac.runs.run import Stopped
+
+    try:
+        folder = work().path
+    except Stopped as stopped:
+        print(f"mastac: {stopped}", file=sys.stderr)
+        return 130
+    from mastac.runs.figures import learning_curves, save
+    from mastac.runs.results import read_results
+    from mastac.runs.summary import run_table
+
+    results = read_results(folder)
+    print(f"\n{run_table(results)}\n")
+    if results.metrics:  # there are none where every seed failed in its first epoch
+        print(f"figure      {save(learning_curves([results]), folder / 'curves.png')[0]}")
+    print(f"run folder  {folder}")
+    return 0
