@@ -4,8 +4,9 @@ Importing this package imports neither JAX nor anything else that is slow; names
 first used.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 from mastac.version import __version__
 
@@ -40,21 +41,40 @@ if TYPE_CHECKING:
         with_failures,
     )
 
-_HOMES = {
-    "mastac.structure": (
-        "Couplings CouplingSequence CriticLayout Dependency aggregate_dependency bayesian_network "
-        "chain complete folded_network gradient_dependency grid periodic read_couplings "
-        "read_sequence ring star uncoupled value_dependencies value_dependency with_failures"
-    ),
-    "mastac.envs": "make",
-    "mastac.envs.base": "Environment Reference",
-    "mastac.errors": "UserError",
-    "mastac.algorithms": "ALGORITHMS",
-    "mastac.discovery": "Discovered TransitionLog discover read_log record",
-    "mastac.runs.run": "Run Stopped load resume train",
-    "mastac.probing": "Simulator check",
-}
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "algorithms": ["ALGORITHMS"],
+        "discovery": ["Discovered", "TransitionLog", "discover", "read_log", "record"],
+        "envs": ["make"],
+        "envs.base": ["Environment", "Reference"],
+        "errors": ["UserError"],
+        "probing": ["Simulator", "check"],
+        "runs.run": ["Run", "Stopped", "load", "resume", "train"],
+        "structure": [
+            "Couplings",
+            "CouplingSequence",
+            "CriticLayout",
+            "Dependency",
+            "aggregate_dependency",
+            "bayesian_network",
+            "chain",
+            "complete",
+            "folded_network",
+            "gradient_dependency",
+            "grid",
+            "periodic",
+            "read_couplings",
+            "read_sequence",
+            "ring",
+            "star",
+            "uncoupled",
+            "value_dependencies",
+            "value_dependency",
+            "with_failures",
+        ],
+    },
+)
 
 __all__ = [
     "ALGORITHMS",
@@ -96,15 +116,3 @@ __all__ = [
     "value_dependency",
     "with_failures",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'mastac' has no attribute '{name}'")
-    value = getattr(importlib.import_module(_HOME_OF[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__

@@ -1,7 +1,10 @@
-"""The command line without training: every mistake is one sentence and exit code 2, before JAX is imported."""
+"""The command line without training: a mistake is one sentence and exit code 2, without JAX."""
 
+import argparse
 import json
 import os
+import pty
+import re
 import shlex
 import subprocess
 import sys
@@ -11,7 +14,7 @@ from pathlib import Path
 import pytest
 from run_folders import REFERENCE, rising, write_run
 
-from mastac.cli.main import main
+from mastac.cli.main import COMMANDS, main
 from mastac.version import __version__
 
 MISTAKES = {
@@ -123,6 +126,46 @@ def test_a_mistake_is_answered_by_one_sentence(
     assert sorted(tmp_path.rglob("*")) == before, "a mistake leaves nothing behind"
 
 
+LONG = "9" * 400
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        f"{LONG}",
+        f"train {LONG}",
+        f"train lq-3 --{LONG}",
+        f"train lq-3 --epochs {LONG}",
+        f"train lq-3 --seeds {LONG}",
+        f"train lq-3 --seeds {LONG * 20}",
+        f"train lq-3 --kappa -{LONG}",
+        f"train lq-3 --algorithm {LONG}",
+        f"train lq-3 --set {LONG}",
+        f"train lq-3 --set {LONG}=1",
+        f"train lq-3 --set batch_size=x{LONG}",
+        f"train lq-3 --env-set {LONG}=1",
+        f"plot {LONG}",
+        f"graph {LONG}",
+        f"variance lq-3 --discount {LONG}",
+        "train lq-3 --algorithm '" + "a few words and " * 40 + "'",
+    ],
+    ids=lambda mistake: mistake[:40],
+)
+def test_a_long_value_is_cut(mistake: str, capsys) -> None:
+    assert main(shlex.split(mistake)) == 2
+    assert len(capsys.readouterr().err) < 700
+
+
+@pytest.mark.parametrize(
+    "mistake", [["\x1b[31mtrain"], ["train", "lq-3\x1b]0;x\x07"], ["graph", "a\u202eb.json"]]
+)
+def test_control_characters_are_shown_as_escapes(mistake: list[str], capsys) -> None:
+    assert main(mistake) == 2
+    err = capsys.readouterr().err
+    assert err.removesuffix("\n").isprintable()
+    assert "\\x1b" in err or "\\u202e" in err
+
+
 def without_jax(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own; exit code 99 if it imports JAX."""
     run = f"import sys; from mastac.cli.main import main; code = main({arguments})"
@@ -173,12 +216,16 @@ def test_help_is_there_at_once() -> None:
     assert min(seconds() for _ in range(5)) < 0.5
 
 
-@pytest.mark.parametrize(
-    "command", ["train", "resume", "evaluate", "plot", "compare", "graph", "envs", "algorithms"]
-)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command: str, capsys) -> None:
+    """Each option and argument is explained, and the command in one line."""
     assert main([command, "--help"]) == 0
     assert f"usage: mastac {command}" in capsys.readouterr().out
+    assert 10 < len(COMMANDS[command].HELP) < 100 and "\n" not in COMMANDS[command].HELP
+    parser = argparse.ArgumentParser()
+    COMMANDS[command].add_arguments(parser)
+    for action in parser._actions:
+        assert len(action.help or "") >= 10, action.dest
 
 
 def test_no_command_and_version(capsys) -> None:
@@ -241,6 +288,30 @@ def test_lists(capsys) -> None:
     text = capsys.readouterr().out
     assert "mastac-coordinated" in text
     assert "batch_size" in text
+
+
+@pytest.mark.parametrize("command", ["envs", "algorithms", "envs thermal-40"])
+def test_lists_are_whole_in_a_pipe_and_wrapped_on_a_terminal(command: str, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+    words = [sys.executable, "-m", "mastac", *command.split()]
+    piped = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert "\x1b" not in piped
+    # A row of a pipe is one line: no cell continues on a line that begins with blanks.
+    assert not any(line.startswith(" ") for line in piped.splitlines())
+    assert max(map(len, piped.splitlines())) > 90
+    ours, its = pty.openpty()
+    subprocess.run(words, stdout=its, check=True)
+    os.close(its)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 2**16):
+            shown += chunk
+    except OSError:  # the end of a terminal whose other side is closed
+        pass
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).splitlines()
+    rule = next(k for k, line in enumerate(lines) if line.startswith("─"))
+    assert len(lines[rule]) <= 70
+    assert any(line.startswith("  ") for line in lines), "long cells go on in the next line"
 
 
 def test_plot_and_compare(places: dict[str, str], tmp_path: Path, capsys) -> None:

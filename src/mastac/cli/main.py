@@ -6,6 +6,7 @@ take seconds.
 """
 
 import argparse
+import errno
 import functools
 import io
 import os
@@ -107,6 +108,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output, such as `head`, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        path = one_line(f"'{error.filename}'")
+        print(f"mastac: {path} is too long for a path; write a shorter one", file=sys.stderr)
+        return 2
 
 
 def one_line(message: str) -> str:
