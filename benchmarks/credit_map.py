@@ -31,7 +31,7 @@ from mastac.envs.registry import checked_options
 from mastac.files import as_csv, locked
 from mastac.runs.drawing import STYLE, save
 from mastac.structure import Couplings, steady
-from mastac.theory.credit_games import settled_gain, windowed_credit
+from mastac.theory.credit_games import credited_fixed_point, windowed_credit
 
 OUT = Path("runs") / "credit-map"
 PERSISTENCE, COUPLING, EVERY = (0.9, 1.0), (0.05, 0.15, 0.3, 0.45, 0.6, 0.75), (1, 2, 3, 5, 10)
@@ -131,7 +131,7 @@ def lost(
         credited.append(float(credit[problem.action_owner].sum(1).mean()))
         acting = credit[problem.action_owner].tobytes()
         if acting not in scores:
-            settled = settled_gain(problem, credit, constant=False)
+            settled = credited_fixed_point(problem, credit, constant=False)
             unsettled += not settled.converged
             scores[acting] = (best - episode_return(problem, settled.gain)[0]) / (best - nothing)
         losses.append(scores[acting])

@@ -24,18 +24,18 @@ from typing import Any
 import numpy as np
 
 from mastac.structure import Couplings
-from mastac.theory.games import Game
-from mastac.theory.linear_quadratic import best_structured_gain
-from mastac.theory.lq_variance import gaussian_network, lq_terms
-from mastac.theory.makers import (
+from mastac.theory.example_games import (
     constant_pair,
     game_couplings,
     infection_ring,
     random_game,
     random_logits,
 )
-from mastac.theory.sets import sets_of
-from mastac.theory.variance import BASELINES, Terms, game_bounds, game_terms
+from mastac.theory.games import Game
+from mastac.theory.linear_quadratic import best_structured_gain
+from mastac.theory.lq_variance import gaussian_network, lq_terms
+from mastac.theory.sets import dependency_sets
+from mastac.theory.variance import BASELINES, VarianceTerms, game_bounds, game_terms
 from variance_critics import all_critics, network
 
 RESULTS = Path(__file__).parent / "results"
@@ -64,7 +64,7 @@ def read(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def summed(terms: Terms) -> list[Any]:
+def summed(terms: VarianceTerms) -> list[Any]:
     """Totals over the agents, the bias relative to the gradient, and the share of agents whom the structure helps."""
     gap, gradient = (terms.bias**2 * terms.mean_centralised).sum(), terms.mean_centralised.sum()
     helped = np.mean(terms.difference > 1e-9 * terms.centralised)
@@ -135,7 +135,7 @@ def game_rows(graph: str, count: int, seed: int, game: Game) -> list[list[Any]]:
     for kappa in (
         (None, 1) if graph == "stream" else (1,)
     ):  # otherwise everybody is in every exact set: nothing is gained
-        sets = sets_of(game.couplings, kappa)
+        sets = dependency_sets(game.couplings, kappa)
         for baseline in BASELINES:
             terms = game_terms(game, logits, sets, baseline)
             rows.append(
@@ -155,7 +155,7 @@ def linear() -> None:
                 for kappa in (None, 1, 2):
                     if kappa is None and graph != "stream":
                         continue  # everybody is in every set, and both estimators are one
-                    sets = sets_of(couplings, kappa)
+                    sets = dependency_sets(couplings, kappa)
                     rows += [
                         [
                             graph,
@@ -177,7 +177,7 @@ def counterexamples() -> None:
     rows = []
     for first, second in ((-1.0, -1.0), (1.0, -1.0)):
         game = constant_pair(first, second)
-        logits, sets = [np.zeros((1, 2))] * 2, sets_of(game.couplings)
+        logits, sets = [np.zeros((1, 2))] * 2, dependency_sets(game.couplings)
         bounds, terms = game_bounds(game, logits, sets), game_terms(game, logits, sets)
         shared = game_terms(game, logits, sets, "shared")
         for what, low, value, high in (
@@ -207,7 +207,7 @@ def random_bounds(name: str, couplings: Couplings, count: int = 200) -> list[lis
     found: dict[str, list[np.ndarray]] = defaultdict(list)
     for seed in range(count):
         game = random_game(couplings, seed)
-        logits, sets = random_logits(game, seed), sets_of(couplings)
+        logits, sets = random_logits(game, seed), dependency_sets(couplings)
         bounds = game_bounds(game, logits, sets)
         for what, low, baseline, high in (
             ("as stated, no baseline", bounds.paper_lower, "none", bounds.paper_upper),

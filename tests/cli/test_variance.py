@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mastac.cli.main import main
-from mastac.theory.makers import game_couplings, random_game, random_logits
-from mastac.theory.sets import sets_of
+from mastac.theory.example_games import game_couplings, random_game, random_logits
+from mastac.theory.sets import dependency_sets
 from mastac.theory.variance import game_terms
 
 MISTAKES = {
@@ -82,7 +82,7 @@ def test_figures_of_a_game_are_those_of_the_library(capsys):
     report = json.loads(capsys.readouterr().out)
     couplings = game_couplings("stream", 3)
     game = random_game(couplings, 5, discount=0.8)
-    terms = game_terms(game, random_logits(game, 5), sets_of(couplings), "state")
+    terms = game_terms(game, random_logits(game, 5), dependency_sets(couplings), "state")
     shown = [report["agents"][name]["structured"]["mean"] for name in couplings.agents]
     assert shown == pytest.approx(terms.structured)
     assert report["total"]["ratio"]["mean"] == pytest.approx(

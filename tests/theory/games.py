@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from mastac.structure import Couplings
+from mastac.theory.example_games import random_game, random_logits
 from mastac.theory.games import Game, Logits, softmax
-from mastac.theory.makers import random_game, random_logits
 
 GRAPHS = ("state", "observation", "reward", "action", "reward_action")
 

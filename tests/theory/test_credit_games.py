@@ -14,7 +14,7 @@ from mastac.envs.linear_system import agent_returns, best_structured_gain, episo
 from mastac.envs.registry import checked_options
 from mastac.errors import UserError
 from mastac.structure import Couplings, steady
-from mastac.theory.credit_games import credited_gradient, settled_gain, windowed_credit
+from mastac.theory.credit_games import credited_fixed_point, credited_gradient, windowed_credit
 
 
 def network(num_agents, acting=None, affine=False, **options):
@@ -83,7 +83,7 @@ def test_slopes_with_all_credited_are_those_of_the_team():
 @pytest.mark.parametrize("affine", [False, True])
 def test_all_credited_settles_at_the_best_structured_gain(affine):
     _, problem = network(6, affine=affine, coupling=0.5, decay=0.4)
-    settled = settled_gain(problem, np.ones((6, 6), bool))
+    settled = credited_fixed_point(problem, np.ones((6, 6), bool))
     gain, best = best_structured_gain(problem)
     assert settled.converged
     assert settled.residual < 1e-9
@@ -108,7 +108,7 @@ def test_own_credit_settles_where_neither_of_two_has_a_better_answer():
             gain[i] = scipy.optimize.minimize(cost, gain[i], method="Nelder-Mead", options=search).x
         if np.abs(gain - before).max() < 1e-8:
             break
-    settled = settled_gain(problem, np.eye(2, dtype=bool), constant=False)
+    settled = credited_fixed_point(problem, np.eye(2, dtype=bool), constant=False)
     assert settled.gain[:, :2] == pytest.approx(gain, abs=1e-5)
     team, _ = best_structured_gain(problem, constant=False)
     assert np.abs(settled.gain - team).max() > 1e-3, (
@@ -123,7 +123,7 @@ def test_plain_gradient_play_ends_up_there(kappa):
     credit, gain = windowed_credit(couplings, kappa), np.zeros((6, 7))
     for _ in range(1500):
         gain = gain + 0.01 * credited_gradient(problem, gain, credit)
-    settled = settled_gain(problem, credit)
+    settled = credited_fixed_point(problem, credit)
     assert np.abs(settled.gain).max() > 0.1
     assert settled.gain == pytest.approx(gain, abs=1e-6)
 
@@ -131,18 +131,18 @@ def test_plain_gradient_play_ends_up_there(kappa):
 def test_without_couplings_every_credit_is_the_same():
     _, problem = network(4, graph=[], observation="none")
     random = np.random.default_rng(3)
-    own = settled_gain(problem, np.eye(4, dtype=bool)).gain
+    own = credited_fixed_point(problem, np.eye(4, dtype=bool)).gain
     assert np.abs(own).max() > 0.1
     for _ in range(3):
         credit = np.eye(4, dtype=bool) | (random.random((4, 4)) < 0.5)
-        assert settled_gain(problem, credit).gain == pytest.approx(own, abs=1e-8)
+        assert credited_fixed_point(problem, credit).gain == pytest.approx(own, abs=1e-8)
 
 
 def test_windows_close_the_gap_where_effects_travel():
     couplings, problem = network(10, acting=[0, 5], coupling=0.6, decay=0.3)
     _, best = best_structured_gain(problem, constant=False)
     found = [
-        settled_gain(problem, windowed_credit(couplings, k), constant=False).gain
+        credited_fixed_point(problem, windowed_credit(couplings, k), constant=False).gain
         for k in (0, 1, 2, None)
     ]
     own, one, two, exact = (best - episode_return(problem, gain)[0] for gain in found)
@@ -152,7 +152,7 @@ def test_windows_close_the_gap_where_effects_travel():
 
 def test_who_cannot_act_does_not():
     _, problem = network(6, acting=[0, 3])
-    gain = settled_gain(problem, np.ones((6, 6), bool)).gain
+    gain = credited_fixed_point(problem, np.ones((6, 6), bool)).gain
     assert np.abs(gain[[1, 2, 4, 5]]).max() < 1e-8 < 0.1 < np.abs(gain[[0, 3]]).max()
 
 
@@ -166,10 +166,10 @@ HARD = {
 def test_what_has_not_settled_says_so_and_more_steps_mend_it():
     couplings, problem = network(10, acting=range(0, 10, 2), **HARD)
     credit = windowed_credit(couplings, 2)
-    early = settled_gain(problem, credit, constant=False, damped=(8,))
+    early = credited_fixed_point(problem, credit, constant=False, damped=(8,))
     assert not early.converged
     assert early.residual > 1e-3
-    late = settled_gain(problem, credit, constant=False)
+    late = credited_fixed_point(problem, credit, constant=False)
     assert late.converged
     by_size = (
         np.abs(by_differences(problem, late.gain, credit)).max()
@@ -181,7 +181,7 @@ def test_what_has_not_settled_says_so_and_more_steps_mend_it():
 def test_bad_input_is_named():
     _, problem = network(3)
     with pytest.raises(UserError, match="3 rows of 3 agents"):
-        settled_gain(problem, np.ones((2, 2), bool))
+        credited_fixed_point(problem, np.ones((2, 2), bool))
     changing = dataclasses.replace(
         problem, schedule=np.stack([problem.state_matrix] * problem.horizon)
     )

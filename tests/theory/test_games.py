@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from mastac.errors import UserError
 from mastac.structure import Couplings, ring
+from mastac.theory.comparison import complex_slopes
+from mastac.theory.example_games import infection_ring, random_game, random_logits
 from mastac.theory.games import (
     action_values,
     closed_loop,
@@ -20,8 +22,6 @@ from mastac.theory.games import (
     policy_gradient,
     state_values,
 )
-from mastac.theory.makers import infection_ring, random_game, random_logits
-from mastac.theory.sets import complex_slopes
 from theory.games import by_loops, games
 
 
@@ -104,7 +104,7 @@ def test_the_optimum_is_that_of_all_deterministic_policies(seed):
 
 
 def test_infected_computers_by_hand():
-    game = infection_ring(3, failure=0.1, infection=0.2, mend=0.9, price=0.5)
+    game = infection_ring(3, failure=0.1, infection=0.2, repair=0.9, price=0.5)
     assert (
         game.couplings.state.toarray().all()
         and (game.couplings.action.toarray() == np.eye(3)).all()

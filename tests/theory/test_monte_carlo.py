@@ -14,7 +14,7 @@ from mastac.structure import Couplings, steady
 from mastac.theory.intervals import interval, ratio_interval
 from mastac.theory.lq_variance import gaussian_network, lq_terms
 from mastac.theory.monte_carlo import headed, network_means, sampled_terms, simple_means
-from mastac.theory.sets import sets_of
+from mastac.theory.sets import dependency_sets
 
 SPREAD, DISCOUNT = 0.3, 0.7
 NAMES = ("own", "rest", "cross", "score", "mean_centralised", "mean_structured")
@@ -48,7 +48,7 @@ def covers(batches, true, slack=2.0):
     ("baseline", "kappa"), [("none", None), ("state", 0), ("counterfactual", 0)]
 )
 def test_intervals_cover_the_exact_terms(network, baseline, kappa):
-    sets = sets_of(steady(network[0].couplings), kappa)
+    sets = dependency_sets(steady(network[0].couplings), kappa)
     exact, found = (
         lq_terms(network[1], sets, baseline),
         sampled(network, sets, baseline, samples=2048),
@@ -64,7 +64,7 @@ def test_intervals_cover_the_exact_terms(network, baseline, kappa):
 
 def test_a_wrong_set_shows_as_bias(network):
     """Agent 0 moves the value of agent 1; where that is left out its gradient is another one."""
-    right = sets_of(steady(network[0].couplings))
+    right = dependency_sets(steady(network[0].couplings))
     for sets, is_biased in ((right, False), (right.without(1, 0), True)):
         found = sampled(network, sets, "counterfactual", 2048, agents=[0])
         assert (interval(found.gap[:, 0]).low > 0) == is_biased
@@ -88,7 +88,7 @@ def test_a_single_step_has_returns_without_noise():
         action_head="linear",
     )
     found = sampled_terms(
-        env, sets_of(Couplings(2)), lambda state, time: state, 0.5, 0.9, samples=64
+        env, dependency_sets(Couplings(2)), lambda state, time: state, 0.5, 0.9, samples=64
     )
     assert np.all(found.terms.critic_centralised == 0) and np.all(found.terms.own > 0)
 
@@ -144,5 +144,5 @@ def test_what_takes_too_long_is_refused_at_once():
     env = make("warehouse-9")
     with pytest.raises(UserError, match="take at most"):
         sampled_terms(
-            env, sets_of(steady(env.couplings)), simple_means(env), 0.3, 0.9, samples=10**9
+            env, dependency_sets(steady(env.couplings)), simple_means(env), 0.3, 0.9, samples=10**9
         )

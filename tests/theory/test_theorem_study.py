@@ -4,9 +4,9 @@ import numpy as np
 
 from mastac.structure import chain
 from mastac.theory import theorem_study
-from mastac.theory.makers import game_couplings
-from mastac.theory.sets import sets_of
-from mastac.theory.theorem_study import one_less, theorem_rows, theorem_text
+from mastac.theory.example_games import game_couplings
+from mastac.theory.sets import dependency_sets
+from mastac.theory.theorem_study import theorem_rows, theorem_text, without_one_member
 
 
 def test_all_hold_and_every_member_matters():
@@ -23,15 +23,17 @@ def test_all_hold_and_every_member_matters():
 
 
 def test_windows_are_noticed(monkeypatch):
-    monkeypatch.setattr(theorem_study, "sets_of", lambda couplings: sets_of(couplings, 0))
+    monkeypatch.setattr(
+        theorem_study, "dependency_sets", lambda couplings: dependency_sets(couplings, 0)
+    )
     rows = theorem_rows(3)
     assert not any(row.holds for row in rows)
     assert "A deviation is above" in theorem_text(rows)
 
 
 def test_one_member_less():
-    sets = sets_of(chain(4))
-    (less,) = one_less(chain(4), np.random.default_rng(0))
+    sets = dependency_sets(chain(4))
+    (less,) = without_one_member(chain(4), np.random.default_rng(0))
     taken = np.argwhere(sets.actions & ~less.actions)
     assert len(taken) == 1 and taken[0][0] != taken[0][1]
     assert not less.states[tuple(taken[0])]

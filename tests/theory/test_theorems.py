@@ -10,9 +10,9 @@ from mastac.envs.linear_quadratic.references import lq_problem
 from mastac.envs.registry import checked_options
 from mastac.structure import chain, steady
 from mastac.theory import game_theorems, lq_theorems
+from mastac.theory.example_games import random_game, random_logits
 from mastac.theory.linear_quadratic import action_values, discounted_return
-from mastac.theory.makers import random_game, random_logits
-from mastac.theory.sets import sets_of
+from mastac.theory.sets import dependency_sets
 from theory.games import games
 
 ROUNDING = 1e-11
@@ -35,7 +35,7 @@ LQ_CHECKS = [
 @settings(max_examples=20, deadline=None)
 def test_on_games(check, drawn, minimal):
     game, logits = drawn
-    found = check(game, logits, sets_of(game.couplings, minimal=minimal))
+    found = check(game, logits, dependency_sets(game.couplings, minimal=minimal))
     assert found.outside < ROUNDING
     assert not minimal or not found.inside < MATTERS
 
@@ -45,10 +45,12 @@ def test_on_games(check, drawn, minimal):
 def test_windows_on_games(drawn, kappa):
     """The minimal set of a window holds all that its rewards depend on, and nothing else."""
     game, logits = drawn
-    found = game_theorems.value_locality(game, logits, sets_of(game.couplings, kappa), kappa)
+    found = game_theorems.value_locality(
+        game, logits, dependency_sets(game.couplings, kappa), kappa
+    )
     assert found.outside < ROUNDING and found.inside > MATTERS
     paper = game_theorems.value_locality(
-        game, logits, sets_of(game.couplings, kappa, minimal=False), kappa
+        game, logits, dependency_sets(game.couplings, kappa, minimal=False), kappa
     )
     assert paper.outside < ROUNDING
 
@@ -58,7 +60,7 @@ def test_windows_on_games(drawn, kappa):
 @settings(max_examples=20, deadline=None)
 def test_a_missing_member_shows_on_games(check, drawn, agent, member):
     game, logits = drawn
-    sets, n = sets_of(game.couplings), game.couplings.num_agents
+    sets, n = dependency_sets(game.couplings), game.couplings.num_agents
     # An agent's own action is what its gradient is for; whoever else is in the set may be the one
     # that is missing.
     agent, member = agent % n, member % n
@@ -100,7 +102,7 @@ def networks(draw):
 @settings(max_examples=20, deadline=None)
 def test_on_linear_quadratic_networks(check, drawn, minimal):
     couplings, problem, gain = drawn
-    found = check(problem, gain, 0.5, sets_of(couplings, minimal=minimal))
+    found = check(problem, gain, 0.5, dependency_sets(couplings, minimal=minimal))
     assert found.outside < ROUNDING
     assert not minimal or not found.inside < MATTERS
 
@@ -108,7 +110,7 @@ def test_on_linear_quadratic_networks(check, drawn, minimal):
 @pytest.mark.parametrize("check", LQ_CHECKS)
 def test_a_missing_member_shows_on_linear_quadratic_networks(check):
     couplings, problem = network(4, graph=[[0, 1], [1, 2], [2, 3]])
-    gain, sets = random_gain(problem, 3), sets_of(couplings)
+    gain, sets = random_gain(problem, 3), dependency_sets(couplings)
     assert check(problem, gain, 0.9, sets).outside < ROUNDING
     for agent, member in ((1, 0), (3, 2), (3, 1)):
         assert check(problem, gain, 0.9, sets.without(agent, member)).outside > 1e-5
@@ -118,15 +120,15 @@ def test_a_window_is_no_exact_set():
     game = random_game(chain(4), seed=2)
     logits = random_logits(game, 3)
     for check in GAME_CHECKS:
-        assert check(game, logits, sets_of(game.couplings)).outside < ROUNDING
-        assert check(game, logits, sets_of(game.couplings, kappa=1)).outside > 1e-4
+        assert check(game, logits, dependency_sets(game.couplings)).outside < ROUNDING
+        assert check(game, logits, dependency_sets(game.couplings, kappa=1)).outside > 1e-4
 
 
 def test_the_papers_window_is_larger_than_it_must_be():
     """Without a step ahead the action is given, so what the policies see moves nothing: kappa = 0 on a chain."""
     game = random_game(chain(3), seed=2)
     wide = game_theorems.value_locality(
-        game, random_logits(game), sets_of(game.couplings, 0, minimal=False), 0
+        game, random_logits(game), dependency_sets(game.couplings, 0, minimal=False), 0
     )
     assert wide.outside == 0 and wide.inside == 0
 

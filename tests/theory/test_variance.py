@@ -13,10 +13,11 @@ from mastac.envs.linear_quadratic.references import lq_problem
 from mastac.envs.registry import checked_options
 from mastac.errors import UserError
 from mastac.structure import Couplings, chain, steady
+from mastac.theory.comparison import complex_slopes
+from mastac.theory.example_games import constant_pair, random_game, random_logits
 from mastac.theory.games import action_values, joint_policy, occupancy, softmax
 from mastac.theory.lq_variance import gaussian_network, lq_terms
-from mastac.theory.makers import constant_pair, random_game, random_logits
-from mastac.theory.sets import complex_slopes, sets_of
+from mastac.theory.sets import dependency_sets
 from mastac.theory.variance import BASELINES, game_bounds, game_terms, known_actions
 from theory.games import games
 
@@ -26,7 +27,7 @@ def scores(game, logits, agent):
 
     def log_probability(tables):
         chance = softmax(tables[agent])
-        local = game.spread(chance, game.parents("observation", agent), [agent])
+        local = game.on_all_axes(chance, game.parents("observation", agent), [agent])
         return np.log(np.broadcast_to(local, game.axes)).reshape(
             game.joint_states, game.joint_actions
         )
@@ -59,13 +60,13 @@ def total_variance(vectors, weights):
 @settings(max_examples=30, deadline=None)
 def test_the_identity(drawn, baseline, kappa):
     game, logits = drawn
-    sets = sets_of(game.couplings, kappa)
+    sets = dependency_sets(game.couplings, kappa)
     policy, values = joint_policy(game, logits), action_values(game, logits)
     weights = occupancy(game, logits)[:, None] * policy
     terms = game_terms(game, logits, sets, baseline)
     for i in range(len(logits)):
         known, score = known_actions(sets, i, baseline), scores(game, logits, i)
-        team, own = values.sum(0), values[sets.moved[i]].sum(0)
+        team, own = values.sum(0), values[sets.gradient[i]].sum(0)
         estimators = [
             (q - baseline_of(game, policy, q, known))[..., None] * score for q in (team, own)
         ]
@@ -86,7 +87,7 @@ def test_the_identity(drawn, baseline, kappa):
 def test_errors_of_the_critics_enter_by_their_variance(drawn, central, structured):
     """Errors of plus or minus sigma, each with probability one half, whatever state and action are."""
     game, logits = drawn
-    sets = sets_of(game.couplings)
+    sets = dependency_sets(game.couplings)
     values, policy = action_values(game, logits), joint_policy(game, logits)
     weights = np.stack([occupancy(game, logits)[:, None] * policy / 2] * 2)
     terms = game_terms(game, logits, sets)
@@ -100,7 +101,7 @@ def test_errors_of_the_critics_enter_by_their_variance(drawn, central, structure
         score = scores(game, logits, i)
         first = total_variance((values.sum(0) + central * sign)[..., None] * score, weights)
         second = total_variance(
-            (values[sets.moved[i]].sum(0) + structured * sign)[..., None] * score, weights
+            (values[sets.gradient[i]].sum(0) + structured * sign)[..., None] * score, weights
         )
         assert terms.centralised[i] == pytest.approx(first, rel=1e-9, abs=1e-9)
         assert terms.difference[i] == pytest.approx(first - second, rel=1e-9, abs=1e-8)
@@ -110,7 +111,7 @@ def test_errors_of_the_critics_enter_by_their_variance(drawn, central, structure
 def test_the_counterexamples(rewards, difference):
     """Theorem 4.2 as stated is false on both sides; two logits make the squared score 1/2, so twice the one of one."""
     game = constant_pair(*rewards)
-    logits, sets = [np.zeros((1, 2))] * 2, sets_of(Couplings(2))
+    logits, sets = [np.zeros((1, 2))] * 2, dependency_sets(Couplings(2))
     terms, bounds = game_terms(game, logits, sets), game_bounds(game, logits, sets)
     assert terms.difference == pytest.approx([difference] * 2)
     assert bounds.paper_lower == pytest.approx([0.5, 0.5]) and bounds.paper_upper == pytest.approx(
@@ -124,7 +125,7 @@ def test_the_counterexamples(rewards, difference):
 @settings(max_examples=25, deadline=None)
 def test_the_corrected_theorem(drawn):
     game, logits = drawn
-    sets = sets_of(game.couplings)
+    sets = dependency_sets(game.couplings)
     bounds, shared = game_bounds(game, logits, sets), game_terms(game, logits, sets, "shared")
     scale = 1e-10 * (1 + shared.own.max() + shared.rest.max())
     assert np.abs(shared.cross).max() < scale
@@ -141,7 +142,7 @@ def test_rewards_of_one_sign(drawn):
     """The paper's lower bound holds where no product of values is negative."""
     game, logits = drawn
     game = replace(game, rewards=tuple(-np.abs(table) for table in game.rewards))
-    sets = sets_of(game.couplings)
+    sets = dependency_sets(game.couplings)
     terms = game_terms(game, logits, sets)
     slack = 1e-10 * (1 + terms.own + terms.rest)
     assert (terms.difference >= terms.rest - slack).all()
@@ -152,7 +153,7 @@ def test_the_bounds_say_something():
     """Two pairs: what the other pair earns is noise to the centralised estimator, and both bounds see it."""
     game = random_game(Couplings(4, state=[(0, 1), (2, 3)]), seed=1)
     # Policies that are close to uniform: least and largest scores are then alike.
-    logits, sets = random_logits(game, scale=0.2), sets_of(game.couplings)
+    logits, sets = random_logits(game, scale=0.2), dependency_sets(game.couplings)
     bounds, terms = game_bounds(game, logits, sets), game_terms(game, logits, sets, "shared")
     assert (bounds.lower > 0.3 * terms.difference).all() and (
         bounds.upper < 20 * terms.difference
@@ -182,12 +183,12 @@ def nodes(covariance, count=5):
 def test_the_identity_on_linear_networks_by_quadrature(baseline, graph):
     couplings, problem = network(2, graph=graph)
     gain, spread = np.where(problem.gain_mask, -0.2, 0.0), 0.4
-    net, sets = gaussian_network(problem, gain, 0.9, spread), sets_of(couplings)
+    net, sets = gaussian_network(problem, gain, 0.9, spread), dependency_sets(couplings)
     z, chance = nodes(net.covariance)
     values = np.einsum("za,iab,zb->zi", z, net.forms, z) + net.constants
     terms = lq_terms(net, sets, baseline)
     for i in range(2):
-        known, moved = known_actions(sets, i, baseline), sets.moved[i]
+        known, moved = known_actions(sets, i, baseline), sets.gradient[i]
         score = z[:, [2 + i]] * z[:, :2][:, net.seen[i]] / spread**2
         found = []
         for value in (values.sum(1), values[:, moved].sum(1)):
@@ -224,7 +225,7 @@ def test_values_of_noisy_policies_satisfy_the_bellman_equation():
 def test_mistakes_are_told():
     game = random_game(chain(2))
     with pytest.raises(UserError, match="counterfactual"):
-        game_terms(game, random_logits(game), sets_of(game.couplings), "counterfactul")
+        game_terms(game, random_logits(game), dependency_sets(game.couplings), "counterfactul")
     _, problem = network(2, decay=1.5)
     with pytest.raises(UserError, match="does not settle"):
         gaussian_network(problem, np.zeros((2, 2)), 0.9, 0.3)

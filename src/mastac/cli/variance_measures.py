@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from mastac.envs.base import Environment
     from mastac.structure import Couplings
     from mastac.theory.monte_carlo import Means
-    from mastac.theory.sets import Sets
-    from mastac.theory.variance import Terms
+    from mastac.theory.sets import DependencySets
+    from mastac.theory.variance import VarianceTerms
 
 DISCOUNT = 0.95
 MOST_LINEAR = 250  # agents; the work of exact moments grows with the fourth power
@@ -47,7 +47,7 @@ class Answer(NamedTuple):
     every value. `setting` describes the system in words.
     """
 
-    terms: "Terms"
+    terms: "VarianceTerms"
     gap: "np.ndarray"
     agents: list[str]
     all_moved: bool
@@ -82,8 +82,8 @@ def _chosen(question: Question, couplings: "Couplings") -> list[int]:
 def _exact(
     question: Question,
     couplings: "Couplings",
-    sets: "Sets",
-    terms: "Terms",
+    sets: "DependencySets",
+    terms: "VarianceTerms",
     discount: float,
     setting: dict[str, str],
 ) -> Answer:
@@ -102,7 +102,7 @@ def _exact(
         terms=type(terms)(**picked),
         gap=(terms.bias**2 * terms.mean_centralised)[None, chosen],
         agents=[couplings.agents[i] for i in chosen],
-        all_moved=bool(sets.moved[chosen].all()),
+        all_moved=bool(sets.gradient[chosen].all()),
         discount=discount,
         setting=setting,
     )
@@ -110,15 +110,15 @@ def _exact(
 
 def _of_game(name: str, question: Question) -> Answer:
     """Enumerate a random game."""
-    from mastac.theory.makers import game_couplings, random_game, random_logits
-    from mastac.theory.sets import sets_of
+    from mastac.theory.example_games import game_couplings, random_game, random_logits
+    from mastac.theory.sets import dependency_sets
     from mastac.theory.variance import game_terms
 
     discount = DISCOUNT if question.discount is None else question.discount
     couplings = game_couplings(name, question.num_agents)
     _chosen(question, couplings)  # to refuse an unknown agent before the work
     game = random_game(couplings, question.seed, discount=discount)
-    sets = sets_of(couplings, question.kappa)
+    sets = dependency_sets(couplings, question.kappa)
     terms = game_terms(game, random_logits(game, question.seed), sets, question.baseline)
     setting = {
         "of": f"a random game of {question.num_agents} agents, {name}, seed {question.seed}: "
@@ -136,7 +136,7 @@ def _of_linear_network(env: str, question: Question) -> Answer:
     from mastac.structure import steady
     from mastac.theory.linear_quadratic import best_structured_gain
     from mastac.theory.lq_variance import gaussian_network, lq_terms
-    from mastac.theory.sets import sets_of
+    from mastac.theory.sets import dependency_sets
 
     options = checked_options(env, question.env_options)
     couplings = steady(couplings_of(env, options))
@@ -149,7 +149,7 @@ def _of_linear_network(env: str, question: Question) -> Answer:
     problem = lq_problem(couplings, options)
     gain = best_structured_gain(problem, constant=False)[0][:, : problem.num_states]
     network = gaussian_network(problem, gain, discount, question.std)
-    sets = sets_of(couplings, question.kappa)
+    sets = dependency_sets(couplings, question.kappa)
     terms = lq_terms(network, sets, question.baseline)
     setting = {
         "of": f"{env}: exact, in the stationary law",
@@ -196,11 +196,11 @@ def _sampled(
     """Estimate the terms by Monte Carlo around policies, which `policies` names."""
     from mastac.structure import CouplingSequence
     from mastac.theory.monte_carlo import sampled_terms
-    from mastac.theory.sets import sets_of
+    from mastac.theory.sets import dependency_sets
 
     couplings = env.couplings
     couplings = couplings.union() if isinstance(couplings, CouplingSequence) else couplings
-    chosen, sets = _chosen(question, couplings), sets_of(couplings, question.kappa)
+    chosen, sets = _chosen(question, couplings), dependency_sets(couplings, question.kappa)
     sampled = sampled_terms(
         env,
         sets,
@@ -222,7 +222,7 @@ def _sampled(
         terms=sampled.terms,
         gap=sampled.gap,
         agents=[couplings.agents[i] for i in chosen],
-        all_moved=bool(sets.moved[chosen].all()),
+        all_moved=bool(sets.gradient[chosen].all()),
         discount=discount,
         setting=setting,
     )

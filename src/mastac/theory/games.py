@@ -1,7 +1,7 @@
-r"""Finite games under any couplings: exact values, occupancy, return, gradient and optimum (numpy, float64).
+r"""Finite games under any couplings: exact values, occupancy, return, gradient and optimum.
 
 An agent's tables read exactly its declared parents, so the joint tables are products of local ones
-and the couplings are true by construction. Everything is enumerated: the next states of all pairs
+and the couplings are true by construction. Everything is enumerated in double precision: the next states of all pairs
 of joint state and action are held, which eight agents with two states and two actions still allow.
 """
 
@@ -17,28 +17,33 @@ from mastac.errors import UserError
 from mastac.structure import Couplings
 
 Logits = Sequence[np.ndarray]
-"""Of each agent a table with an axis for the state of every agent that it observes, in order, then its action."""
+"""Tabular softmax policies: for each agent one table of logits.
+
+Its axes are the states of the agents that it observes, in order, then its action.
+"""
 
 MOST_ENTRIES = 2**25  # of the joint transition table: a quarter of a GiB
 
 
 @dataclass(frozen=True, eq=False)
 class Game:
-    r"""A discounted game without end whose couplings are those of its tables.
+    r"""A discounted game of infinite horizon whose couplings are those of its tables.
 
     **Arguments:**
 
     - `couplings`: who affects whom. Parents are listed in the order of the agents.
-    - `num_states`, `num_actions`: of each agent.
-    - `transitions`: of each agent the law of its next state; axes: the states of its parents in the
-        state graph, the actions of its parents in the action graph, its next state.
-    - `rewards`: of each agent; axes: the states of its parents in the reward graph, then the
-        actions of its parents in the graph of reward actions.
-    - `starts`: of each agent the law of its first state, independent of the others'.
+    - `num_states`, `num_actions`: numbers of local states and actions, one for each agent.
+    - `transitions`: for each agent the law of its next state; axes: the states of its parents in
+        the state graph, the actions of its parents in the action graph, its next state.
+    - `rewards`: for each agent its expected reward; axes: the states of its parents in the reward
+        graph, then the actions of its parents in the graph of reward actions.
+    - `starts`: for each agent the law of its first state, independent of the others'.
     - `discount`: $\gamma$, at least 0 and below 1.
 
-    **Raises:** [`mastac.errors.UserError`][] if a table has another shape than the couplings say, a
-    law does not add up to one, the discount is none, or the joint table would be too large.
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] if a table has another shape than the couplings say, a law does
+      not add up to one, the discount is out of range, or the joint table would be too large.
     """
 
     couplings: Couplings
@@ -57,8 +62,9 @@ class Game:
         entries = self.joint_states**2 * self.joint_actions
         if entries > MOST_ENTRIES:
             raise UserError(
-                f"a game of {self.couplings.num_agents} agents with {self.joint_states} joint states and "
-                f"{self.joint_actions} joint actions is too large to enumerate; take fewer agents"
+                f"a game of {self.couplings.num_agents} agents with {self.joint_states} joint "
+                f"states and {self.joint_actions} joint actions is too large to enumerate; "
+                "take fewer agents"
             )
         for i, name in enumerate(self.couplings.agents):
             moved = (*self.table_shape("state", "action", i), self.num_states[i])
@@ -79,10 +85,12 @@ class Game:
 
     @property
     def joint_states(self) -> int:
+        """The number of joint states."""
         return math.prod(self.num_states)
 
     @property
     def joint_actions(self) -> int:
+        """The number of joint actions."""
         return math.prod(self.num_actions)
 
     @property
@@ -102,10 +110,19 @@ class Game:
         actions = self.parents(action_graph, agent) if action_graph else []
         return (*(self.num_states[j] for j in states), *(self.num_actions[j] for j in actions))
 
-    def spread(
+    def on_all_axes(
         self, table: np.ndarray, states: Sequence[int], actions: Sequence[int]
     ) -> np.ndarray:
-        """A local table with one axis for every agent's state and action, of length one where it does not read."""
+        """A local table with one axis for every agent's state and every agent's action.
+
+        An axis has length one where the table does not depend on it, so the result broadcasts.
+
+        **Arguments:**
+
+        - `table`: its first axes are the states of the agents in `states`, then the actions of
+            those in `actions`; further axes are kept at the end.
+        - `states`, `actions`: indices of agents in increasing order.
+        """
         n = self.couplings.num_agents
         shape = [self.num_states[j] if j in states else 1 for j in range(n)]
         shape += [self.num_actions[j] if j in actions else 1 for j in range(n)]
@@ -113,11 +130,11 @@ class Game:
 
     @cached_property
     def kernel(self) -> Float[np.ndarray, "states actions states"]:
-        """The law of the joint next state."""
+        """The law of the joint next state, the product of the local laws."""
         n = self.couplings.num_agents
         joint = np.ones((1,) * (2 * n))
         for i, table in enumerate(self.transitions):
-            local = self.spread(table, self.parents("state", i), self.parents("action", i))
+            local = self.on_all_axes(table, self.parents("state", i), self.parents("action", i))
             joint = joint[..., None] * local.reshape(*local.shape[: 2 * n], *(1,) * i, -1)
         return np.broadcast_to(joint, self.axes + self.num_states).reshape(
             self.joint_states, self.joint_actions, self.joint_states
@@ -128,7 +145,9 @@ class Game:
         """Every agent's reward in every joint state and action."""
         tables = []
         for i, table in enumerate(self.rewards):
-            local = self.spread(table, self.parents("reward", i), self.parents("reward_action", i))
+            local = self.on_all_axes(
+                table, self.parents("reward", i), self.parents("reward_action", i)
+            )
             tables.append(
                 np.broadcast_to(local, self.axes).reshape(self.joint_states, self.joint_actions)
             )
@@ -144,26 +163,30 @@ class Game:
 
 
 def softmax(logits: Inexact[np.ndarray, "... actions"]) -> Inexact[np.ndarray, "... actions"]:
-    """Probabilities along the last axis; analytic, so complex steps pass through."""
-    grown = np.exp(logits - np.real(logits).max(-1, keepdims=True))
-    return grown / grown.sum(-1, keepdims=True)
+    """Probabilities along the last axis; analytic, so that complex steps pass through."""
+    # Only the real part is shifted: the maximum of complex numbers is not analytic.
+    exponentials = np.exp(logits - np.real(logits).max(-1, keepdims=True))
+    return exponentials / exponentials.sum(-1, keepdims=True)
 
 
 def joint_policy(game: Game, logits: Logits) -> Inexact[np.ndarray, "states actions"]:
     r"""$\pi(a \mid s) = \prod_i \pi_i(a_i \mid s_{I_O^i})$ of tabular softmax policies."""
     joint = np.ones((1,) * len(game.axes))
     for i, table in enumerate(logits):
-        joint = joint * game.spread(softmax(table), game.parents("observation", i), [i])
+        joint = joint * game.on_all_axes(softmax(table), game.parents("observation", i), [i])
     return np.broadcast_to(joint, game.axes).reshape(game.joint_states, game.joint_actions)
 
 
 def action_values(
     game: Game, logits: Logits, steps: int | None = None
 ) -> Inexact[np.ndarray, "agents states actions"]:
-    r"""Exact local values: $Q_i = r_i + \gamma P V_i$, $V_i = (I - \gamma P_\pi)^{-1} r_{i,\pi}$, by one linear solve.
+    r"""Exact local action values: $Q_i = r_i + \gamma P V_i$, $V_i = (I - \gamma P_\pi)^{-1} r_{i,\pi}$.
 
-    `steps` = κ counts the rewards of the times $t, \dots, t + \kappa$ only, the κ windows of the
-    sets.
+    **Arguments:**
+
+    - `game`, `logits`: the game and the policies of all agents.
+    - `steps`: $\kappa$; only the rewards of the times $t, \dots, t + \kappa$ count, as in the
+        truncated sets. `None` counts all of them, by one linear solve.
     """
     policy = joint_policy(game, logits)
     rewards = game.reward_table
@@ -217,16 +240,19 @@ def score_average(
 
 
 def policy_gradient(game: Game, logits: Logits) -> list[Float[np.ndarray, "..."]]:
-    r"""$\nabla J$ for every agent's logits by the plain policy gradient theorem, with the value of the team."""
+    r"""$\nabla J$ by the plain policy gradient theorem with the value of the team.
+
+    One table for each agent, shaped like its logits (Sutton et al., NIPS 1999).
+    """
     weight = occupancy(game, logits)[:, None] * joint_policy(game, logits) / (1 - game.discount)
     team = action_values(game, logits).sum(0)
     return [score_average(game, logits, i, weight * team) for i in range(game.couplings.num_agents)]
 
 
 def optimum(game: Game) -> tuple[float, Int[np.ndarray, " states"]]:
-    """The best return of any policy with full information, and its joint action in each joint state.
+    """The best return of any policy with full information, and its joint action in every state.
 
-    Dynamic programming by policy iteration (Howard): finite, and exact.
+    By policy iteration (Howard, 1960), which ends after finitely many steps and is exact.
     """
     team, states = game.reward_table.sum(0), np.arange(game.joint_states)
     chosen = team.argmax(1)
@@ -234,7 +260,7 @@ def optimum(game: Game) -> tuple[float, Int[np.ndarray, " states"]]:
         loop = game.kernel[states, chosen]
         values = np.linalg.solve(np.eye(len(states)) - game.discount * loop, team[states, chosen])
         better = team + game.discount * (game.kernel @ values)
-        # Ties keep the choice, or rounding would go round in circles.
+        # Ties keep the choice: rounding would otherwise make the iteration cycle.
         gains = better.max(1) > better[states, chosen] + 1e-12 * np.abs(values).max()
         if not gains.any():
             return float(values @ game.start), chosen

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float, Inexact
 
 from mastac.envs.linear_system import Gain, LinearQuadraticProblem
-from mastac.theory.sets import Check, Sets, complex_slopes, relative
+from mastac.theory.comparison import TheoremCheck, complex_slopes, relative_deviation
+from mastac.theory.sets import DependencySets
 
 Forms = Inexact[np.ndarray, "agents _ _"]
 
@@ -42,27 +43,25 @@ def _sums(matrix: np.ndarray, sources: np.ndarray, discount: float) -> np.ndarra
 
 
 def moments(
-    problem: LinearQuadraticProblem, gain: Gain, discount: float, spread: float = 0.0
+    problem: LinearQuadraticProblem, gain: Gain, discount: float, std: float = 0.0
 ) -> Inexact[np.ndarray, "_ _"]:
-    r"""$\sum_t \gamma^t E[\bar x_t \bar x_t^\top]$ where actions are drawn from $N(K \bar x, \text{spread}^2 I)$."""
+    r"""$\sum_t \gamma^t E[\bar x_t \bar x_t^\top]$ where actions are drawn from $N(K \bar x, \text{std}^2 I)$."""
     loop = problem.transition + problem.inputs @ gain
-    noise = problem.noise + spread**2 * problem.inputs @ problem.inputs.T
+    noise = problem.noise + std**2 * problem.inputs @ problem.inputs.T
     return _sums(loop, problem.start + discount / (1 - discount) * noise, discount)[0]
 
 
 def team_return(
-    problem: LinearQuadraticProblem, gain: Gain, discount: float, spread: float = 0.0
+    problem: LinearQuadraticProblem, gain: Gain, discount: float, std: float = 0.0
 ) -> Inexact[np.ndarray, ""]:
-    r"""$J$ of $u \sim N(K \bar x, \text{spread}^2 I)$, from moments alone: no value is used."""
+    r"""$J$ of $u \sim N(K \bar x, \text{std}^2 I)$, from moments alone: no value is used."""
     cost = problem.state_cost(problem.state_weights.sum(0))
     paid = problem.action_weights.sum(0)
-    spent = np.sum(
-        (cost + gain.T @ (paid[:, None] * gain)) * moments(problem, gain, discount, spread)
-    )
-    return -spent - spread**2 * paid.sum() / (1 - discount)
+    spent = np.sum((cost + gain.T @ (paid[:, None] * gain)) * moments(problem, gain, discount, std))
+    return -spent - std**2 * paid.sum() / (1 - discount)
 
 
-def as_read(problem: LinearQuadraticProblem, forms: Forms, sets: Sets) -> Forms:
+def as_read(problem: LinearQuadraticProblem, forms: Forms, sets: DependencySets) -> Forms:
     """Every agent's form without what lies outside its set; the constant 1 is nobody's."""
     states, actions = sets.states[:, problem.state_owner], sets.actions[:, problem.action_owner]
     known = np.hstack([states, actions, np.ones((problem.num_agents, 1), bool)])
@@ -70,8 +69,8 @@ def as_read(problem: LinearQuadraticProblem, forms: Forms, sets: Sets) -> Forms:
 
 
 def value_locality(
-    problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: Sets
-) -> Check:
+    problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: DependencySets
+) -> TheoremCheck:
     """Theorem 3.2: entries of the forms outside the sets are zero, and no member's are."""
     forms = value_forms(problem, problem.affine(gain), discount)
     moves = np.abs(forms).max(2)
@@ -84,12 +83,14 @@ def value_locality(
             least = min(
                 [least, *(entries[owner == j].max() / row.max() for j in np.flatnonzero(members))]
             )
-    return Check(relative(as_read(problem, forms, sets) - forms, forms), float(least))
+    return TheoremCheck(
+        relative_deviation(as_read(problem, forms, sets) - forms, forms), float(least)
+    )
 
 
 def gradient_decomposition(
-    problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: Sets
-) -> Check:
+    problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: DependencySets
+) -> TheoremCheck:
     r"""Theorem 3.6, for the gains that the observations allow: the slopes of the forms, constants included.
 
     The constants $\gamma \operatorname{tr}(P_i \Sigma) / (1 - \gamma)$ need no comparison of their
@@ -101,16 +102,16 @@ def gradient_decomposition(
     worst, least = 0.0, np.inf
     for i in range(problem.num_agents):
         own = slopes[problem.free & (problem.action_owner == i)[:, None]]
-        known = np.stack([as_read(problem, each, sets) for each in own])[:, sets.moved[i]].sum(1)
-        worst = max(worst, relative(known - own.sum(1), own.sum(1)))
+        known = np.stack([as_read(problem, each, sets) for each in own])[:, sets.gradient[i]].sum(1)
+        worst = max(worst, relative_deviation(known - own.sum(1), own.sum(1)))
         each = np.abs(own).max((0, 2, 3))
-        least = min(least, (each[sets.moved[i]] / each.max()).min())
-    return Check(worst, float(least))
+        least = min(least, (each[sets.gradient[i]] / each.max()).min())
+    return TheoremCheck(worst, float(least))
 
 
 def deterministic_policy_gradient(
-    problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: Sets
-) -> Check:
+    problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: DependencySets
+) -> TheoremCheck:
     r"""Theorem 3.7 (a): $\nabla_{K_i} J = E[\nabla_{a_i} \hat Q_i \, \bar x^\top]$ against the return's own slope."""
     gain = problem.affine(gain)
     exact = complex_slopes(lambda gains: team_return(problem, gains[0], discount), [gain], 0)
@@ -121,13 +122,17 @@ def deterministic_policy_gradient(
             for k, form in enumerate(_advising(problem, gain, discount, sets))
         ]
     )
-    return Check(relative((ours - exact)[problem.free], exact[problem.free]))
+    return TheoremCheck(relative_deviation((ours - exact)[problem.free], exact[problem.free]))
 
 
 def stochastic_policy_gradient(
-    problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: Sets, spread: float = 0.5
-) -> Check:
-    r"""Theorem 3.7 (b) for $a \sim N(K \bar x, \sigma^2 I)$, $\sigma$ the `spread`.
+    problem: LinearQuadraticProblem,
+    gain: Gain,
+    discount: float,
+    sets: DependencySets,
+    std: float = 0.5,
+) -> TheoremCheck:
+    r"""Theorem 3.7 (b) for $a \sim N(K \bar x, \sigma^2 I)$, $\sigma$ the `std`.
 
     The score is $\epsilon_k \bar x / \sigma^2$.
 
@@ -137,11 +142,9 @@ def stochastic_policy_gradient(
     """
     gain = problem.affine(gain)
     n, m = problem.num_states, problem.num_actions
-    exact = complex_slopes(
-        lambda gains: team_return(problem, gains[0], discount, spread), [gain], 0
-    )
-    second, lift = moments(problem, gain, discount, spread), _lift(problem, gain)
-    points = spread * np.sqrt(m) * np.concatenate([np.eye(m), -np.eye(m)])
+    exact = complex_slopes(lambda gains: team_return(problem, gains[0], discount, std), [gain], 0)
+    second, lift = moments(problem, gain, discount, std), _lift(problem, gain)
+    points = std * np.sqrt(m) * np.concatenate([np.eye(m), -np.eye(m)])
     ours = np.zeros_like(gain)
     for k, form in enumerate(_advising(problem, gain, discount, sets)):
         for noise in points:
@@ -150,8 +153,8 @@ def stochastic_policy_gradient(
             moved = lift.copy()
             moved[n : n + m, -1] += noise
             value = moved.T @ form @ moved - lift.T @ form @ lift
-            ours[k] += noise[k] / spread**2 / len(points) * (_linear(value) @ second)
-    return Check(relative((ours - exact)[problem.free], exact[problem.free]))
+            ours[k] += noise[k] / std**2 / len(points) * (_linear(value) @ second)
+    return TheoremCheck(relative_deviation((ours - exact)[problem.free], exact[problem.free]))
 
 
 def _linear(value: Float[np.ndarray, "_ _"]) -> Float[np.ndarray, " _"]:
@@ -168,8 +171,8 @@ def _lift(problem: LinearQuadraticProblem, gain: Gain) -> Float[np.ndarray, "_ _
 
 
 def _advising(
-    problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: Sets
+    problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: DependencySets
 ) -> list[np.ndarray]:
     r"""For each entry of the actions the form of its owner's $\hat Q$, of what the sets let it read."""
     forms = as_read(problem, value_forms(problem, gain, discount), sets)
-    return [forms[sets.moved[owner]].sum(0) for owner in problem.action_owner]
+    return [forms[sets.gradient[owner]].sum(0) for owner in problem.action_owner]

@@ -19,29 +19,29 @@ from jaxtyping import Bool, Float
 from mastac.envs.linear_system import LinearQuadraticProblem
 from mastac.errors import UserError
 from mastac.theory.linear_quadratic import action_values
-from mastac.theory.sets import Sets
-from mastac.theory.variance import Terms, known_actions
+from mastac.theory.sets import DependencySets
+from mastac.theory.variance import VarianceTerms, known_actions
 
 
 @dataclass(frozen=True)
 class GaussianNetwork:
     r"""Values as forms in $z = (x, \epsilon)$: $Q_i = z^\top F_i z + c_i$, $z \sim N(0, \Sigma)$, halves independent.
 
-    `states` is the covariance of $x$ and `spread` the $\sigma$ of $\epsilon$; `owner` and `seen`
+    `states` is the covariance of $x$ and `std` the $\sigma$ of $\epsilon$; `owner` and `seen`
     say whose the entries of $x$ are and which of them each agent observes.
     """
 
     forms: Float[np.ndarray, "agents _ _"]
     constants: Float[np.ndarray, " agents"]
     states: Float[np.ndarray, "states states"]
-    spread: float
+    std: float
     seen: Bool[np.ndarray, "agents states"]
 
     @property
     def covariance(self) -> Float[np.ndarray, "_ _"]:
         r"""$\Sigma$."""
         return np.asarray(
-            scipy.linalg.block_diag(self.states, self.spread**2 * np.eye(len(self.constants)))
+            scipy.linalg.block_diag(self.states, self.std**2 * np.eye(len(self.constants)))
         )
 
 
@@ -49,7 +49,7 @@ def gaussian_network(
     problem: LinearQuadraticProblem,
     gain: Float[np.ndarray, "actions states"],
     discount: float,
-    spread: float,
+    std: float,
 ) -> GaussianNetwork:
     """Values and stationary law of a noisy linear policy, one action for each agent.
 
@@ -71,17 +71,15 @@ def gaussian_network(
             "exact variances want a network without offsets and targets and one action for each agent"
         )
     noise = np.diag(problem.noise_variance)
-    driven = spread**2 * problem.input_matrix @ problem.input_matrix.T
+    driven = std**2 * problem.input_matrix @ problem.input_matrix.T
     plain = -action_values(problem, gain, discount).forms[:, : n + m, : n + m]
     lift = np.block([[np.eye(n), np.zeros((n, m))], [gain, np.eye(m)]])
     forms = lift.T @ plain @ lift
-    ahead = np.einsum("iab,ba->i", forms[:, :n, :n], noise) + spread**2 * np.trace(
+    ahead = np.einsum("iab,ba->i", forms[:, :n, :n], noise) + std**2 * np.trace(
         forms[:, n:, n:], axis1=1, axis2=2
     )
     states = scipy.linalg.solve_discrete_lyapunov(loop, noise + driven)
-    return GaussianNetwork(
-        forms, discount / (1 - discount) * ahead, states, spread, problem.gain_mask
-    )
+    return GaussianNetwork(forms, discount / (1 - discount) * ahead, states, std, problem.gain_mask)
 
 
 def centred(
@@ -94,21 +92,23 @@ def centred(
     if known is None:
         return form, constant
     kept = np.concatenate([np.ones(len(network.states), bool), known])
-    unknown = np.diag(form)[~kept].sum() * network.spread**2
+    unknown = np.diag(form)[~kept].sum() * network.std**2
     return np.where(kept[:, None] & kept, 0.0, form), -float(unknown)
 
 
-def lq_terms(network: GaussianNetwork, sets: Sets, baseline: str = "none") -> Terms:
+def lq_terms(
+    network: GaussianNetwork, sets: DependencySets, baseline: str = "none"
+) -> VarianceTerms:
     """The terms of every agent, exactly, under the stationary law."""
     covariance, rows = network.covariance, []
     for i in range(len(network.constants)):
-        known, moved = known_actions(sets, i, baseline), sets.moved[i]
+        known, moved = known_actions(sets, i, baseline), sets.gradient[i]
         own, rest = (
             centred(network, network.forms[part].sum(0), network.constants[part].sum(), known)
             for part in (moved, ~moved)
         )
         rows.append(_row(network, covariance, i, own, rest))
-    return Terms(*np.array(rows).T)
+    return VarianceTerms(*np.array(rows).T)
 
 
 def _row(
@@ -125,7 +125,7 @@ def _row(
     mine, others = (Dense(form @ covariance, constant) for form, constant in (own, rest))
 
     def weighted(*values: Dense) -> float:
-        return product_mean([noise, observed, *values]) / network.spread**4
+        return product_mean([noise, observed, *values]) / network.std**4
 
     # E[epsilon_i x_k z'Fz] = 2 (Sigma F Sigma)[epsilon_i, x_k], over sigma^2 of the score.
     mean, other = (2 * form[n + i, :n] @ network.states[:, seen] for form, _ in (own, rest))

@@ -20,8 +20,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from mastac.envs.base import Actions, Environment, State, Time
 from mastac.errors import UserError
-from mastac.theory.sets import Sets
-from mastac.theory.variance import Terms, known_actions
+from mastac.theory.sets import DependencySets
+from mastac.theory.variance import VarianceTerms, known_actions
 
 Means = Callable[[State, Time], Float[Array, "agents act"]]
 """What policies would do without noise, before the head."""
@@ -40,16 +40,16 @@ class Sampled:
     of the two means, estimated without bias (it may be negative), zero for exact sets.
     """
 
-    terms: Terms
+    terms: VarianceTerms
     gap: Float[np.ndarray, "batches agents"]
     samples: int
 
 
 def sampled_terms(
     env: Environment,
-    sets: Sets,
+    sets: DependencySets,
     means: Means,
-    spread: float,
+    std: float,
     discount: float,
     baseline: str = "none",
     samples: int = 4096,
@@ -61,7 +61,7 @@ def sampled_terms(
 
     **Arguments:**
 
-    - `spread`: $\sigma$, before the head (of the actions themselves where the head is linear).
+    - `std`: $\sigma$, before the head (of the actions themselves where the head is linear).
     - `samples`: pairs of state and action, each from an episode of its own; rounded up to whole
         batches.
     - `times`: states are those of a time drawn from this range; by default from the whole episode.
@@ -81,8 +81,8 @@ def sampled_terms(
         each for each in (known_actions(sets, int(i), baseline) for i in asking) if each is not None
     ]
     mask = jnp.asarray(np.stack(known)) if known else None
-    sampler = _Sampler(env, means, spread, discount, mask, times or (0, env.horizon))
-    moved = jnp.asarray(sets.moved[chosen], jnp.float32)
+    sampler = _Sampler(env, means, std, discount, mask, times or (0, env.horizon))
+    moved = jnp.asarray(sets.gradient[chosen], jnp.float32)
     batch = jax.jit(
         lambda key: _batch(sampler, moved, jnp.asarray(chosen), jax.random.split(key, each))
     )
@@ -92,7 +92,7 @@ def sampled_terms(
         raise UserError(f"returns of environment '{env.id}' are not finite under this policy")
     own, rest, cross, score, central, structured, gap, noise_central, noise_structured = table
     nothing = np.full_like(own, np.nan)
-    terms = Terms(
+    terms = VarianceTerms(
         own, rest, cross, score, central, structured, nothing, noise_central, noise_structured
     )
     return Sampled(terms, gap, each * BATCHES)
@@ -114,7 +114,7 @@ class _Sampler:
 
     env: Environment
     means: Means
-    spread: float
+    std: float
     discount: float
     known: Array | None  # [baselines, agents]: whose actions each baseline knows
     times: tuple[int, int]
@@ -186,7 +186,7 @@ class _Sampler:
         return jnp.where(real, jax.random.normal(key, real.shape), 0.0)
 
     def _acted(self, state: State, time: Time, noise: Array) -> Actions:
-        return headed(self.env, self.means(state, time) + self.spread * noise)
+        return headed(self.env, self.means(state, time) + self.std * noise)
 
     def _seen(self, state: State, time: Time) -> Float[Array, "agents obs"]:
         scaled = (self.env.observed(state, time) - self.env.obs_center) / self.env.obs_scale
@@ -197,7 +197,7 @@ class _Sampler:
 def _batch(sampler: _Sampler, moved: Array, chosen: Array, keys: PRNGKeyArray) -> tuple[Array, ...]:
     """One estimate of each term for each chosen agent."""
     noise, seen, returns, left = jax.vmap(sampler)(keys)
-    noise, seen = noise[:, chosen] / sampler.spread, seen[:, chosen]
+    noise, seen = noise[:, chosen] / sampler.std, seen[:, chosen]
     squared = (noise**2).sum(-1) * (seen**2).sum(-1)
 
     def split(values: Array) -> tuple[Array, Array]:

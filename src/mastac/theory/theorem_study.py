@@ -1,7 +1,7 @@
-"""Theorems 3.2, 3.6 and 3.7 on many random games and linear-quadratic networks: the largest deviation of each.
+"""Theorems 3.2, 3.6 and 3.7 on many random games and linear-quadratic networks.
 
-Beside each statement stands what would break it: the smallest effect of a member of the sets, and
-the deviation that shows when one member is taken out.
+For each theorem: the largest deviation, the smallest effect of a member of the sets, and the
+deviation when one member is taken out of a set.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,8 +13,9 @@ from mastac.envs.linear_quadratic.references import lq_problem
 from mastac.envs.registry import checked_options
 from mastac.structure import Couplings
 from mastac.theory import game_theorems, lq_theorems
-from mastac.theory.makers import random_game, random_logits
-from mastac.theory.sets import Check, Sets, sets_of
+from mastac.theory.comparison import TheoremCheck
+from mastac.theory.example_games import random_game, random_logits
+from mastac.theory.sets import DependencySets, dependency_sets
 
 TOLERANCE = 1e-10
 AGENTS = 4
@@ -22,23 +23,26 @@ DISCOUNT = 0.5  # at which the random networks' values are finite
 
 
 class System(NamedTuple):
-    """Couplings, and for each theorem's name how to check it with given sets."""
+    """A random system: its couplings, and by the name of a theorem how to check it with sets."""
 
     couplings: Couplings
-    checks: dict[str, Callable[[Sets], Check]]
+    checks: dict[str, Callable[[DependencySets], TheoremCheck]]
 
 
-def _given(check: Callable[..., Check], *given: Any) -> Callable[[Sets], Check]:
+def _given(
+    check: Callable[..., TheoremCheck], *given: Any
+) -> Callable[[DependencySets], TheoremCheck]:
     return lambda sets: check(*given, sets)
 
 
 class Row(NamedTuple):
     """One theorem on one kind of system.
 
-    `outside`: the largest relative deviation with exact sets, zero but for rounding; `inside`: the
-    least relative effect of a member of the minimal set; `without_least`, `without_median`:
-    deviations when one member, chosen at random among the others than the agent itself, is taken
-    out of one set.
+    - `theorem`, `kind`, `number`: its number in the paper; the kind of the systems and how many.
+    - `outside`: the largest relative deviation with exact sets, zero up to rounding.
+    - `inside`: the smallest relative effect of a member of the minimal sets.
+    - `without_least`, `without_median`: the smallest and the median deviation when one member,
+      chosen at random but never the agent itself, is taken out of one set.
     """
 
     theorem: str
@@ -51,6 +55,7 @@ class Row(NamedTuple):
 
     @property
     def holds(self) -> bool:
+        """Whether the two sides agree up to rounding."""
         return self.outside < TOLERANCE
 
 
@@ -72,11 +77,11 @@ def theorem_rows(count: int = 50, seed: int = 0) -> list[Row]:
         drawn = list(systems)
         random = np.random.default_rng([seed, 3])
         for theorem in drawn[0].checks:
-            whole = [each.checks[theorem](sets_of(each.couplings)) for each in drawn]
+            whole = [each.checks[theorem](dependency_sets(each.couplings)) for each in drawn]
             less = [
                 each.checks[theorem](sets).outside
                 for each in drawn
-                for sets in one_less(each.couplings, random)
+                for sets in without_one_member(each.couplings, random)
             ]
             rows.append(
                 Row(
@@ -92,9 +97,11 @@ def theorem_rows(count: int = 50, seed: int = 0) -> list[Row]:
     return rows
 
 
-def one_less(couplings: Couplings, random: np.random.Generator) -> Iterator[Sets]:
-    """The exact sets without one member whose action is read; none where there is no such member."""
-    sets = sets_of(couplings)
+def without_one_member(
+    couplings: Couplings, random: np.random.Generator
+) -> Iterator[DependencySets]:
+    """The exact sets without one random member; nothing where every set is the agent itself."""
+    sets = dependency_sets(couplings)
     places = np.argwhere(sets.actions & ~np.eye(couplings.num_agents, dtype=bool))
     if len(places):
         yield sets.without(*map(int, places[random.integers(len(places))]))
@@ -103,7 +110,7 @@ def one_less(couplings: Couplings, random: np.random.Generator) -> Iterator[Sets
 def random_couplings(
     random: np.random.Generator, graphs: tuple[str, ...], **given: Any
 ) -> Couplings:
-    """Four agents and up to four edges in each of the graphs; others as given."""
+    """Couplings of four agents with up to four random edges in each of the graphs."""
     pairs = [(i, j) for i in range(AGENTS) for j in range(AGENTS) if i != j]
 
     def edges() -> list[tuple[int, int]]:
@@ -113,7 +120,7 @@ def random_couplings(
 
 
 def random_games(count: int, seed: int) -> Iterator[System]:
-    """Games with all five graphs drawn apart, and random policies."""
+    """Random games, with all five graphs drawn independently, under random policies."""
     for k in range(count):
         random = np.random.default_rng([seed, k])
         couplings = random_couplings(
@@ -132,7 +139,7 @@ def random_games(count: int, seed: int) -> Iterator[System]:
 
 
 def random_networks(count: int, seed: int) -> Iterator[System]:
-    """Networks whose state, observation and reward graphs are drawn apart, and random gains."""
+    """Linear-quadratic networks whose three graphs are drawn independently, with random gains."""
     for k in range(count):
         random = np.random.default_rng([seed, k, 1])
         couplings = random_couplings(

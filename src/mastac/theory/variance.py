@@ -31,14 +31,14 @@ from mastac.theory.games import (
     score_average,
     softmax,
 )
-from mastac.theory.sets import Sets
+from mastac.theory.sets import DependencySets
 
 BASELINES = ("none", "state", "shared", "counterfactual")
 PerAgent = Float[np.ndarray, " agents"]
 
 
 @dataclass(frozen=True)
-class Terms:
+class VarianceTerms:
     r"""The terms of the identity, one entry for each agent; $E$ is over the discounted states and the policies.
 
     `own` $E[\|g_i\|^2 \hat Q_i^2]$, `rest`, `cross` as above; `score` $E[\|g_i\|^2]$;
@@ -79,7 +79,9 @@ class Terms:
         return self.centralised - self.structured
 
 
-def known_actions(sets: Sets, agent: int, baseline: str) -> Bool[np.ndarray, " agents"] | None:
+def known_actions(
+    sets: DependencySets, agent: int, baseline: str
+) -> Bool[np.ndarray, " agents"] | None:
     r"""Whose actions a baseline of agent `i` may read, besides the state; `None` for no baseline.
 
     "state": nobody's. "counterfactual": everybody else's. "shared": those of the others that both
@@ -95,22 +97,24 @@ def known_actions(sets: Sets, agent: int, baseline: str) -> Bool[np.ndarray, " a
     others = np.arange(len(sets.actions)) != agent
     if baseline == "state":
         return np.zeros_like(others)
-    moved = sets.moved[agent]
+    moved = sets.gradient[agent]
     shared = sets.actions[moved].any(0) & sets.actions[~moved].any(0)
     return others if baseline == "counterfactual" else others & shared
 
 
-def game_terms(game: Game, logits: Logits, sets: Sets, baseline: str = "none") -> Terms:
+def game_terms(
+    game: Game, logits: Logits, sets: DependencySets, baseline: str = "none"
+) -> VarianceTerms:
     """The terms of every agent, by enumeration of all states and actions."""
     values, policy = action_values(game, logits), joint_policy(game, logits)
     weight = occupancy(game, logits)[:, None] * policy
     rows = []
     for i in range(len(logits)):
-        known, moved = known_actions(sets, i, baseline), sets.moved[i]
+        known, moved = known_actions(sets, i, baseline), sets.gradient[i]
         own, rest = (_centred(game, policy, values[part].sum(0), known) for part in (moved, ~moved))
         squared = weight * score_norms(game, logits, i)
         rows.append(_row(game, logits, i, weight, squared, own, rest))
-    return Terms(*np.array(rows).T)
+    return VarianceTerms(*np.array(rows).T)
 
 
 def _row(
@@ -138,7 +142,7 @@ def score_norms(game: Game, logits: Logits, agent: int) -> Float[np.ndarray, "st
     r"""$\|g_i\|^2 = 1 - 2 \pi_i(a_i) + \sum_b \pi_i(b)^2$ of a tabular softmax policy, in every state and action."""
     chance = softmax(logits[agent])
     norms = 1 - 2 * chance + np.sum(chance**2, -1, keepdims=True)
-    local = game.spread(norms, game.parents("observation", agent), [agent])
+    local = game.on_all_axes(norms, game.parents("observation", agent), [agent])
     return np.broadcast_to(local, game.axes).reshape(game.joint_states, game.joint_actions)
 
 
@@ -167,7 +171,7 @@ class Bounds:
     paper_upper: PerAgent
 
 
-def game_bounds(game: Game, logits: Logits, sets: Sets) -> Bounds:
+def game_bounds(game: Game, logits: Logits, sets: DependencySets) -> Bounds:
     r"""$N_i^2 E[\mathrm{Var}(\bar Q_i \mid s, a_C)] \le \text{difference} \le M_i^2 \sum_{\bar A_i} \epsilon_j^2$.
 
     $N_i, M_i$ are the least and the largest norm of the score, $\epsilon_j$ the largest advantage
@@ -181,7 +185,7 @@ def game_bounds(game: Game, logits: Logits, sets: Sets) -> Bounds:
     advantages = np.array([np.abs(_centred(game, policy, team, agents != j)).max() for j in agents])
     rows = []
     for i in agents:
-        moved, norms = sets.moved[i], score_norms(game, logits, int(i))
+        moved, norms = sets.gradient[i], score_norms(game, logits, int(i))
         rest = values[~moved].sum(0)
         free = _centred(game, policy, rest, known_actions(sets, int(i), "shared"))
         alone = sets.actions[~moved].any(0) & ~sets.actions[moved].any(0)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from mastac.theory.intervals import interval, ratio_interval
-from mastac.theory.variance import Terms
+from mastac.theory.variance import VarianceTerms
 
 Figure = dict[str, float | None]
 
@@ -26,7 +26,7 @@ LEGEND = (
 )
 
 
-def variance_report(terms: Terms, gap: np.ndarray, agents: Sequence[str]) -> dict[str, Any]:
+def variance_report(terms: VarianceTerms, gap: np.ndarray, agents: Sequence[str]) -> dict[str, Any]:
     """The terms of every agent and summed over the agents, ready for JSON.
 
     Entries of `terms` are [batches, agents], or [1, agents] where they are exact. Each quantity is
@@ -40,7 +40,7 @@ def variance_report(terms: Terms, gap: np.ndarray, agents: Sequence[str]) -> dic
     }
 
 
-def _figures(terms: Terms, gap: np.ndarray, which: list[int]) -> dict[str, Any]:
+def _figures(terms: VarianceTerms, gap: np.ndarray, which: list[int]) -> dict[str, Any]:
     def summed(values: Any) -> np.ndarray:
         return np.asarray(values)[:, which].sum(1)
 

@@ -1,4 +1,6 @@
-"""Games to check theorems on: random tables for any couplings, computers on a ring, two agents on their own."""
+"""Games to check theorems on: random ones for any couplings, and two with a meaning."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,19 +12,34 @@ from mastac.theory.games import Game
 def random_game(
     couplings: Couplings,
     seed: int = 0,
-    num_states: tuple[int, ...] | int = 2,
-    num_actions: tuple[int, ...] | int = 2,
+    num_states: Sequence[int] | int = 2,
+    num_actions: Sequence[int] | int = 2,
     discount: float = 0.9,
 ) -> Game:
-    """A game with the given couplings whose tables are drawn at random: every parent matters, almost surely."""
+    r"""A game with the given couplings whose tables are drawn at random.
+
+    Transition and start laws are uniform on the simplex, rewards standard normal. Every parent
+    matters, almost surely.
+
+    **Arguments:**
+
+    - `couplings`: who depends directly on whom.
+    - `seed`: of all tables.
+    - `num_states`, `num_actions`: of each agent, or one number for all.
+    - `discount`: $\gamma$, at least 0 and below 1.
+
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] if the game would be too large to enumerate.
+    """
     random = np.random.default_rng(seed)
     n = couplings.num_agents
-    states = (num_states,) * n if isinstance(num_states, int) else tuple(num_states)
-    actions = (num_actions,) * n if isinstance(num_actions, int) else tuple(num_actions)
+    states = tuple(np.broadcast_to(num_states, n).tolist())
+    actions = tuple(np.broadcast_to(num_actions, n).tolist())
 
     def sizes(state_graph: str, action_graph: str, agent: int) -> tuple[int, ...]:
         state_row, action_row = (
-            getattr(couplings, g)[[agent]].toarray()[0] for g in (state_graph, action_graph)
+            getattr(couplings, graph)[[agent]].toarray()[0] for graph in (state_graph, action_graph)
         )
         read = [states[j] for j in np.flatnonzero(state_row)] + [
             actions[j] for j in np.flatnonzero(action_row)
@@ -43,7 +60,7 @@ def random_game(
 
 
 def random_logits(game: Game, seed: int = 0, scale: float = 1.0) -> list[np.ndarray]:
-    """Tabular softmax policies drawn at random."""
+    """Logits of tabular softmax policies, normal with standard deviation `scale`."""
     random = np.random.default_rng([seed, 1])
     shapes = [
         (*game.table_shape("observation", None, i), game.num_actions[i])
@@ -57,21 +74,32 @@ def infection_ring(
     discount: float = 0.9,
     failure: float = 0.05,
     infection: float = 0.3,
-    mend: float = 0.9,
+    repair: float = 0.9,
     price: float = 0.5,
 ) -> Game:
-    """Computers on a ring that fail and infect their neighbours (after the SysAdmin of Guestrin et al., 2003).
+    r"""Computers on a ring that fail and infect their neighbours.
 
-    State 0 works and state 1 has failed; action 1 reboots. A working computer that is not rebooted
-    fails with probability `failure`, and `infection` more for each failed neighbour; a rebooted one
-    works next with probability `mend`; a failed one stays so. Each step earns one where a computer
-    works and is not rebooted; a reboot costs `price`. Everybody sees itself and its neighbours. All
-    work at first.
+    After the SysAdmin problem of Guestrin et al. (JAIR 2003).
+    State 0 works and state 1 has failed; action 1 reboots. A computer sees itself and its
+    neighbours. All work at first. In each step a computer earns one if it works and is not
+    rebooted.
 
-    **Raises:** [`mastac.errors.UserError`][] if a probability is none.
+    **Arguments:**
+
+    - `num_agents`: number of computers.
+    - `discount`: $\gamma$, at least 0 and below 1.
+    - `failure`: probability that a working computer that is not rebooted fails, without failed
+        neighbours. A failed one that is not rebooted stays so.
+    - `infection`: what each failed neighbour adds to that probability.
+    - `repair`: probability that a rebooted computer works next.
+    - `price`: cost of a reboot, in rewards of a step.
+
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] if a probability is not between 0 and 1.
     """
-    if min(failure, infection, mend) < 0 or max(failure + 2 * infection, mend) > 1:
-        raise UserError("failure + 2 infection and mend must be probabilities; make them smaller")
+    if min(failure, infection, repair) < 0 or max(failure + 2 * infection, repair) > 1:
+        raise UserError("failure + 2 infection and repair must be probabilities; make them smaller")
     edges = ring(num_agents)
     couplings = Couplings(
         edges.agents, state=edges.edges("state"), observation=edges.edges("state"), action=[]
@@ -83,7 +111,7 @@ def infection_ring(
         for states in np.ndindex(*(2,) * len(parents)):
             own = states[parents.index(i)]
             fails = 1.0 if own else failure + infection * (sum(states) - own)
-            table[states] = [[1 - fails, fails], [mend, 1 - mend]]
+            table[states] = [[1 - fails, fails], [repair, 1 - repair]]
         transitions.append(table)
     return Game(
         couplings=couplings,
@@ -97,7 +125,11 @@ def infection_ring(
 
 
 def constant_pair(first: float, second: float, discount: float = 0.0) -> Game:
-    """Two agents without any coupling, two actions that decide nothing, constant rewards: the counterexamples."""
+    """Two uncoupled agents with constant rewards, whose two actions have no effect.
+
+    With rewards (-1, -1) and (1, -1) these are the counterexamples to Theorem 4.2 in
+    docs/theorems.md.
+    """
     return Game(
         couplings=Couplings(2),
         num_states=(1, 1),
@@ -110,9 +142,14 @@ def constant_pair(first: float, second: float, discount: float = 0.0) -> Game:
 
 
 def game_couplings(name: str, num_agents: int) -> Couplings:
-    """Couplings by name: ring, chain, grid (as square as the number allows), star; stream, a chain one way only.
+    """Couplings by name: ring, chain, star, grid or stream.
 
-    **Raises:** [`mastac.errors.UserError`][] for another name.
+    A grid is as square as the number of agents allows. A stream is a chain that runs one way: each
+    agent affects the next, which observes it.
+
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] for another name.
     """
     if name == "grid":
         rows = max(k for k in range(1, int(num_agents**0.5) + 1) if num_agents % k == 0)
@@ -120,7 +157,7 @@ def game_couplings(name: str, num_agents: int) -> Couplings:
     if name == "stream":
         onward = [(i, i + 1) for i in range(num_agents - 1)]
         return Couplings(num_agents, state=onward, observation=onward)
-    makers = {"ring": ring, "chain": chain, "star": star}
-    if name not in makers:
-        raise unknown("game", name, [*makers, "grid", "stream"])
-    return makers[name](num_agents)
+    topologies = {"ring": ring, "chain": chain, "star": star}
+    if name not in topologies:
+        raise unknown("game", name, [*topologies, "grid", "stream"])
+    return topologies[name](num_agents)
