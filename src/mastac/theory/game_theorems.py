@@ -97,9 +97,9 @@ def gradient_decomposition(game: Game, logits: Logits, sets: DependencySets) -> 
 def stochastic_policy_gradient(game: Game, logits: Logits, sets: DependencySets) -> TheoremCheck:
     r"""Theorem 3.7 (b): $\nabla_{\theta_i} J = E[\hat Q_i \nabla_{\theta_i} \ln \pi_i]$.
 
-    The right side sums exactly over states and actions. The left side is a complex step through the
-    linear solve that gives the return, which does not use the theorem. $d^\pi$ is the discounted sum
-    over states, as the statement needs.
+    The right side sums exactly over states and actions. The left side is a complex step through
+    the linear solve that gives the return, which does not use the theorem. $d^\pi$ is the
+    discounted sum over states, as the statement needs.
     """
     values = as_read(game, action_values(game, logits), sets)
     weight = occupancy(game, logits)[:, None] * joint_policy(game, logits) / (1 - game.discount)

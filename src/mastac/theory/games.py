@@ -1,8 +1,9 @@
 r"""Finite games under any couplings: exact values, occupancy, return, gradient and optimum.
 
 An agent's tables read exactly its declared parents, so the joint tables are products of local ones
-and the couplings are true by construction. Everything is enumerated in double precision: the next states of all pairs
-of joint state and action are held, which eight agents with two states and two actions still allow.
+and the couplings are true by construction. Everything is enumerated in double precision: the next
+states of all pairs of joint state and action are held, which eight agents with two states and two
+actions still allow.
 """
 
 import math
@@ -74,13 +75,15 @@ class Game:
                 table = getattr(self, f"{kind}s")[i]
                 if table.shape != shape:
                     raise UserError(
-                        f"the {kind} table of '{name}' has shape {table.shape}; its couplings want {shape}"
+                        f"the {kind} table of '{name}' has shape {table.shape}; "
+                        f"its couplings need {shape}"
                     )
                 if kind != "reward" and (
                     np.abs(table.sum(-1) - 1).max() > 1e-12 or table.min() < 0
                 ):
                     raise UserError(
-                        f"the {kind} table of '{name}' holds no probabilities: rows must add up to one"
+                        f"the {kind} table of '{name}' holds no probabilities: "
+                        "rows must add up to one"
                     )
 
     @property
@@ -180,7 +183,7 @@ def joint_policy(game: Game, logits: Logits) -> Inexact[np.ndarray, "states acti
 def action_values(
     game: Game, logits: Logits, steps: int | None = None
 ) -> Inexact[np.ndarray, "agents states actions"]:
-    r"""Exact local action values: $Q_i = r_i + \gamma P V_i$, $V_i = (I - \gamma P_\pi)^{-1} r_{i,\pi}$.
+    r"""Exact local action values $Q_i = r_i + \gamma P V_i$ with the values of [`state_values`][].
 
     **Arguments:**
 
@@ -212,7 +215,7 @@ def closed_loop(game: Game, logits: Logits) -> Inexact[np.ndarray, "states state
 
 
 def state_values(game: Game, logits: Logits) -> Inexact[np.ndarray, "agents states"]:
-    """Every agent's exact $V_i$."""
+    r"""Exact local values $V_i = (I - \gamma P_\pi)^{-1} r_{i,\pi}$, by one linear solve."""
     rewards = np.einsum("sa,nsa->ns", joint_policy(game, logits), game.reward_table)
     system = np.eye(game.joint_states) - game.discount * closed_loop(game, logits)
     return np.linalg.solve(system, rewards.T).T
@@ -232,7 +235,7 @@ def expected_return(game: Game, logits: Logits) -> Inexact[np.ndarray, ""]:
 def score_average(
     game: Game, logits: Logits, agent: int, weight: Float[np.ndarray, "states actions"]
 ) -> Float[np.ndarray, "..."]:
-    r"""$\sum_{s, a} w(s, a) \nabla_{\theta_i} \ln \pi_i(a_i \mid o_i)$, a table like the agent's logits."""
+    r"""$\sum_{s, a} w(s, a) \nabla_{\theta_i} \ln \pi_i(a_i \mid o_i)$, shaped like the logits."""
     n, seen = game.couplings.num_agents, game.parents("observation", agent)
     others = [j for j in range(n) if j not in seen] + [n + j for j in range(n) if j != agent]
     mass = weight.reshape(game.axes).sum(tuple(others))

@@ -1,4 +1,4 @@
-"""Exact action values and policy gradients of linear-quadratic networks (numpy, float64, no learning)."""
+"""Exact action values and policy gradients of linear-quadratic networks, in double precision."""
 
 from dataclasses import dataclass
 
@@ -32,9 +32,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ActionValues:
-    r"""$Q_i(x, u) = -\bar z^\top H_i \bar z - c_i$ with $\bar z = (x, u, 1)$, exact for the policy it was made for.
+    r"""Exact action values $Q_i(x, u) = -\bar z^\top H_i \bar z - c_i$ with $\bar z = (x, u, 1)$.
 
-    `forms` holds the symmetric $H_i$, `constants` the $c_i$.
+    - `forms`: the symmetric matrices $H_i$.
+    - `constants`: the numbers $c_i$.
+    - `num_states`: the number of entries of $x$.
     """
 
     forms: Float[np.ndarray, "agents _ _"]
@@ -64,7 +66,8 @@ def _closed_loop(
     radius = np.abs(np.linalg.eigvals(loop)).max()
     if not 0 <= discount < 1 or discount * radius**2 >= 1:
         raise ValueError(
-            f"values are infinite: discount {discount} times the squared spectral radius {radius:.4g}"
+            f"values are infinite: the discount {discount} times the square of the spectral "
+            f"radius {radius:.4g} must be below 1"
         )
     return loop
 
@@ -76,10 +79,18 @@ def action_values(
 
     $V_i(x) = -\bar x^\top P_i \bar x - v_i$ with $P_i = C_i + K^\top R_i K + \gamma (A + BK)^\top
     P_i (A + BK)$ and $v_i = \gamma \operatorname{tr}(P_i \Sigma_w) / (1 - \gamma)$; $Q_i$ adds one
-    step before it. The episode's end is a time limit, so these are the values of an endless
-    episode.
+    step before it. The end of an episode is a time limit, so these are the values of an infinite
+    horizon.
 
-    **Raises:** `ValueError` if the values are infinite under this gain and discount.
+    **Arguments:**
+
+    - `problem`: the network.
+    - `gain`: $K$, linear or with a constant column.
+    - `discount`: $\gamma$, at least 0 and below 1.
+
+    **Raises:**
+
+    - `ValueError` if the values are infinite under this gain and discount.
     """
     gain = problem.affine(gain)
     loop = _closed_loop(problem, gain, discount)
@@ -107,7 +118,11 @@ def action_values(
 def lyapunov(
     matrix: Float[np.ndarray, "n n"], source: Float[np.ndarray, "n n"], discount: float
 ) -> Float[np.ndarray, "n n"]:
-    r"""The $X$ with $X = S + \gamma M X M^\top$, by doubling: $k$ rounds sum $2^k$ terms of the series."""
+    r"""The solution $X$ of the discrete Lyapunov equation $X = S + \gamma M X M^\top$.
+
+    By doubling: $k$ rounds sum $2^k$ terms of the series $\sum_t \gamma^t M^t S (M^\top)^t$. Entries
+    that are zero by structure stay exactly zero, which a dense linear solve would not give.
+    """
     total, power = source.copy(), np.sqrt(discount) * matrix
     for _ in range(64):
         added = power @ total @ power.T
@@ -121,7 +136,10 @@ def lyapunov(
 def discounted_moments(
     problem: LinearQuadraticProblem, gain: Float[np.ndarray, "actions _"], discount: float
 ) -> Float[np.ndarray, "states+1 states+1"]:
-    r"""$\sum_t \gamma^t E[\bar x_t \bar x_t^\top]$ under `gain`: the states that a policy gradient averages over."""
+    r"""$\sum_t \gamma^t E[\bar x_t \bar x_t^\top]$ under `gain`, $\bar x = (x, 1)$.
+
+    These are the second moments of the states that a policy gradient averages over.
+    """
     gain = problem.affine(gain)
     loop = _closed_loop(problem, gain, discount)
     return lyapunov(loop, problem.start + discount / (1 - discount) * problem.noise, discount)
@@ -130,9 +148,9 @@ def discounted_moments(
 def discounted_return(
     problem: LinearQuadraticProblem, gain: Float[np.ndarray, "actions _"], discount: float
 ) -> tuple[float, Gain]:
-    r"""$\sum_i E \sum_t \gamma^t r_i(t)$ of $u = K \bar x$ over an endless episode, and its gradient.
+    r"""The discounted return $\sum_i E \sum_t \gamma^t r_i(t)$ of $u = K \bar x$, and its gradient.
 
-    The gradient is with respect to the entries of $K$ that the observations allow, zero elsewhere:
+    The horizon is infinite. The gradient is with respect to the entries of $K$ that the observations allow, zero elsewhere:
     $-2 [(R + \gamma B^\top P B) K + \gamma B^\top P A] \sum_t \gamma^t E[\bar x_t \bar x_t^\top]$.
     """
     gain = problem.affine(gain)
@@ -148,7 +166,10 @@ def discounted_return(
 def value_supports(
     values: ActionValues, problem: LinearQuadraticProblem
 ) -> tuple[sp.csr_array, sp.csr_array]:
-    """Whose states and whose actions move each agent's value: two boolean [agents, agents], row depends on column."""
+    """Whose states and whose actions each agent's value depends on.
+
+    Two boolean matrices [agents, agents]; row depends on column.
+    """
     n = problem.num_states
     moves = np.abs(values.forms).max(2) > 0
     owners = np.eye(problem.num_agents, dtype=bool)

@@ -1,8 +1,8 @@
-r"""Theorems 3.2, 3.6 and 3.7 (a) and (b) on linear-quadratic networks: both sides exactly, how far they are apart.
+r"""Theorems 3.2, 3.6 and 3.7 on linear-quadratic networks: both sides exactly, how far apart.
 
 Values come from one linear system in all entries of the Lyapunov equations, which complex steps
 pass through; the doubling of [`mastac.theory.linear_quadratic`][] is a second way to the same
-forms, compared in the tests. What a set leaves out is struck from a value before it is used.
+forms, compared in the tests. What a set leaves out is set to zero in a value before it is used.
 """
 
 import numpy as np
@@ -16,7 +16,10 @@ Forms = Inexact[np.ndarray, "agents _ _"]
 
 
 def value_forms(problem: LinearQuadraticProblem, gain: Gain, discount: float) -> Forms:
-    r"""$F_i$ with $Q_i = \bar z^\top F_i \bar z + $ constant, $\bar z = (x, u, 1)$, of the policy $u = K \bar x$."""
+    r"""The forms $F_i$ of $Q_i = \bar z^\top F_i \bar z + c_i$ for $u = K \bar x$; $\bar z = (x, u, 1)$.
+
+    Analytic in the gain, so that complex steps pass through.
+    """
     n, m = problem.num_states, problem.num_actions
     loop = problem.transition + problem.inputs @ gain
     costs = np.stack([problem.state_cost(weights) for weights in problem.state_weights])
@@ -45,7 +48,7 @@ def _sums(matrix: np.ndarray, sources: np.ndarray, discount: float) -> np.ndarra
 def moments(
     problem: LinearQuadraticProblem, gain: Gain, discount: float, std: float = 0.0
 ) -> Inexact[np.ndarray, "_ _"]:
-    r"""$\sum_t \gamma^t E[\bar x_t \bar x_t^\top]$ where actions are drawn from $N(K \bar x, \text{std}^2 I)$."""
+    r"""$\sum_t \gamma^t E[\bar x_t \bar x_t^\top]$ for $u \sim N(K \bar x, \text{std}^2 I)$."""
     loop = problem.transition + problem.inputs @ gain
     noise = problem.noise + std**2 * problem.inputs @ problem.inputs.T
     return _sums(loop, problem.start + discount / (1 - discount) * noise, discount)[0]
@@ -54,7 +57,7 @@ def moments(
 def team_return(
     problem: LinearQuadraticProblem, gain: Gain, discount: float, std: float = 0.0
 ) -> Inexact[np.ndarray, ""]:
-    r"""$J$ of $u \sim N(K \bar x, \text{std}^2 I)$, from moments alone: no value is used."""
+    r"""$J$ of $u \sim N(K \bar x, \text{std}^2 I)$, from second moments: no value is used."""
     cost = problem.state_cost(problem.state_weights.sum(0))
     paid = problem.action_weights.sum(0)
     spent = np.sum((cost + gain.T @ (paid[:, None] * gain)) * moments(problem, gain, discount, std))
@@ -62,7 +65,7 @@ def team_return(
 
 
 def as_read(problem: LinearQuadraticProblem, forms: Forms, sets: DependencySets) -> Forms:
-    """Every agent's form without what lies outside its set; the constant 1 is nobody's."""
+    """Every agent's form with zeros outside its set; the constant 1 belongs to nobody."""
     states, actions = sets.states[:, problem.state_owner], sets.actions[:, problem.action_owner]
     known = np.hstack([states, actions, np.ones((problem.num_agents, 1), bool)])
     return np.where(known[:, :, None] & known[:, None, :], forms, 0.0)
@@ -71,7 +74,10 @@ def as_read(problem: LinearQuadraticProblem, forms: Forms, sets: DependencySets)
 def value_locality(
     problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: DependencySets
 ) -> TheoremCheck:
-    """Theorem 3.2: entries of the forms outside the sets are zero, and no member's are."""
+    """Theorem 3.2: the forms are zero outside the sets.
+
+    `inside` is the smallest entry of a member, relative to the largest of the form.
+    """
     forms = value_forms(problem, problem.affine(gain), discount)
     moves = np.abs(forms).max(2)
     least = np.inf
@@ -91,35 +97,40 @@ def value_locality(
 def gradient_decomposition(
     problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: DependencySets
 ) -> TheoremCheck:
-    r"""Theorem 3.6, for the gains that the observations allow: the slopes of the forms, constants included.
+    r"""Theorem 3.6, for the entries of the gain that the observations allow.
 
-    The constants $\gamma \operatorname{tr}(P_i \Sigma) / (1 - \gamma)$ need no comparison of their
-    own: $P_i = L^\top F_i L$ with $L$ from $(x, 1)$ to $(x, Kx, 1)$, so $P_i$ stands still where
-    $F_i$ does and does not read the moved action.
+    The derivatives of the forms are compared. The constants $\gamma \operatorname{tr}(P_i \Sigma) /
+    (1 - \gamma)$ need no comparison of their own: $P_i = L^\top F_i L$ with $L$ from $(x, 1)$ to
+    $(x, Kx, 1)$, so $P_i$ does not change where $F_i$ does not and does not read the changed
+    action.
     """
     gain = problem.affine(gain)
     slopes = complex_slopes(lambda gains: value_forms(problem, gains[0], discount), [gain], 0)
     worst, least = 0.0, np.inf
     for i in range(problem.num_agents):
         own = slopes[problem.free & (problem.action_owner == i)[:, None]]
-        known = np.stack([as_read(problem, each, sets) for each in own])[:, sets.gradient[i]].sum(1)
+        read = np.stack([as_read(problem, slope, sets) for slope in own])
+        known = read[:, sets.gradient[i]].sum(1)
         worst = max(worst, relative_deviation(known - own.sum(1), own.sum(1)))
-        each = np.abs(own).max((0, 2, 3))
-        least = min(least, (each[sets.gradient[i]] / each.max()).min())
+        effects = np.abs(own).max((0, 2, 3))
+        least = min(least, (effects[sets.gradient[i]] / effects.max()).min())
     return TheoremCheck(worst, float(least))
 
 
 def deterministic_policy_gradient(
     problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: DependencySets
 ) -> TheoremCheck:
-    r"""Theorem 3.7 (a): $\nabla_{K_i} J = E[\nabla_{a_i} \hat Q_i \, \bar x^\top]$ against the return's own slope."""
+    r"""Theorem 3.7 (a): $\nabla_{K_i} J = E[\nabla_{a_i} \hat Q_i \, \bar x^\top]$.
+
+    The left side is a complex step through the return.
+    """
     gain = problem.affine(gain)
     exact = complex_slopes(lambda gains: team_return(problem, gains[0], discount), [gain], 0)
     second = moments(problem, gain, discount)
     ours = np.stack(
         [
             2 * (form[problem.num_states + k] @ _lift(problem, gain)) @ second
-            for k, form in enumerate(_advising(problem, gain, discount, sets))
+            for k, form in enumerate(_aggregate_forms(problem, gain, discount, sets))
         ]
     )
     return TheoremCheck(relative_deviation((ours - exact)[problem.free], exact[problem.free]))
@@ -132,13 +143,11 @@ def stochastic_policy_gradient(
     sets: DependencySets,
     std: float = 0.5,
 ) -> TheoremCheck:
-    r"""Theorem 3.7 (b) for $a \sim N(K \bar x, \sigma^2 I)$, $\sigma$ the `std`.
+    r"""Theorem 3.7 (b) for $a \sim N(K \bar x, \sigma^2 I)$ with $\sigma$ = `std`.
 
-    The score is $\epsilon_k \bar x / \sigma^2$.
-
-    The mean over $\epsilon$ is a quadrature with points at $\pm \sigma \sqrt{m}$ along each axis,
-    exact for the cubic polynomial $\epsilon_k \hat Q_k$; that over states needs the second moments
-    alone.
+    The score is $\epsilon_k \bar x / \sigma^2$. The mean over $\epsilon$ is a quadrature with points
+    at $\pm \sigma \sqrt{m}$ along each axis, exact for the cubic polynomial $\epsilon_k \hat Q_k$;
+    the mean over states needs second moments only.
     """
     gain = problem.affine(gain)
     n, m = problem.num_states, problem.num_actions
@@ -146,7 +155,7 @@ def stochastic_policy_gradient(
     second, lift = moments(problem, gain, discount, std), _lift(problem, gain)
     points = std * np.sqrt(m) * np.concatenate([np.eye(m), -np.eye(m)])
     ours = np.zeros_like(gain)
-    for k, form in enumerate(_advising(problem, gain, discount, sets)):
+    for k, form in enumerate(_aggregate_forms(problem, gain, discount, sets)):
         for noise in points:
             # Q of (x, Kx + noise, 1) as a form in (x, 1); odd moments of states vanish against odd
             # ones of the noise.
@@ -170,9 +179,9 @@ def _lift(problem: LinearQuadraticProblem, gain: Gain) -> Float[np.ndarray, "_ _
     return np.vstack([np.eye(n + 1)[:n], gain, np.eye(n + 1)[n:]])
 
 
-def _advising(
+def _aggregate_forms(
     problem: LinearQuadraticProblem, gain: Gain, discount: float, sets: DependencySets
 ) -> list[np.ndarray]:
-    r"""For each entry of the actions the form of its owner's $\hat Q$, of what the sets let it read."""
+    r"""For each entry of the actions, the form of its owner's $\hat Q$ as the sets let it read."""
     forms = as_read(problem, value_forms(problem, gain, discount), sets)
     return [forms[sets.gradient[owner]].sum(0) for owner in problem.action_owner]

@@ -1,9 +1,10 @@
-r"""The variance identity on linear-quadratic networks, exactly: eighth moments of Gaussians by cumulants.
+r"""The variance identity on linear-quadratic networks, exactly, by moments of Gaussians.
 
 Actions are drawn from $N(K x, \sigma^2 I)$ and states from the stationary law of that policy, so $z
 = (x, \epsilon)$ is Gaussian. The score of agent `i` is $\epsilon_i x_O / \sigma^2$, its squared
-norm a product of two quadratic forms in $z$, and so are $\hat Q_i$ and $\bar Q_i$, baselines
-subtracted. Work grows with $N^4$ and no state is enumerated.
+norm a product of two quadratic forms in $z$, and $\hat Q_i$ and $\bar Q_i$ less their baselines are
+quadratic forms, too. The terms are therefore moments of order eight, which cumulants give. The work
+grows with $N^4$; no state is enumerated.
 """
 
 from collections.abc import Sequence
@@ -25,10 +26,14 @@ from mastac.theory.variance import VarianceTerms, known_actions
 
 @dataclass(frozen=True)
 class GaussianNetwork:
-    r"""Values as forms in $z = (x, \epsilon)$: $Q_i = z^\top F_i z + c_i$, $z \sim N(0, \Sigma)$, halves independent.
+    r"""Values as forms in $z = (x, \epsilon) \sim N(0, \Sigma)$: $Q_i = z^\top F_i z + c_i$.
 
-    `states` is the covariance of $x$ and `std` the $\sigma$ of $\epsilon$; `owner` and `seen`
-    say whose the entries of $x$ are and which of them each agent observes.
+    States $x$ and noise $\epsilon$ are independent.
+
+    - `forms`, `constants`: $F_i$ and $c_i$.
+    - `states`: the covariance of $x$.
+    - `std`: the standard deviation $\sigma$ of every entry of $\epsilon$.
+    - `seen`: which entries of $x$ each agent observes.
     """
 
     forms: Float[np.ndarray, "agents _ _"]
@@ -39,7 +44,7 @@ class GaussianNetwork:
 
     @property
     def covariance(self) -> Float[np.ndarray, "_ _"]:
-        r"""$\Sigma$."""
+        r"""$\Sigma$, of states and noise together."""
         return np.asarray(
             scipy.linalg.block_diag(self.states, self.std**2 * np.eye(len(self.constants)))
         )
@@ -51,10 +56,19 @@ def gaussian_network(
     discount: float,
     std: float,
 ) -> GaussianNetwork:
-    """Values and stationary law of a noisy linear policy, one action for each agent.
+    r"""Values and stationary law of a noisy linear policy, one action for each agent.
 
-    **Raises:** [`mastac.errors.UserError`][] if the policy does not settle, or the problem has
-    offsets or targets, or an agent has not exactly one action.
+    **Arguments:**
+
+    - `problem`: the network.
+    - `gain`: $K$; actions are drawn from $N(K x, \text{std}^2 I)$.
+    - `discount`: $\gamma$ of the values, at least 0 and below 1.
+    - `std`: standard deviation of the policies' noise.
+
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] if the closed loop is unstable, the problem has offsets or
+      targets, or an agent does not have exactly one action.
     """
     n, m = problem.num_states, problem.num_actions
     loop = problem.state_matrix + problem.input_matrix @ gain
@@ -68,7 +82,8 @@ def gaussian_network(
         or not np.array_equal(problem.action_owner, np.arange(m))
     ):
         raise UserError(
-            "exact variances want a network without offsets and targets and one action for each agent"
+            "exact variances need a network without offsets and targets, "
+            "and one action for each agent"
         )
     noise = np.diag(problem.noise_variance)
     driven = std**2 * problem.input_matrix @ problem.input_matrix.T
@@ -88,7 +103,11 @@ def centred(
     constant: float,
     known: Bool[np.ndarray, " agents"] | None,
 ) -> tuple[np.ndarray, float]:
-    """A value less its mean given the state and the known actions, again as form and constant."""
+    """A value less its baseline: its mean given the state and the known actions.
+
+    Form and constant of the difference. Noise of known actions and the state cancels; of unknown
+    noise the mean of the square is subtracted.
+    """
     if known is None:
         return form, constant
     kept = np.concatenate([np.ones(len(network.states), bool), known])
@@ -99,13 +118,20 @@ def centred(
 def lq_terms(
     network: GaussianNetwork, sets: DependencySets, baseline: str = "none"
 ) -> VarianceTerms:
-    """The terms of every agent, exactly, under the stationary law."""
+    """The terms of every agent, exactly, under the stationary law.
+
+    **Arguments:**
+
+    - `network`: values and law.
+    - `sets`: the dependency sets; with truncated ones the structured estimator has a bias.
+    - `baseline`: none, state, shared or counterfactual.
+    """
     covariance, rows = network.covariance, []
     for i in range(len(network.constants)):
-        known, moved = known_actions(sets, i, baseline), sets.gradient[i]
+        known, gradient = known_actions(sets, i, baseline), sets.gradient[i]
         own, rest = (
-            centred(network, network.forms[part].sum(0), network.constants[part].sum(), known)
-            for part in (moved, ~moved)
+            centred(network, network.forms[agents].sum(0), network.constants[agents].sum(), known)
+            for agents in (gradient, ~gradient)
         )
         rows.append(_row(network, covariance, i, own, rest))
     return VarianceTerms(*np.array(rows).T)
@@ -120,11 +146,11 @@ def _row(
 ) -> list[Any]:
     n, seen = len(network.states), network.seen[i]
     axes = np.eye(len(covariance))
-    noise = Thin(axes[:, [n + i]], covariance)
-    observed = Thin(axes[:, :n][:, seen], covariance)
-    mine, others = (Dense(form @ covariance, constant) for form, constant in (own, rest))
+    noise = LowRankForm(axes[:, [n + i]], covariance)
+    observed = LowRankForm(axes[:, :n][:, seen], covariance)
+    mine, others = (QuadraticForm(form @ covariance, constant) for form, constant in (own, rest))
 
-    def weighted(*values: Dense) -> float:
+    def weighted(*values: QuadraticForm) -> float:
         return product_mean([noise, observed, *values]) / network.std**4
 
     # E[epsilon_i x_k z'Fz] = 2 (Sigma F Sigma)[epsilon_i, x_k], over sigma^2 of the score.
@@ -141,8 +167,8 @@ def _row(
 
 
 @dataclass(frozen=True)
-class Dense:
-    r"""$z^\top A z + c$ by $A \Sigma$ and $c$."""
+class QuadraticForm:
+    r"""The quadratic form $z^\top A z + c$, held as $A \Sigma$ and $c$."""
 
     matrix: np.ndarray
     constant: float = 0.0
@@ -151,8 +177,8 @@ class Dense:
         return self.matrix @ columns
 
 
-class Thin:
-    r"""$z^\top U U^\top z$ with few columns in $U$."""
+class LowRankForm:
+    r"""The quadratic form $z^\top U U^\top z$ of low rank: $U$ has few columns."""
 
     constant = 0.0
 
@@ -163,7 +189,7 @@ class Thin:
         return self.columns @ (self.moved.T @ columns)
 
 
-def product_mean(factors: Sequence[Dense | Thin]) -> float:
+def product_mean(factors: Sequence[QuadraticForm | LowRankForm]) -> float:
     r"""$E \prod_k (z^\top A_k z + c_k)$ for Gaussian $z$ with mean zero, by joint cumulants.
 
     The joint cumulant of quadratic forms is $2^{k-1} \sum \operatorname{tr}(A_1 \Sigma A_{\pi(2)}
@@ -184,14 +210,13 @@ def product_mean(factors: Sequence[Dense | Thin]) -> float:
     return total
 
 
-def _trace(cycle: list[Dense | Thin]) -> float:
-    """The trace of a product, from the thin factor if there is one."""
+def _trace(cycle: list[QuadraticForm | LowRankForm]) -> float:
+    r"""The trace of a product of $A_k \Sigma$, by columns if one of them has low rank."""
     for place, factor in enumerate(cycle):
-        if isinstance(factor, Thin):
+        if isinstance(factor, LowRankForm):
             columns = factor.columns
-            for each in reversed(cycle[place + 1 :] + cycle[:place]):
-                columns = each(columns)
+            for following in reversed(cycle[place + 1 :] + cycle[:place]):
+                columns = following(columns)
             return float(np.sum(factor.moved * columns))
-    return float(
-        np.trace(reduce(np.matmul, [each.matrix for each in cycle if isinstance(each, Dense)]))
-    )
+    matrices = [factor.matrix for factor in cycle if isinstance(factor, QuadraticForm)]
+    return float(np.trace(reduce(np.matmul, matrices)))

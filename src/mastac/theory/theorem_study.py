@@ -5,6 +5,7 @@ deviation when one member is taken out of a set.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from mastac.envs.linear_quadratic.references import lq_problem
 from mastac.envs.registry import checked_options
 from mastac.structure import Couplings
+from mastac.text import table
 from mastac.theory import game_theorems, lq_theorems
 from mastac.theory.comparison import TheoremCheck
 from mastac.theory.example_games import random_game, random_logits
@@ -29,13 +31,7 @@ class System(NamedTuple):
     checks: dict[str, Callable[[DependencySets], TheoremCheck]]
 
 
-def _given(
-    check: Callable[..., TheoremCheck], *given: Any
-) -> Callable[[DependencySets], TheoremCheck]:
-    return lambda sets: check(*given, sets)
-
-
-class Row(NamedTuple):
+class TheoremRow(NamedTuple):
     """One theorem on one kind of system.
 
     - `theorem`, `kind`, `number`: its number in the paper; the kind of the systems and how many.
@@ -60,15 +56,21 @@ class Row(NamedTuple):
 
 
 STATEMENTS = {
-    "3.2": "Q_i reads its set alone",
+    "3.2": "Q_i reads its set only",
     "3.6": "gradient of Q = gradient of Qhat_i",
     "3.7 (a)": "deterministic policy gradient by Qhat_i",
     "3.7 (b)": "stochastic policy gradient by Qhat_i",
 }
 
 
-def theorem_rows(count: int = 50, seed: int = 0) -> list[Row]:
-    """Every theorem on `count` random games and as many random linear-quadratic networks."""
+def theorem_rows(count: int = 50, seed: int = 0) -> list[TheoremRow]:
+    """Every theorem on `count` random games and as many random linear-quadratic networks.
+
+    **Arguments:**
+
+    - `count`: number of systems of each kind.
+    - `seed`: of the systems, and of the members that are taken out.
+    """
     rows = []
     for name, systems in (
         ("games", random_games(count, seed)),
@@ -77,21 +79,21 @@ def theorem_rows(count: int = 50, seed: int = 0) -> list[Row]:
         drawn = list(systems)
         random = np.random.default_rng([seed, 3])
         for theorem in drawn[0].checks:
-            whole = [each.checks[theorem](dependency_sets(each.couplings)) for each in drawn]
-            less = [
-                each.checks[theorem](sets).outside
-                for each in drawn
-                for sets in without_one_member(each.couplings, random)
+            exact = [system.checks[theorem](dependency_sets(system.couplings)) for system in drawn]
+            without = [
+                system.checks[theorem](sets).outside
+                for system in drawn
+                for sets in without_one_member(system.couplings, random)
             ]
             rows.append(
-                Row(
+                TheoremRow(
                     theorem,
                     name,
                     count,
-                    max(each.outside for each in whole),
-                    min(each.inside for each in whole),
-                    min(less, default=np.nan),
-                    float(np.median(less)) if less else np.nan,
+                    max(check.outside for check in exact),
+                    min(check.inside for check in exact),
+                    min(without, default=np.nan),
+                    float(np.median(without)) if without else np.nan,
                 )
             )
     return rows
@@ -131,9 +133,9 @@ def random_games(count: int, seed: int) -> Iterator[System]:
         yield System(
             couplings,
             {
-                "3.2": _given(game_theorems.value_locality, *given),
-                "3.6": _given(game_theorems.gradient_decomposition, *given),
-                "3.7 (b)": _given(game_theorems.stochastic_policy_gradient, *given),
+                "3.2": partial(game_theorems.value_locality, *given),
+                "3.6": partial(game_theorems.gradient_decomposition, *given),
+                "3.7 (b)": partial(game_theorems.stochastic_policy_gradient, *given),
             },
         )
 
@@ -152,16 +154,16 @@ def random_networks(count: int, seed: int) -> Iterator[System]:
         yield System(
             couplings,
             {
-                "3.2": _given(lq_theorems.value_locality, *given),
-                "3.6": _given(lq_theorems.gradient_decomposition, *given),
-                "3.7 (a)": _given(lq_theorems.deterministic_policy_gradient, *given),
-                "3.7 (b)": _given(lq_theorems.stochastic_policy_gradient, *given),
+                "3.2": partial(lq_theorems.value_locality, *given),
+                "3.6": partial(lq_theorems.gradient_decomposition, *given),
+                "3.7 (a)": partial(lq_theorems.deterministic_policy_gradient, *given),
+                "3.7 (b)": partial(lq_theorems.stochastic_policy_gradient, *given),
             },
         )
 
 
-def theorem_text(rows: list[Row]) -> str:
-    """A table, what its columns are, and whether all hold."""
+def theorem_text(rows: list[TheoremRow]) -> str:
+    """The rows as a table, and whether all theorems hold."""
     head = (
         "theorem",
         "",
@@ -180,14 +182,6 @@ def theorem_text(rows: list[Row]) -> str:
         )
         for row in rows
     ]
-    widths = [max(len(line[k]) for line in (head, *cells)) for k in range(len(head))]
-    lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in (head, *cells)]
     held = all(row.holds for row in rows)
-    verdict = (
-        f"All deviations are below {TOLERANCE:.0e}."
-        if held
-        else f"A deviation is above {TOLERANCE:.0e}."
-    )
-    return "\n".join(
-        [lines[0], "  ".join("─" * width for width in widths), *lines[1:], "", verdict]
-    )
+    verdict = "All deviations are below" if held else "A deviation is above"
+    return f"{table(head, cells, left=3)}\n\n{verdict} {TOLERANCE:.0e}."

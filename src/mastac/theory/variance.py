@@ -1,10 +1,11 @@
-r"""Total variance of the centralised and of the structured score-function estimator, and the terms that it is made of.
+r"""Total variance of the centralised and the structured score-function estimator, by its terms.
 
 With $g_i$ the score of agent `i`, $\hat Q_i$ the sum of the values in its gradient set, $\bar Q_i$
 the sum of the others, $b$ baselines, and critics that err by $\delta$ with mean zero given state
 and action,
 
-$$g_C = (\hat Q_i + \bar Q_i - b - \delta_Q) g_i, \qquad g_Q = (\hat Q_i - \hat b - \delta_{\hat Q}) g_i,$$
+$$g_C = (\hat Q_i + \bar Q_i - b - \delta_Q) g_i, \qquad
+g_Q = (\hat Q_i - \hat b - \delta_{\hat Q}) g_i,$$
 
 $$t\mathrm{Var}[g_C] - t\mathrm{Var}[g_Q] = \underbrace{E[\|g_i\|^2 \bar Q_i^2]}_{\text{rest}}
 + \underbrace{2 E[\|g_i\|^2 \hat Q_i \bar Q_i]}_{\text{cross}}
@@ -39,13 +40,18 @@ PerAgent = Float[np.ndarray, " agents"]
 
 @dataclass(frozen=True)
 class VarianceTerms:
-    r"""The terms of the identity, one entry for each agent; $E$ is over the discounted states and the policies.
+    r"""The terms of the identity, one entry for each agent.
 
-    `own` $E[\|g_i\|^2 \hat Q_i^2]$, `rest`, `cross` as above; `score` $E[\|g_i\|^2]$;
-    `mean_centralised` and `mean_structured` the squared norms of the estimators' means, equal where
-    the sets are exact; `bias` the norm of the difference of the means over that of the centralised
-    one. `critic_centralised` and `critic_structured`: $E[\|g_i\|^2 \sigma^2]$ of the two critics,
-    zero for exact values.
+    $E$ is over the states, discounted or stationary, and the actions of the policies.
+
+    - `own`: $E[\|g_i\|^2 \hat Q_i^2]$.
+    - `rest`, `cross`: as in the identity above.
+    - `score`: $E[\|g_i\|^2]$.
+    - `mean_centralised`, `mean_structured`: the squared norms of the estimators' means, equal where
+      the sets are exact.
+    - `bias`: the norm of the difference of the means over that of the centralised one.
+    - `critic_centralised`, `critic_structured`: $E[\|g_i\|^2 \sigma^2]$ of the two critics, zero
+      for exact values.
     """
 
     own: PerAgent
@@ -70,7 +76,7 @@ class VarianceTerms:
 
     @property
     def critics(self) -> PerAgent | float:
-        """What the centralised critic's error adds more than that of the structured one."""
+        """What the error of the centralised critic adds, less what that of the structured adds."""
         return self.critic_centralised - self.critic_structured
 
     @property
@@ -84,11 +90,16 @@ def known_actions(
 ) -> Bool[np.ndarray, " agents"] | None:
     r"""Whose actions a baseline of agent `i` may read, besides the state; `None` for no baseline.
 
-    "state": nobody's. "counterfactual": everybody else's. "shared": those of the others that both
-    $\hat Q_i$ and $\bar Q_i$ read; given these the two are independent. None of them reads the
-    agent's own action, so none biases.
+    - "state": nobody's.
+    - "shared": those of the other agents that both $\hat Q_i$ and $\bar Q_i$ read. Given these, the
+      two are independent.
+    - "counterfactual": those of all other agents.
 
-    **Raises:** [`mastac.errors.UserError`][] for another name.
+    No baseline reads the agent's own action, so none adds a bias.
+
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] for another name.
     """
     if baseline not in BASELINES:
         raise unknown("baseline", baseline, BASELINES)
@@ -97,21 +108,30 @@ def known_actions(
     others = np.arange(len(sets.actions)) != agent
     if baseline == "state":
         return np.zeros_like(others)
-    moved = sets.gradient[agent]
-    shared = sets.actions[moved].any(0) & sets.actions[~moved].any(0)
+    in_gradient = sets.gradient[agent]
+    shared = sets.actions[in_gradient].any(0) & sets.actions[~in_gradient].any(0)
     return others if baseline == "counterfactual" else others & shared
 
 
 def game_terms(
     game: Game, logits: Logits, sets: DependencySets, baseline: str = "none"
 ) -> VarianceTerms:
-    """The terms of every agent, by enumeration of all states and actions."""
+    """The terms of every agent, by enumeration of all states and actions.
+
+    **Arguments:**
+
+    - `game`, `logits`: the game and the policies of all agents.
+    - `sets`: the dependency sets; with truncated ones the structured estimator has a bias.
+    - `baseline`: none, state, shared or counterfactual (see [`known_actions`][]).
+    """
     values, policy = action_values(game, logits), joint_policy(game, logits)
     weight = occupancy(game, logits)[:, None] * policy
     rows = []
     for i in range(len(logits)):
-        known, moved = known_actions(sets, i, baseline), sets.gradient[i]
-        own, rest = (_centred(game, policy, values[part].sum(0), known) for part in (moved, ~moved))
+        known, gradient = known_actions(sets, i, baseline), sets.gradient[i]
+        own, rest = (
+            _centred(game, policy, values[agents].sum(0), known) for agents in (gradient, ~gradient)
+        )
         squared = weight * score_norms(game, logits, i)
         rows.append(_row(game, logits, i, weight, squared, own, rest))
     return VarianceTerms(*np.array(rows).T)
@@ -126,6 +146,7 @@ def _row(
     own: np.ndarray,
     rest: np.ndarray,
 ) -> list[Any]:
+    """The terms of one agent, in the order of `VarianceTerms`; `squared` is weight times score."""
     mean, other = (score_average(game, logits, i, weight * value).ravel() for value in (own, rest))
     return [
         np.sum(squared * own**2),
@@ -139,7 +160,10 @@ def _row(
 
 
 def score_norms(game: Game, logits: Logits, agent: int) -> Float[np.ndarray, "states actions"]:
-    r"""$\|g_i\|^2 = 1 - 2 \pi_i(a_i) + \sum_b \pi_i(b)^2$ of a tabular softmax policy, in every state and action."""
+    r"""$\|g_i\|^2 = 1 - 2 \pi_i(a_i) + \sum_b \pi_i(b)^2$ of a tabular softmax policy.
+
+    One entry for each joint state and joint action.
+    """
     chance = softmax(logits[agent])
     norms = 1 - 2 * chance + np.sum(chance**2, -1, keepdims=True)
     local = game.on_all_axes(norms, game.parents("observation", agent), [agent])
@@ -163,7 +187,11 @@ def _centred(
 
 @dataclass(frozen=True)
 class Bounds:
-    """The corrected bounds on the difference for the baseline "shared", and the paper's for none; exact critics."""
+    """Bounds on the difference of total variances with exact critics, one entry for each agent.
+
+    - `lower`, `upper`: the corrected ones, for the baseline "shared".
+    - `paper_lower`, `paper_upper`: those of Theorem 4.2 as stated, for no baseline.
+    """
 
     lower: PerAgent
     upper: PerAgent
@@ -172,12 +200,19 @@ class Bounds:
 
 
 def game_bounds(game: Game, logits: Logits, sets: DependencySets) -> Bounds:
-    r"""$N_i^2 E[\mathrm{Var}(\bar Q_i \mid s, a_C)] \le \text{difference} \le M_i^2 \sum_{\bar A_i} \epsilon_j^2$.
+    r"""The bounds of Theorem 4.2, corrected and as stated in the paper.
 
-    $N_i, M_i$ are the least and the largest norm of the score, $\epsilon_j$ the largest advantage
-    of agent `j` in the value of the team, and $\bar A_i$ those whose actions $\bar Q_i$ reads and
-    $\hat Q_i$ does not. The paper's (Theorem 4.2): $N_i^2 E[(\sum Q_j)^2]$ and $M_i^2 \sum
-    \epsilon_j^2$ over those outside $I_{\hat Q}^i$, no baseline.
+    Corrected (docs/theorems.md):
+
+    $$N_i^2 E[\mathrm{Var}(\bar Q_i \mid s, a_C)] \le t\mathrm{Var}[g_C] - t\mathrm{Var}[g_Q]
+    \le M_i^2 \sum_{j \in \bar A_i} \epsilon_j^2$$
+
+    Here $N_i, M_i$ are the smallest and the largest norm of the score, $\epsilon_j$ is the largest
+    advantage of agent `j` in the value of the team, and $\bar A_i$ are the agents whose actions
+    $\bar Q_i$ reads and $\hat Q_i$ does not.
+
+    The paper's: $N_i^2 E[(\sum_j Q_j)^2]$ and $M_i^2 \sum_j \epsilon_j^2$ over the agents outside
+    $I_{\hat Q}^i$, without a baseline.
     """
     values, policy = action_values(game, logits), joint_policy(game, logits)
     weight, agents = occupancy(game, logits)[:, None] * policy, np.arange(len(logits))
@@ -185,10 +220,10 @@ def game_bounds(game: Game, logits: Logits, sets: DependencySets) -> Bounds:
     advantages = np.array([np.abs(_centred(game, policy, team, agents != j)).max() for j in agents])
     rows = []
     for i in agents:
-        moved, norms = sets.gradient[i], score_norms(game, logits, int(i))
-        rest = values[~moved].sum(0)
+        gradient, norms = sets.gradient[i], score_norms(game, logits, int(i))
+        rest = values[~gradient].sum(0)
         free = _centred(game, policy, rest, known_actions(sets, int(i), "shared"))
-        alone = sets.actions[~moved].any(0) & ~sets.actions[moved].any(0)
+        alone = sets.actions[~gradient].any(0) & ~sets.actions[gradient].any(0)
         outside = ~(sets.aggregate.states | sets.aggregate.actions)[i]
         rows.append(
             [

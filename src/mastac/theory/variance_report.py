@@ -1,16 +1,19 @@
-"""What `mastac variance` says: exact or sampled terms as numbers with intervals, as a table, and in words (numpy)."""
+"""What `mastac variance` says: terms as numbers with intervals, as a table, and in words."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from mastac.text import table
 from mastac.theory.intervals import interval, ratio_interval
 from mastac.theory.variance import VarianceTerms
 
 Figure = dict[str, float | None]
+"""A number with its interval: `mean`, `low`, `high`."""
 
 MOST_ROWS = 12
+ROUNDING = 1e-9  # what exact figures may differ by
 COLUMNS = {
     "centralised": "tVar[g_C]",
     "structured": "tVar[g_Q]",
@@ -21,18 +24,26 @@ COLUMNS = {
     "ratio_with_returns": "ratio with returns",
 }
 LEGEND = (
-    "rest: E[|g|² Qbar²], cross: 2 E[|g|² Qhat Qbar], bias²: |E g_C - E g_Q|², zero for exact sets; "
-    "tVar[g_C] - tVar[g_Q] = rest + cross - (|E g_C|² - |E g_Q|²)."
+    "rest: E[|g|² Qbar²], cross: 2 E[|g|² Qhat Qbar], bias²: |E g_C - E g_Q|², zero for exact "
+    "sets; tVar[g_C] - tVar[g_Q] = rest + cross - (|E g_C|² - |E g_Q|²)."
 )
 
 
 def variance_report(terms: VarianceTerms, gap: np.ndarray, agents: Sequence[str]) -> dict[str, Any]:
     """The terms of every agent and summed over the agents, ready for JSON.
 
-    Entries of `terms` are [batches, agents], or [1, agents] where they are exact. Each quantity is
-    `{"mean", "low", "high"}`. Critics are exact; where batches bring the returns' noise,
-    `ratio_with_returns` is what it is where one rollout's return takes the place of each critic.
-    `ratio`: centralised over structured.
+    **Arguments:**
+
+    - `terms`: arrays [batches, agents], or [1, agents] where they are exact.
+    - `gap`: the squared norm of the difference of the estimators' means, of the same shape.
+    - `agents`: the names of the agents.
+
+    **Returns:**
+
+    `agents`, by name, and `total`. Each quantity is `{"mean", "low", "high"}`; `ratio` is the
+    total variance of the centralised estimator over that of the structured one. Both are for exact
+    critics; where batches bring the returns' noise, `ratio_with_returns` is the ratio when one
+    rollout's return takes the place of each critic.
     """
     return {
         "agents": {name: _figures(terms, gap, [i]) for i, name in enumerate(agents)},
@@ -41,76 +52,64 @@ def variance_report(terms: VarianceTerms, gap: np.ndarray, agents: Sequence[str]
 
 
 def _figures(terms: VarianceTerms, gap: np.ndarray, which: list[int]) -> dict[str, Any]:
+    """The figures of some agents, summed over them."""
+
     def summed(values: Any) -> np.ndarray:
         return np.asarray(values)[:, which].sum(1)
 
-    central, structured = summed(terms.centralised), summed(terms.structured)
+    centralised, structured = summed(terms.centralised), summed(terms.structured)
     noise = [
-        summed(np.broadcast_to(each, gap.shape))
-        for each in (terms.critic_centralised, terms.critic_structured)
+        summed(np.broadcast_to(term, gap.shape))
+        for term in (terms.critic_centralised, terms.critic_structured)
     ]
-    exact = (central - noise[0], structured - noise[1])
-    found = {
+    exact = (centralised - noise[0], structured - noise[1])
+    figures = {
         "centralised": interval(exact[0])._asdict(),
         "structured": interval(exact[1])._asdict(),
     }
-    found["ratio"] = _ratio(*exact)
+    figures["ratio"] = _ratio(*exact)
     for name in ("own", "rest", "cross", "mean_centralised", "mean_structured"):
-        found[name] = interval(summed(getattr(terms, name)))._asdict()
-    found["gap"] = interval(summed(gap))._asdict()
+        figures[name] = interval(summed(getattr(terms, name)))._asdict()
+    figures["gap"] = interval(summed(gap))._asdict()
     if np.any(noise):
-        found |= {
+        figures |= {
             "noise_centralised": interval(noise[0])._asdict(),
             "noise_structured": interval(noise[1])._asdict(),
         }
-        found["ratio_with_returns"] = _ratio(central, structured)
-    return found
+        figures["ratio_with_returns"] = _ratio(centralised, structured)
+    return figures
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> Figure:
-    """With an interval; a lower bound alone where what is below cannot be told from zero."""
-    over, under = interval(above), interval(below)
-    if under.low > 0:
+    """A ratio of means; a lower bound only where the denominator cannot be told from zero."""
+    numerator, denominator = interval(above), interval(below)
+    if denominator.low > 0:
         return ratio_interval(above, below)._asdict()
-    return {
-        "mean": None,
-        "low": max(0.0, over.low / under.high) if under.high > 0 else None,
-        "high": None,
-    }
+    least = max(0.0, numerator.low / denominator.high) if denominator.high > 0 else None
+    return {"mean": None, "low": least, "high": None}
 
 
 def report_text(report: dict[str, Any]) -> str:
-    """Setting, table, legend, conclusion."""
+    """A report as text: setting, table, legend, conclusion."""
     rows = _rows(report)
     columns = {name: head for name, head in COLUMNS.items() if name in rows[0][1]}
-    head = ("agent", *columns.values())
     cells = [(name, *(_cell(figures[column]) for column in columns)) for name, figures in rows]
-    widths = [max(len(row[k]) for row in (head, *cells)) for k in range(len(head))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in (head, *cells)
-    ]
-    lines.insert(1, "  ".join("─" * width for width in widths))
-    table = "\n".join(line.rstrip() for line in lines)
     setting = "\n".join(f"{name:<9} {value}" for name, value in report["setting"].items())
-    return f"{setting}\n\n{table}\n\n{LEGEND}\n\n{report['conclusion']}"
+    figures = table(("agent", *columns.values()), cells)
+    return f"{setting}\n\n{figures}\n\n{LEGEND}\n\n{report['conclusion']}"
 
 
 def _rows(report: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """All agents and their sum; of many agents those of the smallest, median and largest ratio."""
     agents = report["agents"]
     if len(agents) == 1:
         return list(agents.items())
-    total = [("all, summed", report["total"])]
+    total = ("all, summed", report["total"])
     if len(agents) <= MOST_ROWS:
-        return [*agents.items(), *total]
+        return [*agents.items(), total]
     by_ratio = sorted(agents, key=lambda name: (agents[name]["ratio"]["mean"] or np.inf, name))
-    return [
-        *(
-            (name, agents[name])
-            for name in (by_ratio[0], by_ratio[len(by_ratio) // 2], by_ratio[-1])
-        ),
-        *total,
-    ]
+    shown = (by_ratio[0], by_ratio[len(by_ratio) // 2], by_ratio[-1])
+    return [*((name, agents[name]) for name in shown), total]
 
 
 def _cell(figure: Figure) -> str:
@@ -120,42 +119,47 @@ def _cell(figure: Figure) -> str:
     return f"{figure['mean']:.4g}" if half == 0 else f"{figure['mean']:.4g} ± {half:.2g}"
 
 
-def conclusion(report: dict[str, Any], everybody: bool) -> str:
-    """One or two sentences; `everybody`: all policies move all values."""
-    figures = report["total"]
-    if everybody:
-        return "Every policy moves every value, so both estimators are one: with these sets the structure gains nothing."
-    ratio, among = (
-        figures["ratio"],
-        "" if len(report["agents"]) == 1 else ", summed over the agents,",
-    )
+def conclusion(report: dict[str, Any], all_moved: bool) -> str:
+    """What the report shows, in one or two sentences.
+
+    **Arguments:**
+
+    - `report`: from [`variance_report`][].
+    - `all_moved`: whether the value of every agent depends on every policy.
+    """
+    if all_moved:
+        return (
+            "Every policy affects every value, so both estimators are one: with these sets the "
+            "structure gains nothing."
+        )
+    ratio, bias = report["total"]["ratio"], _about_bias(report["total"])
+    among = "" if len(report["agents"]) == 1 else ", summed over the agents,"
+    words = f"The structured estimator's total variance{among}"
     if ratio["mean"] is None:
         least = "" if ratio["low"] is None else f"; it is smaller at least {ratio['low']:.3g} times"
-        return f"The structured estimator's total variance{among} cannot be told from zero{least}. {_about_bias(figures)}"
-    between = (
-        ""
-        if ratio["low"] == ratio["high"]
-        else f" (95 %: {ratio['low']:.3g} to {ratio['high']:.3g})"
-    )
-    words = f"The structured estimator's total variance{among}"
-    if ratio["low"] > 1 + 1e-9:
-        said = f"{words} is {ratio['mean']:.3g} times smaller{between}."
-    elif ratio["high"] < 1 - 1e-9:
-        said = f"{words} is larger, the ratio is {ratio['mean']:.3g}{between}: the cross term outweighs the rest."
-    else:
-        said = f"{words} differs from the centralised one's by less than can be told, ratio {ratio['mean']:.3g}{between}."
-    return f"{said} {_about_bias(figures)}"
+        return f"{words} cannot be told from zero{least}. {bias}"
+    between = ""
+    if ratio["low"] != ratio["high"]:
+        between = f" (95 %: {ratio['low']:.3g} to {ratio['high']:.3g})"
+    mean = f"{ratio['mean']:.3g}"
+    if ratio["low"] > 1 + ROUNDING:
+        return f"{words} is {mean} times smaller{between}. {bias}"
+    if ratio["high"] < 1 - ROUNDING:
+        larger = f"is larger, the ratio is {mean}{between}: the cross term outweighs the rest"
+        return f"{words} {larger}. {bias}"
+    alike = f"differs from the centralised one's by less than can be told, ratio {mean}{between}"
+    return f"{words} {alike}. {bias}"
 
 
 def _about_bias(figures: dict[str, Any]) -> str:
+    """Whether the estimators' means differ, in one sentence."""
     gap, gradient = figures["gap"], figures["mean_centralised"]
     if gap["low"] == gap["high"]:
         relative = np.sqrt(gap["mean"] / gradient["mean"]) if gradient["mean"] > 0 else np.inf
-        if relative < 1e-9:
+        if relative < ROUNDING:
             return "Both have the same mean: the structure adds no bias."
         return f"Their means differ by {relative:.2g} of the gradient's norm."
+    squared = f"(gradient {gradient['mean']:.2g})"
     if gap["low"] > 0:
-        return f"Their means differ: the bias squared is at least {gap['low']:.2g} (gradient {gradient['mean']:.2g})."
-    return (
-        f"No bias shows: its square is below {gap['high']:.2g} (gradient {gradient['mean']:.2g})."
-    )
+        return f"Their means differ: the bias squared is at least {gap['low']:.2g} {squared}."
+    return f"No bias shows: its square is below {gap['high']:.2g} {squared}."
