@@ -106,6 +106,7 @@ def test_figures_and_results_do_not_train() -> None:
         "mastac.cli.variance",
         "mastac.cli.variance_measures",
         "mastac.cli.theorems",
+        "mastac.theory",
         "mastac.theory.theorem_study",
         "mastac.theory.variance_report",
         "mastac.theory.lq_variance",

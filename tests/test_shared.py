@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-import mastac
+import mastac.theory
 from mastac.checks import real_number, whole_number
 from mastac.errors import UserError
 from mastac.text import shortened, table
@@ -60,9 +60,10 @@ def test_what_is_echoed_is_one_short_line() -> None:
     assert len(shortened("x" * 1000)) == 80
 
 
-def test_every_public_name_is_there() -> None:
-    assert set(dir(mastac)) | {"__version__"} == set(mastac.__all__)
-    for name in mastac.__all__:
-        assert getattr(mastac, name) is not None
+@pytest.mark.parametrize("package", [mastac, mastac.theory], ids=lambda package: package.__name__)
+def test_every_public_name_is_there(package) -> None:
+    assert {*dir(package), "__version__"} == {*package.__all__, "__version__"}
+    for name in package.__all__:
+        assert getattr(package, name) is not None
     with pytest.raises(AttributeError, match="nothing"):
-        mastac.nothing  # noqa: B018
+        package.nothing  # noqa: B018

@@ -120,8 +120,8 @@ def lyapunov(
 ) -> Float[np.ndarray, "n n"]:
     r"""The solution $X$ of the discrete Lyapunov equation $X = S + \gamma M X M^\top$.
 
-    By doubling: $k$ rounds sum $2^k$ terms of the series $\sum_t \gamma^t M^t S (M^\top)^t$. Entries
-    that are zero by structure stay exactly zero, which a dense linear solve would not give.
+    By doubling: $k$ rounds sum $2^k$ terms of the series $\sum_t \gamma^t M^t S (M^\top)^t$.
+    Entries that are zero by structure stay exactly zero, which a dense solver would not give.
     """
     total, power = source.copy(), np.sqrt(discount) * matrix
     for _ in range(64):
@@ -150,7 +150,8 @@ def discounted_return(
 ) -> tuple[float, Gain]:
     r"""The discounted return $\sum_i E \sum_t \gamma^t r_i(t)$ of $u = K \bar x$, and its gradient.
 
-    The horizon is infinite. The gradient is with respect to the entries of $K$ that the observations allow, zero elsewhere:
+    The horizon is infinite. The gradient is with respect to the entries of $K$ that the
+    observations allow, zero elsewhere:
     $-2 [(R + \gamma B^\top P B) K + \gamma B^\top P A] \sum_t \gamma^t E[\bar x_t \bar x_t^\top]$.
     """
     gain = problem.affine(gain)

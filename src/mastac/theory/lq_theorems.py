@@ -16,9 +16,9 @@ Forms = Inexact[np.ndarray, "agents _ _"]
 
 
 def value_forms(problem: LinearQuadraticProblem, gain: Gain, discount: float) -> Forms:
-    r"""The forms $F_i$ of $Q_i = \bar z^\top F_i \bar z + c_i$ for $u = K \bar x$; $\bar z = (x, u, 1)$.
+    r"""The forms $F_i$ of the values $Q_i = \bar z^\top F_i \bar z + c_i$ for $u = K \bar x$.
 
-    Analytic in the gain, so that complex steps pass through.
+    Here $\bar z = (x, u, 1)$. The forms are analytic in the gain: complex steps pass through.
     """
     n, m = problem.num_states, problem.num_actions
     loop = problem.transition + problem.inputs @ gain
@@ -145,9 +145,9 @@ def stochastic_policy_gradient(
 ) -> TheoremCheck:
     r"""Theorem 3.7 (b) for $a \sim N(K \bar x, \sigma^2 I)$ with $\sigma$ = `std`.
 
-    The score is $\epsilon_k \bar x / \sigma^2$. The mean over $\epsilon$ is a quadrature with points
-    at $\pm \sigma \sqrt{m}$ along each axis, exact for the cubic polynomial $\epsilon_k \hat Q_k$;
-    the mean over states needs second moments only.
+    The score is $\epsilon_k \bar x / \sigma^2$. The mean over $\epsilon$ is a quadrature with
+    points at $\pm \sigma \sqrt{m}$ along each axis, exact for the cubic polynomial $\epsilon_k
+    \hat Q_k$; the mean over states needs second moments only.
     """
     gain = problem.affine(gain)
     n, m = problem.num_states, problem.num_actions

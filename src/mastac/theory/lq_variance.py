@@ -154,15 +154,15 @@ def _row(
         return product_mean([noise, observed, *values]) / network.std**4
 
     # E[epsilon_i x_k z'Fz] = 2 (Sigma F Sigma)[epsilon_i, x_k], over sigma^2 of the score.
-    mean, other = (2 * form[n + i, :n] @ network.states[:, seen] for form, _ in (own, rest))
+    own_mean, rest_mean = (2 * form[n + i, :n] @ network.states[:, seen] for form, _ in (own, rest))
     return [
         weighted(mine, mine),
         weighted(others, others),
         2 * weighted(mine, others),
         weighted(),
-        np.sum((mean + other) ** 2),
-        np.sum(mean**2),
-        np.linalg.norm(other) / max(np.linalg.norm(mean + other), np.finfo(float).tiny),
+        np.sum((own_mean + rest_mean) ** 2),
+        np.sum(own_mean**2),
+        np.linalg.norm(rest_mean) / max(np.linalg.norm(own_mean + rest_mean), np.finfo(float).tiny),
     ]
 
 

@@ -3,10 +3,12 @@ r"""The terms of the variance identity by Monte Carlo, for any simulator in JAX,
 Policies are Gaussian before the environment's head: $z_i = \mu_i + \sigma \epsilon_i$, $a_i =
 \text{head}(z_i)$. The parameters are a gain on the scaled observation, added to $\mu_i$: the score
 is $\epsilon_i \tilde o_i^\top / \sigma$. A state is that of a random time of an episode, and values
-are discounted returns to its end. No value is known, but from the same $(s, a)$ two independent
-continuations are played: $E[R^1 R^2 \mid s, a] = Q(s, a)^2$, so products of values are estimated
-without the returns' own noise, and half of $(R^1 - R^2)^2$ estimates just that noise. A baseline is
-subtracted by a continuation each from actions drawn anew, unknown ones only, with the same noise
+are discounted returns to its end.
+
+No value is known, but two independent continuations are played from the same $(s, a)$. As
+$E[R^1 R^2 \mid s, a] = Q(s, a)^2$, products of values are estimated without the noise of the
+returns, and half of $(R^1 - R^2)^2$ estimates that noise. A baseline is subtracted by one more
+continuation, in which the actions that it does not know are drawn again, with the same noise
 afterwards.
 """
 
@@ -24,20 +26,22 @@ from mastac.theory.sets import DependencySets
 from mastac.theory.variance import VarianceTerms, known_actions
 
 Means = Callable[[State, Time], Float[Array, "agents act"]]
-"""What policies would do without noise, before the head."""
+"""The means of the policies before the head, in a state and at a time."""
 
 BATCHES = 16
 MOST_WORK = 3 * 10**9
-"""Steps of single agents, some tens of minutes; where more would be needed, nothing is begun."""
+"""Steps of single agents, some tens of minutes; what would take more is refused."""
 
 
 @dataclass(frozen=True)
 class Sampled:
-    r"""Estimates of independent batches: each array is [batches, agents] for the agents that were asked for.
+    r"""Estimates in independent batches, for the agents that were asked for.
 
-    `terms` holds the identity's; its critics' errors are those of one rollout's return in place of
-    each critic: $E[\|g_i\|^2 \mathrm{Var}(R \mid s, a)]$. `gap`: the squared norm of the difference
-    of the two means, estimated without bias (it may be negative), zero for exact sets.
+    - `terms`: those of the identity, arrays [batches, agents]. Its critics' errors are those of one
+      rollout's return in place of each critic: $E[\|g_i\|^2 \mathrm{Var}(R \mid s, a)]$.
+    - `gap`: the squared norm of the difference of the estimators' means, zero for exact sets. The
+      estimate is unbiased, so it may be negative.
+    - `samples`: pairs of state and action in all batches together.
     """
 
     terms: VarianceTerms
@@ -61,30 +65,34 @@ def sampled_terms(
 
     **Arguments:**
 
+    - `env`: the environment; its actions must not be choices.
+    - `sets`: the dependency sets of its agents.
+    - `means`: the policies without noise, such as [`simple_means`][].
     - `std`: $\sigma$, before the head (of the actions themselves where the head is linear).
+    - `discount`: $\gamma$ of the returns.
+    - `baseline`: none, state, shared or counterfactual.
     - `samples`: pairs of state and action, each from an episode of its own; rounded up to whole
         batches.
-    - `times`: states are those of a time drawn from this range; by default from the whole episode.
+    - `seed`: of everything random.
+    - `agents`: indices of the agents to estimate for; `None` for all.
+    - `times`: range from which the time of a state is drawn; `None` for the whole episode.
 
-    **Raises:** [`mastac.errors.UserError`][] if the samples would take too long or returns are not
-    finite.
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] if the samples would take too long or returns are not finite.
     """
     chosen = np.arange(env.num_agents) if agents is None else np.asarray(agents)
-    each = -(-samples // BATCHES)
-    apart = baseline in (
-        "shared",
-        "counterfactual",
-    )  # a baseline that reads others' actions is each agent's own
-    check_work(env, each * BATCHES, len(chosen) if apart else int(baseline != "none"))
-    asking = chosen if apart else chosen[:1]
-    known = [
-        each for each in (known_actions(sets, int(i), baseline) for i in asking) if each is not None
-    ]
-    mask = jnp.asarray(np.stack(known)) if known else None
+    per_batch = -(-samples // BATCHES)
+    # A baseline that reads the actions of others differs between agents.
+    owners = chosen if baseline in ("shared", "counterfactual") else chosen[:1]
+    check_work(env, per_batch * BATCHES, 0 if baseline == "none" else len(owners))
+    known = [known_actions(sets, int(i), baseline) for i in owners]
+    masks = [mask for mask in known if mask is not None]
+    mask = jnp.asarray(np.stack(masks)) if masks else None
     sampler = _Sampler(env, means, std, discount, mask, times or (0, env.horizon))
-    moved = jnp.asarray(sets.gradient[chosen], jnp.float32)
+    gradient = jnp.asarray(sets.gradient[chosen], jnp.float32)
     batch = jax.jit(
-        lambda key: _batch(sampler, moved, jnp.asarray(chosen), jax.random.split(key, each))
+        lambda key: _batch(sampler, gradient, jnp.asarray(chosen), jax.random.split(key, per_batch))
     )
     rows = [batch(key) for key in jax.random.split(jax.random.key(seed), BATCHES)]
     table = np.array([[np.asarray(value, float) for value in row] for row in rows]).swapaxes(0, 1)
@@ -95,22 +103,25 @@ def sampled_terms(
     terms = VarianceTerms(
         own, rest, cross, score, central, structured, nothing, noise_central, noise_structured
     )
-    return Sampled(terms, gap, each * BATCHES)
+    return Sampled(terms, gap, per_batch * BATCHES)
 
 
 def check_work(env: Environment, samples: int, baselines: int) -> None:
-    """`UserError` where continuations would take too many steps."""
+    """Refuse samples whose continuations would take too many steps.
+
+    `baselines` is the number of continuations for baselines of each pair.
+    """
     work = samples * env.horizon * env.num_agents * (3 + 2 * baselines)
     if work > MOST_WORK:
         raise UserError(
-            f"{samples} samples would take {work:.1e} steps of agents; take at most {samples * MOST_WORK // work}, "
-            "or a single agent, or a baseline that reads no actions"
+            f"{samples} samples would take {work:.1e} steps of agents; take at most "
+            f"{samples * MOST_WORK // work}, or a single agent, or a baseline that reads no actions"
         )
 
 
 @dataclass(frozen=True)
 class _Sampler:
-    """One sample: a state, an action, and returns from there."""
+    """One sample: a state, joint actions, and the returns of two continuations from there."""
 
     env: Environment
     means: Means
@@ -120,9 +131,10 @@ class _Sampler:
     times: tuple[int, int]
 
     def __call__(self, key: PRNGKeyArray) -> tuple[Array, Array, Array, Array]:
-        """The actions' noise, the scaled observations, and of two continuations the returns and what is left of them.
+        """Noise of the actions, scaled observations, returns, and returns less baselines.
 
-        The last two are [2, agents] and [2, baselines (1 if all agents share it), agents].
+        The last two are [2, agents] and [2, baselines, agents] for the two continuations; there is
+        one baseline if all agents share it.
         """
         time_key, reach_key, act_key, *pair_keys = jax.random.split(key, 5)
         time = jax.random.randint(time_key, (), *self.times)
@@ -134,11 +146,12 @@ class _Sampler:
         return noise, self._seen(state, time), returns, left
 
     def _reached(self, key: PRNGKeyArray, time: Array) -> State:
+        """The state at `time` of an episode under the noisy policies."""
         reset_key, step_key = jax.random.split(key)
 
         def one_step(state, at):
-            now, each = at
-            noise_key, act_key = jax.random.split(each)
+            now, step_key = at
+            noise_key, act_key = jax.random.split(step_key)
             following = self.env.step(
                 state, self._acted(state, now, self._noise(act_key)), now, noise_key
             )
@@ -150,7 +163,7 @@ class _Sampler:
     def _returns(
         self, state: State, time: Array, noise: Array, key: PRNGKeyArray
     ) -> tuple[Array, Array]:
-        """Discounted returns, and these less those after actions drawn anew where a baseline does not know them."""
+        """Discounted returns of a continuation, and the same less each baseline."""
         draw_key, onward_key = jax.random.split(key)
         whole = self._continued(state, time, noise, onward_key)
         if self.known is None:
@@ -165,9 +178,11 @@ class _Sampler:
         return whole, whole - others
 
     def _continued(self, state: State, time: Array, noise: Array, key: PRNGKeyArray) -> Array:
+        """Every agent's discounted return from `time` on; `noise` is that of the first actions."""
+
         def one_step(state, at):
-            ahead, each = at
-            noise_key, act_key = jax.random.split(each)
+            ahead, step_key = at
+            noise_key, act_key = jax.random.split(step_key)
             now = time + ahead
             actions = self._acted(state, now, jnp.where(ahead == 0, noise, self._noise(act_key)))
             paid = jnp.where(
@@ -194,29 +209,36 @@ class _Sampler:
         return jnp.where(real, scaled, 0.0)
 
 
-def _batch(sampler: _Sampler, moved: Array, chosen: Array, keys: PRNGKeyArray) -> tuple[Array, ...]:
-    """One estimate of each term for each chosen agent."""
+def _batch(
+    sampler: _Sampler, gradient: Array, chosen: Array, keys: PRNGKeyArray
+) -> tuple[Array, ...]:
+    """One estimate of each term for each chosen agent.
+
+    `gradient` [chosen, agents] marks whose values are in the gradient set of each of them.
+    """
     noise, seen, returns, left = jax.vmap(sampler)(keys)
     noise, seen = noise[:, chosen] / sampler.std, seen[:, chosen]
     squared = (noise**2).sum(-1) * (seen**2).sum(-1)
 
     def split(values: Array) -> tuple[Array, Array]:
-        own = jnp.einsum(
-            "...ij,ij->...i", jnp.broadcast_to(values, (*values.shape[:-2], *moved.shape)), moved
-        )
+        """Sums over the gradient set of each agent, and over all others."""
+        shape = (*values.shape[:-2], *gradient.shape)
+        own = jnp.einsum("...ij,ij->...i", jnp.broadcast_to(values, shape), gradient)
         return own, values.sum(-1) - own
 
     own, rest = split(left)
+    # Half the squared difference of two independent returns estimates their variance.
     central, structured = (
-        (squared * (each[:, 0] - each[:, 1]) ** 2).mean(0) / 2
-        for each in (returns.sum(-1)[..., None], split(returns[:, :, None])[0])
+        (squared * (pair[:, 0] - pair[:, 1]) ** 2).mean(0) / 2
+        for pair in (returns.sum(-1)[..., None], split(returns[:, :, None])[0])
     )
 
-    def product(one: Array, other: Array) -> Array:
-        return (squared * (one[:, 0] * other[:, 1] + one[:, 1] * other[:, 0])).mean(0) / 2
+    def product(first: Array, second: Array) -> Array:
+        """The mean of a product of values; each factor comes from another continuation."""
+        return (squared * (first[:, 0] * second[:, 1] + first[:, 1] * second[:, 0])).mean(0) / 2
 
     def squared_mean(values: Array) -> Array:
-        # The mean over pairs of different samples.
+        """The squared norm of the mean gradient, from pairs of different samples: unbiased."""
         gradients = noise[..., :, None] * seen[..., None, :] * values.mean(1)[..., None, None]
         whole, count = (gradients.sum(0) ** 2).sum((-2, -1)), len(keys)
         return (whole - (gradients**2).sum((0, -2, -1))) / (count * (count - 1))

@@ -147,15 +147,17 @@ def _row(
     rest: np.ndarray,
 ) -> list[Any]:
     """The terms of one agent, in the order of `VarianceTerms`; `squared` is weight times score."""
-    mean, other = (score_average(game, logits, i, weight * value).ravel() for value in (own, rest))
+    own_mean, rest_mean = (
+        score_average(game, logits, i, weight * value).ravel() for value in (own, rest)
+    )
     return [
         np.sum(squared * own**2),
         np.sum(squared * rest**2),
         2 * np.sum(squared * own * rest),
         squared.sum(),
-        np.sum((mean + other) ** 2),
-        np.sum(mean**2),
-        np.linalg.norm(other) / max(np.linalg.norm(mean + other), np.finfo(float).tiny),
+        np.sum((own_mean + rest_mean) ** 2),
+        np.sum(own_mean**2),
+        np.linalg.norm(rest_mean) / max(np.linalg.norm(own_mean + rest_mean), np.finfo(float).tiny),
     ]
 
 
