@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 HELP = "show who depends on whom, and what that saves, before anything is trained"
 
 
-HELP = "show who depends on whom and what that saves, before anything is trained"
-
-
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     """The options of the command."""
     sub.add_argument(
