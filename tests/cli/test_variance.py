@@ -1,4 +1,4 @@
-"""`mastac variance` and `mastac theorems`: exact figures without JAX, sampled ones with intervals, mistakes."""
+"""`mastac variance` and `mastac theorems`: exact figures, sampled figures, mistakes."""
 
 import json
 import shlex

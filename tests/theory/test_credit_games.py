@@ -1,4 +1,4 @@
-"""Where gradient play stands still: slopes by differences, optima and best responses found by other means."""
+"""Fixed points of gradient play, against finite differences, optima and best responses."""
 
 import dataclasses
 
@@ -18,7 +18,10 @@ from mastac.theory.credit_games import credited_fixed_point, credited_gradient, 
 
 
 def network(num_agents, acting=None, affine=False, **options):
-    """Couplings and problem of `lq-N`; `acting` agents keep their actuators, `affine` adds offsets and targets."""
+    """Couplings and problem of `lq-N`.
+
+    Only `acting` agents keep their actuators; `affine` adds offsets and targets.
+    """
     id = f"lq-{num_agents}"
     options = checked_options(id, options)
     couplings = steady(couplings_of(id, options))
@@ -37,7 +40,7 @@ def network(num_agents, acting=None, affine=False, **options):
 
 
 def by_differences(problem, gain, credit):
-    """Central differences of every owner's credited return, one entry of the gain after the other."""
+    """Central differences of every owner's credited return, by every entry of the gain."""
     found, size = np.zeros(problem.free.shape), 1e-5
     for row, column in zip(*np.nonzero(problem.free), strict=True):
         nudge = np.zeros(problem.free.shape)
@@ -50,7 +53,7 @@ def by_differences(problem, gain, credit):
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_slopes_are_those_of_the_credited_returns(data):
-    """On any graph, for any credit, states of several entries, targets away from zero and short episodes too."""
+    """On any graph, for any credit, with several states, targets and short episodes."""
     n = data.draw(st.integers(2, 4))
     pairs = [(i, j) for i in range(n) for j in range(n) if i != j]
     options = {
@@ -92,7 +95,7 @@ def test_all_credited_settles_at_the_best_structured_gain(affine):
 
 
 def test_own_credit_settles_where_neither_of_two_has_a_better_answer():
-    """Best responses in turn, each found by a search that knows returns alone, end at the same gains."""
+    """Alternating best responses, by a search that knows only returns, end at the same gains."""
     _, problem = network(2, coupling=0.6, decay=0.35, graph=[[0, 1], [1, 0]])
     gain = np.zeros((2, 2))
     for _ in range(30):
@@ -118,7 +121,7 @@ def test_own_credit_settles_where_neither_of_two_has_a_better_answer():
 
 @pytest.mark.parametrize("kappa", [0, 1, None])
 def test_plain_gradient_play_ends_up_there(kappa):
-    """Small steps along the slopes, all agents at once from zero: the fixed point attracts learners."""
+    """Small gradient steps of all agents at once, from zero: the fixed point attracts learners."""
     couplings, problem = network(6, acting=[0, 3], coupling=0.6, decay=0.35)
     credit, gain = windowed_credit(couplings, kappa), np.zeros((6, 7))
     for _ in range(1500):

@@ -1,4 +1,4 @@
-"""Finite games: joint tables against loops, values against the sum of the series, the optimum against all policies."""
+"""Finite games against loops over joint states, sums of series and all policies."""
 
 import itertools
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Exact values, gradients and optima of linear-quadratic networks against sampling, differences, first principles."""
+"""Exact values, gradients and optima of linear-quadratic networks, against other ways to them."""
 
 import dataclasses
 
@@ -28,7 +28,7 @@ SIZES = {"state_size": [1, 2, 1, 2, 1], "reward": "neighbours"}
 
 
 def network(num_agents=5, affine=True, **options):
-    """Couplings and problem of `lq-N`; `affine` adds offsets, targets and a first state away from zero."""
+    """Couplings and problem of `lq-N`; `affine` adds offsets, targets and a first state."""
     id = f"lq-{num_agents}"
     options = checked_options(id, options)
     couplings = steady(couplings_of(id, options))
@@ -54,7 +54,7 @@ def rewards(problem, x, u):
 
 
 def test_values_satisfy_the_bellman_equation():
-    """Q_i(x, u) = r_i + discount E Q_i(x', K x'), the expectation over noise by exact quadrature of a quadratic."""
+    """Q_i(x, u) = r_i + discount E Q_i(x', K x'), the mean over noise by exact quadrature."""
     _, problem = network(**SIZES)
     gain = random_gain(problem)
     values = action_values(problem, gain, DISCOUNT)
@@ -115,7 +115,7 @@ pairs = st.lists(
 @given(state=pairs, observation=pairs, reward=pairs, sizes=st.sampled_from([1, [2, 1, 1, 2, 1]]))
 @settings(max_examples=60)
 def test_values_depend_on_the_minimal_sets_alone(state, observation, reward, sizes):
-    """Theorem 3.2: with any couplings, blocks of Q_i outside the minimal sets are exactly zero, inside they are not."""
+    """Theorem 3.2: blocks of Q_i are exactly zero outside the minimal sets, and not inside."""
 
     def listed(edges):
         return [list(edge) for edge in edges]
@@ -135,7 +135,7 @@ def test_values_depend_on_the_minimal_sets_alone(state, observation, reward, siz
 
 
 def test_the_policy_gradient_theorem():
-    """The gradient by the exact values of the dependent agents alone equals the derivative of the return."""
+    """The gradient by the exact values of the gradient set is the derivative of the return."""
     couplings, problem = network(
         graph=[[0, 1], [1, 2], [3, 4]], observation="none", state_size=[1, 2, 1, 1, 1]
     )
@@ -253,7 +253,7 @@ def test_riccati_is_attained_by_its_gains_and_by_no_other():
 
 
 def test_one_agent_by_hand():
-    """x' = x + u + w, r = -x^2 - u^2, u = -x: everything is paid once, then the noise of every step."""
+    """x' = x + u + w, r = -x^2 - u^2, u = -x: the start is paid once, then every step's noise."""
     _, problem = network(2, affine=False, graph=[])
     one = dataclasses.replace(
         problem,

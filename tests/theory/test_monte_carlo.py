@@ -1,4 +1,4 @@
-"""Monte Carlo against exact figures on a linear-quadratic network; heads; intervals; what it refuses."""
+"""Monte Carlo against exact figures on a linear-quadratic network; heads; intervals; mistakes."""
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ NAMES = ("own", "rest", "cross", "score", "mean_centralised", "mean_structured")
 
 @pytest.fixture(scope="module")
 def network():
-    """A stream of three agents, coupled strongly; states at times 8 to 11 are stationary but for 1e-6 or so."""
+    """A stream of three agents, coupled strongly; states from time 8 on are stationary to 1e-6."""
     env = make("lq-3", horizon=32, graph=[[0, 1], [1, 2]], coupling=0.8, decay=0.4)
     problem = problem_of(env)
     gain = np.where(problem.gain_mask, -0.15, 0.0)
@@ -39,7 +39,7 @@ def sampled(network, sets, baseline, samples=4096, **how):
 
 
 def covers(batches, true, slack=2.0):
-    """Whether an interval, made wider so that chance alone fails it once in thousands of times, holds the truth."""
+    """Whether a wider interval, which chance misses once in thousands of times, holds the truth."""
     found = interval(batches)
     return abs(true - found.mean) <= slack * (found.high - found.mean) + 1e-6 * (1 + abs(true))
 

@@ -1,4 +1,4 @@
-"""Theorems 3.2, 3.6, 3.7 (a) and (b) under random couplings, to rounding; and each check notices a missing member."""
+"""Theorems 3.2, 3.6, 3.7 (a) and (b) to rounding; every check notices a missing member."""
 
 import numpy as np
 import pytest
@@ -125,7 +125,7 @@ def test_a_window_is_no_exact_set():
 
 
 def test_the_papers_window_is_larger_than_it_must_be():
-    """Without a step ahead the action is given, so what the policies see moves nothing: kappa = 0 on a chain."""
+    """At kappa = 0 the action is given, so what the policies observe has no effect."""
     game = random_game(chain(3), seed=2)
     wide = game_theorems.value_locality(
         game, random_logits(game), dependency_sets(game.couplings, 0, minimal=False), 0

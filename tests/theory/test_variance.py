@@ -1,4 +1,4 @@
-"""The variance identity, the corrected Theorem 4.2 and the counterexamples, against plain enumeration."""
+"""The variance identity, the corrected Theorem 4.2 and the counterexamples, by enumeration."""
 
 import itertools
 from dataclasses import replace
@@ -85,7 +85,7 @@ def test_the_identity(drawn, baseline, kappa):
 @given(games(most=3), st.floats(0, 2), st.floats(0, 2))
 @settings(max_examples=10, deadline=None)
 def test_errors_of_the_critics_enter_by_their_variance(drawn, central, structured):
-    """Errors of plus or minus sigma, each with probability one half, whatever state and action are."""
+    """Errors of plus or minus sigma with probability one half, for any state and action."""
     game, logits = drawn
     sets = dependency_sets(game.couplings)
     values, policy = action_values(game, logits), joint_policy(game, logits)
@@ -109,7 +109,10 @@ def test_errors_of_the_critics_enter_by_their_variance(drawn, central, structure
 
 @pytest.mark.parametrize(("rewards", "difference"), [((-1, -1), 1.5), ((1, -1), -0.5)])
 def test_the_counterexamples(rewards, difference):
-    """Theorem 4.2 as stated is false on both sides; two logits make the squared score 1/2, so twice the one of one."""
+    """Theorem 4.2 as stated is false on both sides.
+
+    Two logits make the squared score 1/2, twice that of one logit.
+    """
     game = constant_pair(*rewards)
     logits, sets = [np.zeros((1, 2))] * 2, dependency_sets(Couplings(2))
     terms, bounds = game_terms(game, logits, sets), game_bounds(game, logits, sets)
@@ -150,7 +153,7 @@ def test_rewards_of_one_sign(drawn):
 
 
 def test_the_bounds_say_something():
-    """Two pairs: what the other pair earns is noise to the centralised estimator, and both bounds see it."""
+    """Two pairs: the other pair's reward is noise to the centralised estimator."""
     game = random_game(Couplings(4, state=[(0, 1), (2, 3)]), seed=1)
     # Policies that are close to uniform: least and largest scores are then alike.
     logits, sets = random_logits(game, scale=0.2), dependency_sets(game.couplings)
