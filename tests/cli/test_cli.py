@@ -1,11 +1,10 @@
-"""The command line without training: a mistake is one sentence and exit code 2, without JAX."""
+"""The command line without training: help, lists, graphs, figures and tables of runs."""
 
 import argparse
 import json
 import os
 import pty
 import re
-import shlex
 import subprocess
 import sys
 import time
@@ -14,190 +13,9 @@ from pathlib import Path
 import pytest
 from run_folders import REFERENCE, rising, write_run
 
+from cli.without_jax import without_jax
 from mastac.cli.main import COMMANDS, main
 from mastac.version import __version__
-
-MISTAKES = {
-    # mistake: words that the answer must hold
-    "trian warehouse-9": "did you mean 'train'",
-    "train": "ENV",
-    "train warehous-9": "unknown environment 'warehous-9'; did you mean 'warehouse-9'?",
-    "train warehouse-1": "at least 2 agents",
-    "train warehouse-9 --algorithm mastak": "unknown algorithm 'mastak'; did you mean 'mastac'?",
-    "train warehouse-9 --set batchsize=3": "unknown knob 'batchsize'; did you mean 'batch_size'?",
-    "train warehouse-9 --set batch_size": "--set name=value",
-    "train lq-3 --set critic_hidden=[]": "at least one layer",
-    "train warehouse-9 --set batch_size=many": "batch_size",
-    "train warehouse-9 --set batch_size=-4": "batch_size",
-    "train warehouse-9 --set tau=NaN": "tau",
-    "train warehouse-9 --set tau=0.1 --set tau=0.2": "twice",
-    "train warehouse-9 --set epochs=4": "--epochs 4",
-    "train warehouse-9 --set env=x": "env",
-    "train warehouse-9 --set progress=x": "progress",
-    "train warehouse-9 --set env_options=3": "env_options",
-    "train warehouse-9 --preset papr": "did you mean 'paper'",
-    "train warehouse-9 --kappa -1": "kappa",
-    "train warehouse-9 --kappa 1.5": "kappa '1.5'",
-    "train warehouse-9 --epochs 0": "epochs",
-    "train warehouse-9 --epochs ten": "epochs 'ten'",
-    "train warehouse-9 --epochs 99999999999999999999": "epochs",
-    "train warehouse-9 --seeds a-b": "seeds 'a-b'",
-    "train warehouse-9 --seeds 4-0": "0-4",
-    "train warehouse-9 --seeds 0,1,0": "seed 0",
-    "train warehouse-9 --seeds 0-3,2": "seed 2",
-    "train warehouse-9 --seeds 0,": "seeds '0,'",
-    "train warehouse-9 --seeds ''": "seeds ''",
-    "train warehouse-9 --seeds 0-999999999999": "seed",
-    "train warehouse-9 --seeds -5": "seeds",
-    "train warehouse-9 --env-set suply=primes": "did you mean 'supply'",
-    "train warehouse-9 --env-set supply=prime": "did you mean 'primes'",
-    'train warehouse-9 --env-set \'graph=[["warehouse-1","warehouse-77"]]\'': "warehouse-77",
-    "train thermal-40 --env-set limit_kw=-1": "limit_kw",
-    "train warehouse-9 --out {file}": "is a file",
-    "train warehouse-9 --out {run}": "mastac resume {run}",
-    "train warehouse-9 --out {full}": "not empty",
-    "train warehouse-9 --out {file}/below": "not writable",
-    "train warehouse-9 --kapa 3": "did you mean '--kappa'",
-    "train warehouse-9 again": "again",
-    "resume {tmp}/none": "none",
-    "resume {full}": "config.json",
-    "evaluate {tmp}/none": "none",
-    "evaluate {run} --episodes 0": "episodes",
-    "evaluate {run} --episodes x": "episodes",
-    "plot {tmp}/none": "none",
-    "plot {run} --out {tmp}/x.docx": ".docx",
-    "plot {run} --x time": "time",
-    "plot {run} {other}": "one environment",
-    "compare {full}": "config.json",
-    "graph warehous-9": "did you mean 'warehouse-9'",
-    "graph warehouse-9 --kappa -2": "kappa",
-    "graph warehouse-9 --agent warehouse-99": "warehouse-99",
-    "graph {tmp}/none.json": "none.json",
-    "graph {broken}": "broken.json",
-    "graph {stranger}": "'c'",
-    "graph {file}": "file",
-    "graph {couplings} --env-set a=1": "--env-set",
-    "graph warehouse-9 --why warehouse-2": "name it with --agent",
-    "graph warehouse-9 --agent warehouse-1 --why warehouse-10": "warehouse-10",
-    "graph warehouse-9 --rollouts 8": "--rollouts goes with --influence",
-    "graph {couplings} --influence": "holds couplings alone",
-    "check warehous-9": "did you mean 'warehouse-9'",
-    "check nowhere:simulator": "no module 'nowhere'",
-    "check warehouse-9 --points 1": "points",
-    "check warehouse-9 --tolerance 2": "--tolerance must be at least 0 and below 1",
-    "check warehouse-9 --couplings {stranger}": "'c'",
-    "check nowhere:simulator --env-set a=1": "--env-set",
-    "envs warehous-9": "did you mean 'warehouse-9'",
-}
-
-
-@pytest.fixture
-def places(tmp_path: Path) -> dict[str, str]:
-    """Folders and files that mistakes name."""
-    write_run(tmp_path / "run", rising(epochs=5), reference=REFERENCE, kappa=2)
-    write_run(tmp_path / "other", rising(epochs=5), env="lq-8")
-    (tmp_path / "file").write_text("")
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "letter.txt").write_text("")
-    (tmp_path / "broken.json").write_text('{"agents": ["a", ')
-    graphs = {"agents": ["a", "b"], "state": [["a", "b"]], "observation": [], "reward": []}
-    (tmp_path / "couplings.json").write_text(json.dumps(graphs))
-    (tmp_path / "stranger.json").write_text(json.dumps(graphs | {"state": [["a", "c"]]}))
-    names = ("run", "other", "file", "full")
-    files = {"broken": "broken.json", "couplings": "couplings.json", "stranger": "stranger.json"}
-    return {name: str(tmp_path / files.get(name, name)) for name in (*names, *files)} | {
-        "tmp": str(tmp_path)
-    }
-
-
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_answered_by_one_sentence(
-    mistake: str, places: dict[str, str], tmp_path: Path, monkeypatch, capsys
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    before = sorted(tmp_path.rglob("*"))
-    code = main(shlex.split(fill(mistake, places)))
-    out, err = capsys.readouterr()
-    assert code == 2
-    assert out == ""
-    assert err.startswith("mastac: ")
-    assert err.count("\n") == 1
-    assert fill(MISTAKES[mistake], places) in err
-    assert sorted(tmp_path.rglob("*")) == before, "a mistake leaves nothing behind"
-
-
-LONG = "9" * 400
-
-
-@pytest.mark.parametrize(
-    "mistake",
-    [
-        f"{LONG}",
-        f"train {LONG}",
-        f"train lq-3 --{LONG}",
-        f"train lq-3 --epochs {LONG}",
-        f"train lq-3 --seeds {LONG}",
-        f"train lq-3 --seeds {LONG * 20}",
-        f"train lq-3 --kappa -{LONG}",
-        f"train lq-3 --algorithm {LONG}",
-        f"train lq-3 --set {LONG}",
-        f"train lq-3 --set {LONG}=1",
-        f"train lq-3 --set batch_size=x{LONG}",
-        f"train lq-3 --env-set {LONG}=1",
-        f"plot {LONG}",
-        f"graph {LONG}",
-        f"variance lq-3 --discount {LONG}",
-        "train lq-3 --algorithm '" + "a few words and " * 40 + "'",
-    ],
-    ids=lambda mistake: mistake[:40],
-)
-def test_a_long_value_is_cut(mistake: str, capsys) -> None:
-    assert main(shlex.split(mistake)) == 2
-    assert len(capsys.readouterr().err) < 700
-
-
-@pytest.mark.parametrize(
-    "mistake", [["\x1b[31mtrain"], ["train", "lq-3\x1b]0;x\x07"], ["graph", "a\u202eb.json"]]
-)
-def test_control_characters_are_shown_as_escapes(mistake: list[str], capsys) -> None:
-    assert main(mistake) == 2
-    err = capsys.readouterr().err
-    assert err.removesuffix("\n").isprintable()
-    assert "\\x1b" in err or "\\u202e" in err
-
-
-def without_jax(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own; exit code 99 if it imports JAX."""
-    run = f"import sys; from mastac.cli.main import main; code = main({arguments})"
-    code = f"{run}; sys.exit(99 if 'jax' in sys.modules else code)"
-    return subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
-    )
-
-
-def fill(text: str, places: dict[str, str]) -> str:
-    for name, path in places.items():
-        text = text.replace(f"{{{name}}}", path)
-    return text
-
-
-@pytest.mark.parametrize(
-    "mistake",
-    [
-        "train warehouse-9 --seeds a-b",
-        "train warehouse-9 --set knob=1",
-        "train warehouse-9 --algorithm x",
-        "train thermal-40 --env-set limit_kw=-1",
-        "graph none.json",
-        "graph warehouse-9 --agent warehouse-1 --why warehouse-10",
-        "check warehouse-9 --tolerance 2",
-        "check thermal-4 --env-set limit_kw=-1",
-    ],
-)
-def test_mistakes_are_heard_without_jax(mistake: str, tmp_path: Path) -> None:
-    done = without_jax(shlex.split(mistake), tmp_path)
-    assert done.returncode == 2, done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_help_is_there_at_once() -> None:
@@ -300,7 +118,7 @@ def test_lists_are_whole_in_a_pipe_and_wrapped_on_a_terminal(command: str, monke
     assert not any(line.startswith(" ") for line in piped.splitlines())
     assert max(map(len, piped.splitlines())) > 90
     ours, its = pty.openpty()
-    subprocess.run(words, stdout=its, check=True)
+    process = subprocess.Popen(words, stdout=its)
     os.close(its)
     shown = b""
     try:
@@ -308,6 +126,8 @@ def test_lists_are_whole_in_a_pipe_and_wrapped_on_a_terminal(command: str, monke
             shown += chunk
     except OSError:  # the end of a terminal whose other side is closed
         pass
+    os.close(ours)
+    assert process.wait() == 0
     lines = re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).splitlines()
     rule = next(k for k, line in enumerate(lines) if line.startswith("─"))
     assert len(lines[rule]) <= 70

@@ -22,6 +22,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from mastac.envs.base import Actions, Environment, State, Time
 from mastac.errors import UserError
+from mastac.theory.estimates import estimated_terms
 from mastac.theory.sets import DependencySets
 from mastac.theory.variance import VarianceTerms, known_actions
 
@@ -91,9 +92,12 @@ def sampled_terms(
     mask = jnp.asarray(np.stack(masks)) if masks else None
     sampler = _Sampler(env, means, std, discount, mask, times or (0, env.horizon))
     gradient = jnp.asarray(sets.gradient[chosen], jnp.float32)
-    batch = jax.jit(
-        lambda key: _batch(sampler, gradient, jnp.asarray(chosen), jax.random.split(key, per_batch))
-    )
+
+    @jax.jit
+    def batch(key: PRNGKeyArray) -> tuple[Array, ...]:
+        noise, seen, returns, left = jax.vmap(sampler)(jax.random.split(key, per_batch))
+        return estimated_terms(noise[:, chosen] / std, seen[:, chosen], returns, left, gradient)
+
     rows = [batch(key) for key in jax.random.split(jax.random.key(seed), BATCHES)]
     table = np.array([[np.asarray(value, float) for value in row] for row in rows]).swapaxes(0, 1)
     if not np.isfinite(table).all():
@@ -207,52 +211,6 @@ class _Sampler:
         scaled = (self.env.observed(state, time) - self.env.obs_center) / self.env.obs_scale
         real = jnp.arange(scaled.shape[1]) < jnp.asarray(self.env.obs_sizes)[:, None]
         return jnp.where(real, scaled, 0.0)
-
-
-def _batch(
-    sampler: _Sampler, gradient: Array, chosen: Array, keys: PRNGKeyArray
-) -> tuple[Array, ...]:
-    """One estimate of each term for each chosen agent.
-
-    `gradient` [chosen, agents] marks whose values are in the gradient set of each of them.
-    """
-    noise, seen, returns, left = jax.vmap(sampler)(keys)
-    noise, seen = noise[:, chosen] / sampler.std, seen[:, chosen]
-    squared = (noise**2).sum(-1) * (seen**2).sum(-1)
-
-    def split(values: Array) -> tuple[Array, Array]:
-        """Sums over the gradient set of each agent, and over all others."""
-        shape = (*values.shape[:-2], *gradient.shape)
-        own = jnp.einsum("...ij,ij->...i", jnp.broadcast_to(values, shape), gradient)
-        return own, values.sum(-1) - own
-
-    own, rest = split(left)
-    # Half the squared difference of two independent returns estimates their variance.
-    central, structured = (
-        (squared * (pair[:, 0] - pair[:, 1]) ** 2).mean(0) / 2
-        for pair in (returns.sum(-1)[..., None], split(returns[:, :, None])[0])
-    )
-
-    def product(first: Array, second: Array) -> Array:
-        """The mean of a product of values; each factor comes from another continuation."""
-        return (squared * (first[:, 0] * second[:, 1] + first[:, 1] * second[:, 0])).mean(0) / 2
-
-    def squared_mean(values: Array) -> Array:
-        """The squared norm of the mean gradient, from pairs of different samples: unbiased."""
-        gradients = noise[..., :, None] * seen[..., None, :] * values.mean(1)[..., None, None]
-        whole, count = (gradients.sum(0) ** 2).sum((-2, -1)), len(keys)
-        return (whole - (gradients**2).sum((0, -2, -1))) / (count * (count - 1))
-
-    means = (squared_mean(own + rest), squared_mean(own), squared_mean(rest))
-    return (
-        product(own, own),
-        product(rest, rest),
-        2 * product(own, rest),
-        squared.mean(0),
-        *means,
-        central,
-        structured,
-    )
 
 
 def headed(env: Environment, raw: Float[Array, "agents act"]) -> Actions:
