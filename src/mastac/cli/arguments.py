@@ -145,7 +145,7 @@ def parse_share(option: str, text: str) -> float:
         value = float(text)
     except ValueError:
         raise UserError(
-            f"--{option} '{text}' is not a number; write a share below 1, such as 0.05"
+            f"--{option} '{shortened(text)}' is not a number; write a share below 1, such as 0.05"
         ) from None
     return real_number(f"--{option}", value, 0, 1, most_excluded=True)
 
@@ -160,7 +160,8 @@ def check_source(source: str, env_options: Mapping[str, Any]) -> None:
 
         structure_of(source, dict(env_options))
     elif env_options:
-        raise UserError(f"--env-set sets options of a named environment, and '{source}' is none")
+        name = shortened(source)
+        raise UserError(f"--env-set sets options of a named environment, and '{name}' is none")
 
 
 def parse_assignments(
