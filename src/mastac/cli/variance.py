@@ -284,7 +284,7 @@ def _of_simulator(args: argparse.Namespace, asked: dict[str, Any]) -> Found:
     chosen, sets = _chosen(args, couplings), sets_of(couplings, asked["kappa"])
     how = (asked[name] for name in ("spread", "discount", "baseline", "samples", "seed"))
     found = sampled_terms(env, sets, means, *how, agents=chosen)
-    head = "" if env.action_head == "linear" else f" before the {env.action_head}"
+    head = f" before the {env.action_head}" if env.head.is_bounded else ""
     setting = {
         "of": f"{env.id}: Monte Carlo, {found.samples} states and actions, ± is half of a 95 % interval",
         "policies": f"{played}, and noise of {asked['spread']:g}{head}",

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from mastac.envs.heads import HEADS, Head
 from mastac.errors import UserError
 from mastac.structure import Couplings, CouplingSequence
 
@@ -19,8 +20,6 @@ Obs = Float[Array, "agents obs"]
 Actions = Float[Array, "agents act"]
 Rewards = Float[Array, " agents"]
 Time = Int[Array, ""] | int
-
-ACTION_HEADS = ("tanh", "softmax", "linear", "discrete")
 
 
 @dataclass(frozen=True)
@@ -65,9 +64,10 @@ class Environment:
         Where that changes with the time, `(state, time) -> obs`.
     - `state_sizes`, `obs_sizes`, `action_sizes`: real entries of each agent's rows. An agent may
         have no action (0), though not all of them, and not where actions are shares or choices.
-    - `action_head`: "tanh" (each entry within ± `action_limit`), "softmax" (shares that sum to
-        one), "linear" (unbounded; `action_limit` is then its natural scale) or "discrete" (one of
-        `action_sizes[i]` choices, as a row of zeros with a one in its place).
+    - `action_head`: a name in `mastac.envs.heads.HEADS`: "tanh" (each entry within ±
+        `action_limit`), "softmax" (shares that sum to one), "linear" (unbounded; `action_limit` is
+        then its natural scale) or "discrete" (one of `action_sizes[i]` choices, as a row of zeros
+        with a one in its place).
     - `state_center`, `state_scale`, `obs_center`, `obs_scale`, `action_center`, `action_scale`:
         value and spread around the operating point that a good policy settles at, used to bring
         what networks read to order one; rows like the arrays they belong to. Critics resolve slopes
@@ -103,14 +103,15 @@ class Environment:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.action_head not in ACTION_HEADS:
+        if self.action_head not in HEADS:
             raise UserError(
-                f"action_head of environment '{self.id}' is '{self.action_head}'; use one of {', '.join(ACTION_HEADS)}"
+                f"action_head of environment '{self.id}' is '{self.action_head}'; "
+                f"use one of {', '.join(HEADS)}"
             )
         for name in ("state_sizes", "obs_sizes", "action_sizes"):
             sizes = np.asarray(getattr(self, name))
             may_be_none = name == "obs_sizes" or (
-                name == "action_sizes" and self.action_head in ("tanh", "linear")
+                name == "action_sizes" and self.head.may_lack_action
             )
             if sizes.shape != (self.num_agents,) or (sizes < (0 if may_be_none else 1)).any():
                 raise UserError(
@@ -149,6 +150,11 @@ class Environment:
     @property
     def agents(self) -> tuple[str, ...]:
         return self.couplings.agents
+
+    @property
+    def head(self) -> Head:
+        """How the outputs of a policy's network become actions."""
+        return HEADS[self.action_head]
 
     def observed(self, state: State, time: Time) -> Obs:
         """Every agent's observation of the state at a time."""

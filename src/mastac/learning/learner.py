@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from mastac.agents.actors import actors
 from mastac.agents.mixers import mixer
 from mastac.agents.networks import MLP, glorot
-from mastac.agents.stochastic import greedy_network, stochastic_actors
+from mastac.agents.stochastic import StochasticActors, greedy_network
 from mastac.envs.base import Environment
 from mastac.errors import UserError
 from mastac.learning.settings import Settings
@@ -64,7 +64,7 @@ def learner_spec(
         settings=settings,
         buckets=read.buckets(env.state_sizes, env.action_sizes, max_waste),
         actors=deterministic,
-        stochastic=stochastic_actors(env, deterministic, settings.noise),
+        stochastic=StochasticActors(deterministic, settings.noise),
         mixer=mixer(
             settings.mixer,
             layout,

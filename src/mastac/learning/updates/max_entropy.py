@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mastac.agents.max_entropy import dimensions, drawn_actions
 from mastac.agents.stochastic import StochasticActor
 from mastac.learning.buffer import Batch
 from mastac.learning.critic_inputs import action_rows, observations, rewards_of_values, rows_with
@@ -53,7 +52,7 @@ def max_entropy_gradient(
     env = spec.env
 
     def chosen(weights: StochasticActor) -> tuple[Array, Array]:
-        actions, log_prob = drawn_actions(env, spec.actors, spec.stochastic, weights, obs, key)
+        actions, log_prob = spec.stochastic.actions_and_log_prob(weights, obs, key)
         return action_rows(env, actions), log_prob
 
     (actions, log_prob), pull_back = jax.vjp(chosen, weights)
@@ -64,7 +63,7 @@ def max_entropy_gradient(
     if weights.log_temperature is None:
         return gradient
     lacking = spec.settings.entropy_target * jnp.asarray(
-        dimensions(env), jnp.float32
+        env.head.free_entries(env.action_sizes), jnp.float32
     ) + log_prob.mean(1)
     return eqx.tree_at(lambda tree: tree.log_temperature, gradient, lacking)
 
@@ -76,9 +75,7 @@ def max_entropy_update(
     env, due = spec.env, is_due(spec.settings, count)
     now_key, next_key = jax.random.split(key)
     next_obs = observations(env, batch.next_state, batch.next_time)
-    next_actions, log_prob = drawn_actions(
-        env, spec.actors, spec.stochastic, state.actors, next_obs, next_key
-    )
+    next_actions, log_prob = spec.stochastic.actions_and_log_prob(state.actors, next_obs, next_key)
     now, after, discount = rows_with(spec, batch, next_actions)
     bonus = -discount * temperatures(spec, state.actors)[:, None] * log_prob
     rewarded = batch._replace(rewards=batch.rewards + bonus.T / spec.settings.reward_scale)
