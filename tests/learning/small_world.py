@@ -6,7 +6,7 @@ import numpy as np
 
 from mastac import Couplings, Environment, value_dependency
 from mastac.learning.buffer import Batch, Episode
-from mastac.learning.learner import learner_spec, off_policy_learner
+from mastac.learning.learner import learner_of, learner_spec
 from mastac.learning.settings import Settings
 from mastac.structure.layouts import structured
 
@@ -105,4 +105,4 @@ def small_learner(
     env = small_environment(head)
     layout = structured(value_dependency(env.couplings, kappa=kappa, minimal=settings.minimal))
     spec = learner_spec(env, layout, settings, total_updates=100, chunk=chunk)
-    return env, spec, off_policy_learner(spec)
+    return env, spec, learner_of(spec)

@@ -10,8 +10,8 @@ from small_world import SMALL, random_batch, small_environment
 
 from mastac.algorithms import ALGORITHMS
 from mastac.errors import UserError
+from mastac.learning.critic_step import update_term
 from mastac.learning.learner import learner_of, learner_spec
-from mastac.learning.updates.simultaneous import update_term
 from mastac.runs.config import resolve
 from mastac.structure.layouts import with_distances
 

@@ -7,18 +7,18 @@ import pytest
 
 import mastac
 from mastac.envs.linear_quadratic.dynamics import problem_of
+from mastac.learning.actor_step import actor_gradient
 from mastac.learning.buffer import Batch
 from mastac.learning.critic_inputs import (
-    Rows,
-    action_rows,
+    CriticInputs,
+    action_inputs,
     critic_input,
     observations,
-    state_rows,
-    time_rows,
+    state_inputs,
+    time_inputs,
 )
-from mastac.learning.learner import learner_spec, off_policy_learner
+from mastac.learning.learner import learner_of, learner_spec
 from mastac.learning.settings import Settings
-from mastac.learning.updates.simultaneous import actor_gradient
 from mastac.structure.layouts import structured
 from mastac.theory.linear_quadratic import (
     action_values,
@@ -134,7 +134,7 @@ def test_learnt_critics_approach_the_exact_values():
         critic_activation="silu",
     )
     spec = learner_spec(env, structured(mastac.value_dependency(env.couplings)), settings, 2500)
-    learner = off_policy_learner(spec)
+    learner = learner_of(spec)
     state = learner.init(jax.random.key(0))
     calm = jax.tree.map(
         lambda leaf: 0.1 * leaf, state.actors
@@ -168,10 +168,10 @@ def test_learnt_critics_approach_the_exact_values():
     ).T
 
     def error(state) -> float:
-        rows = Rows(
-            state_rows(env, test.state),
-            action_rows(env, jnp.moveaxis(test.actions, 0, -1)),
-            time_rows(spec, test.time),
+        rows = CriticInputs(
+            state_inputs(env, test.state),
+            action_inputs(env, jnp.moveaxis(test.actions, 0, -1)),
+            time_inputs(spec, test.time),
             test.time,
         )
         learnt = np.zeros_like(exact)

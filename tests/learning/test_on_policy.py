@@ -17,7 +17,7 @@ import mastac
 from algorithms.plain_networks import forward, in_float64
 from mastac.agents.stochastic import StochasticActor
 from mastac.algorithms import ALGORITHMS
-from mastac.learning.buffer import rollout
+from mastac.learning.buffer import rollout_buffer
 from mastac.learning.critic_inputs import observations
 from mastac.learning.learner import learner_of, learner_spec
 from mastac.learning.loop import exploring_episode, update_schedule
@@ -290,7 +290,7 @@ def test_perturbations_against_plain_loops():
 def test_a_rollout_is_drawn_whole_and_without_replacement():
     env = small_environment()
     example = jax.tree.map(lambda leaf: leaf[0], random_rollout(env, 1, "score"))
-    buffer = rollout(4, 3)
+    buffer = rollout_buffer(4, 3)
     store = buffer.init(example)
     for count in range(6):
         store = buffer.add(
@@ -316,7 +316,7 @@ def test_updates_come_after_whole_rollouts(steps, updates):
     done = 0
     for epoch in range(30):
         if schedule.is_due(jnp.asarray(epoch)):
-            assert schedule.until(epoch + 1) - schedule.updates == done
+            assert schedule.updates_before(epoch) == done
             done += updates
-        assert max(0, schedule.until(epoch + 1)) == done
+        assert schedule.updates_after(epoch + 1) == done
     assert done == (30 // schedule.period) * updates

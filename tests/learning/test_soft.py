@@ -12,10 +12,10 @@ from test_update import critic_of, forward, read_by
 from mastac.agents.actors import actors
 from mastac.agents.stochastic import StochasticActor, StochasticActors
 from mastac.algorithms import ALGORITHMS
-from mastac.learning.critic_inputs import batch_rows, observations
+from mastac.learning.actor_step import action_gradients
+from mastac.learning.critic_inputs import batch_inputs, observations
 from mastac.learning.learner import learner_of, learner_spec
 from mastac.learning.updates.max_entropy import max_entropy_gradient, temperatures
-from mastac.learning.updates.simultaneous import action_gradients
 
 # The small world's agents have actions of one, two, one and three entries.
 SPREADS = jnp.log(
@@ -126,7 +126,7 @@ def test_actors_climb_credited_values_and_their_entropy_by_finite_differences():
     env, spec, learner = soft(tuned_temperature=True, temperature=0.3)
     state, batch, key = learner.init(jax.random.key(3)), random_batch(env, 6), jax.random.key(5)
     weights = state.actors
-    now, _, _ = batch_rows(spec, batch, weights.mean_network)
+    now, _, _ = batch_inputs(spec, batch, weights.mean_network)
     obs = observations(env, batch.state, batch.time)
     at = lambda rows: action_gradients(spec, state.critics, now, rows)  # noqa: E731
     found = jax.jit(lambda weights: max_entropy_gradient(spec, weights, obs, key, at))(weights)

@@ -10,13 +10,10 @@ import pytest
 from small_world import SMALL, random_batch, small_environment, small_learner
 
 from algorithms.plain_networks import forward
-from mastac.learning.critic_inputs import action_rows, action_units, batch_rows, observations
+from mastac.learning.actor_step import action_gradients, actor_gradient
+from mastac.learning.critic_inputs import action_inputs, action_units, batch_inputs, observations
 from mastac.learning.spec import optimizer
-from mastac.learning.updates.simultaneous import (
-    action_gradients,
-    actor_gradient,
-    simultaneous_update,
-)
+from mastac.learning.updates.simultaneous import simultaneous_update
 
 
 @pytest.fixture(scope="module")
@@ -137,8 +134,8 @@ def test_action_gradients_equal_a_loop_over_agents_and_critics(from_policy, mini
     )
     state = learner.init(jax.random.key(5))
     batch = random_batch(env, 4)
-    now, _, _ = batch_rows(spec, batch, state.actors)
-    rows = action_rows(
+    now, _, _ = batch_inputs(spec, batch, state.actors)
+    rows = action_inputs(
         env, spec.actors.apply(state.actors, observations(env, batch.state, batch.time))
     )
     found = np.asarray(action_gradients(spec, state.critics, now, rows))
@@ -156,7 +153,7 @@ def test_actor_gradient_is_the_chain_rule_of_the_objective():
     env, spec, learner = small_learner(kappa=None)
     state = learner.init(jax.random.key(6))
     batch = random_batch(env, 8)
-    now, _, _ = batch_rows(spec, batch, state.actors)
+    now, _, _ = batch_inputs(spec, batch, state.actors)
     obs = observations(env, batch.state, batch.time)
 
     def objective(actors):

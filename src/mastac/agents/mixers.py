@@ -17,7 +17,8 @@ class Mixer(NamedTuple):
 
     init: Callable[[PRNGKeyArray], Any]
     apply: Callable[
-        [Any, Float[Array, "terms batch"], Float[Array, "rows batch"]], Float[Array, "values batch"]
+        [Any, Float[Array, "terms batch"], Float[Array, "features batch"]],
+        Float[Array, "values batch"],
     ]
 
 
