@@ -33,7 +33,7 @@ class Constants(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Actors:
-    """How to make and apply the actors of one environment; weights are the `MLP` that goes in and out.
+    """How to make and apply the actors of one environment; their weights are an `MLP`.
 
     Observations are centred and scaled as the environment declares. What a network gives are the
     logits; the environment's head makes actions of them, in the environment's units.
@@ -81,7 +81,7 @@ class Actors:
         random_fraction: Float[Array, ""],
         key: PRNGKeyArray,
     ) -> ActionRows:
-        """Actions with Gaussian noise, a share of them drawn evenly from all that are valid instead.
+        """Actions with Gaussian noise; some are drawn evenly from all that are valid instead.
 
         **Arguments:**
 
@@ -102,7 +102,7 @@ class Actors:
     def smoothed(
         self, weights: MLP, obs: ObsRows, noise: float, clip: float, key: PRNGKeyArray
     ) -> ActionRows:
-        """Actions with Gaussian noise that is clipped at ± `clip`, as in TD3 (Fujimoto et al. 2018)."""
+        """Actions with Gaussian noise that is clipped at ± `clip` (Fujimoto et al. 2018)."""
         logits = self.logits(weights, obs)
         gauss = jnp.clip(noise * jax.random.normal(key, logits.shape), -clip, clip)
         return self.head.perturb(logits, gauss, *self._limit_and_mask())

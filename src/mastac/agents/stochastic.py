@@ -34,11 +34,11 @@ class StochasticActor(eqx.Module):
 
 
 class Draw(NamedTuple):
-    """What was drawn from the distributions.
+    r"""What was drawn from the distributions.
 
     - `drawn`: logits, or choices where the head is discrete.
     - `actions`: what they mean, in the environment's units.
-    - `log_prob`: $\\ln p_i$ of `drawn`, before the head.
+    - `log_prob`: $\ln p_i$ of `drawn`, before the head.
     """
 
     drawn: ActionRows
@@ -127,5 +127,5 @@ def log_stds(weights: StochasticActor) -> Float[Array, "agents act 1"]:
 
 
 def greedy_network(weights: MLP | StochasticActor) -> MLP:
-    """The network whose output means the greedy action: a distribution's mean or likeliest choice."""
+    """The network of the greedy actions: a distribution's mean, or its likeliest choice."""
     return weights.mean_network if isinstance(weights, StochasticActor) else weights

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Int
+from numpy.random import Generator
 
 Values = Any
 """A numpy or a JAX array of floating-point numbers."""
@@ -55,20 +56,20 @@ class Head(ABC):
     def project(self, values: Values, limit: Values, mask: Values, axis: int = 1) -> Values:
         """The valid action that is nearest to any numbers (by the sum of squares)."""
 
-    @abstractmethod
     def from_uniform(self, uniform: Values, limit: Values, mask: Values, axis: int = 1) -> Values:
         """An action drawn evenly among all, from independent numbers uniform in [0, 1).
 
-        Where there is no largest action: evenly within one limit either way.
+        Unless the head says otherwise: each entry evenly within one limit either way.
         """
+        return (2.0 * uniform - 1.0) * (limit * mask)
 
-    @abstractmethod
     def log_stretch(
         self, logits: Values, mean: Values, log_std: Values, mask: Values, axis: int = 1
     ) -> Values:
         r"""What the head adds to the log-density of Gaussian logits to make it that of the action.
 
-        That is $-\ln |\det \partial a / \partial z|$, with actions in units of their limit.
+        That is $-\ln |\det \partial a / \partial z|$, with actions in units of their limit; zero
+        unless the head says otherwise.
 
         **Arguments:**
 
@@ -77,6 +78,7 @@ class Head(ABC):
 
         **Returns:** one number for each action: the shape of `logits` without `axis`.
         """
+        return _namespace(logits).zeros_like(logits.sum(axis))
 
     def free_entries(self, sizes: Int[np.ndarray, " agents"]) -> Int[np.ndarray, " agents"]:
         """How many entries of an action can be chosen freely, for actions of these sizes."""
@@ -91,14 +93,11 @@ class Head(ABC):
         noisy = self.apply(logits, limit, mask, axis) + noise * (limit * mask)
         return self.project(noisy, limit, mask, axis)
 
-    def probes(
-        self,
-        random: np.random.Generator,
-        limit: Values,
-        mask: Bool[np.ndarray, "agents act"],
-        count: int,
-    ) -> Float[np.ndarray, "count agents act"]:
-        """Valid actions of very different size, to find out what actions can move."""
+    def probes(self, random: Generator, limit: Values, mask: Values, count: int) -> Values:
+        """Valid actions of very different size, `[count, agents, act]`, in numpy.
+
+        They are what a simulator is probed with.
+        """
         normal = random.standard_normal((count, *mask.shape))
         width = random.choice(self.widths, (*normal.shape[:2], 1))
         return self.apply(width * normal, limit, mask, axis=2)
@@ -122,9 +121,6 @@ class Tanh(Head):
         xp = _namespace(values)
         return xp.where(mask, xp.clip(values, -limit, limit), 0.0)
 
-    def from_uniform(self, uniform: Values, limit: Values, mask: Values, axis: int = 1) -> Values:
-        return (2.0 * uniform - 1.0) * (limit * mask)
-
     def log_stretch(
         self, logits: Values, mean: Values, log_std: Values, mask: Values, axis: int = 1
     ) -> Values:
@@ -134,13 +130,7 @@ class Tanh(Head):
         logs = 2.0 * (math.log(2.0) - logits - xp.logaddexp(-2.0 * logits, 0.0))
         return -xp.where(mask, logs, 0.0).sum(axis)
 
-    def probes(
-        self,
-        random: np.random.Generator,
-        limit: Values,
-        mask: Bool[np.ndarray, "agents act"],
-        count: int,
-    ) -> Float[np.ndarray, "count agents act"]:
+    def probes(self, random: Generator, limit: Values, mask: Values, count: int) -> Values:
         """Evenly within the limits, and a fifth of the entries at one of them."""
         normal = random.standard_normal((count, *mask.shape))
         inside = random.uniform(-1, 1, normal.shape)
@@ -163,15 +153,6 @@ class Linear(Head):
 
     def project(self, values: Values, limit: Values, mask: Values, axis: int = 1) -> Values:
         return _namespace(values).where(mask, values, 0.0)
-
-    def from_uniform(self, uniform: Values, limit: Values, mask: Values, axis: int = 1) -> Values:
-        return (2.0 * uniform - 1.0) * (limit * mask)
-
-    def log_stretch(
-        self, logits: Values, mean: Values, log_std: Values, mask: Values, axis: int = 1
-    ) -> Values:
-        """Zero: the action is the logits."""
-        return _namespace(logits).zeros_like(logits.sum(axis))
 
 
 class Softmax(Head):
@@ -254,19 +235,7 @@ class Discrete(Head):
     def from_uniform(self, uniform: Values, limit: Values, mask: Values, axis: int = 1) -> Values:
         return self.apply(uniform, limit, mask, axis)
 
-    def log_stretch(
-        self, logits: Values, mean: Values, log_std: Values, mask: Values, axis: int = 1
-    ) -> Values:
-        """Zero: what a categorical distribution draws is the action."""
-        return _namespace(logits).zeros_like(logits.sum(axis))
-
-    def probes(
-        self,
-        random: np.random.Generator,
-        limit: Values,
-        mask: Bool[np.ndarray, "agents act"],
-        count: int,
-    ) -> Float[np.ndarray, "count agents act"]:
+    def probes(self, random: Generator, limit: Values, mask: Values, count: int) -> Values:
         """Choices drawn evenly."""
         chosen = random.integers(0, mask.sum(-1), (count, len(mask)))
         return np.eye(mask.shape[1])[chosen]
@@ -278,7 +247,11 @@ HEADS: dict[str, Head] = {head.name: head for head in (Tanh(), Softmax(), Linear
 
 def _namespace(values: Values) -> Any:
     """The library of an array: `numpy`, or `jax.numpy` for JAX arrays and what is traced."""
-    return values.__array_namespace__()
+    if isinstance(values, np.ndarray):
+        return np
+    import jax.numpy as jnp
+
+    return jnp
 
 
 def _numbers(values: Values, axis: int) -> Values:

@@ -94,7 +94,7 @@ def slot_gradients(
 def open_actions(
     bucket: Bucket, by_slot: bool, step: Int[Array, " batch"]
 ) -> Float[Array, "terms ... batch"]:
-    """1 where an action is in a critic's set at the time of a sample; of all it reads, or by slot."""
+    """1 where an action is in a critic's set at the time of a sample, of all or by slot."""
     assert bucket.open is not None
     columns = bucket.open[:, :, bucket.state_rows.shape[1] :]
     if by_slot:
@@ -115,8 +115,8 @@ def action_gradients(
 ) -> Float[Array, "features batch"]:
     r"""$\nabla_{a_i} \hat Q_i$ for every agent, $\hat Q_i = \sum_{j \in I_{GD}^i} Q_j$ (eq. 11).
 
-    In general $\hat Q_i = \sum_j c_{ij} Q_j$ with the layout's credit $c$. One entry for each sample;
-    nothing is averaged. Of twin critics the first counts (Fujimoto et al. 2018).
+    In general $\hat Q_i = \sum_j c_{ij} Q_j$ with the layout's credit $c$. One column for each
+    sample; nothing is averaged. Of twin critics the first counts (Fujimoto et al. 2018).
 
     **Arguments:**
 

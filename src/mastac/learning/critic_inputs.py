@@ -43,7 +43,10 @@ def state_inputs(
 
 
 def action_units(env: Environment) -> tuple[np.ndarray, np.ndarray]:
-    """Centre and scale `[agents, act]` of the actions that critics read; the scale is the limit unless given."""
+    """Centre and scale of the actions that critics read, `[agents, act]`.
+
+    The scale is the limit unless the environment gives one.
+    """
     shape = (env.num_agents, int(env.action_sizes.max()))
     scale = env.action_limit if env.action_scale is None else env.action_scale
     center = np.broadcast_to(env.action_center, shape).astype(np.float32)
@@ -109,7 +112,7 @@ def rewards_of_values(spec: LearnerSpec, batch: Batch) -> Float[Array, "values b
 def predicted_rewards(
     spec: LearnerSpec, rewards: Float[Array, "agents batch"]
 ) -> Float[Array, "values batch"]:
-    r"""$\sum_j w_{vj} r_j$ times `reward_scale`, with the layout's weights $w$, for every value $v$.
+    r"""$\sum_j w_{vj} r_j$ for every value $v$, times `reward_scale`; $w$: the layout's weights.
 
     MAStAC: $r_v$ alone. Where critics predict team rewards: the mean of all.
     """

@@ -115,7 +115,7 @@ def update_term(
 
 
 class UpdatedCritics(NamedTuple):
-    """All critics after an update, their targets and optimizers, and of each value loss and mean."""
+    """All critics after an update, their targets and optimizers; of each value loss and mean."""
 
     critics: tuple[MLP, ...]
     targets: tuple[MLP, ...]

@@ -146,7 +146,7 @@ def coordinated_update(
     key: PRNGKeyArray | None = None,
     count: Any = 0,
 ) -> tuple[LearnerState, Metrics]:
-    """Lines 12 to 22 of Algorithm 1, one agent after the other: actor, critic, and their targets."""
+    """Lines 12 to 22 of Algorithm 1, one agent after the other: actor, critic, both targets."""
     (bucket,) = spec.buckets
     scales = input_scale(bucket, spec.settings)
     now, after, discount = batch_inputs(spec, batch, state.target_actors)

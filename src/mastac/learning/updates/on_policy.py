@@ -4,8 +4,8 @@ Every value of the layout is a critic of states alone. What stands for $Q_j - V_
 generalised advantage estimate $A_j$ (Schulman et al. 2016) from the rewards that the value
 predicts. Actor `i` steps up $E[\nabla_{\theta_i} \ln \pi_i \, \sum_j c_{ij} A_j]$ with the
 layout's credit $c$: the members of $I_{GD}^i$ for structured critics, the team's one value for
-central ones, its own for independent ones. A baseline $V_j(s)$ does not depend on the actions, so it
-leaves the expectation of Theorem 3.7b as it is.
+central ones, its own for independent ones. A baseline $V_j(s)$ does not depend on the actions, so
+the expectation stays that of Theorem 3.7b.
 """
 
 from typing import Any
@@ -47,7 +47,7 @@ def explore_and_keep(
     random_fraction: Float[Array, ""],
     key: PRNGKeyArray,
 ) -> tuple[Float[Array, "agents act"], tuple[Array, Array]]:
-    """Actions that stochastic policies draw; what was drawn before the head, and its log-density."""
+    """Actions that stochastic policies draw; what was drawn before the head, its log-density."""
     draw = spec.stochastic.draw(state.actors, obs[:, :, None], key)
     return draw.actions[:, :, 0], (draw.drawn[:, :, 0], draw.log_prob[:, 0])
 
@@ -67,7 +67,7 @@ def flat_states(
 
 
 def visited(spec: LearnerSpec, rollout: Episode, end: bool) -> CriticInputs:
-    """All states of a rollout as critics read them, episode by episode; `end`: with the last ones."""
+    """The states of a rollout as critics read them, as in `flat_states`."""
     flat, step = flat_states(rollout, end)
     nothing = jnp.zeros((1, len(flat)), jnp.float32)
     return CriticInputs(state_inputs(spec.env, flat), nothing, time_inputs(spec, step), step)
@@ -161,8 +161,8 @@ def objective(
 ) -> Float[Array, " agents"]:
     r"""What each actor's step increases, averaged over the batch; differentiated in `actors`.
 
-    Its gradient at the weights that drew the actions is that of Theorem 3.7b, $E[\nabla \ln \pi_i \,
-    A]$, plus that of the entropy bonus. With `clip_ratio` $\epsilon > 0$ ratios of densities count
+    Its gradient at the weights that drew the actions is $E[\nabla \ln \pi_i \, A]$ of Theorem 3.7b,
+    plus that of the entropy bonus. With `clip_ratio` $\epsilon > 0$ ratios of densities count
     only within $1 \pm \epsilon$ (Schulman et al. 2017, eq. 7), else as they are.
 
     **Arguments:**

@@ -2,11 +2,11 @@ r"""The zeroth-order update: policies are perturbed for an episode and follow wh
 
 Jing et al. (2024, reference 20 of the paper): agent `i` estimates the gradient of its local value
 $\hat W_i = \sum_j c_{ij} W_j$, the returns of the agents that its policy moves, from how that value
-answers to random changes of its parameters. Every episode draws one direction $u$ for all agents at
-once; the estimate is the mean over a rollout of episodes of $(\hat W_i - m_i) u_i / \sigma$. Here
-$m_i$ is the mean of $\hat W_i$ over the rollout, where the original subtracts the episode before: the
-same in expectation, and less noisy. The differences are divided by their standard deviation besides,
-which changes the length of a step and not its direction.
+answers to random changes of its parameters. Every episode draws one direction $u$ of all agents.
+The estimate is the mean over a rollout of episodes of $(\hat W_i - m_i) u_i / \sigma$. Here $m_i$
+is the mean of $\hat W_i$ over the rollout; the original subtracts the episode before, which is
+the same in expectation and noisier. The differences are divided by their standard deviation, which
+changes the length of a step and not its direction.
 """
 
 from typing import Any
@@ -31,7 +31,7 @@ def direction(actors: MLP, key: PRNGKeyArray) -> MLP:
 
 
 def perturbed(spec: LearnerSpec, actors: MLP, key: PRNGKeyArray) -> MLP:
-    r"""$\theta + \sigma u$: the weights an episode is played with, $\sigma$ the knob `perturbation`."""
+    r"""$\theta + \sigma u$, which an episode is played with; $\sigma$: the knob `perturbation`."""
     return jax.tree.map(
         lambda w, u: w + spec.settings.perturbation * u, actors, direction(actors, key)
     )
@@ -70,7 +70,7 @@ def perturbation_update(
     key: PRNGKeyArray | None = None,
     count: Any = 0,
 ) -> tuple[LearnerState, Metrics]:
-    """All policies one step up their estimates; there are no critics, and nothing is differentiated."""
+    """All policies one step up their estimates, without critics and without derivatives."""
     returns = local_returns(spec, rollout)
     credited = weighted_sums(spec.layout.credit, returns)
     centred = credited - credited.mean(1, keepdims=True)
