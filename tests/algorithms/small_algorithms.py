@@ -1,4 +1,4 @@
-"""Every algorithm on the small heterogeneous environment, resolved as a user's run is, compiled once for all tests."""
+"""Every algorithm on the small environment, resolved as a user's run is, compiled once."""
 
 from dataclasses import replace
 from functools import cache

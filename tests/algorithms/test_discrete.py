@@ -1,4 +1,4 @@
-"""Choices as actions: the likeliest is taken, padding never is, and who climbs slopes is refused by name."""
+"""Choices as actions: the likeliest is taken, padding never; algorithms that need slopes refuse."""
 
 import dataclasses
 

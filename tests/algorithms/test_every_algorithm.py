@@ -1,4 +1,4 @@
-"""One suite for all algorithms: whatever stands in `ALGORITHMS` must pass, and nothing here knows how it works."""
+"""One suite that whatever stands in `ALGORITHMS` must pass; nothing here knows how it works."""
 
 from dataclasses import replace
 from functools import cache
@@ -27,7 +27,7 @@ def stacked(trees):
 
 @cache
 def side_by_side(name):
-    """One compiled program for all that is compared: two seeds, and the first of them with one number changed.
+    """One compiled program for all comparisons: two seeds, and the first with one number changed.
 
     Gives the function, its fixed arguments (numbers among the knobs, which are traced) and the
     first states.
@@ -53,7 +53,7 @@ def side_by_side(name):
 
 
 def all_pasts(name):
-    """The states before and after each of several updates, and their metrics, for every place side by side."""
+    """States around each of several updates, and their metrics, for every place side by side."""
     together, numbers, state, seeds = side_by_side(name)
     states, metrics = [state], []
     for count in range(UPDATES):
@@ -187,7 +187,7 @@ def test_the_same_key_gives_the_same_bits(name):
     ],
 )
 def test_seeds_side_by_side_equal_seeds_alone(name):
-    """For one algorithm of each kind of learner; side by side, the numbers among the knobs are traced besides."""
+    """For one algorithm of each kind of learner. Side by side, number knobs are traced besides."""
     for seed in (0, 1):
         together, alone = past(name, seed)[0][-1], history(case(name), seed)[0][-1]
         for part in PARTS:

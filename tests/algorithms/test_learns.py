@@ -1,4 +1,4 @@
-"""One algorithm of every kind of learner learns a network whose optimum is known; its run can be opened again."""
+"""One algorithm of every kind learns a network whose optimum is known; its run can be loaded."""
 
 from dataclasses import replace
 
@@ -45,7 +45,7 @@ SHORT = {
 
 @pytest.fixture(scope="module")
 def world():
-    """A linear-quadratic network whose actions have a limit: what has learnt little yet cannot make it unstable.
+    """A linear-quadratic network with limited actions: poor policies cannot make it unstable.
 
     Scores are those of the network without limits, 1 for the best linear feedback; the limit costs
     a tenth of them.

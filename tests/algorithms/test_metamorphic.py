@@ -1,4 +1,4 @@
-"""Algorithms that must agree where their difference is taken away: bit for bit where they are then the same program."""
+"""Algorithms agree where their difference is taken away: bit for bit if the program is the same."""
 
 import jax
 import jax.numpy as jnp

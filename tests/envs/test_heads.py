@@ -1,4 +1,4 @@
-"""Output heads: the same in numpy and JAX, valid actions only, and each method agrees with the others."""
+"""Output heads: the same in numpy and JAX, valid actions only, methods that agree."""
 
 import jax
 import jax.numpy as jnp
@@ -102,7 +102,7 @@ def test_log_stretch_is_that_of_the_jacobian(name):
 
 
 def test_shares_are_drawn_evenly():
-    """Of three shares each is 1/3 in the mean, with variance 1/18 (a flat Dirichlet distribution)."""
+    """Of three shares each has mean 1/3 and variance 1/18 (a flat Dirichlet distribution)."""
     uniform = np.random.default_rng(4).random((20_000, 3))
     drawn = HEADS["softmax"].from_uniform(uniform, np.ones(3), np.ones(3, bool))
     np.testing.assert_allclose(drawn.mean(0), 1 / 3, atol=0.01)

@@ -86,7 +86,7 @@ def test_the_target_is_the_rewards_and_what_the_last_state_is_worth():
 
 @pytest.mark.parametrize("algorithm", ["mastac-coordinated", "qdcg-coupling"])
 def test_three_steps_are_one_long_step_where_nobody_knows_the_time(algorithm):
-    """Where critics bootstrap through the end, what is left of several steps is their discount, in every update."""
+    """Where critics bootstrap through the end, several steps differ by their discount alone."""
     one, learner = scheduled(
         algorithm, couplings=small_learner()[0].couplings, finite_horizon=False, discount=0.7**3
     )

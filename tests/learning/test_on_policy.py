@@ -1,4 +1,4 @@
-"""On-policy learning against plain float64 loops, finite differences, and the exact gradient of the return."""
+"""On-policy learning against float64 loops, finite differences, and the return's exact gradient."""
 
 from dataclasses import replace
 from functools import cache
@@ -204,7 +204,7 @@ def test_the_objective_counts_clipped_ratios():
 
 
 def test_the_mean_update_is_the_exact_gradient_of_the_return():
-    """Theorem 3.7 (b) on a linear-quadratic network: scores times local returns, against the exact policy gradient."""
+    """Theorem 3.7 (b): scores times local returns, against the exact gradient of an LQ network."""
     env = mastac.make("lq-3", horizon=4, noise=0.0, limit=1.0)
     how = replace(
         PLAIN,
@@ -222,7 +222,7 @@ def test_the_mean_update_is_the_exact_gradient_of_the_return():
     state = state._replace(critics=jax.tree.map(jnp.zeros_like, state.critics))
 
     def expected(mean_network, key):
-        """The return with common noise: its slope in the weights is the pathwise gradient, without scores."""
+        """The return with common noise: its slope in the weights is the pathwise gradient."""
         actors = StochasticActor(mean_network, state.actors.log_std)
         moved = learner.init(jax.random.key(0))._replace(actors=actors)
         return exploring_episode(

@@ -1,4 +1,4 @@
-"""Critics of time-varying couplings: what they read and whom they advise at which time, against a loop in float64."""
+"""Critics of time-varying couplings: what they read and whom they are credited to, and when."""
 
 from dataclasses import replace
 
@@ -95,7 +95,7 @@ def test_gradients_are_those_of_each_times_own_sets(policy_actions):
 
 @pytest.mark.parametrize("algorithm", ["mastac", "mastac-coordinated"])
 def test_what_is_not_in_the_set_at_a_time_changes_nothing(algorithm):
-    """At time 4, the last, agent a's reward depends on a alone: the others' states and actions are not read."""
+    """At the last time, 4, agent a's reward depends on a alone: nothing else is read."""
     spec, learner = scheduled(algorithm, max_grad_norm=0.0)
     env, state = spec.env, learner.init(jax.random.key(0))
     batch = random_batch(env, 6)

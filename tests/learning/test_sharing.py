@@ -1,4 +1,4 @@
-"""One actor for each kind of agent: equal bit for bit, and moved by the mean of what its members would do alone."""
+"""One actor for each kind of agent: equal bit for bit, moved by its members' mean gradient."""
 
 from dataclasses import replace
 

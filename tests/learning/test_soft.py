@@ -1,4 +1,4 @@
-"""The soft actor-critic against float64 in plain loops: densities, targets, gradients and temperatures."""
+"""The soft actor-critic against float64 loops: densities, targets, gradients, temperatures."""
 
 from dataclasses import replace
 
@@ -70,7 +70,7 @@ def soft(head="tanh", **knobs):
 
 
 def outcome(spec, weights, state, time, key):
-    """What the policies draw at a batch of states, in float64: actions `[batch, agents, act]`, densities, noise."""
+    """What policies draw in float64: actions `[batch, agents, act]`, log-densities, noise."""
     env, obs = spec.env, observations(spec.env, state, time)
     drawn = np.asarray(spec.stochastic.draw(weights, obs, key).drawn, np.float64)
     mean_network = np.asarray(spec.actors.logits(weights.mean_network, obs), np.float64)
@@ -140,7 +140,7 @@ def test_actors_climb_credited_values_and_their_entropy_by_finite_differences():
     real = np.arange(3) < env.action_sizes[:, None]
 
     def objective(arrays):
-        """All critics, and the entropies: what agent `i`'s own credited share of it has as slope in its weights."""
+        """Agent `i`'s credited share of all critics, and the entropies."""
         actions, bonus = np.zeros((6, 4, 3)), 0.0
         for i in range(4):
             out = forward(

@@ -1,4 +1,4 @@
-"""The loop: what it stores, when it updates, how it stops a seed, and that going on equals never having stopped."""
+"""The loop: what it stores and measures, when it updates, how it stops a seed and goes on."""
 
 from dataclasses import replace
 

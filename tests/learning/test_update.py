@@ -105,7 +105,7 @@ def test_critic_update_is_algorithm_1(finite_horizon):
 
 
 def naive_action_gradient(spec, critics, batch, agent, others_from_policy, policy):
-    """Sum over the critics that the agent moves of their slope in its action, by central differences."""
+    """Slopes in the agent's action, summed over the critics that it moves; central differences."""
     env = spec.env
     base = policy.copy() if others_from_policy else np.asarray(batch.actions, np.float64)
     base[:, agent] = policy[:, agent]
@@ -187,7 +187,7 @@ def test_actor_gradient_is_the_chain_rule_of_the_objective():
 
 @pytest.mark.parametrize("from_policy", [True, False])
 def test_coordinated_update_equals_agents_one_after_the_other(from_policy):
-    """A Python loop in which agent i's step is the simultaneous update with everybody else's step thrown away."""
+    """A loop in which agent i's step is the simultaneous update without everybody else's."""
     settings = replace(
         SMALL, policy_actions=from_policy, coordinated=True, actor_lr=0.05, critic_lr=0.02
     )
