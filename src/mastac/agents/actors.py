@@ -13,8 +13,8 @@ from mastac.agents.networks import MLP, each_member, glorot
 from mastac.envs.base import Environment
 from mastac.envs.heads import Head
 
-ObsRows = Float[Array, "agents obs batch"]
-ActionRows = Float[Array, "agents act batch"]
+ObsBatch = Float[Array, "agents obs batch"]
+ActionBatch = Float[Array, "agents act batch"]
 
 
 class Constants(NamedTuple):
@@ -54,7 +54,7 @@ class Actors:
         obs_width, action_width = (self.constants[k].shape[1] for k in (0, -1))
         return glorot(key, self.obs_sizes, obs_width, self.hidden, action_width, self.output_scale)
 
-    def apply(self, weights: MLP, obs: ObsRows) -> ActionRows:
+    def apply(self, weights: MLP, obs: ObsBatch) -> ActionBatch:
         """The actions of all agents."""
         return each_member(self.one, weights, obs, *self.constants, chunk=self.chunk)
 
@@ -65,22 +65,22 @@ class Actors:
         logits = _one_logits(weights, obs, center, inverse_scale)
         return self.head.apply(logits, limit[:, None], mask[:, None], axis=0)
 
-    def logits(self, weights: MLP, obs: ObsRows) -> ActionRows:
+    def logits(self, weights: MLP, obs: ObsBatch) -> ActionBatch:
         """The outputs of all agents' networks, before the head."""
         return jax.vmap(_one_logits)(weights, obs, *self.constants[:2])
 
-    def actions_of(self, logits: ActionRows) -> ActionRows:
+    def actions_of(self, logits: ActionBatch) -> ActionBatch:
         """What the logits of all agents mean."""
         return self.head.apply(logits, *self._limit_and_mask())
 
     def explore(
         self,
         weights: MLP,
-        obs: ObsRows,
+        obs: ObsBatch,
         noise: Float[Array, ""],
         random_fraction: Float[Array, ""],
         key: PRNGKeyArray,
-    ) -> ActionRows:
+    ) -> ActionBatch:
         """Actions with Gaussian noise; some are drawn evenly from all that are valid instead.
 
         **Arguments:**
@@ -100,8 +100,8 @@ class Actors:
         return jnp.where(is_random, uniform, noisy)
 
     def smoothed(
-        self, weights: MLP, obs: ObsRows, noise: float, clip: float, key: PRNGKeyArray
-    ) -> ActionRows:
+        self, weights: MLP, obs: ObsBatch, noise: float, clip: float, key: PRNGKeyArray
+    ) -> ActionBatch:
         """Actions with Gaussian noise that is clipped at ± `clip` (Fujimoto et al. 2018)."""
         logits = self.logits(weights, obs)
         gauss = jnp.clip(noise * jax.random.normal(key, logits.shape), -clip, clip)

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mastac.agents.actors import ActionRows, Actors, ObsRows
+from mastac.agents.actors import ActionBatch, Actors, ObsBatch
 from mastac.agents.networks import MLP
 
 # Bounds of the logarithm of a standard deviation: beyond them densities overflow.
@@ -41,8 +41,8 @@ class Draw(NamedTuple):
     - `log_prob`: $\ln p_i$ of `drawn`, before the head.
     """
 
-    drawn: ActionRows
-    actions: ActionRows
+    drawn: ActionBatch
+    actions: ActionBatch
     log_prob: Float[Array, "agents batch"]
 
 
@@ -62,7 +62,7 @@ class StochasticActors:
         shape = self.actors.constants.mask.shape
         return StochasticActor(self.actors.init(key), jnp.full(shape, start, jnp.float32))
 
-    def draw(self, weights: StochasticActor, obs: ObsRows, key: PRNGKeyArray) -> Draw:
+    def draw(self, weights: StochasticActor, obs: ObsBatch, key: PRNGKeyArray) -> Draw:
         """Actions at random. Gaussians are reparameterised: differentiable in the weights."""
         if self.actors.head.is_discrete:
             chances = self._log_chances(weights, obs)
@@ -75,7 +75,7 @@ class StochasticActors:
         return Draw(drawn, actions, self.log_prob_and_entropy(weights, obs, drawn)[0])
 
     def log_prob_and_entropy(
-        self, weights: StochasticActor, obs: ObsRows, drawn: ActionRows
+        self, weights: StochasticActor, obs: ObsBatch, drawn: ActionBatch
     ) -> tuple[Float[Array, "agents batch"], Float[Array, "agents batch"]]:
         r"""$\ln p_i(\text{drawn}_i | o_i)$ and the entropy of $p_i$, in nats, before the head.
 
@@ -97,8 +97,8 @@ class StochasticActors:
         return density, entropy
 
     def actions_and_log_prob(
-        self, weights: StochasticActor, obs: ObsRows, key: PRNGKeyArray
-    ) -> tuple[ActionRows, Float[Array, "agents batch"]]:
+        self, weights: StochasticActor, obs: ObsBatch, key: PRNGKeyArray
+    ) -> tuple[ActionBatch, Float[Array, "agents batch"]]:
         r"""Actions and $\ln \pi_i(a_i | o_i)$ behind the head, differentiable in the weights.
 
         A Gaussian's own entropy would be a bonus for driving a squashed action to its limit, where
@@ -108,14 +108,14 @@ class StochasticActors:
         return draw.actions, draw.log_prob + self.log_stretch(weights, obs, draw.drawn)
 
     def log_stretch(
-        self, weights: StochasticActor, obs: ObsRows, drawn: ActionRows
+        self, weights: StochasticActor, obs: ObsBatch, drawn: ActionBatch
     ) -> Float[Array, "agents batch"]:
         """What the head adds to the log-density ([`Head.log_stretch`][mastac.envs.heads.Head])."""
         mean = self.actors.logits(weights.mean_network, obs)
         mask = self.actors.constants.mask[:, :, None]
         return self.actors.head.log_stretch(drawn, mean, log_stds(weights), mask)
 
-    def _log_chances(self, weights: StochasticActor, obs: ObsRows) -> ActionRows:
+    def _log_chances(self, weights: StochasticActor, obs: ObsBatch) -> ActionBatch:
         logits = self.actors.logits(weights.mean_network, obs)
         mask = self.actors.constants.mask[:, :, None]
         return jax.nn.log_softmax(jnp.where(mask, logits, -jnp.inf), axis=1)
