@@ -256,8 +256,9 @@ def _namespace(values: Values) -> Any:
 
 def _numbers(values: Values, axis: int) -> Values:
     """0, 1, 2, … along one axis of an array."""
-    numbers = _namespace(values).arange(values.shape[axis])
-    return numbers.reshape((-1,) + (1,) * (values.ndim - 1 - axis % values.ndim))
+    shape = [1] * values.ndim
+    shape[axis] = -1
+    return _namespace(values).arange(values.shape[axis]).reshape(shape)
 
 
 def _softmax(logits: Values, axis: int) -> Values:
