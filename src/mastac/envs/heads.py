@@ -63,9 +63,7 @@ class Head(ABC):
         """
         return (2.0 * uniform - 1.0) * (limit * mask)
 
-    def log_stretch(
-        self, logits: Values, mean: Values, log_std: Values, mask: Values, axis: int = 1
-    ) -> Values:
+    def log_stretch(self, logits: Values, mean: Values, log_std: Values, mask: Values) -> Values:
         r"""What the head adds to the log-density of Gaussian logits to make it that of the action.
 
         That is $-\ln |\det \partial a / \partial z|$, with actions in units of their limit; zero
@@ -76,9 +74,10 @@ class Head(ABC):
         - `logits`: $z$, drawn from independent normal distributions.
         - `mean`, `log_std`: theirs; broadcast against `logits`.
 
-        **Returns:** one number for each action: the shape of `logits` without `axis`.
+        **Returns:** one number for each action: the shape of `logits` without axis 1, along which
+        the entries are.
         """
-        return _namespace(logits).zeros_like(logits.sum(axis))
+        return _namespace(logits).zeros_like(logits.sum(1))
 
     def free_entries(self, sizes: Int[np.ndarray, " agents"]) -> Int[np.ndarray, " agents"]:
         """How many entries of an action can be chosen freely, for actions of these sizes."""
@@ -121,14 +120,12 @@ class Tanh(Head):
         xp = _namespace(values)
         return xp.where(mask, xp.clip(values, -limit, limit), 0.0)
 
-    def log_stretch(
-        self, logits: Values, mean: Values, log_std: Values, mask: Values, axis: int = 1
-    ) -> Values:
+    def log_stretch(self, logits: Values, mean: Values, log_std: Values, mask: Values) -> Values:
         r"""$-\sum_k \ln(1 - \tanh^2 z_k)$ (Haarnoja et al. 2018, appendix C)."""
         xp = _namespace(logits)
         # 1 - tanh² z = 4 / (e^z + e^-z)²; written so, nothing overflows where tanh is 1.
         logs = 2.0 * (math.log(2.0) - logits - xp.logaddexp(-2.0 * logits, 0.0))
-        return -xp.where(mask, logs, 0.0).sum(axis)
+        return -xp.where(mask, logs, 0.0).sum(1)
 
     def probes(self, random: Generator, limit: Values, mask: Values, count: int) -> Values:
         """Evenly within the limits, and a fifth of the entries at one of them."""
@@ -163,7 +160,8 @@ class Softmax(Head):
     widths = (0.5, 3.0)
 
     def apply(self, logits: Values, limit: Values, mask: Values, axis: int = 1) -> Values:
-        return _softmax(_namespace(logits).where(mask, logits, -math.inf), axis)
+        real = _namespace(logits).where(mask, logits, -math.inf)
+        return _functions(logits).softmax(real, axis=axis)
 
     def invert(self, actions: Values, limit: Values) -> Values:
         xp = _namespace(actions)
@@ -187,9 +185,7 @@ class Softmax(Head):
         exponential = xp.where(mask, -xp.log1p(-uniform), 0.0)
         return exponential / exponential.sum(axis, keepdims=True)
 
-    def log_stretch(
-        self, logits: Values, mean: Values, log_std: Values, mask: Values, axis: int = 1
-    ) -> Values:
+    def log_stretch(self, logits: Values, mean: Values, log_std: Values, mask: Values) -> Values:
         r"""That of the logistic-normal distribution (Aitchison and Shen 1980).
 
         The density is one of all shares but one, whichever that is: the Jacobian of the rest is the
@@ -200,14 +196,15 @@ class Softmax(Head):
         xp = _namespace(logits)
 
         def summed(entries: Values) -> Values:
-            return xp.where(mask, entries, 0.0).sum(axis)
+            return xp.where(mask, entries, 0.0).sum(1)
 
         away = logits - mean
         precision = xp.broadcast_to(xp.exp(-2.0 * log_std), logits.shape)
         total = summed(precision)
         shifts = 0.5 * summed(precision * away) ** 2 / total + 0.5 * xp.log(2 * math.pi / total)
         # The logarithm of a padded share is -inf: it is left out of the sum, and so is its slope.
-        shares = _log_softmax(xp.where(mask, logits, -math.inf), axis)
+        real = xp.where(mask, logits, -math.inf)
+        shares = _functions(logits).log_softmax(real, axis=1)
         return shifts - summed(shares)
 
     def free_entries(self, sizes: Int[np.ndarray, " agents"]) -> Int[np.ndarray, " agents"]:
@@ -261,19 +258,12 @@ def _numbers(values: Values, axis: int) -> Values:
     return _namespace(values).arange(values.shape[axis]).reshape(shape)
 
 
-def _softmax(logits: Values, axis: int) -> Values:
-    if not isinstance(logits, np.ndarray):
-        import jax
+def _functions(values: Values) -> Any:
+    """Where `softmax` and `log_softmax` are; JAX's have derivative rules of their own."""
+    if isinstance(values, np.ndarray):
+        import scipy.special
 
-        return jax.nn.softmax(logits, axis=axis)  # has a derivative rule of its own
-    powers = np.exp(logits - logits.max(axis, keepdims=True))
-    return powers / powers.sum(axis, keepdims=True)
+        return scipy.special
+    import jax.nn
 
-
-def _log_softmax(logits: Values, axis: int) -> Values:
-    if not isinstance(logits, np.ndarray):
-        import jax
-
-        return jax.nn.log_softmax(logits, axis=axis)
-    shifted = logits - logits.max(axis, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))
+    return jax.nn
