@@ -20,7 +20,7 @@ def small_environment(head: str = "tanh") -> Environment:
     couplings = Couplings(["a", "b", "c", "d"], state=EDGES, observation=[(2, 0)])
     acts = jnp.asarray(couplings.state.toarray(), jnp.float32)
     sees = couplings.observation.toarray()
-    real = jnp.arange(3) < SIZES["state"][:, None]
+    real = np.arange(3) < SIZES["state"][:, None]
     obs_sizes = np.array([SIZES["state"][sees[i]].sum() for i in range(4)])
     picks = np.full((4, obs_sizes.max()), 12)
     for i in range(4):

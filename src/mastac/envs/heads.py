@@ -61,7 +61,7 @@ class Head(ABC):
 
         Unless the head says otherwise: each entry evenly within one limit either way.
         """
-        return (2.0 * uniform - 1.0) * (limit * mask)
+        return (2.0 * uniform - 1.0) * _namespace(uniform).where(mask, limit, 0.0)
 
     def log_stretch(self, logits: Values, mean: Values, log_std: Values, mask: Values) -> Values:
         r"""What the head adds to the log-density of Gaussian logits to make it that of the action.
@@ -89,7 +89,9 @@ class Head(ABC):
         """The action with noise, valid again; see `explores_logits` for what it is added to."""
         if self.explores_logits:
             return self.apply(logits + noise, limit, mask, axis)
-        noisy = self.apply(logits, limit, mask, axis) + noise * (limit * mask)
+        noisy = self.apply(logits, limit, mask, axis) + noise * _namespace(noise).where(
+            mask, limit, 0.0
+        )
         return self.project(noisy, limit, mask, axis)
 
     def probes(self, random: Generator, limit: Values, mask: Values, count: int) -> Values:

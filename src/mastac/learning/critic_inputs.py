@@ -38,7 +38,12 @@ def state_inputs(
     env: Environment, state: Float[Array, "batch agents state"]
 ) -> Float[Array, "features batch"]:
     """States of all agents, centred and scaled as the environment declares."""
-    scaled = (state - env.state_center) / env.state_scale
+    shape = (1, env.num_agents, state.shape[2])
+    center, scale = (
+        np.broadcast_to(unit, shape).astype(np.float32)
+        for unit in (env.state_center, env.state_scale)
+    )
+    scaled = (state - center) / scale
     return append_zeros(scaled.reshape(len(state), -1).T)
 
 
@@ -67,7 +72,7 @@ def time_inputs(spec: LearnerSpec, time: Int[Array, " batch"]) -> Float[Array, "
     """The share of the episode that is over, from -1 to 1, for critics that know the horizon."""
     if not spec.settings.finite_horizon:
         return jnp.zeros((0, len(time)), jnp.float32)
-    return (2.0 * time / spec.env.horizon - 1.0)[None, :].astype(jnp.float32)
+    return (2.0 * time.astype(jnp.float32) / spec.env.horizon - 1.0)[None, :]
 
 
 def observations(

@@ -16,6 +16,7 @@ from mastac.learning.spec import (
     input_scale,
     optimizer_step,
     polyak_update,
+    target_rate,
 )
 from mastac.structure.layout import Bucket
 
@@ -97,7 +98,7 @@ def update_term(
 
         def loss(critic: MLP) -> tuple[Array, Array]:
             value = values(critic, x)
-            return jnp.mean((y - value) ** 2, axis=-1).sum(), jnp.mean(value)
+            return jnp.mean((y[None] - value) ** 2, axis=-1).sum(), jnp.mean(value)
 
         (error, value), gradient = jax.value_and_grad(loss, has_aux=True)(critic)
         critic, optimizer_state = optimizer_step(
@@ -105,7 +106,7 @@ def update_term(
         )
         return (
             critic,
-            polyak_update(target, critic, spec.settings.tau * due),
+            polyak_update(target, critic, target_rate(spec.settings, due)),
             optimizer_state,
             error,
             value,

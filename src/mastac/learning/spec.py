@@ -191,7 +191,7 @@ def optimizer_step(
         step = eqx.tree_at(
             lambda critic: critic.weights[0],
             cast(Any, step),
-            replace_fn=lambda weight: weight * scale[:, None],
+            replace_fn=lambda weight: weight * jnp.broadcast_to(scale[:, None], weight.shape),
         )
     return optax.apply_updates(cast(Any, weights), step), optimizer_state
 
@@ -211,3 +211,8 @@ def by_term(spec: LearnerSpec, results: Sequence[Array]) -> Array:
 def is_due(settings: Settings, count: Any) -> Any:
     """Whether actors and targets move at this update; a plain `True` where they always do."""
     return True if settings.policy_delay == 1 else count % settings.policy_delay == 0
+
+
+def target_rate(settings: Settings, due: Any) -> Any:
+    """`tau` where targets are due to move, else 0."""
+    return settings.tau if due is True else jnp.where(due, settings.tau, 0.0)

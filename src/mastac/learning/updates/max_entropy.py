@@ -105,7 +105,7 @@ def max_entropy_update(
     next_obs = observations(env, batch.next_state, batch.next_time)
     next_actions, log_prob = spec.stochastic.actions_and_log_prob(state.actors, next_obs, next_key)
     now, after, discount = inputs_with(spec, batch, next_actions)
-    bonus = -discount * temperatures(spec, state.actors)[:, None] * log_prob
+    bonus = -discount[None] * temperatures(spec, state.actors)[:, None] * log_prob
     # Rewards are scaled on their way into the target; the bonus is in scaled units already.
     rewarded = batch._replace(rewards=batch.rewards + bonus.T / spec.settings.reward_scale)
 

@@ -23,6 +23,7 @@ from mastac.learning.spec import (
     is_due,
     optimizer_step,
     polyak_update,
+    target_rate,
 )
 from mastac.learning.updates.simultaneous import explore_by_noise
 
@@ -61,7 +62,8 @@ def mixed_update(
     """
     due = is_due(spec.settings, count)
     now, after, discount = batch_inputs(spec, batch, state.target_actors, key)
-    y = rewards_of_values(spec, batch) + discount * mixed_values(spec, state.target_critics, after)
+    next_values = mixed_values(spec, state.target_critics, after)
+    y = rewards_of_values(spec, batch) + discount[None] * next_values
 
     def loss(critics: tuple[Any, ...]) -> tuple[Array, tuple[Array, Array]]:
         values = mixed_values(spec, critics, now)
@@ -82,7 +84,9 @@ def mixed_update(
         actors=actors.actors,
         critics=critics,
         target_actors=actors.targets,
-        target_critics=polyak_update(state.target_critics, critics, spec.settings.tau * due),
+        target_critics=polyak_update(
+            state.target_critics, critics, target_rate(spec.settings, due)
+        ),
         actor_optimizer=actors.optimizers,
         critic_optimizers=(optimizer_state,),
     )

@@ -58,9 +58,8 @@ def explore_by_weights(
 
 def local_returns(spec: LearnerSpec, rollout: Episode) -> Float[Array, "values episodes"]:
     r"""$W_j$ of each episode: the discounted sum of the rewards that value `j` predicts."""
-    return rewards_along(spec, rollout) @ spec.settings.discount ** jnp.arange(
-        rollout.rewards.shape[1]
-    )
+    steps = jnp.arange(rollout.rewards.shape[1])
+    return rewards_along(spec, rollout) @ spec.settings.discount**steps
 
 
 def perturbation_update(
