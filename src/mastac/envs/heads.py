@@ -89,9 +89,8 @@ class Head(ABC):
         """The action with noise, valid again; see `explores_logits` for what it is added to."""
         if self.explores_logits:
             return self.apply(logits + noise, limit, mask, axis)
-        noisy = self.apply(logits, limit, mask, axis) + noise * _namespace(noise).where(
-            mask, limit, 0.0
-        )
+        steps = noise * _namespace(noise).where(mask, limit, 0.0)
+        noisy = self.apply(logits, limit, mask, axis) + steps
         return self.project(noisy, limit, mask, axis)
 
     def probes(self, random: Generator, limit: Values, mask: Values, count: int) -> Values:
