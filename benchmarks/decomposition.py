@@ -36,7 +36,7 @@ STUDY = Study(
         "exact": ("mastac", {**DECAY, "kappa": None}),
         "k1": ("mastac", {**DECAY, "kappa": 1}),
         "k0": ("mastac", {**DECAY, "kappa": 0}),
-        "k2-replay": ("mastac", {**DECAY, "kappa": 2, "policy_actions": False}),
+        "k2-replay": ("mastac", {**DECAY, "kappa": 2, "others_actions": "replay"}),
         "k2-own": ("selfish", {**DECAY, "kappa": 2}),
         "independent": ("independent", SMALL),
     },

@@ -14,7 +14,7 @@ STUDY = Study(
     rows={
         "mastac": ("mastac", PLAIN),
         "twin": ("mastac", {**PLAIN, "twin_critics": True}),
-        "twin-smoothed": ("mastac", {**PLAIN, "twin_critics": True, "smoothing_noise": 0.2}),
+        "twin-smoothed": ("mastac", {**PLAIN, "twin_critics": True, "target_noise": 0.2}),
         "3-steps": ("mastac", {**PLAIN, "n_steps": 3}),
         "5-steps": ("mastac", {**PLAIN, "n_steps": 5}),
         "shared": ("mastac", {**PLAIN, "share_actors": True}),

@@ -59,10 +59,12 @@ def real_number(
     >>> real_number("discount", 1, least=0, most=1)
     1.0
     """
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value):
+    try:
+        number = float(value) if isinstance(value, numbers.Real) else math.nan
+    except OverflowError:  # a whole number beyond all floats
+        number = math.inf
+    if isinstance(value, bool) or not math.isfinite(number):
         raise UserError(f"{name} must be a number, got {value!r}")
-    number = float(value)
     below = number < least or (least_excluded and number == least)
     above = number > most or (most_excluded and number == most)
     if below or above:

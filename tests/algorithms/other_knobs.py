@@ -1,4 +1,4 @@
-"""Another value for every knob, and by what it shows that the knob arrives."""
+"""Another value for every knob, and what shows that the knob has an effect."""
 
 from typing import Any
 
@@ -24,59 +24,59 @@ SHAPES = {
 }
 # Programs: other operations, whose numbers the tests of the single pieces check.
 PROGRAMS = {
-    "policy_actions": lambda chosen: not chosen,
+    "others_actions": lambda chosen: "replay" if chosen == "policy" else "policy",
     "minimal": lambda chosen: not chosen,
     "rewards": lambda chosen: "own" if chosen == "team" else "team",
     "critic_activation": "tanh",
     "max_grad_norm": 1e-4,
-    "smoothing_noise": 0.3,
-    "smoothing_clip": 0.1,
+    "target_noise": 0.3,
+    "target_noise_clip": 0.1,
     "policy_delay": lambda chosen: 3 - chosen,
     "clip_ratio": lambda chosen: 0.2 - chosen,
-    "normalise_advantages": lambda chosen: not chosen,
+    "normalize_advantages": lambda chosen: not chosen,
     "share_actors": lambda chosen: not chosen,
     "temperature": 0.2,
-    "tuned_temperature": lambda chosen: not chosen,
+    "tune_temperature": lambda chosen: not chosen,
     "entropy_target": -0.5,
     "distance_decay": lambda chosen: 0.5 if chosen == 1 else 1.0,
 }
 # Knobs that only matter beside others.
 BESIDE: dict[str, dict[str, Any]] = {
-    "smoothing_clip": {"smoothing_noise": 0.2},
-    "temperature": {"tuned_temperature": False},
+    "target_noise_clip": {"target_noise": 0.2},
+    "temperature": {"tune_temperature": False},
 }
 # Before any update: the first weights.
 BEFORE: dict[str, Any] = {"actor_output_scale": 0.3}
 # What the loop around the update reads.
 LOOP = {
-    "batch_size": 7,
+    "batch_size": 17,
     "buffer_size": 50,
     "updates_per_epoch": 3,
-    "warmup_epochs": 1,
+    "warmup_epochs": 9,
     "n_steps": 2,
 }
 LOOP |= {"rollout_steps": 100, "perturbation": 0.2}
-LOOP |= {"noise": 0.7, "noise_final": 0.6, "random_fraction": 0.5, "random_final": 0.4}
+LOOP |= {"noise": 0.7, "noise_final": 0.6, "random_fraction": 0.5, "random_fraction_final": 0.4}
 ALWAYS_FIXED = {
     "coordinated": lambda chosen: not chosen,
     "mixer": lambda chosen: "sum" if chosen != "sum" else "none",
 }
 ALWAYS_FIXED["estimator"] = lambda chosen: "score" if chosen != "score" else "pathwise"
-ALWAYS_FIXED["soft"] = lambda chosen: not chosen
+ALWAYS_FIXED["max_entropy"] = lambda chosen: not chosen
 OTHERS = NUMBERS | SHAPES | PROGRAMS | BEFORE | LOOP | ALWAYS_FIXED
 
 
 def other(knob, chosen):
-    """A value of `knob` that is not the chosen one."""
+    """A value of a knob that is not the chosen one."""
     value = OTHERS[knob]
     return value(chosen) if callable(value) else value
 
 
 def free(name, knobs):
-    """Those of `knobs` that a user of the algorithm can set to something else."""
+    """The knobs of a list that a user of the algorithm can set to something else."""
     how = ALGORITHMS[name]
     return [
         knob
         for knob in knobs
-        if knob not in how.fixed and (knob != "rewards" or len(how.rewards) > 1)
+        if knob not in how.constant_knobs and (knob != "rewards" or len(how.rewards) > 1)
     ]

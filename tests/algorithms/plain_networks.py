@@ -1,4 +1,7 @@
-"""Networks, terms, mixers and policies in float64 loops that share no code with the package."""
+"""Networks, terms, mixers and policies in plain float64 loops.
+
+They share no code with what they are compared with.
+"""
 
 import jax
 import numpy as np
@@ -18,7 +21,7 @@ def forward(weights, biases, x):
 
 
 def read_by(spec, states, actions, state, chosen, time):
-    """States and actions of the agents named, in the critics' units, and the time."""
+    """States and actions of the named agents in the critics' units, and the time."""
     env = spec.env
     columns = [
         (np.asarray(state)[:, j, : env.state_sizes[j]] - env.state_center) / env.state_scale
@@ -33,7 +36,7 @@ def read_by(spec, states, actions, state, chosen, time):
 
 
 def term_value(spec, critics, term, reads, state, chosen, time, twin=None):
-    """The value `[batch]` of one term, which reads the agents in `reads`."""
+    """The value `[batch]` of one term, which reads states and actions of the agents in `reads`."""
     for bucket, stack in zip(spec.buckets, critics, strict=False):
         for place in np.flatnonzero(bucket.terms == term):
             at = place if twin is None else (place, twin)

@@ -1,4 +1,7 @@
-"""Every algorithm on the small environment, resolved as a user's run is, compiled once."""
+"""Every algorithm on the small heterogeneous environment.
+
+Resolved as a user's run is, and compiled once for all tests.
+"""
 
 from dataclasses import replace
 from functools import cache
@@ -62,7 +65,8 @@ def built(
     world = hermit() if alone else small_environment(head)
     world = world if couplings is None else replace(world, couplings=couplings)
     how = ALGORITHMS[name]
-    chosen = {knob: value for knob, value in KNOBS.items() if knob not in how.fixed} | dict(knobs)
+    constant = how.constant_knobs
+    chosen = {knob: value for knob, value in KNOBS.items() if knob not in constant} | dict(knobs)
     window = kappa if how.uses_kappa else None
     config = resolve(world.id, {}, custom=True, algorithm=name, kappa=window, **chosen)
     spec = learner_spec(world, layout_of(world, config), config.settings, total_updates=TOTAL)

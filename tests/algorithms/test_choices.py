@@ -1,17 +1,17 @@
 """What a user can set of every algorithm, and what is refused by name."""
 
-from dataclasses import fields
 from typing import Any
 
 import pytest
 
 from algorithms.other_knobs import ALWAYS_FIXED, OTHERS, other
 from algorithms.small_algorithms import case
-from mastac.algorithms import ALGORITHMS
+from mastac.algorithms import ALGORITHMS, users_text
 from mastac.cli.main import main
 from mastac.errors import UserError
-from mastac.learning.settings import Settings
-from mastac.runs.config import resolve
+from mastac.learning.knob_names import FORMER_NAMES
+from mastac.learning.settings import KNOBS
+from mastac.runs.config import ExperimentConfig, resolve
 
 every = pytest.mark.parametrize("name", ALGORITHMS)
 
@@ -22,21 +22,24 @@ def resolved(name, **choices: Any):
 
 
 def test_every_knob_is_accounted_for():
-    assert set(OTHERS) == {each.name for each in fields(Settings)}
+    assert set(OTHERS) == set(KNOBS)
     for name, how in ALGORITHMS.items():
-        assert set(ALWAYS_FIXED) <= set(how.fixed), f"{name} leaves free what makes an algorithm"
-        assert not set(how.fixed) & set(how.defaults)
+        assert set(ALWAYS_FIXED) <= set(how.constant_knobs), name
+        assert not set(how.constant_knobs) & set(how.defaults)
 
 
 @pytest.mark.parametrize(
-    ("name", "knob"), [(name, knob) for name, how in ALGORITHMS.items() for knob in how.fixed]
+    ("name", "knob"),
+    [(name, knob) for name, how in ALGORITHMS.items() for knob in how.constant_knobs],
 )
 def test_what_is_fixed_cannot_be_set(name, knob):
-    fixed = ALGORITHMS[name].fixed[knob]
+    fixed = ALGORITHMS[name].constant_knobs[knob]
     with pytest.raises(UserError) as refused:
         resolved(name, **{knob: other(knob, fixed)})
     sentence = str(refused.value)
     assert f"'{knob}'" in sentence and f"'{name}'" in sentence and "\n" not in sentence
+    if not ALGORITHMS[name].uses(knob):
+        assert f"does not use knob '{knob}'; it is used by {users_text(knob)}" in sentence
     # Saying what holds anyway is no mistake.
     assert getattr(resolved(name, **{knob: fixed}).settings, knob) == fixed
 
@@ -46,7 +49,7 @@ def test_what_is_fixed_cannot_be_set(name, knob):
 def test_settings_hold_what_the_algorithm_says(name, preset):
     how = ALGORITHMS[name]
     settings = resolved(name, preset=preset).settings
-    for knob, value in {**how.defaults, **how.fixed, "rewards": how.rewards[0]}.items():
+    for knob, value in {**how.defaults, **how.constant_knobs, "rewards": how.rewards[0]}.items():
         assert getattr(settings, knob) == value, knob
     for knob in how.defaults:
         chosen = other(knob, getattr(settings, knob))
@@ -86,6 +89,25 @@ def test_rewards_are_refused_where_they_are_impossible(name, rewards):
     assert all(each in str(refused.value) for each in able)
 
 
+@pytest.mark.parametrize("former", FORMER_NAMES)
+def test_former_names_are_answered_with_the_present_ones(former):
+    with pytest.raises(UserError, match=f"'{former}'; here it is called {FORMER_NAMES[former]}$"):
+        resolved("mastac", **{former: True})
+
+
+def test_stored_runs_are_read_under_their_former_names():
+    config = resolved("maddpg", others_actions="policy", target_noise_clip=0.5).to_dict()
+    present = {new: old for old, new in FORMER_NAMES.items()}
+    stored = {present.get(name, name): value for name, value in config["knobs"].items()}
+    stored["policy_actions"] = True
+    assert not set(stored) & set(present)
+    read = ExperimentConfig.from_dict(config | {"knobs": stored})
+    assert read == ExperimentConfig.from_dict(config)
+    stored["policy_actions"] = False
+    read = ExperimentConfig.from_dict(config | {"knobs": stored})
+    assert read.settings.others_actions == "replay"
+
+
 def test_the_command_line_lists_all_of_them(capsys):
     assert main(["algorithms"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -94,5 +116,8 @@ def test_the_command_line_lists_all_of_them(capsys):
         assert how.summary in line and line.endswith(how.combines)
         assert ("--kappa" in line) == how.uses_kappa
         assert ("rewards=" in line) == (len(how.rewards) > 1)
-        for knob in ("policy_actions", "twin_critics", "smoothing_noise", "policy_delay"):
-            assert (knob in line) == (knob not in how.fixed)
+        for knob in ("others_actions", "twin_critics", "target_noise", "policy_delay"):
+            assert (knob in line) == (knob not in how.constant_knobs)
+    for name, knob in KNOBS.items():
+        (line,) = [line for line in lines if line.split()[:1] == [name]]
+        assert knob.range in line and knob.help in line and line.endswith(users_text(name))

@@ -1,4 +1,7 @@
-"""Choices as actions: the likeliest is taken, padding never; algorithms that need slopes refuse."""
+"""Choices as actions: the likeliest is taken, padding never is.
+
+Algorithms that need slopes in the action are refused by name.
+"""
 
 import dataclasses
 

@@ -1,4 +1,7 @@
-"""One suite that whatever stands in `ALGORITHMS` must pass; nothing here knows how it works."""
+"""One suite for all algorithms: whatever stands in `ALGORITHMS` must pass.
+
+Nothing here knows how an algorithm works.
+"""
 
 from dataclasses import replace
 from functools import cache
@@ -9,12 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from algorithms.other_knobs import BEFORE, BESIDE, NUMBERS, PROGRAMS, SHAPES, free, other
+from algorithms.other_knobs import BEFORE, BESIDE, LOOP, NUMBERS, PROGRAMS, SHAPES, free, other
 from algorithms.small_algorithms import TOTAL, UPDATES, case, history, initial, material, same_bits
 from mastac.agents.stochastic import greedy_network
 from mastac.algorithms import ALGORITHMS
-from mastac.learning.learner import learner_of, learner_spec
+from mastac.learning.learner import buffer_of, learner_of, learner_spec
+from mastac.learning.loop import one_seed
 from mastac.runs.checkpoints import load_checkpoint, save_checkpoint
+from mastac.runs.config import resolve
 
 every = pytest.mark.parametrize("name", ALGORITHMS)
 PARTS = ("actors", "critics", "target_actors", "target_critics")
@@ -27,8 +32,9 @@ def stacked(trees):
 
 @cache
 def side_by_side(name):
-    """One compiled program for all comparisons: two seeds, and the first with one number changed.
+    """One compiled program for all that is compared.
 
+    Two seeds, and the first of them with one number changed.
     Gives the function, its fixed arguments (numbers among the knobs, which are traced) and the
     first states.
     """
@@ -53,7 +59,7 @@ def side_by_side(name):
 
 
 def all_pasts(name):
-    """States around each of several updates, and their metrics, for every place side by side."""
+    """States before and after several updates, and metrics, for every place side by side."""
     together, numbers, state, seeds = side_by_side(name)
     states, metrics = [state], []
     for count in range(UPDATES):
@@ -187,7 +193,7 @@ def test_the_same_key_gives_the_same_bits(name):
     ],
 )
 def test_seeds_side_by_side_equal_seeds_alone(name):
-    """For one algorithm of each kind of learner. Side by side, number knobs are traced besides."""
+    """For one algorithm of each kind; side by side, the numbers among the knobs are traced."""
     for seed in (0, 1):
         together, alone = past(name, seed)[0][-1], history(case(name), seed)[0][-1]
         for part in PARTS:
@@ -264,6 +270,29 @@ def test_every_choice_changes_the_update(name):
     for knob in free(name, PROGRAMS):
         changed, beside = {knob: other(knob, getattr(settings, knob))}, BESIDE.get(knob, {})
         assert program(name, **beside, **changed) != program(name, **beside), knob
+
+
+def loop(name, **knobs):
+    """First states and an epoch of the loop, as they are handed to the compiler."""
+    it, window = case(name), 1 if ALGORITHMS[name].uses_kappa else None
+    chosen = {"actor_hidden": [8], "critic_hidden": [8], "batch_size": 6, **knobs}
+    chosen = {knob: value for knob, value in chosen.items() if ALGORITHMS[name].uses(knob)}
+    config = resolve(it.env.id, {}, True, name, window, epochs=40, **chosen)
+    learner = learner_of(learner_spec(it.env, it.spec.layout, config.settings, total_updates=TOTAL))
+    settings, epochs = config.settings, config.epochs
+    seed = one_seed(it.env, learner, buffer_of(it.env, settings, epochs), settings, epochs)
+    key, epoch = jax.random.key(0), jnp.int32(0)
+    state = jax.eval_shape(seed.init, key)
+    first = jax.jit(seed.init).lower(key).as_text()
+    return first, jax.jit(seed.one_epoch).lower(state, key, epoch).as_text()
+
+
+@pytest.mark.parametrize("name", ["mastac", "mastac-sac", "ippo", "zeroth-order"])
+def test_every_knob_of_the_loop_changes_the_loop(name):
+    """For one algorithm of each kind of exploration."""
+    base = loop(name)
+    for knob in free(name, LOOP):
+        assert loop(name, **{knob: LOOP[knob]}) != base, knob
 
 
 @every

@@ -1,4 +1,7 @@
-"""One algorithm of every kind learns a network whose optimum is known; its run can be loaded."""
+"""One algorithm of every kind of learner learns a network whose optimum is known.
+
+Its run can be opened again.
+"""
 
 from dataclasses import replace
 
@@ -45,7 +48,9 @@ SHORT = {
 
 @pytest.fixture(scope="module")
 def world():
-    """A linear-quadratic network with limited actions: poor policies cannot make it unstable.
+    """A linear-quadratic network whose actions have a limit.
+
+    So policies that have learnt little yet cannot make it unstable.
 
     Scores are those of the network without limits, 1 for the best linear feedback; the limit costs
     a tenth of them.
@@ -69,7 +74,7 @@ def run(request, world, tmp_path_factory):
 
 def test_all_kinds_of_learner_are_there():
     """Every mixer but the one that differs by a sign; twins, and every kind of rewards."""
-    fixed = {ALGORITHMS[name].fixed.get("mixer") for name in KINDS}
+    fixed = {ALGORITHMS[name].constant_knobs.get("mixer") for name in KINDS}
     assert fixed == {"none", "sum", "monotonic"}
     assert {ALGORITHMS[name].rewards[0] for name in KINDS} == {"own", "team"}
 

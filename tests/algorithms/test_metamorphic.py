@@ -1,4 +1,7 @@
-"""Algorithms agree where their difference is taken away: bit for bit if the program is the same."""
+"""Algorithms that must agree where their difference is taken away.
+
+Bit for bit where they are then the same program.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +16,7 @@ from mastac.structure import complete, uncoupled
 
 LAYOUT = ("states", "actions", "rewards", "credit", "mix")
 COMPLETE, ALONE = complete(4), uncoupled(4)
-WITHOUT_TRICKS = {"twin_critics": False, "smoothing_noise": 0.0, "policy_delay": 1}
+WITHOUT_TRICKS = {"twin_critics": False, "target_noise": 0.0, "policy_delay": 1}
 
 
 def assert_same_algorithm(a, b):
@@ -34,7 +37,7 @@ def test_matd3_without_its_tricks_is_maddpg(rewards):
 
 
 @pytest.mark.parametrize(
-    ("trick", "value"), [("twin_critics", True), ("smoothing_noise", 0.2), ("policy_delay", 2)]
+    ("trick", "value"), [("twin_critics", True), ("target_noise", 0.2), ("policy_delay", 2)]
 )
 def test_each_of_its_tricks_alone_is_not_maddpg(trick, value):
     changed = case("matd3", **(WITHOUT_TRICKS | {trick: value}))
@@ -93,8 +96,8 @@ def test_for_one_agent_the_sum_of_utilities_is_its_critic():
 @pytest.mark.parametrize("name", ["maddpg", "undecomposed-q", "mastac"])
 def test_replayed_actions_of_the_current_policy_are_the_current_policys(name):
     found = {}
-    for current in (True, False):
-        it = case(name, policy_actions=current)
+    for source in ("policy", "replay"):
+        it = case(name, others_actions=source)
         state, batch = initial(it), random_batch(it.env, BATCH)
         chosen = it.spec.actors.apply(state.actors, observations(it.env, batch.state, batch.time))
         gradients = jax.jit(
@@ -107,11 +110,11 @@ def test_replayed_actions_of_the_current_policy_are_the_current_policys(name):
         for actions, each in batches.items():
             now, _, _ = batch_inputs(it.spec, each, state.actors)
             rows = action_inputs(it.env, chosen)
-            found[current, actions] = np.asarray(gradients(now, rows))
+            found[source, actions] = np.asarray(gradients(now, rows))
     np.testing.assert_allclose(
-        found[True, "the policy's"], found[False, "the policy's"], rtol=1e-4, atol=1e-6
+        found["policy", "the policy's"], found["replay", "the policy's"], rtol=1e-4, atol=1e-6
     )
-    assert np.abs(found[True, "the policy's"]).max() > 1e-3
+    assert np.abs(found["policy", "the policy's"]).max() > 1e-3
     # Current actions never look at the replay; replayed ones do.
-    np.testing.assert_array_equal(found[True, "others"], found[True, "the policy's"])
-    assert np.abs(found[False, "others"] - found[False, "the policy's"]).max() > 1e-3
+    np.testing.assert_array_equal(found["policy", "others"], found["policy", "the policy's"])
+    assert np.abs(found["replay", "others"] - found["replay", "the policy's"]).max() > 1e-3

@@ -66,7 +66,7 @@ def entries(leaf, count):
 
 
 def test_of_twin_critics_the_smaller_enters_the_target():
-    it = case("matd3", smoothing_noise=0.0)
+    it = case("matd3", target_noise=0.0)
     state, batch = initial(it), random_batch(it.env, BATCH)
     _, metrics = it.update(state, batch, jax.random.key(0), jnp.int32(0))
     online, target = in_float64(state.critics), in_float64(state.target_critics)
@@ -155,16 +155,16 @@ def test_the_key_of_the_smoothing_noise_matters_to_targets_alone():
 # The gradient of MADDPG's actors
 
 
-@pytest.mark.parametrize("current", [False, True])
-def test_an_actor_of_maddpg_climbs_its_own_critic(current):
-    it = case("maddpg", policy_actions=current, **DEEP)
+@pytest.mark.parametrize("source", ["replay", "policy"])
+def test_an_actor_of_maddpg_climbs_its_own_critic(source):
+    it = case("maddpg", others_actions=source, **DEEP)
     state, after, batch, _ = slid(it)
     critics, actors = in_float64(state.critics), in_float64(state.actors)
     chosen = plain_actions(it.spec, actors, batch.state)
     for agent in ALL:
 
         def climbed(agent=agent):
-            base = chosen.copy() if current else np.asarray(batch.actions, np.float64).copy()
+            base = np.array(chosen if source == "policy" else batch.actions, np.float64)
             base[:, agent] = plain_actions(it.spec, actors, batch.state)[:, agent]
             return term_value(
                 it.spec, critics, agent, (ALL, ALL), batch.state, base, batch.time
@@ -190,8 +190,8 @@ def alone(it, critics, term):
 
 @pytest.mark.parametrize("name", ["undecomposed-q", "mastac", "maddpg", "independent"])
 def test_a_critic_moves_those_whom_it_advises_and_nobody_else(name):
-    for current in (True, False) if name != "independent" else (True,):
-        it = case(name, policy_actions=current)
+    for source in ("policy", "replay") if name != "independent" else ("policy",):
+        it = case(name, others_actions=source)
         state, batch = initial(it), random_batch(it.env, BATCH)
         now, _, _ = batch_inputs(it.spec, batch, state.actors)
         rows = action_inputs(

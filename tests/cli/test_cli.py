@@ -23,7 +23,7 @@ MISTAKES = {
     "train warehouse-9 --algorithm mastak": "unknown algorithm 'mastak'; did you mean 'mastac'?",
     "train warehouse-9 --set batchsize=3": "unknown knob 'batchsize'; did you mean 'batch_size'?",
     "train warehouse-9 --set batch_size": "--set name=value",
-    "train lq-3 --set critic_hidden=[]": "needs at least one layer",
+    "train lq-3 --set critic_hidden=[]": "at least one layer",
     "train warehouse-9 --set batch_size=many": "batch_size",
     "train warehouse-9 --set batch_size=-4": "batch_size",
     "train warehouse-9 --set tau=NaN": "tau",

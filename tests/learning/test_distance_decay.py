@@ -21,7 +21,7 @@ DECAY = 0.25
 def learner_with(decay, algorithm="mastac", **knobs):
     env = small_environment()
     how = ALGORITHMS[algorithm]
-    settings = replace(SMALL, distance_decay=decay, **{**how.fixed, **knobs})
+    settings = replace(SMALL, distance_decay=decay, **{**how.constant_knobs, **knobs})
     layout = with_distances(
         how.layout_for(env.couplings, None, True, "own"), env.couplings, None, True
     )

@@ -66,7 +66,7 @@ def test_advantages_are_weighted_sums_of_later_errors(values, rewards, discount,
 @pytest.mark.parametrize("finite_horizon", [True, False])
 def test_local_advantages_against_plain_loops(finite_horizon):
     spec = parts_of(
-        replace(PLAIN, finite_horizon=finite_horizon, normalise_advantages=False, reward_scale=0.5)
+        replace(PLAIN, finite_horizon=finite_horizon, normalize_advantages=False, reward_scale=0.5)
     )
     env, layout, how = spec.env, spec.layout, spec.settings
     state, played = learner_of(spec).init(jax.random.key(1)), random_rollout(env, 3, "score", 5)
@@ -115,7 +115,7 @@ def test_local_advantages_against_plain_loops(finite_horizon):
     moved = mastac.gradient_dependency(mastac.value_dependency(env.couplings, kappa=1)).toarray()
     wanted = np.einsum("kj,jb->kb", moved, total.reshape(4, 15))
     np.testing.assert_allclose(credited(spec, found), wanted, rtol=1e-4, atol=1e-5)
-    level = credited(spec._replace(settings=replace(how, normalise_advantages=True)), found)
+    level = credited(spec._replace(settings=replace(how, normalize_advantages=True)), found)
     np.testing.assert_allclose(
         level,
         (wanted - wanted.mean(1, keepdims=True)) / wanted.std(1, keepdims=True),
@@ -215,7 +215,7 @@ def test_the_mean_update_is_the_exact_gradient_of_the_return():
         gae_lambda=1.0,
         clip_ratio=0.0,
     )
-    how = replace(how, normalise_advantages=False)
+    how = replace(how, normalize_advantages=False)
     spec = learner_spec(env, local_values(env.couplings, None), how)
     learner = learner_of(spec)
     state = learner.init(jax.random.key(0))

@@ -32,7 +32,7 @@ def scheduled(
 ):
     env = replace(small_environment(), couplings=couplings)
     how = ALGORITHMS[algorithm]
-    settings = replace(SMALL, **{**how.defaults, **how.fixed, **knobs})
+    settings = replace(SMALL, **{**how.defaults, **how.constant_knobs, **knobs})
     spec = learner_spec(
         env, how.layout_for(couplings, kappa, True, how.rewards[0]), settings, total_updates=100
     )
@@ -55,9 +55,9 @@ def value_and_slope(critic, x):
     return float((layers[-1] @ weights[-1] + biases[-1])[0]), slope
 
 
-@pytest.mark.parametrize("policy_actions", [True, False])
-def test_gradients_are_those_of_each_times_own_sets(policy_actions):
-    spec, learner = scheduled(policy_actions=policy_actions)
+@pytest.mark.parametrize("others_actions", ["policy", "replay"])
+def test_gradients_are_those_of_each_times_own_sets(others_actions):
+    spec, learner = scheduled(others_actions=others_actions)
     env = spec.env
     state, batch = learner.init(jax.random.key(0)), random_batch(spec.env, 12)
     now, _, _ = batch_inputs(spec, batch, state.target_actors)
@@ -79,7 +79,7 @@ def test_gradients_are_those_of_each_times_own_sets(policy_actions):
                 reads_states, reads_actions = bucket.state_rows[place], bucket.action_rows[place]
                 of_states = [rows_of_states[r, sample] * (r // 3 in states) for r in reads_states]
                 for agent in actions:
-                    mine = [policy_actions or r // 3 == agent for r in reads_actions]
+                    mine = [others_actions == "policy" or r // 3 == agent for r in reads_actions]
                     source = [
                         (policy if own else rows_of_actions)[r, sample] * (r // 3 in actions)
                         for r, own in zip(reads_actions, mine, strict=True)

@@ -24,7 +24,8 @@ def world():
 
 def sharing(world, algorithm="mastac", **knobs):
     how = ALGORITHMS[algorithm]
-    settings = replace(SMALL, **{**how.defaults, **how.fixed, "share_actors": True, **knobs})
+    chosen = {**how.defaults, **how.constant_knobs, "share_actors": True, **knobs}
+    settings = replace(SMALL, **chosen)
     spec = learner_spec(
         world, how.layout_for(world.couplings, 1, True, "own"), settings, total_updates=100
     )

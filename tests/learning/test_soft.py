@@ -62,7 +62,7 @@ def test_densities_of_shares_integrate_to_one_and_know_no_shift():
 
 def soft(head="tanh", **knobs):
     how, env = ALGORITHMS["mastac-sac"], small_environment(head)
-    settings = replace(SMALL, **{**how.defaults, **how.fixed, **knobs})
+    settings = replace(SMALL, **{**how.defaults, **how.constant_knobs, **knobs})
     spec = learner_spec(
         env, how.layout_for(env.couplings, 1, True, "own"), settings, total_updates=100
     )
@@ -123,7 +123,7 @@ def test_targets_hold_the_own_agents_entropy():
 
 
 def test_actors_climb_credited_values_and_their_entropy_by_finite_differences():
-    env, spec, learner = soft(tuned_temperature=True, temperature=0.3)
+    env, spec, learner = soft(tune_temperature=True, temperature=0.3)
     state, batch, key = learner.init(jax.random.key(3)), random_batch(env, 6), jax.random.key(5)
     weights = state.actors
     now, _, _ = batch_inputs(spec, batch, weights.mean_network)
@@ -188,7 +188,7 @@ def test_temperatures_fall_where_there_is_more_entropy_than_asked_for():
 
 
 def test_a_fixed_temperature_is_no_weight():
-    _, spec, learner = soft(tuned_temperature=False, temperature=0.3)
+    _, spec, learner = soft(tune_temperature=False, temperature=0.3)
     weights = learner.init(jax.random.key(0)).actors
     assert weights.log_temperature is None
     np.testing.assert_allclose(temperatures(spec, weights), 0.3, rtol=1e-6)

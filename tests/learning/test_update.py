@@ -126,11 +126,11 @@ def naive_action_gradient(spec, critics, batch, agent, others_from_policy, polic
     return gradient
 
 
-@pytest.mark.parametrize("from_policy", [True, False])
+@pytest.mark.parametrize("source", ["policy", "replay"])
 @pytest.mark.parametrize("minimal", [True, False])
-def test_action_gradients_equal_a_loop_over_agents_and_critics(from_policy, minimal):
+def test_action_gradients_equal_a_loop_over_agents_and_critics(source, minimal):
     env, spec, learner = small_learner(
-        replace(SMALL, policy_actions=from_policy, minimal=minimal), kappa=2
+        replace(SMALL, others_actions=source, minimal=minimal), kappa=2
     )
     state = learner.init(jax.random.key(5))
     batch = random_batch(env, 4)
@@ -142,7 +142,9 @@ def test_action_gradients_equal_a_loop_over_agents_and_critics(from_policy, mini
     policy = policy_actions(spec, state.actors, batch.state, batch.time)
     width = int(env.action_sizes.max())
     for agent in range(env.num_agents):
-        expected = naive_action_gradient(spec, state.critics, batch, agent, from_policy, policy)
+        expected = naive_action_gradient(
+            spec, state.critics, batch, agent, source == "policy", policy
+        )
         got = found[agent * width : agent * width + env.action_sizes[agent]].T
         np.testing.assert_allclose(got, expected, rtol=1e-3, atol=2e-5)
     assert np.abs(found).max() > 1e-3
@@ -185,11 +187,11 @@ def test_actor_gradient_is_the_chain_rule_of_the_objective():
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("from_policy", [True, False])
-def test_coordinated_update_equals_agents_one_after_the_other(from_policy):
+@pytest.mark.parametrize("source", ["policy", "replay"])
+def test_coordinated_update_equals_agents_one_after_the_other(source):
     """A loop in which agent i's step is the simultaneous update without everybody else's."""
     settings = replace(
-        SMALL, policy_actions=from_policy, coordinated=True, actor_lr=0.05, critic_lr=0.02
+        SMALL, others_actions=source, coordinated=True, actor_lr=0.05, critic_lr=0.02
     )
     env, spec, coordinated = small_learner(settings, kappa=2)
     assert len(spec.buckets) == 1
@@ -275,7 +277,7 @@ CHANGES = {
     "lr_final": 0.1,
     "discount": 0.5,
     "tau": 0.3,
-    "policy_actions": False,
+    "others_actions": "replay",
     "coordinated": True,
     "finite_horizon": False,
     "reward_scale": 3.0,

@@ -11,7 +11,7 @@ from mastac.algorithms.qdcg import QDCG_CENTRALISED, QDCG_COUPLING, QDCG_DECENTR
 from mastac.algorithms.undecomposed import SELFISH, UNDECOMPOSED_Q, UNDECOMPOSED_QHAT
 from mastac.algorithms.zeroth_order import ZEROTH_ORDER
 
-__all__ = ["ALGORITHMS", "Algorithm"]
+__all__ = ["ALGORITHMS", "Algorithm", "users_of", "users_text"]
 
 ALGORITHMS: dict[str, Algorithm] = {
     "mastac": MASTAC,
@@ -35,3 +35,23 @@ ALGORITHMS: dict[str, Algorithm] = {
     "ippo": IPPO,
     "zeroth-order": ZEROTH_ORDER,
 }
+
+
+def users_of(knob: str) -> list[str]:
+    """Names of the algorithms whose users can set a knob."""
+    return [name for name, how in ALGORITHMS.items() if knob not in how.constant_knobs]
+
+
+def users_text(knob: str) -> str:
+    """Those algorithms in words, as short as can be.
+
+    >>> users_text("clip_ratio"), users_text("critic_lr"), users_text("mixer")
+    ('mastac-ppo, mappo, ippo', 'all but zeroth-order', 'set by the algorithm')
+    """
+    users = users_of(knob)
+    others = [name for name in ALGORITHMS if name not in users]
+    if not users:
+        return "set by the algorithm"
+    if not others:
+        return "all"
+    return ", ".join(users) if len(users) <= len(others) else f"all but {', '.join(others)}"

@@ -1,6 +1,13 @@
-"""MAStAC (paper, Section 4.1): exact, or approximated with a window of `kappa` steps (Definition 4.3)."""
+"""MAStAC (paper, Section 4.1), exact or with a window of `kappa` steps (Definition 4.3).
 
-from mastac.algorithms.base import NO_MIXER, NO_TRICKS, NOT_IN_SEQUENCE, Algorithm
+Every agent has a critic of its own reward, which reads the agent's value dependency set; every
+actor follows the sum of the critics of its gradient dependency set (Theorem 3.7a, Algorithm 1). The
+coordinated variant updates the agents in sequence. The maximum-entropy variant takes its targets
+and its actors' objective from the soft actor-critic (Haarnoja et al. 2018).
+"""
+
+from mastac.algorithms.base import Algorithm
+from mastac.learning.kinds import Kind
 from mastac.structure import Couplings, CouplingSequence
 from mastac.structure.layout import CriticLayout
 from mastac.structure.layouts import at_all_times, structured
@@ -9,40 +16,29 @@ from mastac.structure.layouts import at_all_times, structured
 def mastac_layout(
     couplings: Couplings | CouplingSequence, kappa: int | None, minimal: bool
 ) -> CriticLayout:
-    """One critic for each agent on its value dependency set; every actor climbs the critics that it moves."""
+    """A critic for each agent on its value dependency set, credited to the agents that move it."""
     return structured(*at_all_times(couplings, kappa, minimal))
 
 
 MASTAC = Algorithm(
     summary="structured critics on the value dependency sets, all agents update at once",
     layout=mastac_layout,
+    kind=Kind(reads="sets", credit="sets"),
     uses_kappa=True,
     follows_time=True,
-    fixed={**NO_MIXER, **NOT_IN_SEQUENCE},
 )
 MASTAC_COORDINATED = Algorithm(
     summary="the same, but agents update in sequence, each seeing the updates before it",
     layout=mastac_layout,
+    kind=Kind(coordinated=True, reads="sets", credit="sets"),
     uses_kappa=True,
     follows_time=True,
-    fixed={**NO_MIXER, **NO_TRICKS, "coordinated": True, "share_actors": False},
 )
 MASTAC_SAC = Algorithm(
     summary="structured twin critics, and stochastic policies that are rewarded for their entropy",
     layout=mastac_layout,
+    kind=Kind(max_entropy=True, reads="sets", credit="sets"),
     uses_kappa=True,
     follows_time=True,
-    fixed={
-        **NO_MIXER,
-        **NOT_IN_SEQUENCE,
-        "soft": True,
-        # The entropies of the steps between would be missing from the target.
-        "n_steps": 1,
-        "smoothing_noise": 0.0,
-        "smoothing_clip": 0.5,
-        "noise_final": 0.0,
-        "random_fraction": 0.0,
-        "random_final": 0.0,
-    },
     defaults={"twin_critics": True},
 )

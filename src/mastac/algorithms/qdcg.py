@@ -1,14 +1,17 @@
-"""Deep coordination graphs (Böhmer et al. 2020) as critics of continuous actions: the paper's "QDCG" baselines.
+"""Deep coordination graphs as critics of continuous actions: the paper's "QDCG" baselines.
 
-The team's value is the mean of utilities plus the mean of payoffs of pairs. Utilities and payoffs
-are networks of their own for each agent and pair, so that agents of different observation and
-action sizes can take part; a payoff sees its two agents in a fixed order, which makes symmetrising
-over the two directions unnecessary.
+Böhmer, Kurin and Whiteson, "Deep Coordination Graphs" (ICML 2020). The team's value is the mean of
+utilities plus the mean of payoffs of pairs; actors follow it with all actions from the current
+policies. It differs from the original in that utilities and payoffs are networks of their own for
+each agent and pair, so that agents of different observation and action sizes can take part; a
+payoff sees its two agents in a fixed order, which makes symmetrising over the two directions
+unnecessary.
 """
 
 from itertools import combinations
 
-from mastac.algorithms.base import NO_MIXER, NO_SETS, NO_TRICKS, NOT_IN_SEQUENCE, Algorithm
+from mastac.algorithms.base import Algorithm
+from mastac.learning.kinds import Kind
 from mastac.structure import Couplings
 from mastac.structure.couplings import GRAPHS
 from mastac.structure.layout import CriticLayout
@@ -36,29 +39,21 @@ def coupled_pairs(couplings: Couplings, kappa: int | None, minimal: bool) -> Cri
     return team(couplings, sorted(pairs))
 
 
-FIXED = {
-    **NO_MIXER,
-    **NO_SETS,
-    **NO_TRICKS,
-    **NOT_IN_SEQUENCE,
-    "mixer": "sum",
-    "policy_actions": True,
-}
 QDCG_DECENTRALISED = Algorithm(
     summary="the team's value as the mean of the agents' utilities (a central VDN critic)",
     layout=no_pairs,
+    kind=Kind(mixer="sum", credit="others"),
     rewards=("team",),
-    fixed=FIXED,
 )
 QDCG_CENTRALISED = Algorithm(
     summary="utilities and a payoff for every pair of agents",
     layout=all_pairs,
+    kind=Kind(mixer="sum", credit="others"),
     rewards=("team",),
-    fixed=FIXED,
 )
 QDCG_COUPLING = Algorithm(
     summary="utilities and a payoff for every coupled pair of agents",
     layout=coupled_pairs,
+    kind=Kind(mixer="sum", credit="others"),
     rewards=("team",),
-    fixed=FIXED,
 )

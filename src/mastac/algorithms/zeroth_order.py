@@ -1,29 +1,17 @@
-"""Distributed zeroth-order learning on graph-induced local values (Jing et al. 2024, reference 20 of the paper)."""
+"""Distributed zeroth-order learning on local values (Jing et al. 2024, the paper's reference 20).
 
-from mastac.algorithms.base import NO_DISTANCES, ON_POLICY, Algorithm
+There are no critics: in each episode the policies' weights are perturbed, and every agent weighs
+its perturbation with the returns of the agents that it moves.
+"""
+
+from mastac.algorithms.base import Algorithm
 from mastac.algorithms.mastac import mastac_layout
+from mastac.learning.kinds import Kind
 
 ZEROTH_ORDER = Algorithm(
-    summary="no critics: perturbed policies climb what the perturbation earned the agents that they move",
+    summary="no critics: perturbed policies follow the returns of the agents that they move",
     layout=mastac_layout,
+    kind=Kind(estimator="perturbation", credit="sets"),
     uses_kappa=True,
-    takes_discrete=True,
-    fixed={
-        **ON_POLICY,
-        **NO_DISTANCES,
-        "share_actors": False,
-        "estimator": "perturbation",
-        "critic_lr": 1e-3,
-        "critic_hidden": (64, 64, 64),
-        "critic_activation": "relu",
-        "finite_horizon": True,
-        "reward_scale": 1.0,
-        "batch_size": 256,
-        "noise": 0.1,
-        "gae_lambda": 0.95,
-        "clip_ratio": 0.2,
-        "normalise_advantages": True,
-        "entropy_bonus": 0.0,
-    },
     defaults={"updates_per_epoch": 1},
 )

@@ -139,16 +139,16 @@ def envs(args: argparse.Namespace) -> int:
 
 def algorithms(args: argparse.Namespace) -> int:
     """Print the algorithms and the knobs."""
-    from mastac.algorithms import ALGORITHMS
-    from mastac.learning.settings import Settings
+    from mastac.algorithms import ALGORITHMS, users_text
+    from mastac.learning.settings import KNOBS
 
     rows = [(name, algorithm.summary, algorithm.combines) for name, algorithm in ALGORITHMS.items()]
     print(text_table(("algorithm", "what it is", "combines with"), rows))
     knobs = [
-        (each.name, json.dumps(getattr(Settings(), each.name)), each.metadata["help"])
-        for each in dataclasses.fields(Settings)
+        (name, json.dumps(knob.default), knob.range, knob.help, users_text(name))
+        for name, knob in KNOBS.items()
     ]
-    print(f"\n{text_table(('knob', 'default', 'meaning'), knobs)}")
+    print(f"\n{text_table(('knob', 'default', 'range', 'meaning', 'used by'), knobs)}")
     print(
         "\nSet knobs with --set, as in --set batch_size=128. Presets may set others than these defaults."
     )

@@ -121,21 +121,21 @@ def action_gradients(
     **Arguments:**
 
     - `inputs`: the replayed states and actions.
-    - `policy_inputs`: the actions of the current policies. With `policy_actions` the gradient is
-        taken there (Theorem 3.7a), from one pass through each critic; else only agent `i`'s own
-        action is the current policy's and the others' are replayed (line 16).
+    - `policy_inputs`: the actions of the current policies. With `others_actions` "policy" the
+        gradient is taken there (Theorem 3.7a), from one pass through each critic; with "replay"
+        only agent `i`'s own action is its policy's, the others' are replayed (line 16).
     """
     total = jnp.zeros_like(policy_inputs)
-    policy_actions = spec.settings.policy_actions
-    source = inputs._replace(actions=policy_inputs) if policy_actions else inputs
+    at_policies = spec.settings.others_actions == "policy"
+    source = inputs._replace(actions=policy_inputs) if at_policies else inputs
     for bucket, stack in zip(spec.buckets, first_twins(spec, critics), strict=True):
-        if policy_actions and bucket.slot_rows.shape[1] > 1:
+        if at_policies and bucket.slot_rows.shape[1] > 1:
             gradient = each_critic(
                 action_gradient(bucket), bucket, [source], stack, chunk=spec.chunk
             )
             weight, place = bucket.credit, bucket.action_rows
         else:
-            one = slot_gradients(bucket, None if policy_actions else policy_inputs)
+            one = slot_gradients(bucket, None if at_policies else policy_inputs)
             slots = [jnp.asarray(bucket.slot_columns), jnp.asarray(bucket.slot_rows)]
             gradient = each_critic(one, bucket, [source], stack, chunk=spec.chunk, more=slots)
             weight, place = bucket.slot_credit[:, :, None], bucket.slot_rows

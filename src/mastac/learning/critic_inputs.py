@@ -152,14 +152,14 @@ def batch_inputs(
 ) -> tuple[CriticInputs, CriticInputs, Float[Array, " batch"]]:
     r"""A batch as critics read it, with $a'_k = \pi'_k(o'_k)$ of the target policies (line 14).
 
-    With `smoothing_noise` these actions are perturbed, by noise that `key` draws.
+    With `target_noise` these actions are perturbed, by noise that `key` draws.
 
     **Returns:** as [`inputs_with`][mastac.learning.critic_inputs.inputs_with].
     """
     settings = spec.settings
     next_obs = observations(spec.env, batch.next_state, batch.next_time)
-    if settings.smoothing_noise > 0:
-        noise, clip = settings.smoothing_noise, settings.smoothing_clip
+    if settings.target_noise > 0:
+        noise, clip = settings.target_noise, settings.target_noise_clip
         assert key is not None
         next_actions = spec.actors.smoothed(target_actors, next_obs, noise, clip, key)
     else:

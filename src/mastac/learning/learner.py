@@ -40,7 +40,7 @@ from mastac.structure.layout import Bucket, CriticLayout
 
 def update_kind(settings: Settings) -> UpdateKind:
     """The kind of update that the settings ask for."""
-    if settings.soft:
+    if settings.max_entropy:
         return max_entropy.UPDATE
     if settings.estimator == "score":
         return on_policy.UPDATE

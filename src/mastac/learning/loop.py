@@ -229,8 +229,8 @@ class OneSeed:
         """The noise and the share of random actions, which fall linearly over the run."""
         progress, knobs = epoch / self.epochs, self.settings
         noise = knobs.noise + progress * (knobs.noise_final - knobs.noise)
-        fraction = knobs.random_fraction + progress * (knobs.random_final - knobs.random_fraction)
-        return noise, fraction
+        first, last = knobs.random_fraction, knobs.random_fraction_final
+        return noise, first + progress * (last - first)
 
     def _updates(
         self, learner_state: Any, store: Episode, key: PRNGKeyArray, epoch: Int[Array, ""]

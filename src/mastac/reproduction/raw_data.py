@@ -149,7 +149,7 @@ def read_cell(folder: Path) -> RawCell:
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise UserError(f"raw data '{folder}' lack {missing[0]}; export the cell again")
-    config, summary = read_json(folder / "config.json"), read_json(folder / "summary.json")
+    config, summary = RunFolder(folder).read_config(), read_json(folder / "summary.json")
     for name, data, keys in (
         ("config", config, ("epochs",)),
         ("summary", summary, ("env", "env_steps")),

@@ -1,35 +1,21 @@
 """What a run is: every choice resolved and checked before anything is compiled. Imports no JAX."""
 
-import math
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, get_origin, get_type_hints
+from typing import Any, Literal
 
 from mastac.algorithms import ALGORITHMS
 from mastac.envs.registry import entry_of
 from mastac.errors import UserError, unknown
-from mastac.runs.presets import PRESETS, preset_for, tuned_for
-from mastac.learning.settings import Settings
+from mastac.learning.knob_names import stored_knobs
+from mastac.learning.settings import Settings, checked_settings
+from mastac.runs.presets import PRESETS, settings_for
 from mastac.version import __version__
 
 Kappa = int | None | Literal["preset"]
-
-# Names that other libraries give to our knobs: never accepted silently, always explained.
-ELSEWHERE = {
-    "gamma": "discount",
-    "lr_actor": "actor_lr",
-    "policy_lr": "actor_lr",
-    "lr_critic": "critic_lr",
-    "q_lr": "critic_lr",
-    "polyak_tau": "tau",
-    "exploration_noise": "noise",
-    "hidden_sizes": "actor_hidden and critic_hidden",
-    "learning_starts": "warmup_epochs",
-    "lr": "actor_lr and critic_lr",
-}
 
 
 @dataclass(frozen=True)
@@ -73,60 +59,7 @@ class ExperimentConfig:
             raise UserError(f"config.json lacks '{missing[0]}'; it was not written by this version of mastac")
         values = {name: data[name] for name in names}
         values["seeds"] = tuple(values["seeds"])
-        return ExperimentConfig(settings=checked_settings(data["knobs"]), **values)
-
-
-def checked_settings(knobs: Mapping[str, Any], base: Settings | None = None) -> Settings:
-    """`Settings` with `knobs` set; `UserError` for an unknown name, a wrong type or an impossible value."""
-    types = get_type_hints(Settings)
-    values = asdict(base or Settings())
-    for name, value in knobs.items():
-        if name not in types:
-            if name in ELSEWHERE:
-                raise UserError(f"unknown knob '{name}'; here it is called {ELSEWHERE[name]}")
-            raise unknown("knob", name, types)
-        values[name] = _typed(name, value, types[name])
-    settings = Settings(**values)
-    _check_ranges(settings)
-    return settings
-
-
-def _typed(name: str, value: Any, kind: Any) -> Any:
-    if get_origin(kind) is tuple:
-        if not isinstance(value, list | tuple) or not all(type(v) is int and v > 0 for v in value):
-            raise UserError(f"knob '{name}' must be a list of positive whole numbers like [64,64], got {value!r}")
-        return tuple(value)
-    if kind is str:
-        choices = Settings.__dataclass_fields__[name].metadata["choices"]
-        if value not in choices:
-            raise UserError(f"knob '{name}' must be {', '.join(choices[:-1])} or {choices[-1]}, got {value!r}")
-        return value
-    if kind is bool:
-        if not isinstance(value, bool):
-            raise UserError(f"knob '{name}' must be true or false, got {value!r}")
-        return value
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not is_number or (kind is int and int(value) != value):
-        raise UserError(f"knob '{name}' must be a {'whole ' if kind is int else ''}number, got {value!r}")
-    return kind(value)
-
-
-def _check_ranges(settings: Settings) -> None:
-    positive = ("actor_lr", "critic_lr", "batch_size", "buffer_size", "updates_per_epoch", "reward_scale")
-    positive += ("n_steps", "temperature", "actor_output_scale", "policy_delay", "mixer_embedding", "smoothing_clip")
-    positive += ("distance_decay",)
-    shares = ("discount", "tau", "lr_final", "random_fraction", "random_final", "distance_decay")
-    for name in positive:
-        if getattr(settings, name) <= 0:
-            raise UserError(f"knob '{name}' must be positive, got {getattr(settings, name)}")
-    if not settings.critic_hidden:
-        raise UserError("knob 'critic_hidden' needs at least one layer; a critic without one cannot tell good from bad")
-    for name in shares:
-        if not 0 <= getattr(settings, name) <= 1:
-            raise UserError(f"knob '{name}' must lie between 0 and 1, got {getattr(settings, name)}")
-    for name in ("noise", "noise_final", "warmup_epochs", "max_grad_norm", "smoothing_noise"):
-        if getattr(settings, name) < 0:
-            raise UserError(f"knob '{name}' cannot be negative, got {getattr(settings, name)}")
+        return ExperimentConfig(settings=checked_settings(stored_knobs(data["knobs"])), **values)
 
 
 def checked_kappa(kappa: Any) -> int | None:
@@ -171,14 +104,11 @@ def resolve(
         check_actions(algorithm, env_id, entry_of(env_id)[0].discrete)
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    chosen = preset_for(preset, env_id, ALGORITHMS[algorithm].estimator)
-    preset_kappa, preset_epochs = chosen.pop("kappa"), chosen.pop("epochs")
-    rates = _tuned_rates(env_id, algorithm, knobs.get("rewards")) if preset == "default" else {}
-    settings = _settings_of(algorithm, knobs, chosen | rates)
+    settings, preset_kappa, preset_epochs = settings_for(algorithm, env_id, preset, knobs)
     if not ALGORITHMS[algorithm].uses_kappa:
         if kappa not in ("preset", None, "exact"):
             raise UserError(f"algorithm '{algorithm}' has no dependency sets that kappa could truncate; drop kappa")
-        preset_kappa = kappa = None
+        kappa = None
     epochs = preset_epochs if epochs is None else epochs
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
         raise UserError(f"epochs must be a whole number from 1 on, got {epochs!r}")
@@ -205,39 +135,13 @@ def check_actions(algorithm: str, env_id: str, discrete: bool) -> None:
     how = ALGORITHMS[algorithm]
     if not discrete or how.takes_discrete:
         return
-    climbs = how.estimator == "pathwise"
+    climbs = how.kind.estimator == "pathwise"
     wants = "climbs slopes of its critics in the action" if climbs else "needs actions that change by degrees"
     able = [name for name, other in ALGORITHMS.items() if other.takes_discrete]
     raise UserError(
         f"algorithm '{algorithm}' {wants}, and the actions of '{env_id}' are choices; "
         f"choose {', '.join(able[:-1])} or {able[-1]}"
     )
-
-
-def _tuned_rates(env_id: str, algorithm: str, rewards: Any) -> dict[str, float]:
-    """What the search chose for a baseline. MAStAC's own rates stand in the preset, which was made for it."""
-    if algorithm in ("mastac", "mastac-coordinated"):
-        return {}
-    is_default = rewards in (None, ALGORITHMS[algorithm].rewards[0])
-    return tuned_for(env_id, algorithm if is_default else f"{algorithm}-{rewards}")
-
-
-def _settings_of(algorithm: str, knobs: Mapping[str, Any], chosen: Mapping[str, Any]) -> Settings:
-    """The preset's knobs, over them the algorithm's defaults, the user's knobs, and what the algorithm fixes."""
-    how = ALGORITHMS[algorithm]
-    base = checked_settings({**chosen, "rewards": how.rewards[0], **how.defaults})
-    settings = checked_settings(knobs, base)
-    if settings.rewards not in how.rewards:
-        able = [name for name, other in ALGORITHMS.items() if settings.rewards in other.rewards]
-        raise UserError(
-            f"algorithm '{algorithm}' cannot take rewards={settings.rewards}: its critics predict "
-            f"{'each agent’s own reward' if how.rewards == ('own',) else 'the reward of the team'}; "
-            f"choose one of {', '.join(able)}"
-        )
-    for name, value in how.fixed.items():
-        if name in knobs and getattr(settings, name) != value:
-            raise UserError(f"knob '{name}' is fixed to {value!r} by algorithm '{algorithm}'; choose another algorithm")
-    return checked_settings(how.fixed, settings)
 
 
 def git_revision() -> str | None:

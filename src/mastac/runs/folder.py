@@ -10,6 +10,7 @@ from typing import Any
 
 from mastac.errors import UserError
 from mastac.files import as_csv, read_json, write_json, write_text
+from mastac.learning.knob_names import stored_knobs
 from mastac.structure import Couplings, CouplingSequence
 
 METRICS = ("seed", "epoch", "env_steps", "updates", "episode_return", "critic_loss", "value", "gradient_norm")
@@ -62,7 +63,8 @@ class RunFolder:
             raise UserError(f"there is no run folder '{self.path}'")
         if not self.config.is_file():
             raise UserError(f"'{self.path}' is not a run folder: it has no config.json")
-        return read_json(self.config)
+        config = read_json(self.config)
+        return config | {"knobs": stored_knobs(config["knobs"])} if "knobs" in config else config
 
     def cut_back(self, epochs: int) -> None:
         """Drop the rows written after the checkpoint that the run goes on from; start the tables where missing."""

@@ -1,4 +1,7 @@
-"""Presets: knobs by name of preset and environment. The last pattern that fits wins, knob by knob."""
+"""Presets: knobs by preset and environment, and what they give for an algorithm. Imports no JAX.
+
+The last pattern that fits wins, knob by knob.
+"""
 
 import json
 from collections.abc import Mapping
@@ -6,6 +9,10 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from mastac.algorithms import ALGORITHMS, users_text
+from mastac.errors import UserError
+from mastac.learning.settings import Settings, checked_settings
 
 PRESETS: dict[str, dict[str, Mapping[str, Any]]] = {
     # Ours: tuned on the three examples.
@@ -31,7 +38,7 @@ PRESETS: dict[str, dict[str, Mapping[str, Any]]] = {
             "critic_lr": 2e-3,
             "noise": 1.0,
             "noise_final": 0.5,
-            "random_final": 0.1,
+            "random_fraction_final": 0.1,
             "actor_hidden": [64, 64],
         },
         "warehouse-9": {"epochs": 2000},
@@ -46,7 +53,7 @@ PRESETS: dict[str, dict[str, Mapping[str, Any]]] = {
             "noise": 0.15,
             "noise_final": 0.05,
             "random_fraction": 0.02,
-            "random_final": 0.0,
+            "random_fraction_final": 0.0,
             "reward_scale": 0.1,
             "actor_hidden": [],
         },
@@ -68,8 +75,8 @@ PRESETS: dict[str, dict[str, Mapping[str, Any]]] = {
             "noise": 0.1,
             "noise_final": 0.05,
             "random_fraction": 0.1,
-            "random_final": 0.05,
-            "policy_actions": False,
+            "random_fraction_final": 0.05,
+            "others_actions": "replay",
             "minimal": False,
             "finite_horizon": False,
         },
@@ -125,13 +132,23 @@ def tuned() -> dict[str, dict[str, dict[str, float]]]:
 
 
 def tuned_for(env_id: str, row: str) -> dict[str, float]:
-    """The rates chosen for a row of the comparison ("maddpg", "maddpg-own", …); empty where none was searched."""
+    """The rates that the search chose for a row of the comparison ("maddpg", "maddpg-own", …).
+
+    Empty where none was searched.
+    """
     searched = [env for pattern, env in SEARCHED.items() if fnmatchcase(env_id, pattern)]
     return tuned().get(searched[-1], {}).get(row, {}) if searched else {}
 
 
 def preset_for(preset: str, env_id: str, estimator: str = "pathwise") -> dict[str, Any]:
-    """All knobs of `preset` for an environment and a way to estimate gradients, `kappa` and `epochs` among them."""
+    """What a preset says of an environment: knobs, `kappa` and `epochs`.
+
+    **Arguments:**
+
+    - `preset`: a name in `PRESETS`.
+    - `env_id`: the environment's name, such as "warehouse-9".
+    - `estimator`: of the actors' gradients (see the knob).
+    """
     layers = [*PRESETS[preset].items()]
     if preset == "default" and estimator == "score":
         layers += ROLLOUTS.items()
@@ -140,3 +157,64 @@ def preset_for(preset: str, env_id: str, estimator: str = "pathwise") -> dict[st
         if fnmatchcase(env_id, pattern):
             merged |= knobs
     return merged
+
+
+def settings_for(
+    algorithm: str, env_id: str, preset: str, knobs: Mapping[str, Any]
+) -> tuple[Settings, int | None, int]:
+    """The settings of a run, and the preset's window and length.
+
+    From the preset, over it the algorithm's defaults, the user's knobs, and what the algorithm
+    holds constant.
+
+    **Arguments:**
+
+    - `algorithm`, `env_id`, `preset`: names that exist.
+    - `knobs`: what the user set.
+
+    **Returns:** the settings; `kappa`, `None` for exact sets and where it has no meaning; epochs.
+
+    **Raises:**
+
+    - `UserError` for a knob that does not exist, is out of its range, or is constant.
+    """
+    how = ALGORITHMS[algorithm]
+    chosen = preset_for(preset, env_id, how.kind.estimator)
+    kappa, epochs = chosen.pop("kappa"), chosen.pop("epochs")
+    if preset == "default":
+        chosen |= _tuned_rates(env_id, algorithm, knobs.get("rewards"))
+    base = checked_settings({**chosen, "rewards": how.rewards[0], **how.defaults})
+    settings = checked_settings(knobs, base)
+    if settings.rewards not in how.rewards:
+        able = [name for name, other in ALGORITHMS.items() if settings.rewards in other.rewards]
+        own = how.rewards == ("own",)
+        raise UserError(
+            f"algorithm '{algorithm}' cannot take rewards={settings.rewards}: its critics predict "
+            f"{'each agent’s own reward' if own else 'the reward of the team'}; "
+            f"choose one of {', '.join(able)}"
+        )
+    for name, value in how.constant_knobs.items():
+        if name in knobs and getattr(settings, name) != value:
+            raise _is_constant(algorithm, name, value)
+    settings = checked_settings(how.constant_knobs, settings)
+    return settings, kappa if how.uses_kappa else None, epochs
+
+
+def _is_constant(algorithm: str, knob: str, value: Any) -> UserError:
+    if ALGORITHMS[algorithm].uses(knob):
+        return UserError(
+            f"knob '{knob}' is fixed to {value!r} by algorithm '{algorithm}'; "
+            "choose another algorithm"
+        )
+    return UserError(
+        f"algorithm '{algorithm}' does not use knob '{knob}'; "
+        f"it is used by {users_text(knob)}"
+    )
+
+
+def _tuned_rates(env_id: str, algorithm: str, rewards: Any) -> dict[str, float]:
+    """What the search chose for a baseline; MAStAC's own rates are the preset's."""
+    if algorithm in ("mastac", "mastac-coordinated"):
+        return {}
+    is_default = rewards in (None, ALGORITHMS[algorithm].rewards[0])
+    return tuned_for(env_id, algorithm if is_default else f"{algorithm}-{rewards}")

@@ -119,13 +119,13 @@ def action_of(
 def credited_value(fixed: Fixed, weights: MLP, agent: Array, turn: Turn) -> Float[Array, ""]:
     r"""Batch mean of $\hat Q_i$ (eq. 11) where agent `i` acts by `weights`; differentiated in them.
 
-    The others act by their policies as they are now, or as in the replay (`policy_actions`).
+    The others act by their policies as they are now, or as in the replay (`others_actions`).
     """
     spec, now = fixed.spec, fixed.now
     (bucket,) = spec.buckets
     reads_states, reads_actions = jnp.asarray(bucket.state_rows), jnp.asarray(bucket.action_rows)
     action = action_of(fixed, weights, agent, fixed.obs)
-    base = turn.policy_inputs if spec.settings.policy_actions else now.actions
+    base = turn.policy_inputs if spec.settings.others_actions == "policy" else now.actions
 
     def value(critic: MLP, term: Array, columns: Array) -> Array:
         read = base[reads_actions[term]].at[columns].set(action, mode="drop")

@@ -43,7 +43,7 @@ def explore_by_drawing(
 def first_actors(spec: LearnerSpec, key: PRNGKeyArray) -> StochasticActor:
     """First weights. Where temperatures are tuned each agent's is a weight beside its network's."""
     weights = spec.stochastic.init(key)
-    if not spec.settings.tuned_temperature:
+    if not spec.settings.tune_temperature:
         return weights
     start = jnp.full(spec.env.num_agents, jnp.log(spec.settings.temperature), jnp.float32)
     return StochasticActor(weights.mean_network, weights.log_std, start)

@@ -136,7 +136,7 @@ def credited(
     r"""$\sum_j c_{ij} A_j$ for every agent: the advantages of the values that it is credited with.
 
     Where couplings change with the time, at each time those of the values that it moves then. With
-    `normalise_advantages` each agent's get mean 0 and standard deviation 1 over the batch.
+    `normalize_advantages` each agent's get mean 0 and standard deviation 1 over the batch.
     """
     layout = spec.layout
     values, episodes, steps = local.shape
@@ -146,7 +146,7 @@ def credited(
         credit = [layout.credit.multiply(actions.T).tocsr() for _, actions in layout.schedule]
         total = jnp.stack([weighted_sums(credit[t], local[:, :, t]) for t in range(steps)], axis=-1)
         total = total.reshape(-1, episodes * steps)
-    if spec.settings.normalise_advantages:
+    if spec.settings.normalize_advantages:
         total = (total - total.mean(1, keepdims=True)) / (total.std(1, keepdims=True) + 1e-8)
     return total
 

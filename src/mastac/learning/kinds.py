@@ -1,0 +1,98 @@
+"""Kinds of learner, and the conditions that say which of them use a knob."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a learner is, as far as it decides which knobs it uses.
+
+    - `estimator`, `mixer`, `max_entropy`, `coordinated`: the knobs of these names, which the kind
+        sets and nobody else.
+    - `reads`: what a critic reads: its "own" agent, the "sets" that the couplings give, or "others"
+        by another rule.
+    - `credit`: which critics an actor follows, in the same words.
+    """
+
+    estimator: Literal["pathwise", "score", "perturbation"] = "pathwise"
+    mixer: Literal["none", "sum", "monotonic", "nonmonotonic"] = "none"
+    max_entropy: bool = False
+    coordinated: bool = False
+    reads: Literal["own", "sets", "others"] = "own"
+    credit: Literal["own", "sets", "others"] = "own"
+
+
+def every_learner(kind: Kind) -> bool:
+    """All kinds of learner."""
+    return True
+
+
+def with_critics(kind: Kind) -> bool:
+    """Learners that have critics."""
+    return kind.estimator != "perturbation"
+
+
+def off_policy(kind: Kind) -> bool:
+    """Learners from a replay buffer."""
+    return kind.estimator == "pathwise"
+
+
+def on_policy(kind: Kind) -> bool:
+    """Learners from rollouts of the current policies."""
+    return kind.estimator != "pathwise"
+
+
+def exploring(kind: Kind) -> bool:
+    """Learners of deterministic policies, to which exploration is added."""
+    return off_policy(kind) and not kind.max_entropy
+
+
+def by_scores(kind: Kind) -> bool:
+    """Learners of stochastic policies by the score function."""
+    return kind.estimator == "score"
+
+
+def by_perturbation(kind: Kind) -> bool:
+    """Learners that perturb the policies' weights."""
+    return kind.estimator == "perturbation"
+
+
+def with_entropy(kind: Kind) -> bool:
+    """Learners whose rewards include the policies' entropies."""
+    return kind.max_entropy
+
+
+def unmixed_at_once(kind: Kind) -> bool:
+    """Off-policy learners without a mixer whose agents update at once."""
+    return off_policy(kind) and kind.mixer == "none" and not kind.coordinated
+
+
+def with_target_policies(kind: Kind) -> bool:
+    """Those of the former whose targets take actions of deterministic target policies."""
+    return unmixed_at_once(kind) and not kind.max_entropy
+
+
+def reading_others(kind: Kind) -> bool:
+    """Off-policy learners without a mixer whose critics read other agents' actions."""
+    return off_policy(kind) and kind.mixer == "none" and kind.reads != "own"
+
+
+def with_sets(kind: Kind) -> bool:
+    """Learners with dependency sets of action values; those of state values are always minimal."""
+    return "sets" in (kind.reads, kind.credit) and kind.estimator != "score"
+
+
+def reading_sets(kind: Kind) -> bool:
+    """Off-policy learners whose critics read dependency sets."""
+    return off_policy(kind) and kind.reads == "sets"
+
+
+def with_mixing_network(kind: Kind) -> bool:
+    """Learners whose mixer has weights."""
+    return kind.mixer not in ("none", "sum")
+
+
+def updating_at_once(kind: Kind) -> bool:
+    """Learners whose agents step together along gradients of their own actors."""
+    return with_critics(kind) and not kind.coordinated
