@@ -114,8 +114,10 @@ def epoch_means(metrics: Metrics) -> Metrics:
     The gradients' norms over those updates in which actors moved: in the others there is none. NaN
     if they moved in none.
     """
-    moved = jnp.asarray(metrics.actors_moved).sum().astype(jnp.float32)
-    norm = jnp.where(moved > 0, metrics.gradient_norm.sum(0) / moved, jnp.nan)
+    flags = jnp.asarray(metrics.actors_moved)
+    moved = flags.sum().astype(jnp.float32)
+    # Norms are 0 where actors did not move, so the mean over all updates is scaled up.
+    norm = jnp.where(moved > 0, metrics.gradient_norm.mean(0) * (len(flags) / moved), jnp.nan)
     loss = None if metrics.critic_loss is None else metrics.critic_loss.mean(0)
     return Metrics(loss, metrics.value.mean(0), norm, moved > 0)
 
