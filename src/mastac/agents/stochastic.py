@@ -87,8 +87,9 @@ class StochasticActors:
             # Padded choices have chance 0 and logarithm -inf: 0 times that is to be 0, and so is
             # its slope.
             logs = jnp.where(mask, self._log_chances(weights, obs), 0.0)
+            log_prob = (drawn * logs).sum(1)
             chances = jnp.where(mask, jnp.exp(logs), 0.0)
-            return (drawn * logs).sum(1), -(chances * logs).sum(1)
+            return log_prob, -(chances * logs).sum(1)
         logs = log_stds(weights)
         away = (drawn - self.actors.logits(weights.mean_network, obs)) / jnp.exp(logs)
         density = -0.5 * away**2 - logs - 0.5 * math.log(2 * math.pi)

@@ -38,11 +38,8 @@ def state_inputs(
     env: Environment, state: Float[Array, "batch agents state"]
 ) -> Float[Array, "features batch"]:
     """States of all agents, centred and scaled as the environment declares."""
-    shape = (1, env.num_agents, state.shape[2])
-    center, scale = (
-        np.broadcast_to(unit, shape).astype(np.float32)
-        for unit in (env.state_center, env.state_scale)
-    )
+    units = (np.asarray(unit, np.float32) for unit in (env.state_center, env.state_scale))
+    center, scale = (unit[None] if unit.ndim else unit for unit in units)
     scaled = (state - center) / scale
     return append_zeros(scaled.reshape(len(state), -1).T)
 
