@@ -190,9 +190,9 @@ def table(
     log: TransitionLog,
 ) -> tuple[list[tuple[str, int]], np.ndarray, list[tuple[int, np.ndarray]]]:
     """Whose each column is, the columns (of all episodes, standardised), and what they are to explain."""
-    from mastac.discovery.samples import halves
+    from mastac.discovery.samples import split_episodes
 
-    both = halves(log, np.random.default_rng(0))
+    both = split_episodes(log, np.random.default_rng(0))
     values = np.concatenate([each.values for each in both])
     outcomes = np.concatenate([each.outcomes for each in both])
     varies = np.flatnonzero(values.std(0) > 0)
@@ -204,7 +204,7 @@ def table(
         (agent, outcomes[:, k] + noise[:, k]) for k, agent in wanted if outcomes[:, k].std() > 0
     ]
     return (
-        [(both[0].entries[k].kind, both[0].entries[k].agent) for k in varies],
+        [(both[0].blocks[k].kind, both[0].blocks[k].agent) for k in varies],
         values[:, varies],
         pairs,
     )

@@ -29,17 +29,22 @@ if TYPE_CHECKING:
         folded_network,
         gradient_dependency,
         grid,
+        periodic,
         read_couplings,
+        read_sequence,
         ring,
         star,
         uncoupled,
+        value_dependencies,
         value_dependency,
+        with_failures,
     )
 
 _HOMES = {
     "mastac.structure": (
-        "Couplings CouplingSequence CriticLayout Dependency aggregate_dependency bayesian_network chain complete "
-        "folded_network gradient_dependency grid read_couplings ring star uncoupled value_dependency"
+        "Couplings CouplingSequence CriticLayout Dependency aggregate_dependency bayesian_network "
+        "chain complete folded_network gradient_dependency grid periodic read_couplings "
+        "read_sequence ring star uncoupled value_dependencies value_dependency with_failures"
     ),
     "mastac.envs": "make",
     "mastac.envs.base": "Environment Reference",
@@ -77,15 +82,19 @@ __all__ = [
     "grid",
     "load",
     "make",
+    "periodic",
     "read_couplings",
     "read_log",
+    "read_sequence",
     "record",
     "resume",
     "ring",
     "star",
     "train",
     "uncoupled",
+    "value_dependencies",
     "value_dependency",
+    "with_failures",
 ]
 
 

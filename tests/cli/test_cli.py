@@ -81,7 +81,7 @@ MISTAKES = {
     "check warehous-9": "did you mean 'warehouse-9'",
     "check nowhere:simulator": "no module 'nowhere'",
     "check warehouse-9 --points 1": "points",
-    "check warehouse-9 --tolerance 2": "tolerance '2'",
+    "check warehouse-9 --tolerance 2": "--tolerance must be at least 0 and below 1",
     "check warehouse-9 --couplings {stranger}": "'c'",
     "check nowhere:simulator --env-set a=1": "--env-set",
     "envs warehous-9": "did you mean 'warehouse-9'",

@@ -1,4 +1,4 @@
-"""`mastac discover`: from a module's simulator or a log to a file of graphs that the other commands read."""
+"""`mastac discover`: from a simulator or a log to graphs that the other commands read."""
 
 from __future__ import annotations
 
@@ -102,8 +102,8 @@ MISTAKES = {
     "none.npz": "none.npz: there is no such file",
     "own_tanks:tank": "did you mean 'tanks'?",
     "own_tanks:tanks --points 1": "points is 1",
-    "own_tanks:tanks --fdr much": "--fdr 'much' is no share",
-    "own_tanks:tanks --fdr 1.5": "fdr is 1.5",
+    "own_tanks:tanks --fdr much": "--fdr 'much' is not a number",
+    "own_tanks:tanks --fdr 1.5": "--fdr must be at least 0 and below 1, got 1.5",
     "own_tanks:tanks --out graphs.txt": "a name that ends in .json",
     "own_tanks:tanks --out no/graphs.json --points 4": "cannot be written",
     "own_tanks:tanks --against none.json": "there is no such file",
@@ -132,7 +132,8 @@ def test_logs_do_without_jax_and_queries_without_scikit_learn(folder):
     ones = np.random.default_rng(0).random((8, 3, 2, 1))
     mastac.TransitionLog(ones, ones[:, :2], ones[:, :2, :, 0]).save("log.npz")
     for command, absent in (("log.npz", "jax"), ("own_tanks:tanks --points 4", "sklearn")):
-        code = f"import sys; from mastac.cli.main import main; main({['discover', *command.split()]}); "
+        code = "import sys; from mastac.cli.main import main; "
+        code += f"main({['discover', *command.split()]}); "
         code += f"sys.exit('{absent}' in sys.modules)"
         assert (
             subprocess.run(

@@ -47,6 +47,18 @@ def test_couplings_that_change_are_asked_as_they_are(capsys):
     assert f"every kappa from {report['exact_from']} on is exact" in text
 
 
+def test_a_file_may_hold_a_sequence(capsys, tmp_path):
+    file = tmp_path / "sequence.json"
+    graphs = {"state": [["a", "b"]], "observation": [], "reward": []}
+    later = {"state": [], "observation": [["b", "c"]], "reward": [["c", "b"]]}
+    file.write_text(json.dumps({"agents": ["a", "b", "c"], "sequence": [graphs, later, 0]}))
+    text = " ".join(asked(capsys, str(file)).split())
+    assert "The couplings change over 3 steps. Sizes, costs, edges and messages are those" in text
+    why = ("--agent", "b", "--why", "c", "--json")
+    # The reward reads c at time 1 only, so the value at time 0 waits for it.
+    assert json.loads(asked(capsys, str(file), *why))["why"]["from_kappa"] == 1
+
+
 def test_edges_and_messages(capsys):
     text = asked(capsys, "warehouse-9", "--edges", "--messages")
     # Everyone sees what affects him: no edge of one graph is needed where the other graphs stay,

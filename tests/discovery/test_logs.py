@@ -1,8 +1,10 @@
-"""Graphs from logs: recovered at fixed sizes, nothing found where nothing is, what a log cannot tell, mistakes."""
+"""Graphs from logs: what is recovered, what is not invented, what a log cannot tell."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,7 +20,7 @@ from mastac.discovery import (
     read_log,
     record,
 )
-from mastac.discovery.samples import centred, halves
+from mastac.discovery.samples import center_by_time, split_episodes
 from mastac.envs import make
 from mastac.errors import UserError
 
@@ -75,7 +77,7 @@ def of_nothing() -> list[Discovered]:
 
 
 def test_without_edges_no_more_than_the_asked_share_of_graphs_has_a_false_one(of_nothing):
-    """Of a graph without edges the false discovery rate is the probability that anything is found."""
+    """Without edges the false discovery rate is the probability that anything is found."""
     hit = [
         any(each.graph == graph for each in found.found())
         for found in of_nothing
@@ -93,7 +95,7 @@ def test_p_values_without_edges_are_uniform_or_larger(of_nothing):
 
 @pytest.mark.parametrize(("episodes", "steps"), [(8, 4), (10, 4), (8, 10), (20, 5)])
 def test_few_transitions_of_pure_noise_make_no_sure_edges(episodes, steps):
-    """With as many terms as transitions everything fits, and no spread would be left to measure by."""
+    """With as many terms as transitions everything fits, and no residual would be left."""
     finds, least = 0, 1.0
     for seed in range(8):
         random = np.random.default_rng(seed)
@@ -137,10 +139,10 @@ def test_it_repeats_and_renaming_permutes_nothing():
 
 def test_halves_share_no_episode_and_time_is_taken_out():
     log = record(random_network(3, 0), 10)
-    first, second = halves(log, np.random.default_rng(0))
+    first, second = split_episodes(log, np.random.default_rng(0))
     assert len(first.values) + len(second.values) == 10 * log.steps
     assert not set(map(tuple, first.values)) & set(map(tuple, second.values))
-    by_time = centred(first.values, log.steps).reshape(-1, log.steps, first.values.shape[1])
+    by_time = center_by_time(first.values, log.steps).reshape(-1, log.steps, first.values.shape[1])
     assert np.abs(by_time.mean(0)).max() < 1e-12
 
 
@@ -244,7 +246,7 @@ def test_other_mistakes_with_logs(tmp_path):
     log = record(random_network(2), 7)
     with pytest.raises(UserError, match="has 7 episodes"):
         discover(log)
-    with pytest.raises(UserError, match="9 were asked for"):
+    with pytest.raises(UserError, match="from 1 to 7; got 9"):
         log.first(9)
     with pytest.raises(UserError, match="by queries only"):
         discover(log, by_time=True)
@@ -263,7 +265,42 @@ def test_other_mistakes_with_logs(tmp_path):
     for policy, words in (("best", "unknown policy"), ("simple", "no simple policy")):
         with pytest.raises(UserError, match=words):
             record(random_network(2), 2, policy=policy)
-    with pytest.raises(UserError, match="episodes is 0"):
+    with pytest.raises(UserError, match="episodes must be a whole number, at least 1; got 0"):
         record(random_network(2), 0)
     with pytest.raises(UserError, match="a int cannot be played"):
         record(3, 2)
+
+
+def test_a_log_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    log = record(random_network(2), 8)
+    path = log.save(tmp_path / "log.npz")
+    before = path.read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match="No space left on device"):
+        record(random_network(2), 9).save(path)
+    assert path.read_bytes() == before and read_log(path).episodes == 8
+
+
+def test_a_log_of_an_older_version_stays_readable():
+    """It was written by NumPy itself, without the shared module for files."""
+    log = read_log(Path(__file__).parent / "old_log.npz")
+    assert log.names == ("agent-0", "agent-1") and (log.episodes, log.steps) == (8, 2)
+    assert log.observations is not None and log.name == "random-2"
+
+
+def test_numbers_of_numpy_are_numbers():
+    nine, eight, two, one = (numpy_number(number) for number in (9, 8, 2, 1))
+    log = record(random_network(2), nine, seed=one)
+    np.testing.assert_array_equal(log.states, record(random_network(2), 9, seed=1).states)
+    assert log.first(eight).episodes == 8
+    assert discover(log, seed=two).edges == discover(log, seed=2).edges
+    with pytest.raises(UserError, match="seed must be a whole number"):
+        discover(log, seed=-1)
+
+
+def numpy_number(number: int) -> Any:
+    return np.int64(number)

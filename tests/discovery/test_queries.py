@@ -1,4 +1,4 @@
-"""Graphs by queries: every edge of every family of environments, random networks, changing couplings, the evidence."""
+"""Graphs by queries: edges of environments and random networks, by time, with evidence."""
 
 from __future__ import annotations
 
@@ -106,11 +106,11 @@ def test_a_score_counts_by_hand():
     [
         ({"source": 3}, "nothing is discovered from a int"),
         ({"source": "warehous-9"}, "did you mean"),
-        ({"fdr": 0.0}, "fdr is 0.0"),
-        ({"fdr": "x"}, "fdr is x"),
-        ({"least_effect": 1.0}, "least_effect is 1.0"),
+        ({"fdr": 0.0}, "fdr must be above 0 and below 1, got 0.0"),
+        ({"fdr": "x"}, "fdr must be a number, got 'x'"),
+        ({"least_effect": 1.0}, "least_effect must be at least 0 and below 1, got 1.0"),
         ({"env_options": {"seed": 1}}, "env_options are of environments"),
-        ({"points": 1}, "points is 1"),
+        ({"points": 1}, "points must be a whole number, at least 2; got 1"),
     ],
 )
 def test_mistakes_are_said_in_one_sentence(how, words):
@@ -121,7 +121,7 @@ def test_mistakes_are_said_in_one_sentence(how, words):
 
 def test_what_is_asked_of_the_result_is_checked():
     found = discover(random_network(2), points=4)
-    with pytest.raises(UserError, match="confidence is 2"):
+    with pytest.raises(UserError, match="confidence must be at least 0 and at most 1, got 2"):
         found.couplings(confidence=2)
     with pytest.raises(UserError, match="there is no agent"):
         found.score(mastac.Couplings(["a", "b"]))

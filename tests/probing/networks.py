@@ -1,4 +1,4 @@
-"""Random nonlinear networks in numpy, whose graphs are known because they are what they are computed from."""
+"""Random nonlinear networks in numpy, computed from graphs that are therefore known."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BENDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def network(couplings: Couplings, bend: str, width: int, seed: int, **changes: Any) -> Simulator:
-    """A simulator in which exactly the edges of the couplings carry a bent signal, with a weight of its own."""
+    """A simulator in which exactly the edges of the couplings carry a weighted, bent signal."""
     weight = np.random.default_rng(seed)
     size = couplings.num_agents
     dense = {

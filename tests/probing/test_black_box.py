@@ -1,4 +1,4 @@
-"""Probing by calls alone: random networks are recovered, rare edges missed as often as is said, mistakes heard."""
+"""Probing by calls alone: networks are recovered, rare edges missed as often as is said."""
 
 import dataclasses
 import itertools
@@ -317,7 +317,7 @@ FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "nobody": ({"couplings": None, "agents": None}, "neither couplings nor agents"),
     "no couplings": ({"couplings": [("a", "b")], "agents": None}, "are list"),
     "no function": ({"step": None}, "step of 'network' is NoneType"),
-    "no step": ({"horizon": 0}, "at least one step"),
+    "no step": ({"horizon": 0}, "horizon of 'network' must be a whole number, at least 1; got 0"),
     "sizes": ({"state_sizes": [1]}, "state_sizes"),
     "sequence": ({"couplings": CouplingSequence([CHAIN])}, "1 entries"),
 }

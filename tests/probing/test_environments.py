@@ -1,4 +1,4 @@
-"""The true graphs of every family of environments pass, every edge that is taken out is found, and what is no JAX."""
+"""True graphs of every family pass, every edge that is taken out is found; mistakes."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def edges_of(env: Environment) -> set[tuple[str, str, str]]:
 
 
 def test_effects_without_a_derivative_and_at_a_single_time():
-    """A comparison, rounding, a kink below zero, and an observation and a step that look at the time."""
+    """A comparison, rounding, a kink, and functions that look at the time."""
 
     def step(state, actions, time, key):
         heard = jnp.where((actions[0] > 0.5) & (time == 2), 1.0, 0.0)
@@ -166,7 +166,7 @@ def test_effects_without_a_derivative_and_at_a_single_time():
 
 
 def test_choices_are_switched():
-    """One of three choices matters to another agent; what has a slope between choices and no difference does not."""
+    """One of three choices matters; what differs only between choices does not."""
 
     def step(state, actions, time, key):
         third, between = actions[1, 2], actions[0, 0] * (1 - actions[0, 0])
@@ -274,7 +274,7 @@ three = 3
 
 
 def test_the_command_line_finds_planted_mistakes(folder, capsys):
-    """Of a named environment against a file, and of a module's simulator against what it declares."""
+    """A named environment against a file; a module's simulator against its declared graphs."""
     edge = ("agent-1", "agent-2")
     true = make("lq-4").couplings
     assert isinstance(true, Couplings)
@@ -297,7 +297,7 @@ MISTAKES = {
     "warehouse-9 --env-set suply=primes": "did you mean 'supply'",
     "warehouse-9 --points 1": "points is 1",
     "warehouse-9 --seed x": "seed",
-    "warehouse-9 --tolerance 2": "tolerance '2'",
+    "warehouse-9 --tolerance 2": "--tolerance must be at least 0 and below 1, got 2.0",
     "warehouse-9 --couplings none.json": "no such file",
     "no_such_module:f": "no module 'no_such_module'",
     "tanks.py:f": "name the module, as in tanks:f",

@@ -135,7 +135,10 @@ def test_an_action_may_begin_the_path():
             lambda: bayesian_network(ring(3)),
             "the unrolled network of couplings that stay the same needs a horizon",
         ),
-        (lambda: bayesian_network(ring(3), -1), "horizon must be at least 0, got -1"),
+        (
+            lambda: bayesian_network(ring(3), -1),
+            "horizon must be a whole number, at least 0; got -1",
+        ),
         (
             lambda: bayesian_network(CouplingSequence([ring(3)]), 1),
             "horizon = 1 is past the end of the coupling sequence, 0",
@@ -148,7 +151,10 @@ def test_an_action_may_begin_the_path():
             lambda: explain(CouplingSequence([ring(3)]), 0, 1, at=1),
             "at = 1 is past the end of the coupling sequence, whose last time is 0",
         ),
-        (lambda: explain(ring(3), 0, 1, kappa=-1), "kappa must be at least 0, got -1"),
+        (
+            lambda: explain(ring(3), 0, 1, kappa=-1),
+            "kappa must be a whole number, at least 0; got -1",
+        ),
         (
             lambda: explain(ring(3), "agnt-1", 1),
             "unknown agent 'agnt-1'; did you mean 'agent-1'? (known: agent-0, agent-1, agent-2)",

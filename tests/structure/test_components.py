@@ -1,4 +1,4 @@
-"""Exact sets held as components: against brute force, against long windows, on demand, and refused where too large."""
+"""Exact sets held as components: right, computed on demand, refused where too large."""
 
 import hypothesis.strategies as st
 import numpy as np
@@ -19,7 +19,7 @@ from mastac.structure import (
 )
 from mastac.structure import memory_limits as memory
 from mastac.structure.components import ExactSets
-from mastac.structure.windows import by_search
+from mastac.structure.windows import sets_by_search
 from structure.witnesses import ancestor_sets, systems
 
 
@@ -44,7 +44,7 @@ def test_one_agent_at_a_time_is_the_brute_force(couplings):
 def test_components_are_the_search_without_end(couplings):
     d = value_dependency(couplings)
     for minimal in (True, False):
-        states, actions = by_search(couplings, minimal, None)
+        states, actions = sets_by_search(couplings, minimal, None)
         assert np.array_equal(d.states.toarray(), states.toarray())
         assert np.array_equal(d.actions.toarray(), actions.toarray())
 
@@ -99,7 +99,8 @@ def test_sets_that_no_memory_holds_are_refused_but_answered_one_by_one(monkeypat
         with pytest.raises(UserError) as error:
             ask()
         assert str(error.value) == (
-            "the exact sets of these 100000 agents have 10000000000 entries, 90 GB; at most 1 GB are held here; "
+            "the exact sets of these 100000 agents have 10000000000 entries, 90 GB; at "
+            "most 1 GB are held here; "
             "give a kappa, or ask for one agent with members(agent)"
         )
     assert len(d.members("agent-7")) == 100_000

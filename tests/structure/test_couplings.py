@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from mastac.errors import UserError
 from mastac.structure import (
@@ -18,15 +17,12 @@ from mastac.structure import (
     CouplingSequence,
     chain,
     grid,
-    periodic,
-    read_couplings,
-    read_sequence,
     ring,
     star,
     uncoupled,
     with_failures,
 )
-from structure.witnesses import GRAPHS, sequences, systems
+from structure.witnesses import GRAPHS, systems
 
 NAMES = ["north", "south", "west"]
 EDGES = [("north", "south"), ("south", "west")]
@@ -79,6 +75,88 @@ def test_agents_named_by_number_are_meant_by_edges():
     assert couplings.edges("state") == [("1", "2")]
 
 
+def _in_order(*nodes: Any) -> nx.DiGraph:
+    """A directed graph with nodes in this order, and an edge from the first to the second."""
+    network = nx.DiGraph()
+    network.add_nodes_from(nodes)
+    network.add_edge(nodes[0], nodes[1])
+    return network
+
+
+@pytest.mark.parametrize(
+    ("agents", "edge"),
+    [
+        (3, ("agent-2", "agent-0")),
+        ([0, 1, 2], ("2", "0")),
+        ([2, 0, 1], ("2", "0")),
+        (["0", "1", "2"], ("2", "0")),
+    ],
+)
+def test_integer_nodes_mean_one_agent_or_none(agents, edge):
+    """An integer is the index, or the name where agents are named by integers."""
+    network = _in_order(2, 0, 1)
+    for edges in (network, network.edges, list(network.edges)):
+        assert Couplings(agents, state=edges).edges("state") == [edge]
+
+
+INTEGER = "the integer 2 in an edge could be an index or the name of an agent, since "
+TEXT = "; write the ends of edges as text, exactly like the names"
+RELABEL = "; name the nodes as the agents (networkx.relabel_nodes)"
+AMBIGUOUS: dict[str, Any] = {
+    "names made of nodes": (
+        lambda: Couplings([str(n) for n in _in_order(2, 0, 1)], state=_in_order(2, 0, 1)),
+        f"{INTEGER}agent number 0 is named '2'{TEXT}",
+    ),
+    "pairs beside numerals": (
+        lambda: Couplings(["2", "0", "1"], state=[(2, 0)]),
+        f"{INTEGER}agent number 0 is named '2'{TEXT}",
+    ),
+    "failures beside numerals": (
+        lambda: with_failures(Couplings(["2", "0", "1"], state=[("2", "0")]), 3, [(2, 0, 0, 1)]),
+        f"{INTEGER}agent number 0 is named '2'{TEXT}",
+    ),
+    "other names": (
+        lambda: Couplings(["room-2", "room-0", "room-1"], reward=_in_order(2, 0, 1)),
+        "node 2 of the reward graph is number 0 in the order of its nodes, so it could be agent "
+        f"'room-1' (by index) or 'room-2' (by order){RELABEL}",
+    ),
+    "edge view": (
+        lambda: Couplings(NAMES, state=_in_order(0, 2, 1).edges),
+        "node 2 of the state graph is number 1 in the order of its nodes, so it could be agent "
+        f"'west' (by index) or 'south' (by order){RELABEL}",
+    ),
+    "one agent twice": (
+        lambda: Couplings(NAMES, state=_in_order(0, "north")),
+        "the nodes 0 and 'north' of the state graph are the same agent; give every agent one node",
+    ),
+    "null": (
+        lambda: Couplings.from_dict(
+            {"agents": 2, "state": [], "observation": [], "reward": [], "action": None}
+        ),
+        "couplings: the action graph is null; leave the key out where it is as the state graph, or "
+        "give an empty list",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", AMBIGUOUS)
+def test_what_could_mean_two_things_is_refused(case):
+    build, message = AMBIGUOUS[case]
+    with pytest.raises(UserError) as error:
+        build()
+    assert str(error.value) == message
+
+
+def test_failures_name_agents_as_edges_do():
+    couplings = Couplings([2, 0, 1], state=[(2, 0)])
+    assert with_failures(couplings, 1, [(2, 0, 0, 0)])[0].edges("state") == []
+
+
+def test_the_edges_of_an_undirected_graph_count_both_ways():
+    network = nx.path_graph(3)
+    assert Couplings(3, state=network.edges) == Couplings(3, state=network)
+
+
 def test_a_number_of_agents_names_them():
     assert Couplings(2).agents == ("agent-0", "agent-1")
     assert Couplings(np.int64(2)).num_agents == 2  # pyright: ignore[reportArgumentType]
@@ -125,11 +203,13 @@ MISTAKES: dict[str, Any] = {
     "twice as text": (lambda: Couplings([1, "1"]), "two agents are named '1'; names must differ"),
     "unknown target": (
         lambda: Couplings(NAMES, state=[("north", "sout")]),
-        "the edge north -> sout of the state graph names an unknown agent 'sout'; did you mean 'south'?",
+        "the edge north -> sout of the state graph names an unknown agent 'sout'; did "
+        "you mean 'south'?",
     ),
     "unknown source": (
         lambda: Couplings(NAMES, reward_action=[("x9", "north")]),
-        "the edge x9 -> north of the reward_action graph names an unknown agent 'x9' (known: north, south, west)",
+        "the edge x9 -> north of the reward_action graph names an unknown agent 'x9' "
+        "(known: north, south, west)",
     ),
     "unknown row": (
         lambda: Couplings(NAMES, observation=[(0, 3)]),
@@ -155,7 +235,8 @@ MISTAKES: dict[str, Any] = {
     ),
     "mapping": (
         lambda: Couplings(NAMES, state={"north": "south"}),
-        "the state graph must be a list of pairs (source, target), a networkx graph or a matrix, got dict",
+        "the state graph must be a list of pairs (source, target), a networkx graph or a "
+        "matrix, got dict",
     ),
     "shape": (
         lambda: Couplings(NAMES, state=np.zeros((2, 3))),
@@ -179,69 +260,11 @@ MISTAKES: dict[str, Any] = {
     ),
     "unknown graph": (
         lambda: ring(3).edges("states"),
-        "unknown graph 'states'; did you mean 'state'? (known: state, observation, reward, action, reward_action)",
+        "unknown graph 'states'; did you mean 'state'? (known: state, observation, "
+        "reward, action, reward_action)",
     ),
-    "failure": (
-        lambda: with_failures(chain(3), 4, [_anything("link")]),
-        "a failure is (source, target, first time, last time), got 'link'",
-    ),
-    "failure of no edge": (
-        lambda: with_failures(chain(3), 4, [(0, 2, 0, 1)], ["state"]),
-        "the failure of agent-0 -> agent-2 is of no edge: none of the graphs state has it",
-    ),
-    "failure of itself": (
-        lambda: with_failures(chain(3), 4, [(1, 1, 0, 1)]),
-        "the failure of agent-1 -> agent-1 is an agent's effect on itself, which is always there",
-    ),
-    "failure backwards": (
-        lambda: with_failures(chain(3), 4, [(0, 1, 3, 2)]),
-        "the failure of agent-0 -> agent-1 begins at time 3, after its end at time 2; give the earlier time first",
-    ),
-    "failure too late": (
-        lambda: with_failures(chain(3), 4, [(0, 1, 3, 5)]),
-        "the failure of agent-0 -> agent-1 ends at time 5, past the horizon 4",
-    ),
-    "failure at no time": (
-        lambda: with_failures(chain(3), 4, [(0, 1, -1, 5)]),
-        "the first time of the failure of agent-0 -> agent-1 must be at least 0, got -1",
-    ),
-    "failure of an unknown agent": (
-        lambda: with_failures(chain(3), 4, [("agent-0", "agent-7", 0, 1)]),
-        None,
-    ),
-    "failure in an unknown graph": (
-        lambda: with_failures(chain(3), 4, [(0, 1, 0, 1)], ["states"]),
-        "unknown graph 'states'; did you mean 'state'? (known: state, observation, reward, action, reward_action)",
-    ),
-    "horizon": (
-        lambda: periodic([ring(3)], _anything(1.5)),
-        "horizon must be an integer of at least 0, got 1.5",
-    ),
-    "size": (lambda: ring(0), "the number of agents must be an integer of at least 1, got 0"),
+    "size": (lambda: ring(0), "the number of agents must be a whole number, at least 1; got 0"),
     "number of names": (lambda: chain(3, ["a"]), "there are 1 names for 3 agents"),
-    "empty sequence": (
-        lambda: CouplingSequence([]),
-        "a CouplingSequence needs at least one entry: the couplings at time 0",
-    ),
-    "entry": (
-        lambda: CouplingSequence([ring(3), _anything(1)]),
-        "entry 1 of a CouplingSequence must be Couplings, got int",
-    ),
-    "other agents": (
-        lambda: CouplingSequence([Couplings(["a", "b"]), Couplings(["a", "c"])]),
-        "entry 1 of a CouplingSequence has other agents than entry 0 ('c' is new); "
-        "give all entries the same agents in the same order",
-    ),
-    "missing agents": (
-        lambda: CouplingSequence([Couplings(["a", "b"]), Couplings(["a"])]),
-        "entry 1 of a CouplingSequence has other agents than entry 0 ('b' is missing); "
-        "give all entries the same agents in the same order",
-    ),
-    "other order": (
-        lambda: CouplingSequence([Couplings(["a", "b"]), Couplings(["b", "a"])]),
-        "entry 1 of a CouplingSequence has other agents than entry 0 (in another order); "
-        "give all entries the same agents in the same order",
-    ),
 }
 
 
@@ -284,7 +307,8 @@ def test_frozen_and_printable():
     with pytest.raises(AttributeError):
         couplings.state = None  # pyright: ignore[reportAttributeAccessIssue]
     assert repr(couplings) == (
-        "Couplings(3 agents: north, south, west; state=2 edges, observation=0 edges, reward=0 edges, action=0 edges)"
+        "Couplings(3 agents: north, south, west; state=2 edges, observation=0 edges, "
+        "reward=0 edges, action=0 edges)"
     )
     assert repr(CouplingSequence([uncoupled(1)])).startswith(
         "CouplingSequence(1 entries, t = 0 … 0; Couplings(1 agents"
@@ -306,107 +330,3 @@ def test_makers():
         (grid(2, 3), nx.convert_node_labels_to_integers(nx.grid_2d_graph(2, 3))),
     ):
         assert couplings == Couplings(6, state=network, observation=network)
-
-
-def test_a_sequence_is_a_sequence():
-    sequence = CouplingSequence([ring(3), chain(3), star(3)])
-    assert (len(sequence), sequence.horizon, sequence.num_agents) == (3, 2, 3)
-    assert (
-        sequence[1] == chain(3)
-        and isinstance(sequence[1:], CouplingSequence)
-        and len(sequence[1:]) == 2
-    )
-    assert sequence.index("agent-2") == 2
-
-
-@given(sequences(largest=4, longest=3), st.data())
-@settings(max_examples=40)
-def test_schedules_repeat_and_equal_times_are_told(sequence, data):
-    horizon = data.draw(st.integers(0, 7))
-    schedule = periodic(sequence.entries, horizon)
-    assert schedule.horizon == horizon
-    for time, kind in enumerate(schedule.kinds):
-        assert schedule[time] == sequence[time % len(sequence)]
-        assert kind == min(other for other in range(time + 1) if schedule[other] == schedule[time])
-
-
-@given(sequences(largest=4, longest=4))
-@settings(max_examples=40)
-def test_a_union_has_every_edge_of_every_time(sequence):
-    union = sequence.union()
-    for graph in GRAPHS:
-        expected = sum(getattr(entry, graph).toarray().astype(int) for entry in sequence) > 0
-        assert np.array_equal(getattr(union, graph).toarray(), expected)
-    assert union.agents == sequence.agents
-
-
-@given(systems(5), st.integers(0, 4), st.data())
-@settings(max_examples=60)
-def test_links_fail_at_their_times_only(couplings, horizon, data):
-    graphs = data.draw(st.sampled_from([None, ["observation"], ["state"], ["action", "reward"]]))
-    taken = graphs or GRAPHS
-    links = sorted({edge for graph in taken for edge in couplings.edges(graph)})
-    times = st.tuples(st.integers(0, horizon), st.integers(0, horizon)).map(sorted)
-    failures = (
-        data.draw(st.lists(st.tuples(st.sampled_from(links), times), max_size=3)) if links else []
-    )
-    lossy = with_failures(couplings, horizon, [(*link, *when) for link, when in failures], graphs)
-    for time, entry in enumerate(lossy):
-        down = {link for link, (first, last) in failures if first <= time <= last}
-        for graph in GRAPHS:
-            expected = [
-                edge for edge in couplings.edges(graph) if graph not in taken or edge not in down
-            ]
-            assert entry.edges(graph) == expected
-    assert lossy.horizon == horizon and lossy.agents == couplings.agents
-
-
-@given(sequences(largest=4, longest=4), st.data())
-@settings(max_examples=30)
-def test_sequences_to_files_and_back(tmp_path_factory, sequence, data):
-    order = data.draw(st.lists(st.integers(0, sequence.horizon), min_size=1, max_size=6))
-    mixed = CouplingSequence([sequence[time] for time in order])
-    path = tmp_path_factory.mktemp("sequence") / "couplings.json"
-    assert mixed.to_json(path) == path.read_text(encoding="utf-8")
-    again = read_sequence(path)
-    assert again.entries == mixed.entries
-    assert CouplingSequence.from_dict(mixed.to_dict()).entries == mixed.entries
-    with pytest.raises(
-        UserError, match="these couplings change in time; read them with read_sequence"
-    ):
-        read_couplings(path)
-    mixed[0].to_json(path)
-    assert read_sequence(path).entries == (read_couplings(path),)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (
-            '{"sequence": []}',
-            ": a sequence of couplings is an object with the keys agents and sequence, a list",
-        ),
-        ('{"agents": ["a"], "sequence": []}', ": a CouplingSequence needs at least one entry"),
-        (
-            '{"agents": ["a"], "sequence": [0]}',
-            ", time 0: 0 is no earlier time; a number stands for the graphs of that",
-        ),
-        (
-            '{"agents": ["a"], "sequence": ["x"]}',
-            ", time 0: expected an object of graphs or the number of an earlier",
-        ),
-        (
-            '{"agents": ["a"], "sequence": [{"state": []}]}',
-            ", time 0: the key 'observation' is missing",
-        ),
-        ('{"agents": ["a"]', ": not valid JSON at line 1"),
-    ],
-)
-def test_mistakes_in_files_of_sequences(tmp_path, text, message):
-    path = tmp_path / "couplings.json"
-    path.write_text(text)
-    with pytest.raises(UserError) as error:
-        read_sequence(path)
-    assert str(error.value).startswith(f"{path}{message}")
-    with pytest.raises(UserError, match=r"end in \.json"):
-        read_sequence(tmp_path / "couplings.csv")

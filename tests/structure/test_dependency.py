@@ -1,4 +1,4 @@
-"""The sets equal brute force on the unrolled network, and have the properties that the definitions give them."""
+"""The sets equal brute force on the unrolled network, and have the properties they should."""
 
 import hypothesis.strategies as st
 import numpy as np
@@ -19,7 +19,7 @@ from mastac.structure import (
     uncoupled,
     value_dependency,
 )
-from mastac.structure.windows import first_windows, windows_by_products
+from mastac.structure.windows import smallest_kappas, smallest_kappas_by_products
 from structure.witnesses import (
     ancestor_sets,
     edge_sets,
@@ -171,8 +171,8 @@ def test_fixture_graphs():
 def test_sparse_couplings_can_have_dense_sets():
     # Section 4.3: states flow one way, observations the other, and every value depends on every
     # agent.
-    way = [(i, i + 1) for i in range(8)]
-    dense = Couplings(9, state=way, observation=[(t, s) for s, t in way])
+    method = [(i, i + 1) for i in range(8)]
+    dense = Couplings(9, state=method, observation=[(t, s) for s, t in method])
     assert value_dependency(dense).agents.nnz == 81
 
 
@@ -210,7 +210,7 @@ def test_sets_grow_with_kappa_up_to_the_exact_ones(couplings, kappa, minimal):
 def test_as_many_steps_as_agents_are_exact(couplings, minimal):
     exact = value_dependency(couplings, minimal=minimal)
     # The search itself, which value_dependency does not use for the exact sets.
-    states, actions = first_windows(couplings, minimal, couplings.num_agents)
+    states, actions = smallest_kappas(couplings, minimal, couplings.num_agents)
     assert same(exact.states, _stored(states))
     assert same(exact.actions, _stored(actions))
 
@@ -225,7 +225,7 @@ def _stored(levels) -> np.ndarray:
 @given(systems(7), st.booleans(), st.integers(0, 6))
 @settings(max_examples=50)
 def test_first_windows_count_up_to_each_kappa(couplings, minimal, kappa):
-    levels = first_windows(couplings, minimal)
+    levels = smallest_kappas(couplings, minimal)
     d = value_dependency(couplings, kappa, minimal=minimal)
     for level, expected in zip(levels, (d.states, d.actions), strict=True):
         within = level.copy()
@@ -236,8 +236,8 @@ def test_first_windows_count_up_to_each_kappa(couplings, minimal, kappa):
 @given(systems(7), st.booleans(), st.integers(0, 6), st.integers(1, 8))
 @settings(max_examples=50)
 def test_products_find_the_same_windows_as_the_search(couplings, minimal, limit, rows):
-    found = windows_by_products(couplings, minimal, limit, rows)
-    for one, other in zip(found, first_windows(couplings, minimal, limit), strict=True):
+    found = smallest_kappas_by_products(couplings, minimal, limit, rows)
+    for one, other in zip(found, smallest_kappas(couplings, minimal, limit), strict=True):
         assert np.array_equal(_stored(one), _stored(other)) and same(one, other.toarray())
 
 
@@ -347,11 +347,11 @@ def test_thousands_of_agents_stay_sparse_and_quick():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"kappa": -1}, "kappa must be at least 0, got -1"),
-        ({"kappa": 1.5}, "kappa must be an integer of at least 0 or left out, got 1.5"),
-        ({"kappa": True}, "kappa must be an integer of at least 0 or left out, got True"),
-        ({"kappa": "2"}, "kappa must be an integer of at least 0 or left out, got '2'"),
-        ({"at": -1}, "at must be at least 0, got -1"),
+        ({"kappa": -1}, "kappa must be a whole number, at least 0; got -1"),
+        ({"kappa": 1.5}, "kappa must be a whole number, at least 0; got 1.5"),
+        ({"kappa": True}, "kappa must be a whole number, at least 0; got True"),
+        ({"kappa": "2"}, "kappa must be a whole number, at least 0; got '2'"),
+        ({"at": -1}, "at must be a whole number, at least 0; got -1"),
     ],
 )
 def test_bad_windows(arguments, message):

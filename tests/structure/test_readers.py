@@ -51,13 +51,63 @@ def test_graphml_undirected_and_with_names(tmp_path):
     assert read_couplings(tmp_path / "c.graphml") == expected
 
 
+KEYS = (
+    '<key id="g" for="edge" attr.name="graph" attr.type="string"/>'
+    '<key id="n" for="node" attr.name="name" attr.type="string"/>'
+)
+A_B = '<node id="a"/><node id="b"/>'
+REWARD = '<data key="g">reward</data>'
+ONE_GRAPH = (
+    ", expected one; name the graph of an edge by its attribute 'graph', "
+    "and keep nested graphs in files of their own"
+)
+
+
+def _graphml(graph: str, default: str = "directed", keys: str = KEYS, after: str = "") -> str:
+    """A GraphML file with these elements within its graph, and some after it."""
+    xmlns = "http://graphml.graphdrawing.org/xmlns"
+    within = f'<graph edgedefault="{default}">{graph}</graph>'
+    return f'<graphml xmlns="{xmlns}">{keys}{within}{after}</graphml>'
+
+
+@pytest.mark.parametrize(("default", "ways"), [("directed", 1), ("undirected", 2)])
+def test_an_edge_of_graphml_may_differ_from_the_others_in_direction(tmp_path, default, ways):
+    edges = '<edge source="a" target="b"/><edge source="b" target="c" directed="{}"/>'
+    path = tmp_path / "c.graphml"
+    for said in ("true", "false"):
+        path.write_text(_graphml(A_B + '<node id="c"/>' + edges.format(said), default))
+        expected = [("a", "b"), ("b", "a")][:ways] + [("b", "c"), ("c", "b")][
+            : 1 + (said == "false")
+        ]
+        assert read_couplings(path) == Couplings(list("abc"), state=expected)
+
+
+def test_defaults_of_graphml_attributes_hold(tmp_path):
+    keys = '<key id="g" for="edge" attr.name="graph"><default>reward</default></key>'
+    own = '<edge source="b" target="a"><data key="g">observation</data></edge>'
+    path = tmp_path / "c.graphml"
+    path.write_text(_graphml(A_B + '<edge source="a" target="b"/>' + own, keys=keys))
+    assert read_couplings(path) == Couplings(
+        ["a", "b"], reward=[("a", "b")], observation=[("b", "a")]
+    )
+
+
+def test_parallel_edges_of_graphml_are_all_read(tmp_path):
+    edge = '<edge id="0" source="a" target="b"/>'  # networkx counts from 0 for every two nodes
+    other = f'<edge id="0" source="a" target="b">{REWARD}</edge>'
+    path = tmp_path / "c.graphml"
+    path.write_text(_graphml(A_B + edge + other))
+    assert read_couplings(path) == Couplings(["a", "b"], state=[("a", "b")], reward=[("a", "b")])
+
+
 HEADER = "an edge list opens with the line 'source,target' or 'source,target,graph'"
 LOCAL = '"observation": [], "reward": []'
 MISTAKES = {
     "c.json": [
         (
             "{",
-            ": not valid JSON at line 1, column 2: Expecting property name enclosed in double quotes",
+            ": not valid JSON at line 1, column 2: Expecting property name enclosed in "
+            "double quotes",
         ),
         ("", ": not valid JSON at line 1, column 1: Expecting value"),
         ("[" * 100_000, None),
@@ -85,12 +135,19 @@ MISTAKES = {
         ),
         (
             f'{{"agents": ["a"], "state": null, {LOCAL}}}',
-            ": the state graph must be a list of pairs (source, target), a networkx graph or a matrix, got NoneType",
+            ": the state graph must be a list of pairs (source, target), a networkx "
+            "graph or a matrix, got NoneType",
         ),
         (
             f'{{"agents": ["a"], "state": [["a", ["a"]]], {LOCAL}}}',
             ": the edge a -> ['a'] of the state graph names an unknown agent '['a']' (known: a)",
         ),
+        (
+            f'{{"agents": ["2", "0"], "state": [[0, 1]], {LOCAL}}}',
+            ": the integer 0 in an edge could be an index or the name of an agent, since agent "
+            "number 0 is named '2'; write the ends of edges as text, exactly like the names",
+        ),
+        ('{"agents": ' + "9" * 5000 + "}", None),
         (f'{{"agents": null, "state": [], {LOCAL}}}', None),
         (f'{{"agents": {{"a": 1}}, "state": [], {LOCAL}}}', None),
         (f'{{"agents": [["a"]], "state": [], {LOCAL}}}', None),
@@ -110,6 +167,10 @@ MISTAKES = {
         ("source,target\na,\n", ", line 2: the target is empty"),
         ("source,target\n,a\n", ", line 2: the source is empty"),
         (
+            'source,target\na,"b\nc,d\n',
+            ", line 3: not valid CSV (unexpected end of data)",
+        ),
+        (
             "source,target,graph\na,b,state\na,b,rewards\n",
             ", line 3: unknown graph 'rewards'; did you mean 'reward'? "
             "(known: state, observation, reward, action, reward_action)",
@@ -118,10 +179,64 @@ MISTAKES = {
     "c.graphml": [
         ("", None),
         ("<graphml>", None),
-        ("<html></html>", None),
+        ("<html></html>", ": not valid GraphML (it opens with <html>, not <graphml>)"),
+        (_graphml(""), ": there are no agents in this file"),
         (
-            '<graphml xmlns="http://graphml.graphdrawing.org/xmlns"><graph edgedefault="directed"/></graphml>',
-            None,
+            _graphml(A_B, after=f'<graph edgedefault="directed">{A_B}</graph>'),
+            f": the file holds 2 graphs{ONE_GRAPH}",
+        ),
+        (
+            _graphml(f'<node id="c"><graph edgedefault="directed">{A_B}</graph></node>'),
+            f": the file holds 2 graphs{ONE_GRAPH}",
+        ),
+        ("<graphml/>", f": the file holds 0 graphs{ONE_GRAPH}"),
+        (
+            _graphml(A_B + '<edge source="a" target="zz"/>'),
+            ": the edge a -> zz ends at 'zz', which is not declared as a node; "
+            'add <node id="zz"/> or correct the edge',
+        ),
+        (_graphml(A_B + '<node id="a"/>'), ": two nodes have the id 'a'; ids must differ"),
+        (_graphml(A_B + "<node/>"), ": a <node> has no id"),
+        (_graphml(A_B + '<edge source="a"/>'), ": a <edge> has no target"),
+        (
+            _graphml(A_B + '<hyperedge><endpoint node="a"/><endpoint node="b"/></hyperedge>'),
+            ": a <hyperedge> within a <graph> is not read as couplings; "
+            "write nodes and edges between two nodes",
+        ),
+        (
+            _graphml(A_B + '<edge source="a" target="b"/>', default="Directed"),
+            ": whether the edge a -> b has a direction is not clear from edgedefault='Directed', "
+            "expected directed or undirected",
+        ),
+        (
+            _graphml(A_B + '<edge source="a" target="b" directed="yes"/>'),
+            ": whether the edge a -> b has a direction is not clear from directed='yes', "
+            "expected true or false",
+        ),
+        (
+            _graphml(A_B + '<edge source="a" target="b"><data key="x">reward</data></edge>'),
+            ": the key 'x' is not declared",
+        ),
+        (
+            _graphml(A_B + '<edge source="a" target="b" graph="reward"/>'),
+            ": a <edge> has the XML attribute 'graph'; write 'graph' as <data> with a "
+            "declared <key>",
+        ),
+        (
+            _graphml(A_B + f'<edge source="a" target="b">{2 * REWARD}</edge>'),
+            ": a <edge> has the attribute 'graph' twice (several graphs of an edge are "
+            "joined by +)",
+        ),
+        (
+            _graphml(A_B + '<node id="c"><data key="n">pump</data></node>'),
+            ": node 'a' has no attribute 'name' while others have one; name all nodes or none",
+        ),
+        (
+            _graphml(
+                '<node id="a"><data key="n">x</data></node><node id="b"><data '
+                'key="n">x</data></node>'
+            ),
+            ": two agents are named 'x'; names must differ",
         ),
     ],
     "c.xml": [("", ": couplings are read from files that end in .json, .csv, .graphml")],

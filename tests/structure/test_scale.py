@@ -1,4 +1,4 @@
-"""Products and search: the same sets by both, whatever the blocks; estimates; many agents without large matrices."""
+"""Products and search give the same sets; estimates; many agents without large matrices."""
 
 import hypothesis.strategies as st
 import numpy as np
@@ -20,7 +20,7 @@ from mastac.structure import (
     windows,
 )
 from mastac.structure import memory_limits as memory
-from mastac.structure.windows import by_products, by_search, plan
+from mastac.structure.windows import plan, sets_by_products, sets_by_search
 from structure.witnesses import ancestor_sets, separated_sets, sequences, systems
 
 
@@ -34,7 +34,7 @@ def expected_sets(couplings, kappa, minimal):
 @settings(max_examples=100)
 def test_products_are_the_brute_force(couplings, kappa, minimal, rows):
     for found, expected in zip(
-        by_products(couplings, minimal, kappa, rows),
+        sets_by_products(couplings, minimal, kappa, rows),
         expected_sets(couplings, kappa, minimal),
         strict=True,
     ):
@@ -46,7 +46,9 @@ def test_products_are_the_brute_force(couplings, kappa, minimal, rows):
 @settings(max_examples=100)
 def test_search_is_the_brute_force(couplings, kappa, minimal):
     for found, expected in zip(
-        by_search(couplings, minimal, kappa), expected_sets(couplings, kappa, minimal), strict=True
+        sets_by_search(couplings, minimal, kappa),
+        expected_sets(couplings, kappa, minimal),
+        strict=True,
     ):
         assert np.array_equal(found.toarray(), expected)
         assert found.dtype == bool and found.has_sorted_indices
@@ -56,14 +58,14 @@ def test_search_is_the_brute_force(couplings, kappa, minimal):
 @settings(max_examples=60)
 def test_all_ways_agree_in_blocks_and_with_merged_rows(couplings, kappa, minimal, rows):
     size = couplings.num_agents
-    one = by_products(couplings, minimal, kappa, size)
+    one = sets_by_products(couplings, minimal, kappa, size)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(windows, "BLOCK_CELLS", 2 * size)
         patch.setattr(windows, "FEWEST_ROWS", 1)
         patch.setattr(boolean, "GROUPING_WORK", 0)
         for other in (
-            by_products(couplings, minimal, kappa, rows),
-            by_search(couplings, minimal, kappa),
+            sets_by_products(couplings, minimal, kappa, rows),
+            sets_by_search(couplings, minimal, kappa),
         ):
             for mine, theirs in zip(one, other, strict=True):
                 assert np.array_equal(mine.indptr, theirs.indptr) and np.array_equal(
@@ -77,7 +79,7 @@ def test_all_ways_agree_in_blocks_and_with_merged_rows(couplings, kappa, minimal
 @settings(max_examples=60)
 def test_an_estimate_that_looks_at_all_agents_is_the_size(couplings, kappa, minimal):
     expected, _ = plan(couplings, minimal, kappa)
-    states, actions = by_search(couplings, minimal, kappa)
+    states, actions = sets_by_search(couplings, minimal, kappa)
     assert expected.error == 0
     assert expected.entries == states.nnz + (0 if actions is states else actions.nnz)
 
@@ -121,8 +123,8 @@ def test_estimates_from_a_sample_are_near_and_repeat():
 
 
 def test_short_windows_are_multiplied_and_long_ones_searched():
-    assert estimate(ring(4000), 1).way == "products"
-    assert estimate(ring(4000), 400).way == "search"
+    assert estimate(ring(4000), 1).method == "products"
+    assert estimate(ring(4000), 400).method == "search"
 
 
 def test_windows_that_no_memory_holds_are_refused(monkeypatch):
@@ -130,7 +132,8 @@ def test_windows_that_no_memory_holds_are_refused(monkeypatch):
     with pytest.raises(UserError) as error:
         value_dependency(ring(4000), 50)
     assert str(error.value) == (
-        "the sets of these 4000 agents at kappa = 50 have 804000 entries, 4.02 MB; at most 1 MB are held here; "
+        "the sets of these 4000 agents at kappa = 50 have 804000 entries, 4.02 MB; at "
+        "most 1 MB are held here; "
         "take a smaller kappa"
     )
     # One agent that sees all others is not in every sample, but is counted when it is written.

@@ -1,6 +1,4 @@
-"""Random couplings, and the sets by brute force on the unrolled network: independent of the code under test."""
-
-from __future__ import annotations
+"""Random couplings, and the sets by brute force, independent of the code under test."""
 
 import networkx as nx
 import numpy as np
@@ -50,7 +48,7 @@ def entry(couplings: Couplings | CouplingSequence, time: int) -> Couplings:
 
 
 def unrolled(couplings: Couplings | CouplingSequence, first: int, last: int) -> nx.DiGraph:
-    """The network from time `first` to `last`, by the definition of section 3.1, one edge at a time; rows as agents."""
+    """The network from time `first` to `last` by its definition (section 3.1); rows as agents."""
     network = nx.DiGraph()
     for time in range(first, last + 1):
         now = entry(couplings, time)
@@ -87,7 +85,7 @@ def ancestor_sets(couplings: Couplings | CouplingSequence, at: int, last: int) -
 def separated_sets(
     couplings: Couplings | CouplingSequence, at: int, last: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """States and actions at `at` that are not d-separated from an agent's rewards by the other ones at `at`."""
+    """States and actions at `at` that the others at `at` do not d-separate from the rewards."""
     size = couplings.num_agents
     network = unrolled(couplings, at, last)
     arguments = {(kind, j, at) for kind in "sa" for j in range(size)}

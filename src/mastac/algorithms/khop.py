@@ -19,7 +19,7 @@ def khop_layout(couplings: Couplings, kappa: int | None, minimal: bool) -> Criti
     layout of MAStAC with another count of κ; where they are directed the neighbourhood holds agents
     that cannot matter, and can miss some that do.
     """
-    return neighbourhoods(couplings, couplings.num_agents if kappa is None else kappa)
+    return neighbourhoods(couplings, kappa)
 
 
 KHOP = Algorithm(

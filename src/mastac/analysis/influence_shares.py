@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from mastac.analysis.graph_summary import some_of
 from mastac.analysis.window_sums import kappa_schedule
 from mastac.structure.couplings import Couplings
-from mastac.structure.windows import first_windows
+from mastac.structure.windows import smallest_kappas
 
 RESAMPLES = 1000
 """Of the rollouts, for the bootstrap intervals."""
@@ -77,7 +77,7 @@ def shares_beyond(
     95 % interval (bootstrap over rollouts), `worst` and `worst_agent` the largest; all `None` where
     there is no influence at all.
     """
-    levels = [_dense(matrix) for matrix in first_windows(couplings)]
+    levels = [_dense(matrix) for matrix in smallest_kappas(couplings)]
     last = max(int(level.max()) for level in levels)
     kappas = kappa_schedule(last) if kappas is None else kappas
     curves = [

@@ -11,8 +11,8 @@ from scipy.sparse.csgraph import breadth_first_order
 
 from mastac.analysis.windows import LARGE
 from mastac.structure import Couplings, CouplingSequence
-from mastac.structure.bayesian_network import WORDS, Explanation, clock, explanations
 from mastac.structure.dependency import Dependency, gradient_dependency, value_dependency
+from mastac.structure.paths import WORDS, Explanation, clock, explanations
 
 MOST_PATHS = 1000
 """With more than `LARGE` agents, so many members are listed and no more."""

@@ -48,7 +48,7 @@ def messages_of(
 
     - `couplings`: the same at all times.
     - `levels`: the windows at which agents enter the sets of states and of actions
-        ([`first_windows`][mastac.structure.windows.first_windows]).
+        ([`smallest_kappas`][mastac.structure.windows.smallest_kappas]).
     - `kappas`: ascending; the last one is at least the largest level.
     - `state_sizes`, `action_sizes`: numbers of each agent's state and action, `[agents]`.
     - `hidden`: widths of the hidden layers of an actor, for a central trainer that sends weights

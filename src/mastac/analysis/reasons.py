@@ -7,8 +7,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from mastac.checks import whole_number
-from mastac.structure.bayesian_network import WORDS, Explanation, Node, clock, explain
-from mastac.structure.couplings import Couplings, CouplingSequence
+from mastac.structure.bayesian_network import Node
+from mastac.structure.couplings import Couplings
+from mastac.structure.paths import WORDS, Explanation, clock, explain
+from mastac.structure.sequences import CouplingSequence
 
 LONGEST = 12
 """Steps of a path that a sentence tells; of a longer path the middle is left out."""

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from mastac.analysis.window_sums import kappa_schedule
 from mastac.structure import Couplings, CouplingSequence
 from mastac.structure.dependency import estimate
-from mastac.structure.windows import first_windows
+from mastac.structure.windows import smallest_kappas
 
 LARGE = 4000
 """With more agents the table stops early: exact sets may have agents x agents entries."""
@@ -28,7 +28,7 @@ class Windows(NamedTuple):
 
     - `union`: the couplings; of a sequence, every edge that is there at some step.
     - `levels`: the smallest kappa at which each agent enters each set of the union, for states and
-        for actions ([`first_windows`][mastac.structure.windows.first_windows]).
+        for actions ([`smallest_kappas`][mastac.structure.windows.smallest_kappas]).
     - `exact_from`: the smallest kappa at which all sets are exact, of a sequence at all steps;
         `None` where it lies past the end of the table.
     - `kappa`: the window asked for; `None` for the exact sets.
@@ -60,7 +60,7 @@ def windows_of(couplings: Couplings | CouplingSequence, kappa: int | None) -> Wi
         return _of_sequence(couplings, kappa)
     complete = couplings.num_agents <= LARGE or (kappa or 0) >= couplings.num_agents
     limit = None if complete else max(_early(couplings), kappa or 0)
-    levels = first_windows(couplings, limit=limit)
+    levels = smallest_kappas(couplings, limit=limit)
     last = _last(levels)
     # The sets of kappa + 1 follow from those of kappa, so they are exact once they stop growing.
     exact_from = last if limit is None or last < limit else None
@@ -73,7 +73,7 @@ def _of_sequence(sequence: CouplingSequence, kappa: int | None) -> Windows:
     if union.num_agents > LARGE:
         return windows_of(union, kappa)._replace(exact_from=None)
     exact_from = exact_window(sequence)
-    levels = first_windows(union, limit=exact_from)
+    levels = smallest_kappas(union, limit=exact_from)
     window = exact_from if kappa is None else min(kappa, exact_from)
     # Sets of the union that have stopped growing are its exact ones.
     window = None if _last(levels) < exact_from and window >= _last(levels) else window

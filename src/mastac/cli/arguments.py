@@ -3,9 +3,10 @@
 import argparse
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from mastac.checks import real_number
 from mastac.errors import UserError
 
 MOST_SEEDS = 10_000
@@ -81,6 +82,30 @@ def parse_count(name: str, text: str, least: int = 1) -> int:
     if value > LARGEST_COUNT:
         raise UserError(f"{name} is {text}; the largest number is {LARGEST_COUNT:,}")
     return value
+
+
+def parse_share(option: str, text: str) -> float:
+    """A number from 0 up to 1, as a user types it."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise UserError(
+            f"--{option} '{text}' is not a number; write a share below 1, such as 0.05"
+        ) from None
+    return real_number(f"--{option}", value, 0, 1, most_excluded=True)
+
+
+def check_source(source: str, env_options: Mapping[str, Any]) -> None:
+    """Refuse mistakes in an environment's name or options before JAX is imported.
+
+    A simulator of a module, or a log, has no options.
+    """
+    if ":" not in source and not source.endswith(".npz"):
+        from mastac.envs.graphs import structure_of
+
+        structure_of(source, dict(env_options))
+    elif env_options:
+        raise UserError(f"--env-set sets options of a named environment, and '{source}' is none")
 
 
 def parse_assignments(

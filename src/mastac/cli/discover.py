@@ -1,4 +1,4 @@
-"""What `mastac discover` does. Checks what can be checked before JAX is imported."""
+"""`mastac discover`. Checks what can be checked before JAX is imported."""
 
 import argparse
 import json
@@ -8,105 +8,81 @@ from typing import Any
 from mastac.cli import arguments
 from mastac.errors import UserError
 
+HELP = "find the graphs of a simulator, or of a log of transitions"
 
-def add_discover_arguments(sub: argparse.ArgumentParser) -> None:
-    """The options of the command."""
-    sub.add_argument(
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments and options."""
+    parser.add_argument(
         "source", metavar="ENV|MODULE:FUNCTION|LOG.npz", help="what to ask, or a log to read"
     )
-    sub.add_argument(
+    parser.add_argument(
         "--out",
         metavar="FILE",
         help="write the graphs, for 'mastac graph' and 'mastac check' (.json)",
     )
-    sub.add_argument(
+    parser.add_argument(
         "--against", metavar="FILE|ENV", help="true graphs: print precision and recall"
     )
-    sub.add_argument(
+    parser.add_argument(
         "--points",
         metavar="N",
         help="random points to ask at (default: 512, fewer for many agents)",
     )
-    sub.add_argument(
+    parser.add_argument(
         "--by-time", action="store_true", help="tell the times apart: couplings that change"
     )
-    sub.add_argument(
+    parser.add_argument(
         "--fdr",
         metavar="SHARE",
         default="0.05",
         help="of a log: false edges allowed (default: 0.05)",
     )
-    sub.add_argument(
+    parser.add_argument(
         "--least-effect",
         metavar="SHARE",
         default="0.01",
         help="of a log: smallest effect looked for (default: 0.01)",
     )
-    sub.add_argument(
+    parser.add_argument(
         "--record",
         metavar="LOG.npz",
         help="play episodes and write them as a log; discover nothing",
     )
-    sub.add_argument("--episodes", metavar="E", help="with --record: how many (default: 200)")
-    sub.add_argument(
+    parser.add_argument("--episodes", metavar="E", help="with --record: how many (default: 200)")
+    parser.add_argument(
         "--policy", metavar="NAME", help="with --record: random (default), held or simple actions"
     )
-    sub.add_argument(
+    parser.add_argument(
         "--seed", metavar="S", default="0", help="of everything random (default: %(default)s)"
     )
-    sub.add_argument("--json", action="store_true", help="print JSON")
-    arguments.add_env_set(sub)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    arguments.add_env_set(parser)
 
 
-def discover(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Print what was discovered; or record a log."""
     options = arguments.parse_assignments("--env-set", args.env_set)
     seed = arguments.parse_count("seed", args.seed, least=0)
-    is_log = args.source.endswith(".npz")
-    if ":" not in args.source and not is_log:
-        from mastac.envs.graphs import structure_of
-
-        structure_of(args.source, options)  # to hear of mistakes before JAX is imported
-    elif options:
-        raise UserError(
-            f"--env-set sets options of a named environment, and '{args.source}' is none"
-        )
+    arguments.check_source(args.source, options)
     if args.record is not None:
         return _record(args, options, seed)
-    for name in ("episodes", "policy"):
-        if getattr(args, name) is not None:
-            raise UserError(f"--{name} goes with --record")
-    how: dict[str, Any] = {
-        "fdr": _share("fdr", args.fdr),
-        "least_effect": _share("least-effect", args.least_effect),
-    }
-    if args.points is not None:
-        how["points"] = arguments.parse_count("points", args.points, least=2)
-    if is_log and (args.points is not None or args.by_time):
-        raise UserError(
-            f"--{'points' if args.points else 'by-time'} is of queries, and '{args.source}' is a log"
-        )
-    if args.out is not None and not args.out.endswith(".json"):
-        raise UserError(f"'{args.out}' is no name for graphs; write a name that ends in .json")
-    true = (
-        None
-        if args.against is None
-        else _truth(args.against, options if args.against == args.source else {})
-    )
+    how = _how(args)
+    true = None
+    if args.against is not None:
+        true = _truth(args.against, options if args.against == args.source else {})
     from mastac.discovery import discover
     from mastac.discovery.report import score_text
 
-    found = discover(args.source, seed=seed, by_time=args.by_time, env_options=options, **how)
+    found = discover(args.source, seed=seed, env_options=options, **how)
     scores = None if true is None else found.score(true)
     if args.out is not None:
         _write(found.sequence() if args.by_time else found.couplings(), args.out)
     if args.json:
-        extra = (
-            {}
-            if scores is None
-            else {"score": {graph: each._asdict() for graph, each in scores.items()}}
-        )
-        print(json.dumps(found.to_dict() | extra, indent=2, ensure_ascii=False, allow_nan=False))
+        report = found.to_dict()
+        if scores is not None:
+            report["score"] = {graph: score._asdict() for graph, score in scores.items()}
+        print(json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False))
         return 0
     print(found)
     if scores is not None:
@@ -114,6 +90,26 @@ def discover(args: argparse.Namespace) -> int:
     if args.out is not None:
         print(f"\ngraphs  {args.out}")
     return 0
+
+
+def _how(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of a discovery, checked."""
+    for name in ("episodes", "policy"):
+        if getattr(args, name) is not None:
+            raise UserError(f"--{name} goes with --record")
+    how: dict[str, Any] = {
+        "fdr": arguments.parse_share("fdr", args.fdr),
+        "least_effect": arguments.parse_share("least-effect", args.least_effect),
+        "by_time": args.by_time,
+    }
+    if args.points is not None:
+        how["points"] = arguments.parse_count("points", args.points, least=2)
+    if args.source.endswith(".npz") and (args.points is not None or args.by_time):
+        option = "points" if args.points else "by-time"
+        raise UserError(f"--{option} is of queries, and '{args.source}' is a log")
+    if args.out is not None and not args.out.endswith(".json"):
+        raise UserError(f"'{args.out}' is no name for graphs; write a name that ends in .json")
+    return how
 
 
 def _record(args: argparse.Namespace, options: dict[str, Any], seed: int) -> int:
@@ -126,7 +122,8 @@ def _record(args: argparse.Namespace, options: dict[str, Any], seed: int) -> int
     for name in ("out", "against"):
         if getattr(args, name) is not None:
             raise UserError(
-                f"--record writes a log and discovers nothing; --{name} goes with 'mastac discover LOG.npz'"
+                f"--record writes a log and discovers nothing; --{name} goes with "
+                "'mastac discover LOG.npz'"
             )
     episodes = 200 if args.episodes is None else arguments.parse_count("episodes", args.episodes)
     from mastac.discovery import record
@@ -155,12 +152,3 @@ def _write(couplings: Any, path: str) -> None:
         couplings.to_json(Path(path))
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from error
-
-
-def _share(name: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise UserError(
-            f"--{name} '{text}' is no share; write a number below 1, such as 0.05"
-        ) from None

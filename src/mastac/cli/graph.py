@@ -159,11 +159,11 @@ def structure_from(
 ) -> "Structure | tuple[Any, None, None]":
     """Couplings and sizes of an environment, a couplings file (sizes unknown) or a run folder."""
     from mastac.envs.graphs import structure_of
-    from mastac.structure import read_couplings
+    from mastac.structure import read_graphs
 
     if not is_file(source):
         return structure_of(source, env_options)
     if env_options:
         raise UserError(f"--env-set sets options of an environment, and '{source}' is a file")
     path = Path(source)
-    return read_couplings(path / "couplings.json" if path.is_dir() else path), None, None
+    return read_graphs(path / "couplings.json" if path.is_dir() else path), None, None

@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from mastac.cli import arguments, commands
-from mastac.cli import check as probing_commands
-from mastac.cli import discover as discovery_commands
+from mastac.cli import check as check_command
+from mastac.cli import discover as discover_command
 from mastac.cli import graph as graph_commands
 from mastac.cli import reproduce as reproduction_commands
 from mastac.cli import variance as variance_commands
@@ -125,20 +125,8 @@ def build_parser() -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
         )
     )
     graph_commands.add_arguments(command("graph", graph_commands.run, graph_commands.HELP))
-    probing_commands.add_check_arguments(
-        command(
-            "check",
-            probing_commands.check,
-            "check that the declared graphs are true of the simulator",
-        )
-    )
-    discovery_commands.add_discover_arguments(
-        command(
-            "discover",
-            discovery_commands.discover,
-            "find the graphs of a simulator, or of a log of transitions",
-        )
-    )
+    check_command.add_arguments(command("check", check_command.run, check_command.HELP))
+    discover_command.add_arguments(command("discover", discover_command.run, discover_command.HELP))
     variance_commands.add_variance_arguments(
         command(
             "variance",

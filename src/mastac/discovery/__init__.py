@@ -1,7 +1,8 @@
-"""The graphs of a system that nobody has written down: by asking its simulator, or from a log of its transitions."""
+"""Finding the graphs of a system: by asking its simulator, or from a log of its transitions."""
 
-from mastac.discovery.discovered import Discovered, Edge, Score
+from mastac.discovery.discovered import Discovered
 from mastac.discovery.discovering import discover
+from mastac.discovery.edges import Edge, Score, Source
 from mastac.discovery.logs import TransitionLog, read_log
 from mastac.discovery.random_networks import random_network
 from mastac.discovery.recording import record
@@ -10,6 +11,7 @@ __all__ = [
     "Discovered",
     "Edge",
     "Score",
+    "Source",
     "TransitionLog",
     "discover",
     "random_network",

@@ -1,10 +1,11 @@
-"""The graphs of a system, from its simulator or from a log of it. Imports JAX for environments only."""
+"""The graphs of a system, from its simulator or a log. Imports JAX for environments only."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from mastac.checks import real_number, whole_number
 from mastac.discovery.discovered import Discovered
 from mastac.discovery.from_logs import discover_from_log
 from mastac.discovery.from_queries import discover_by_queries
@@ -27,20 +28,21 @@ def discover(
     by_time: bool = False,
     env_options: Mapping[str, Any] | None = None,
 ) -> Discovered:
-    """Who affects whom, is seen by whom and pays into whom, with the evidence for each edge.
+    """The graphs of a system, with the evidence for each edge.
 
     A simulator is asked: at random points each agent's state and action is exchanged, with all else
-    and the random numbers held ([`mastac.probing.probe`][]); nothing that it declares is used. A
-    log is all that there is: on one half of its episodes a sparse regression chooses who may matter
-    to each entry of a next state, reward or observation; on the other half each of them is tested,
-    given all the others.
+    and the random numbers held ([`mastac.probing.probe`][]); nothing that it declares is used. Of a
+    log it is found first which states and actions never vary or cannot be told apart; edges from
+    those are undecided at best. Then, on one half of the episodes, a sparse regression chooses who
+    may matter to each entry of a next state, reward or observation; on the other half each of them
+    is tested, given all the others.
 
     **Arguments:**
 
     - `source`: an [`mastac.Environment`][], a [`mastac.Simulator`][], a [`mastac.TransitionLog`][],
         the name of an environment, `module:function`, or a log's file (`.npz`).
-    - `points`, `tolerance`, `widen`: of queries, as for [`mastac.probing.probe`][]. `seed`: of
-        everything random.
+    - `points`, `tolerance`, `widen`: of queries, as for [`mastac.probing.probe`][].
+    - `seed`: of everything random.
     - `fdr`: of logs, the share of false edges that is allowed among those found of each graph, on
         average.
     - `least_effect`: of logs, edges that add less than this to the target, in standard deviations,
@@ -49,19 +51,23 @@ def discover(
     - `by_time`: of queries, tell the times apart ([`Discovered.sequence`][]).
     - `env_options`: of an environment that is named.
 
+    **Returns:**
+
+    The edges with their evidence, and the couplings that they make up; printed, a report.
+
     **Raises:** `UserError` for a source that is none of these, a number out of its range, and as
     [`mastac.check`][] and [`mastac.read_log`][].
     """
-    for name, value in (("fdr", fdr), ("least_effect", least_effect)):
-        if isinstance(value, bool | str) or not 0 <= value < 1 or (name == "fdr" and value == 0):
-            raise UserError(f"{name} is {value}; give a share below 1, such as 0.05")
+    fdr = real_number("fdr", fdr, 0, 1, least_excluded=True, most_excluded=True)
+    least_effect = real_number("least_effect", least_effect, 0, 1, most_excluded=True)
+    seed = whole_number("seed", seed)
     source = source_of(source, env_options)
     if isinstance(source, TransitionLog):
         if by_time:
             raise UserError(
                 "times are told apart by queries only; from a log comes the union over the times"
             )
-        return discover_from_log(source, float(fdr), float(least_effect), seed)
+        return discover_from_log(source, fdr, least_effect, seed)
     return discover_by_queries(
         source, points=points, seed=seed, tolerance=tolerance, widen=widen, by_time=by_time
     )
@@ -69,16 +75,16 @@ def discover(
 
 def source_of(given: Any, env_options: Mapping[str, Any] | None = None) -> Any:
     """The log or simulator that is given, or named by a string."""
-    named = isinstance(given, str)
-    if named and not given.endswith(".npz") and ":" not in given:
+    is_text = isinstance(given, str)
+    if is_text and not given.endswith(".npz") and ":" not in given:
         return make(given, **(env_options or {}))
     if env_options:
         raise UserError("env_options are of environments that are named; leave them out here")
-    if named:
+    if is_text:
         return read_log(given) if given.endswith(".npz") else load(given)[0]
     if not isinstance(given, Simulator | TransitionLog) and not is_environment(given):
         raise UserError(
-            f"nothing is discovered from a {type(given).__name__}; give a mastac.Environment, a mastac.Simulator, a "
-            "mastac.TransitionLog or a name"
+            f"nothing is discovered from a {type(given).__name__}; give a mastac.Environment, a "
+            "mastac.Simulator, a mastac.TransitionLog or a name"
         )
     return given

@@ -1,4 +1,4 @@
-"""Graphs by asking the simulator: what moves when one agent's state or action is exchanged and nothing else."""
+"""Graphs by asking the simulator: what moves when one agent's state or action is exchanged."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from mastac.discovery.discovered import Discovered, Edge
+from mastac.discovery.discovered import Discovered
+from mastac.discovery.edges import Edge
 from mastac.probing.effects import Effects, Evidence
 from mastac.probing.probes import probe
 from mastac.probing.simulator import Simulator
 from mastac.structure.couplings import GRAPHS
 
-SURE = 0.95
-"""Confidence of the lower bound of an edge's share of points."""
+CONFIDENCE = 0.95
+"""Of the lower bound of an edge's share of points."""
 
 
-def discover_by_queries(simulator: Any, **how: Any) -> Discovered:
-    """What [`mastac.discover`][] does with a simulator; `how` as for [`mastac.probing.probe`][]."""
-    effects = probe(simulator, **how)
+def discover_by_queries(simulator: Any, **options: Any) -> Discovered:
+    """What [`mastac.discover`][] does with a simulator; options as for `mastac.probing.probe`."""
+    effects = probe(simulator, **options)
+    graphs = tuple(graph for graph in GRAPHS if graph in effects.evidence)
     return Discovered(
         name=simulator.name if isinstance(simulator, Simulator) else simulator.id,
         agents=effects.agents,
         source="queries",
         samples=effects.num_points,
-        graphs=tuple(graph for graph in GRAPHS if graph in effects.evidence),
-        edges=tuple(
-            edge for graph in GRAPHS if graph in effects.evidence for edge in _edges(effects, graph)
-        ),
+        graphs=graphs,
+        edges=tuple(edge for graph in graphs for edge in _edges(effects, graph)),
         least_confidence=0.0,
         state_sizes=effects.state_sizes,
         action_sizes=effects.action_sizes,
@@ -38,34 +38,34 @@ def discover_by_queries(simulator: Any, **how: Any) -> Discovered:
 
 def _edges(effects: Effects, graph: str) -> list[Edge]:
     """The edges of a graph, of all times together."""
-    rows = effects.evidence[graph]
-    points = sum(each.points for each in rows)
+    names, times = effects.agents, effects.evidence[graph]
+    points = sum(evidence.points for evidence in times)
     keys, which = np.unique(
-        np.concatenate([_keys(each, len(effects.agents)) for each in rows]), return_inverse=True
+        np.concatenate([_keys(evidence, len(names)) for evidence in times]), return_inverse=True
     )
-    seen = np.bincount(which, np.concatenate([each.seen for each in rows]), len(keys)).astype(int)
+    counts = np.concatenate([evidence.seen for evidence in times])
+    seen = np.bincount(which, counts, len(keys)).astype(int)
     largest = np.zeros(len(keys))
-    np.maximum.at(largest, which, np.concatenate([each.largest for each in rows]))
-    least = stats.beta.ppf(1 - SURE, seen, points - seen + 1)  # Clopper and Pearson
-    names = effects.agents
+    np.maximum.at(largest, which, np.concatenate([evidence.largest for evidence in times]))
+    bound = {count: _lower_bound(count, points) for count in set(seen.tolist())}
     return [
         Edge(
             graph,
-            names[source],
-            names[target],
-            1.0,
-            float(size),
+            names[key // len(names)],
+            names[key % len(names)],
+            confidence=1.0,
+            effect=size,
             share=count / points,
-            least_share=float(low),
+            least_share=bound[count],
         )
-        for (source, target), count, low, size in zip(
-            (divmod(int(key), len(names)) for key in keys),
-            seen.tolist(),
-            least,
-            largest,
-            strict=True,
-        )
+        for key, count, size in zip(keys.tolist(), seen.tolist(), largest.tolist(), strict=True)
     ]
+
+
+def _lower_bound(count: int, points: int) -> float:
+    """One-sided bound of a share (Clopper and Pearson 1934)."""
+    test = stats.binomtest(count, points, alternative="greater")
+    return float(test.proportion_ci(CONFIDENCE, "exact").low)
 
 
 def _keys(evidence: Evidence, num_agents: int) -> np.ndarray:

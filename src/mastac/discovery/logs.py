@@ -1,7 +1,8 @@
-"""Logs of transitions: what was seen of a system that may not be there to be asked any more. Imports no JAX."""
+"""Logs of transitions: what was seen of a system that can no longer be asked. Imports no JAX."""
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from mastac.checks import whole_number
 from mastac.errors import UserError
-from mastac.structure.edges import named
+from mastac.files import write_bytes
+from mastac.structure.edges import agent_names
 
 ARRAYS = ("states", "actions", "rewards", "observations")
 SIZES = {"states": "state_sizes", "actions": "action_sizes", "observations": "obs_sizes"}
@@ -20,7 +23,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, eq=False)
 class TransitionLog:
-    """Episodes of equal length: states, actions, rewards and, if there are some, observations of all agents.
+    """Episodes of equal length: all agents' states, actions, rewards and, maybe, observations.
 
     Rows are agents. Where agents differ in size, rows are padded on the right and the `…_sizes` say
     how many entries are real. What the log is to tell of actions has to be varied in it: see
@@ -58,10 +61,11 @@ class TransitionLog:
                 object.__setattr__(self, array, self._numbers(array, getattr(self, array)))
         self._check_shapes()
         agents = self.rewards.shape[2] if self.agents is None else self.agents
-        names = named(agents).names
+        names = agent_names(agents).names
         if len(names) != self.rewards.shape[2]:
             raise UserError(
-                f"'{self.name}' names {len(names)} agents, and its rewards are of {self.rewards.shape[2]}"
+                f"'{self.name}' names {len(names)} agents, and its rewards are of "
+                f"{self.rewards.shape[2]}"
             )
         object.__setattr__(self, "agents", names)
         for array, sizes in SIZES.items():
@@ -76,7 +80,7 @@ class TransitionLog:
 
     @property
     def episodes(self) -> int:
-        """How many there are: the independent units."""
+        """The number of episodes, which are the independent units."""
         return self.rewards.shape[0]
 
     @property
@@ -85,63 +89,68 @@ class TransitionLog:
         return self.rewards.shape[1]
 
     def first(self, episodes: int) -> TransitionLog:
-        """The log of the first episodes alone."""
-        if not 1 <= episodes <= self.episodes:
-            raise UserError(
-                f"'{self.name}' has {self.episodes} episodes, and {episodes} were asked for"
-            )
+        """The log of the first episodes alone.
+
+        **Raises:** `UserError` if there are not so many.
+        """
+        episodes = whole_number(f"episodes of '{self.name}'", episodes, 1, self.episodes)
         obs = None if self.observations is None else self.observations[:episodes]
-        parts = (self.states[:episodes], self.actions[:episodes], self.rewards[:episodes], obs)
+        arrays = self.states[:episodes], self.actions[:episodes], self.rewards[:episodes], obs
         return TransitionLog(
-            *parts, self.names, self.state_sizes, self.action_sizes, self.obs_sizes, name=self.name
+            *arrays, self.names, self.state_sizes, self.action_sizes, self.obs_sizes, name=self.name
         )
 
     def save(self, path: str | Path) -> Path:
-        """Write it as `.npz`; [`mastac.read_log`][] reads it."""
+        """Write the log as `.npz`, whole or not at all; [`mastac.read_log`][] reads it.
+
+        **Raises:** `UserError` for another suffix, or a file that cannot be written.
+        """
         path = Path(path)
         if path.suffix != ".npz":
             raise UserError(f"{path}: a log is written to a file that ends in .npz")
-        given = {
+        arrays = {
             key: getattr(self, key)
             for key in (*ARRAYS, *SIZES.values())
             if getattr(self, key) is not None
         }
+        content = io.BytesIO()
+        np.savez_compressed(
+            content, format=FORMAT, agents=np.array(self.names), name=self.name, **arrays
+        )
         try:
-            np.savez_compressed(
-                path, format=FORMAT, agents=np.array(self.names), name=self.name, **given
-            )
+            write_bytes(path, content.getvalue())
         except OSError as error:
             raise UserError(f"{path}: cannot be written ({error.strerror})") from error
         return path
 
     def _numbers(self, array: str, given: Any) -> np.ndarray:
         try:
-            found = np.asarray(given)
-        except ValueError:
-            found = np.array(None)
+            numbers = np.asarray(given)
+        except ValueError:  # rows of several lengths
+            numbers = np.array(None)
         dimensions = 3 if array == "rewards" else 4
-        if found.dtype.kind not in "biuf" or found.ndim != dimensions:
+        if numbers.dtype.kind not in "biuf" or numbers.ndim != dimensions:
             axes = "[episodes, steps, agents" + ("]" if dimensions == 3 else ", entries]")
             raise UserError(
-                f"{array} of '{self.name}' must be an array of numbers {axes}, got shape {found.shape}"
+                f"{array} of '{self.name}' must be an array of numbers {axes}, "
+                f"got shape {numbers.shape}"
             )
-        return found.astype(float)
+        return numbers.astype(float)
 
     def _check_shapes(self) -> None:
         episodes, steps, agents = self.rewards.shape
         if not episodes or not steps or not agents:
             raise UserError(f"rewards of '{self.name}' are empty: shape {self.rewards.shape}")
         for array, lengths in (("states", (1,)), ("actions", (0,)), ("observations", (0, 1))):
-            found = getattr(self, array)
-            if found is None:
+            rows = getattr(self, array)
+            if rows is None:
                 continue
-            if (
-                found.shape[:3] not in {(episodes, steps + more, agents) for more in lengths}
-                or not found.shape[3]
-            ):
+            allowed = {(episodes, steps + more, agents) for more in lengths}
+            if rows.shape[:3] not in allowed or not rows.shape[3]:
                 raise UserError(
-                    f"{array} of '{self.name}' have shape {found.shape}; with rewards of shape {self.rewards.shape} "
-                    f"they must be ({episodes}, {steps + lengths[-1]}, {agents}, entries)"
+                    f"{array} of '{self.name}' have shape {rows.shape}; with rewards of shape "
+                    f"{self.rewards.shape} they must be "
+                    f"({episodes}, {steps + lengths[-1]}, {agents}, entries)"
                 )
 
     def _sizes(self, name: str, width: int) -> np.ndarray:
@@ -149,13 +158,15 @@ class TransitionLog:
         sizes = np.full(len(self.names), width) if given is None else np.asarray(given)
         if sizes.shape != (len(self.names),) or sizes.dtype.kind not in "iu":
             raise UserError(
-                f"{name} of '{self.name}' must give one whole number for each of {len(self.names)} agents"
+                f"{name} of '{self.name}' must give one whole number for each of "
+                f"{len(self.names)} agents"
             )
         wrong = np.flatnonzero((sizes < 0) | (sizes > width))
         if len(wrong):
             agent = self.names[wrong[0]]
             raise UserError(
-                f"{name} of '{self.name}' gives agent '{agent}' {sizes[wrong[0]]} of {width} entries"
+                f"{name} of '{self.name}' gives agent '{agent}' {sizes[wrong[0]]} of {width} "
+                "entries"
             )
         return sizes.astype(int)
 
@@ -170,13 +181,16 @@ class TransitionLog:
             if not real.all():
                 episode, time, agent = np.argwhere(~real)[0][:3]
                 raise UserError(
-                    f"{array} of '{self.name}' hold a value of agent '{self.names[agent]}' that is not finite (episode "
-                    f"{episode}, time {time}); leave that episode out"
+                    f"{array} of '{self.name}' hold a value of agent '{self.names[agent]}' that is "
+                    f"not finite (episode {episode}, time {time}); leave that episode out"
                 )
 
 
 def read_log(path: str | Path) -> TransitionLog:
-    """The log in a file that [`TransitionLog.save`][] wrote, or any `.npz` with its arrays by their names.
+    """The log in a file.
+
+    [`TransitionLog.save`][] writes such files; any `.npz` that has the arrays by their names will
+    do.
 
     **Raises:** `UserError` naming the file, if it is not there, cannot be read, or does not hold
     what it should.
@@ -197,7 +211,7 @@ def read_log(path: str | Path) -> TransitionLog:
             f"{path}: the array '{missing[0]}' is missing; a log has states, actions and rewards"
         )
     given = {key: data[key] for key in (*ARRAYS, *SIZES.values()) if key in data}
-    agents = [str(each) for each in data["agents"]] if "agents" in data else None
+    agents = [str(agent) for agent in data["agents"]] if "agents" in data else None
     name = str(data["name"]) if "name" in data else path.stem
     try:
         return TransitionLog(**given, agents=agents, name=name)

@@ -1,4 +1,4 @@
-"""Random nonlinear networks whose graphs are known because they are what they are computed from."""
+"""Random nonlinear networks with graphs that are known."""
 
 from __future__ import annotations
 
@@ -14,18 +14,26 @@ DENSITY = {"state": 1.0, "observation": 1.0, "reward": 0.5, "action": 0.5, "rewa
 def random_network(
     num_agents: int, seed: int = 0, degree: float = 2.0, noise: float = 0.2, horizon: int = 20
 ) -> Simulator:
-    """Agents of one number each that affect `degree` others on average; the kind of each edge is drawn.
+    """Agents of one number each that affect `degree` others on average.
 
     An agent's next number is $0.5 tanh(x_i) + 0.5 u_i$, what others add, and normal noise.
-    Another's number or action $y$ adds, times a weight of 0.4 to 1 of either sign, by turns of
-    chance something that saturates, $tanh(1.5 y)$, a product with the own number, $0.7 x_i y / (1 +
-    0.3 |x_i y|)$, or a shortage, $1.5 max(0, -y)$. Rewards are squares of the own and others'
-    numbers and saturate in others' actions, without noise; an observation is the own number and a
-    weighted sum of others'. Actions are uniform in ±1.
+    Another's number or action $y$ adds, times a weight of 0.4 to 1 of either sign, one of three
+    functions, drawn for each edge: one that saturates, $tanh(1.5 y)$, a product with the own
+    number, $0.7 x_i y / (1 + 0.3 |x_i y|)$, or a shortage, $1.5 max(0, -y)$. Rewards are squares of
+    the own and others' numbers and saturate in others' actions, without noise; an observation is
+    the own number and a weighted sum of others'. Actions are uniform in ±1.
 
     **Arguments:**
 
-    - `seed`: of the graphs, the kinds and the weights. `noise`: its standard deviation.
+    - `num_agents`: how many agents.
+    - `seed`: of the graphs, the functions and the weights.
+    - `degree`: sources of an agent's state, on average; the other graphs have fewer.
+    - `noise`: standard deviation of the noise in each next number.
+    - `horizon`: steps of an episode.
+
+    **Returns:**
+
+    A simulator that declares its graphs.
     """
     random = np.random.default_rng(seed)
     shape, own = (num_agents, num_agents), np.eye(num_agents, dtype=bool)
@@ -51,9 +59,9 @@ def random_network(
 
     def step(state: np.ndarray, actions: np.ndarray, time: int, seed: int) -> np.ndarray:
         x, u = state[:, 0], actions[:, 0]
-        moved = added(weights["state"], x, x) + added(weights["action"], x, u)
-        shaken = noise * np.random.default_rng(seed).standard_normal(num_agents)
-        return (0.5 * np.tanh(x) + 0.5 * u + moved + shaken)[:, None]
+        inflow = added(weights["state"], x, x) + added(weights["action"], x, u)
+        shock = noise * np.random.default_rng(seed).standard_normal(num_agents)
+        return (0.5 * np.tanh(x) + 0.5 * u + inflow + shock)[:, None]
 
     def reward(state: np.ndarray, actions: np.ndarray, time: int) -> np.ndarray:
         x, u = state[:, 0], actions[:, 0]

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from mastac.checks import whole_number
 from mastac.discovery.logs import TransitionLog
 from mastac.errors import UserError, unknown
+from mastac.probing.black_box import LARGEST_SEED, BlackBox
 from mastac.probing.probes import is_environment
 from mastac.probing.simulator import Simulator
 
@@ -20,74 +22,71 @@ def record(simulator: Any, episodes: int, seed: int = 0, policy: str = "random")
     **Arguments:**
 
     - `simulator`: a [`mastac.Environment`][] or a [`mastac.Simulator`][].
+    - `episodes`: how many episodes.
+    - `seed`: of everything random.
     - `policy`: "random", actions drawn anew at every step, each agent's for itself, which tells
         most; "held", drawn once for each episode; "simple", the environment's own simple policy,
         whose actions follow from the state, so that a log cannot tell the effect of the one from
         that of the other.
-    - `seed`: of everything random.
 
     **Raises:** `UserError` for a policy that the simulator does not have, and as [`mastac.check`][]
-    for a simulator whose arrays have wrong shapes.
+    for a simulator that raises an exception, or whose arrays have wrong shapes.
     """
     if policy not in POLICIES:
         raise unknown("policy", policy, POLICIES)
-    if isinstance(episodes, bool) or not isinstance(episodes, int | np.integer) or episodes < 1:
-        raise UserError(f"episodes is {episodes!r}; a log needs at least one")
+    episodes, seed = whole_number("episodes", episodes, least=1), whole_number("seed", seed)
     if isinstance(simulator, Simulator):
-        return _called(simulator, int(episodes), seed, policy)
+        return _called(simulator, episodes, seed, policy)
     if is_environment(simulator):
-        return _compiled(simulator, int(episodes), seed, policy)
+        return _compiled(simulator, episodes, seed, policy)
     raise UserError(
-        f"a {type(simulator).__name__} cannot be played; give a mastac.Environment or a mastac.Simulator"
+        f"a {type(simulator).__name__} cannot be played; give a mastac.Environment or a "
+        "mastac.Simulator"
     )
 
 
 def _called(simulator: Simulator, episodes: int, seed: int, policy: str) -> TransitionLog:
     """By calls, one at a time."""
-    from mastac.probing.black_box import BlackBox
-
     if policy == "simple":
         raise UserError(
             f"'{simulator.name}' has no simple policy; record it under random or held actions"
         )
-    world, random = (
-        BlackBox(simulator),
-        np.random.default_rng(seed),
-    )  # which checks what the functions give
-    length, has_obs = world.horizon, simulator.observe is not None
-    rows: dict[str, list[Any]] = {"states": [], "actions": [], "rewards": [], "observations": []}
-    for _ in range(episodes):
-        state = np.asarray(simulator.reset(int(random.integers(2**31 - 1))))
-        actions = np.asarray(simulator.sample_actions(random))
-        for time in range(length):
-            after = simulator.step(
-                state.copy(), actions.copy(), time, int(random.integers(2**31 - 1))
-            )
-            after, paid = (
-                after
-                if simulator.reward is None
-                else (after, simulator.reward(state, actions, time))
-            )
-            seen = simulator.observed(state, time) if has_obs else None
-            for row, each in zip(rows.values(), (state, actions, paid, seen), strict=True):
-                row.append(each)
-            state = np.asarray(after)
-            actions = actions if policy == "held" else np.asarray(simulator.sample_actions(random))
-        rows["states"].append(state)
-    agents = len(world.agents)
-    lengths = {"states": length + 1, "actions": length, "rewards": length, "observations": length}
-    stacked = {
-        array: np.stack(row).reshape(episodes, lengths[array], agents, -1)
-        for array, row in rows.items()
-        if array != "observations" or has_obs
-    }
-    stacked["rewards"] = stacked["rewards"][..., 0]
+    world, random = BlackBox(simulator), np.random.default_rng(seed)
+    played = [_episode(world, random, held=policy == "held") for _ in range(episodes)]
+    states, actions, rewards, obs = (list(arrays) for arrays in zip(*played, strict=True))
     sizes = {
         "state_sizes": world.state_sizes,
         "action_sizes": world.action_sizes,
         "obs_sizes": world.obs_sizes,
     }
-    return TransitionLog(**stacked, agents=world.agents, **sizes, name=world.name)
+    return TransitionLog(
+        np.stack(states),
+        np.stack(actions),
+        np.stack(rewards),
+        np.stack(obs) if world.has_obs else None,
+        world.agents,
+        **sizes,
+        name=world.name,
+    )
+
+
+def _episode(
+    world: BlackBox, random: np.random.Generator, held: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+    """States, actions, rewards and observations of one episode, the last state included."""
+    state = world.first_state(int(random.integers(LARGEST_SEED)))
+    actions = world.valid_actions(random)
+    states, taken, outcomes = [state], [], []
+    for time in range(world.horizon):
+        outcome = world.outcome(state, actions, time, int(random.integers(LARGEST_SEED)))
+        state = outcome.state
+        states.append(state)
+        taken.append(actions)
+        outcomes.append(outcome)
+        actions = actions if held else world.valid_actions(random)
+    rewards = np.stack([outcome.rewards for outcome in outcomes])
+    observed: list[Any] = [outcome.obs for outcome in outcomes]
+    return np.stack(states), np.stack(taken), rewards, np.stack(observed) if world.has_obs else None
 
 
 def _compiled(env: Any, episodes: int, seed: int, policy: str) -> TransitionLog:
@@ -96,6 +95,7 @@ def _compiled(env: Any, episodes: int, seed: int, policy: str) -> TransitionLog:
     import jax.numpy as jnp
 
     from mastac.probing.compiled import Compiled
+    from mastac.probing.tracing import naming
 
     if policy == "simple" and env.simple_actions is None:
         raise UserError(
@@ -126,10 +126,10 @@ def _compiled(env: Any, episodes: int, seed: int, policy: str) -> TransitionLog:
         )
         return jnp.concatenate([states, last[None]]), taken, rewards, obs
 
-    keys = jax.random.split(jax.random.key(int(random.integers(2**31 - 1))), episodes)
-    states, taken, rewards, obs = (
-        np.asarray(each) for each in jax.jit(jax.vmap(episode))(keys, drawn)
-    )
+    keys = jax.random.split(jax.random.key(int(random.integers(LARGEST_SEED))), episodes)
+    with naming(env.id, "in episodes with valid actions"):
+        played = [np.asarray(array) for array in jax.jit(jax.vmap(episode))(keys, drawn)]
+    states, taken, rewards, obs = played
     sizes = {
         "state_sizes": env.state_sizes,
         "action_sizes": env.action_sizes,

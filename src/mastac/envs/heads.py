@@ -34,7 +34,7 @@ class Head(ABC):
     - `may_lack_action`: an agent may have no entry at all.
     - `explores_logits`: noise is added to the logits, where it leaves every action valid; else it
         is added to the action, in units of its limit.
-    - `widths`: sizes of the logits that [`Head.probes`][] draws.
+    - `widths`: standard deviations of the logits that [`Head.probes`][] draws.
     """
 
     name: ClassVar[str]

@@ -120,12 +120,17 @@ def predicted_rewards(
     """
     scale = spec.settings.reward_scale
     weights = spec.layout.rewards.tocoo()
-    identity = weights.nnz == spec.layout.num_agents == spec.layout.num_values
+    agents, values = spec.layout.num_agents, spec.layout.num_values
+    num_rows = len(spec.layout.rewards.indptr) - 1
+    identity = weights.nnz == agents == values == num_rows
     if identity and (weights.row == weights.col).all() and (weights.data == 1).all():
         return scale * rewards
-    if weights.nnz == spec.layout.num_agents * spec.layout.num_values:
-        return scale * (jnp.asarray(spec.layout.rewards.toarray(), jnp.float32) @ rewards)
-    return scale * weighted_sums(spec.layout.rewards, rewards)
+    if weights.nnz == agents * num_rows:
+        total = jnp.asarray(weights.toarray(), jnp.float32) @ rewards
+    else:
+        total = weighted_sums(spec.layout.rewards, rewards)
+    # One row of weights stands for all values: they predict the same.
+    return jnp.broadcast_to(scale * total, (values, rewards.shape[1]))
 
 
 def rewards_along(spec: LearnerSpec, rollout: Episode) -> Float[Array, "values episodes time"]:

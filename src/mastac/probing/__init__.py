@@ -1,4 +1,4 @@
-"""What a simulator does, seen from outside: probing it, and checking the declared graphs against it."""
+"""Probing a simulator, and checking the declared graphs against what it does."""
 
 from mastac.probing.checking import Check, check, miss_probability
 from mastac.probing.effects import Effects, Evidence

@@ -9,8 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from mastac.checks import whole_number
 from mastac.envs import make
 from mastac.errors import UserError
+from mastac.probing.check_text import (
+    DEFAULTED,
+    counts_text,
+    findings_text,
+    misses_text,
+    verdict_text,
+)
 from mastac.probing.effects import Effects
 from mastac.probing.findings import Declared, Finding, compared, corrected, edge_keys, in_order
 from mastac.probing.loading import load
@@ -22,6 +30,8 @@ from mastac.structure.couplings import GRAPHS
 SHARES = (0.01, 0.05, 0.1)
 KAPPAS = (None, 2)
 """Windows for which it is said what findings mean; `None` for the exact sets."""
+DEFAULT_OF = {"action": "state", "reward_action": "reward"}
+"""Graphs that, where they are left out, are as another."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,7 @@ class Check:
     """What [`mastac.check`][] found; printed, it is the report.
 
     - `name`, `declared`, `seed`: what was checked against what.
-    - `missing`: edges that the simulator has and the couplings do not. Sets are then not exact.
+    - `missing`: edges that the simulator has and the couplings do not. Sets may then lack agents.
     - `superfluous`: declared edges that never showed. Sets may then be larger than needed.
     - `effects`: all that was seen.
     """
@@ -48,8 +58,11 @@ class Check:
 
     @property
     def points(self) -> int:
-        """Independent points at which any one edge was looked for; of changing couplings, at the least at a time."""
-        return min(each.points for row in self.effects.evidence.values() for each in row)
+        """Independent points at which any one edge was looked for.
+
+        Of couplings that change, at the time with the fewest.
+        """
+        return min(e.points for times in self.effects.evidence.values() for e in times)
 
     def corrected(self, drop_superfluous: bool = True) -> Declared:
         """The declared couplings with the missing edges, and without the superfluous ones."""
@@ -62,25 +75,38 @@ class Check:
 
     @cached_property
     def consequences(self) -> list[dict[str, Any]]:
-        """For the exact sets and a window, whose critics would read more, or less, if the couplings were corrected."""
-        found = []
+        """What correcting the couplings changes, for the exact sets and a window.
+
+        - `kappa`: of the window, `None` for the exact sets.
+        - `largest`: numbers that the largest critic reads, with the declared couplings;
+            `largest_with_missing` and `largest_needed`: once what is missing is added, and once
+            what is superfluous is left out, too.
+        - `grow`: how many agents' sets grow by what is missing; `shrink`: how many of these shrink
+            once what is superfluous is left out.
+        """
+        rows = []
         for kappa in KAPPAS:
-            now = self._inputs(self.declared, kappa)
-            row: dict[str, Any] = {"kappa": kappa, "largest": int(now.max())}
+            declared = self._inputs(self.declared, kappa)
+            whole = needed = declared
             if self.missing:
-                whole = self._inputs(self.corrected(drop_superfluous=False), kappa)
-                row |= {"grow": int((whole > now).sum()), "largest_with_missing": int(whole.max())}
+                whole = needed = self._inputs(self.corrected(drop_superfluous=False), kappa)
             if self.superfluous:
-                whole = self._inputs(self.corrected(drop_superfluous=False), kappa)
                 needed = self._inputs(self.corrected(), kappa)
-                row |= {"shrink": int((needed < whole).sum()), "largest_needed": int(needed.max())}
-            found.append(row)
-        return found
+            rows.append(
+                {
+                    "kappa": kappa,
+                    "largest": int(declared.max()),
+                    "grow": int((whole > declared).sum()),
+                    "largest_with_missing": int(whole.max()),
+                    "shrink": int((needed < whole).sum()),
+                    "largest_needed": int(needed.max()),
+                }
+            )
+        return rows
 
     def _inputs(self, couplings: Declared, kappa: int | None) -> np.ndarray:
-        return value_dependency(couplings, kappa).input_sizes(
-            self.effects.state_sizes, self.effects.action_sizes
-        )
+        sizes = self.effects.state_sizes, self.effects.action_sizes
+        return value_dependency(couplings, kappa).input_sizes(*sizes)
 
     def to_dict(self) -> dict[str, Any]:
         """The report, ready for JSON; no list is shortened."""
@@ -93,8 +119,8 @@ class Check:
             "derivatives": self.effects.derivatives,
             "graphs": {graph: self.counts(graph) for graph in GRAPHS},
             "ok": self.ok,
-            "missing": [asdict(each) for each in self.missing],
-            "superfluous": [asdict(each) for each in self.superfluous],
+            "missing": [asdict(finding) for finding in self.missing],
+            "superfluous": [asdict(finding) for finding in self.superfluous],
             "critic_inputs": self.consequences,
             "probability_of_a_miss": {
                 f"{share:g}": chance for share, chance in self.misses.items()
@@ -102,28 +128,46 @@ class Check:
         }
 
     def counts(self, graph: str) -> dict[str, int] | None:
-        """How many edges of a graph are declared, were seen, are missing and superfluous; `None` if not probed."""
+        """Numbers of declared, seen, missing and superfluous edges; `None` if not probed."""
         if graph not in self.effects.evidence:
             return None
         entries = [self.declared] if isinstance(self.declared, Couplings) else list(self.declared)
-        union = np.unique(np.concatenate([edge_keys(getattr(each, graph)) for each in entries]))
-        rows = self.effects.evidence[graph]
-        seen = np.unique(
-            np.concatenate(
-                [each.targets * len(self.effects.agents) + each.sources for each in rows]
-            )
-        )
+        declared = [edge_keys(getattr(entry, graph)) for entry in entries]
+        size = len(self.effects.agents)
+        seen = [e.targets * size + e.sources for e in self.effects.evidence[graph]]
         return {
-            "declared": len(union),
-            "seen": len(seen),
-            "missing": sum(each.graph == graph for each in self.missing),
-            "superfluous": sum(each.graph == graph for each in self.superfluous),
+            "declared": len(np.unique(np.concatenate(declared))),
+            "seen": len(np.unique(np.concatenate(seen))),
+            "missing": sum(finding.graph == graph for finding in self.missing),
+            "superfluous": sum(finding.graph == graph for finding in self.superfluous),
         }
 
     def __str__(self) -> str:
-        from mastac.probing.check_text import check_text
+        num_agents = len(self.effects.agents)
+        how = "derivatives and paired changes" if self.effects.derivatives else "paired changes"
+        parts = [
+            f"{self.name}: {num_agents} agents, {self.effects.num_points} random points, {how} of "
+            "every agent's state and action",
+            counts_text({graph: self.counts(graph) for graph in GRAPHS}),
+        ]
+        if self.missing:
+            title = "missing: the simulator has these edges and the couplings do not"
+            parts.append(findings_text(title, self.missing))
+        if self.superfluous:
+            title = "superfluous: declared, and never seen to matter"
+            parts.append(findings_text(title, self.superfluous))
+            if any(self._is_default(finding.graph) for finding in self.superfluous):
+                parts.append(DEFAULTED)
+        verdict = verdict_text(
+            len(self.missing), len(self.superfluous), num_agents, self.consequences
+        )
+        at = f" at a time (at least {self.points} points each)" if self.effects.by_time else ""
+        return "\n\n".join([*parts, f"{verdict}\n{misses_text(self.misses, at)}"])
 
-        return check_text(self)
+    def _is_default(self, graph: str) -> bool:
+        first = self.declared[0] if isinstance(self.declared, CouplingSequence) else self.declared
+        default = DEFAULT_OF.get(graph)
+        return default is not None and getattr(first, graph) is getattr(first, default)
 
 
 def check(
@@ -145,17 +189,22 @@ def check(
 
     - `simulator`: an [`mastac.Environment`][], a [`mastac.Simulator`][], the name of an
         environment, or `module:function`.
-    - `couplings`: what is held against it; what the simulator declares unless given.
+    - `couplings`: what is checked; what the simulator declares unless given.
     - `points`, `seed`, `tolerance`, `widen`: as for [`mastac.probing.probe`][].
     - `env_options`: of an environment that is named.
+
+    **Returns:**
+
+    Missing and superfluous edges, and what they mean for the sets; printed, a report.
 
     **Raises:** `UserError` for couplings of other agents, and as [`mastac.probing.probe`][].
     """
     simulator, paired = _simulator(simulator, env_options)
-    is_black_box = isinstance(simulator, Simulator)
-    name, agents = (
-        (simulator.name, simulator.names) if is_black_box else (simulator.id, simulator.agents)
-    )
+    seed = whole_number("seed", seed)
+    if isinstance(simulator, Simulator):
+        name, agents = simulator.name, simulator.names
+    else:
+        name, agents = simulator.id, simulator.agents
     declared = couplings or paired or simulator.couplings
     if not isinstance(declared, Couplings | CouplingSequence):
         raise UserError(
@@ -165,8 +214,8 @@ def check(
     changing = isinstance(declared, CouplingSequence)
     if changing and len(declared) != simulator.horizon:
         raise UserError(
-            f"the coupling sequence has {len(declared)} entries and an episode of '{name}' {simulator.horizon} steps; "
-            "give one entry for each step"
+            f"the coupling sequence has {len(declared)} entries and an episode of '{name}' "
+            f"{simulator.horizon} steps; give one entry for each step"
         )
     effects = probe(simulator, points, seed, tolerance, widen, by_time=changing)
     missing, superfluous = compared(effects, declared)
@@ -184,13 +233,19 @@ def _simulator(given: Any, env_options: Mapping[str, Any] | None) -> tuple[Any, 
         given, paired = load(given)
     if not isinstance(given, Simulator) and not is_environment(given):
         raise UserError(
-            f"a {type(given).__name__} cannot be checked; give a mastac.Environment, a mastac.Simulator or a name"
+            f"a {type(given).__name__} cannot be checked; give a mastac.Environment, a "
+            "mastac.Simulator or a name"
         )
     return given, paired
 
 
 def miss_probability(share: float, points: int) -> float:
-    """The probability that independent points miss an edge that shows at this share of them: $(1 - p)^n$.
+    """The probability $(1 - p)^n$ that independent points miss an edge.
+
+    **Arguments:**
+
+    - `share`: the share $p$ of points at which the edge shows.
+    - `points`: their number $n$.
 
     >>> f"{miss_probability(0.01, 512):.4f}"
     '0.0058'

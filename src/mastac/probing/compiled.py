@@ -1,4 +1,4 @@
-"""Probing a JAX environment: derivatives and paired changes of many points and agents in one compiled function."""
+"""Probing a JAX environment: derivatives and paired changes in one compiled function."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 from mastac.envs.base import Environment
 from mastac.errors import UserError
 from mastac.probing.effects import Change, change
-from mastac.probing.points import Points, Vary, Visited, real_entries
+from mastac.probing.points import Points, Readings, VaryState, real_entries
+from mastac.probing.tracing import can_be_traced, naming, traced_shape
 
 BLOCK_BYTES = 64_000_000
 """Memory of the pairs (point, agent) that are worked on at once, roughly."""
@@ -23,7 +24,7 @@ POOL = 64
 class Compiled:
     """An [`mastac.Environment`][] as something that can be probed."""
 
-    vary: Vary | None = None
+    vary: VaryState | None = None
     has_obs = True
 
     def __init__(self, env: Environment) -> None:
@@ -39,19 +40,23 @@ class Compiled:
         self.state_shape = self._shape("reset", env.reset, key)
         actions = jax.ShapeDtypeStruct((len(self.agents), self.act_width), jnp.float32)
         given = (self.state_shape, actions, 0)
-        self._check(
-            "step", self._shape("step", env.step, *given, key).shape, self.state_shape.shape
-        )
+        after = self._shape("step", env.step, *given, key)
+        self._check("step", after.shape, self.state_shape.shape)
         self._check("reward", self._shape("reward", env.reward, *given).shape, (len(self.agents),))
         self.obs_shape = self._shape("observe", env.observed, self.state_shape, 0)
         for name, shape in (("reset", self.state_shape.shape), ("observe", self.obs_shape.shape)):
             if len(shape) != 2 or shape[0] != len(self.agents):
                 self._check(name, shape, (len(self.agents), "entries"))
+        if env.simple_actions is not None:
+            self._shape("simple_actions", env.simple_actions, self.state_shape, 0)
         self.precision = float(jnp.finfo(jnp.float32).eps)
         self.derivatives = self._has_derivatives(key, actions)
 
     def actions(self, count: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Actions that the head can give, and what each agent's are exchanged for: near and far ones, other choices."""
+        """Actions that the head can give, and what each agent's are exchanged for.
+
+        Near ones and far ones; of discrete actions another choice.
+        """
         base = self._drawn(count, random)
         if self.discrete:
             return base, self._switched(base, random)
@@ -65,17 +70,17 @@ class Compiled:
         return drawn.astype(np.float32)
 
     def _switched(self, actions: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        """Of every agent another choice, drawn among all others; the same where there is no other."""
+        """Another choice of every agent, drawn among all others; the same where there is none."""
         sizes = self.env.action_sizes
         steps = random.integers(1, np.maximum(sizes, 2), actions.shape[:2])
         chosen = (actions.argmax(-1) + steps) % sizes
         return np.eye(self.act_width, dtype=np.float32)[chosen]
 
-    def visit(self, times: np.ndarray, random: np.random.Generator) -> Visited:
+    def visit(self, times: np.ndarray, random: np.random.Generator) -> Readings:
         """One state of each of as many rollouts as there are times.
 
-        By turns under random actions that are fresh at every step, random ones that are held, and
-        the simple policy.
+        Rollouts take turns: random actions that are fresh at every step, random actions that are
+        held, and the simple policy.
         """
         env, agents = self.env, np.arange(len(self.agents))
         pool = jnp.asarray(self._drawn(POOL, random))
@@ -98,25 +103,24 @@ class Compiled:
 
         count = len(times)
         seeds = random.integers(0, 2**31 - 1, count, np.int32)
-        picks = random.integers(
-            0, POOL, (count, self.horizon, len(agents)), np.uint8
-        )  # drawn here: compiles faster
+        # Drawn here and not in the rollout, which compiles faster so.
+        picks = random.integers(0, POOL, (count, self.horizon, len(agents)), np.uint8)
         run = jax.jit(jax.vmap(rollout))
-        states, rewards, obs = run(
-            seeds, np.arange(count, dtype=np.int32), times.astype(np.int32), picks
-        )
-        found = Visited(np.asarray(states), np.asarray(rewards), np.asarray(obs))
-        for function, rows in zip(("step", "reward", "observe"), found, strict=True):
+        numbers, last = np.arange(count, dtype=np.int32), times.astype(np.int32)
+        with naming(self.name, "in rollouts with valid actions"):
+            readings = Readings(*(np.asarray(rows) for rows in run(seeds, numbers, last, picks)))
+        for function, rows in zip(("step", "reward", "observe"), readings, strict=True):
             if rows is not None and not np.isfinite(rows).all():
                 point, agent = np.argwhere(~np.isfinite(rows))[0][:2]
                 raise UserError(
-                    f"{function} of environment '{self.name}' gives agent '{self.agents[agent]}' a value that is not "
-                    f"finite by time {times[point]} of a rollout with valid actions; mend it before it is probed"
+                    f"{function} of environment '{self.name}' gives agent '{self.agents[agent]}' a "
+                    f"value that is not finite by time {times[point]} of a rollout with valid "
+                    "actions; correct it before it is probed"
                 )
-        return found
+        return readings
 
     def changes(
-        self, points: Points, spread: Visited
+        self, points: Points, scale: Readings
     ) -> Iterator[tuple[np.ndarray, np.ndarray, dict[str, Change]]]:
         """In blocks: the numbers of the points, the sources, and the changes in each graph."""
         num_points, num_agents = len(points.times), len(self.agents)
@@ -124,7 +128,7 @@ class Compiled:
         pairs = max(1, BLOCK_BYTES // (num_agents * width * 32))
         some_agents = min(num_agents, pairs)
         some_points = min(num_points, max(1, pairs // some_agents))
-        compiled = self._block(spread)
+        compiled = self._block(scale)
         directions = points.directions.astype(np.float32)
         floats = (
             points.states,
@@ -135,29 +139,27 @@ class Compiled:
         )
         whole = (points.seeds.astype(np.int32), points.times.astype(np.int32))
         for start in range(0, num_points, some_points):
-            # Blocks have one size, so that one program is compiled; what stands over is dropped.
+            # Blocks have one size, so that one program is compiled; what is too much is dropped.
             numbers = np.arange(start, min(start + some_points, num_points))
             padded = np.resize(numbers, some_points)
-            rows = [each[padded] for each in (*whole, *floats)]
+            rows = [array[padded] for array in (*whole, *floats)]
             for first in range(0, num_agents, some_agents):
                 sources = np.arange(first, min(first + some_agents, num_agents))
-                found = compiled(*rows, np.resize(sources, some_agents).astype(np.int32))
+                padded_sources = np.resize(sources, some_agents).astype(np.int32)
                 cut = (slice(len(numbers)), slice(len(sources)))
-                yield (
-                    numbers,
-                    sources,
-                    {
-                        graph: Change(*(np.asarray(each)[cut] for each in both))
-                        for graph, both in found.items()
-                    },
-                )
+                with naming(self.name, "at states that were moved, or with changed actions"):
+                    changes = {
+                        graph: Change(*(np.asarray(array)[cut] for array in change))
+                        for graph, change in compiled(*rows, padded_sources).items()
+                    }
+                yield numbers, sources, changes
 
-    def _block(self, spread: Visited) -> Callable[..., dict[str, Change]]:
+    def _block(self, scale: Readings) -> Callable[..., dict[str, Change]]:
         """The compiled function: changes [points, sources, targets] of every graph."""
         agents, derivatives = np.arange(len(self.agents)), self.derivatives
         scales = [
-            np.asarray(each, np.float32)
-            for each in (spread.states, spread.rewards[:, None], spread.obs)
+            np.asarray(rows, np.float32)
+            for rows in (scale.states, scale.rewards[:, None], scale.obs)
         ]
         reals = [
             real_entries(self.state_sizes, self.state_shape.shape[1]),
@@ -187,9 +189,8 @@ class Compiled:
                     moved[0] = jax.tree.map(
                         jnp.maximum, moved[0], _along(before, slope, scales, reals)
                     )
-                if (
-                    derivatives and not self.discrete
-                ):  # between choices there is nothing that a slope could tell of
+                # Between choices there is nothing that a slope could tell of.
+                if derivatives and not self.discrete:
                     way = jnp.where(mine, other_actions - actions, 0.0)
                     _, slope = jax.jvp(lambda a: outcome(state, a), (actions,), (way,))
                     moved[1] = jax.tree.map(
@@ -223,41 +224,23 @@ class Compiled:
                 lambda s, a: self._outcome(s, a, 0, key), (state, actions), (state, actions)
             )
 
-        one = [
-            jax.ShapeDtypeStruct((1, *each.shape), each.dtype)
-            for each in (self.state_shape, actions)
+        # Batched, as it will be: some functions refuse no earlier.
+        batch = [
+            jax.ShapeDtypeStruct((1, *rows.shape), rows.dtype)
+            for rows in (self.state_shape, actions)
         ]
-        try:
-            jax.eval_shape(
-                jax.vmap(along), *one
-            )  # batched, as it will be: some functions refuse no earlier
-        except Exception:
-            return False
-        return True
+        return can_be_traced(self.name, jax.vmap(along), *batch)
 
     def _shape(self, name: str, function: Callable[..., Any], *given: Any) -> Any:
-        try:
-            found = jax.eval_shape(function, *given)
-        except UserError:
-            raise
-        except Exception as error:
-            said = str(error).strip().partition("\n")[0]
-            raise UserError(
-                f"{name} of environment '{self.name}' cannot be traced by JAX ({type(error).__name__}: {said}); if it "
-                "is no JAX code, describe it by a mastac.Simulator"
-            ) from error
-        if not hasattr(found, "shape"):
-            raise UserError(
-                f"{name} of environment '{self.name}' gives {type(found).__name__}, expected one array"
-            )
-        return found
+        return traced_shape(self.name, name, function, *given)
 
     def _check(self, name: str, shape: tuple[int, ...], expected: tuple[Any, ...]) -> None:
         if tuple(shape) != tuple(expected):
             wanted = ", ".join(map(str, expected)) + ("," if len(expected) == 1 else "")
             raise UserError(
-                f"{name} of environment '{self.name}' gives an array of shape {tuple(shape)}, expected ({wanted}): "
-                f"one {'number' if len(expected) == 1 else 'row'} for each agent"
+                f"{name} of environment '{self.name}' gives an array of shape {tuple(shape)}, "
+                f"expected ({wanted}): one {'number' if len(expected) == 1 else 'row'} for each "
+                "agent"
             )
 
 

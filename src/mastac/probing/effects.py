@@ -1,4 +1,4 @@
-"""What was seen when one agent's state or action was changed: edges with their evidence. Imports no JAX."""
+"""What was seen when one agent's state or action was changed. Imports no JAX."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ MOST_BUFFERED = 4_000_000
 
 
 class Change(NamedTuple):
-    """How far one graph's targets moved when the sources were changed, each alone, at each of some points.
+    """How far a graph's targets moved when each source was changed alone, at some points.
 
-    `relative`: as a share of the larger of the entry's size and its spread; `size`: in the entry's
+    `relative`: as a share of the larger of the entry's size and its scale; `size`: in the entry's
     own unit; both [points, sources, targets], the largest over the target's entries.
     """
 
@@ -29,10 +29,16 @@ class Change(NamedTuple):
 
 
 def change(xp: Any, moved: Any, scale: Any, real: Any) -> Change:
-    """Moves of entries [..., targets, entries] as a [`Change`][]; `xp` is numpy or jax.numpy.
+    """Moves of entries as a [`Change`][].
 
     What is not finite is no evidence: a state that the simulator was not made for may give
     anything.
+
+    **Arguments:**
+
+    - `xp`: numpy or jax.numpy.
+    - `moved`, `scale`: how far entries moved, and their scale; [..., targets, entries].
+    - `real`: which entries are not padding; [targets, entries].
     """
     usable = real & xp.isfinite(moved) & xp.isfinite(scale)
     moved = xp.where(usable, moved, 0.0)
@@ -76,7 +82,8 @@ class Evidence:
 class Effects:
     """Who was seen to affect whom, graph by graph.
 
-    - `agents`: their names. `points`: where was looked, as drawn.
+    - `agents`: their names.
+    - `points`: where it was looked, as drawn.
     - `evidence`: for each graph that was probed an entry for all times, or, `by_time`, one for each
         time.
     - `state_sizes`, `action_sizes`: real entries of the agents' rows.
@@ -93,25 +100,25 @@ class Effects:
 
     @property
     def num_points(self) -> int:
-        """At how many points it was looked."""
+        """Points at which it was looked."""
         return len(self.points.times)
 
     def couplings(self) -> Couplings | CouplingSequence:
         """The graphs that were seen; a graph that was not probed has no edges."""
         length = len(next(iter(self.evidence.values())))
         size = len(self.agents)
-        found = [
+        entries = [
             Couplings(
                 self.agents,
-                **{graph: rows[time].matrix(size).T for graph, rows in self.evidence.items()},
+                **{graph: times[time].matrix(size).T for graph, times in self.evidence.items()},
             )
             for time in range(length)
         ]
-        return CouplingSequence(found) if self.by_time else found[0]
+        return CouplingSequence(entries) if self.by_time else entries[0]
 
 
-class Tally:
-    """Collects changes point by point into [`Evidence`][]; holds edges, never agents × agents."""
+class EvidenceSum:
+    """Sums up changes, point by point, as [`Evidence`][]; holds edges, never agents × agents."""
 
     def __init__(self, num_agents: int, tolerance: float) -> None:
         self.num_agents, self.tolerance = num_agents, tolerance
@@ -120,21 +127,21 @@ class Tally:
 
     def add(
         self,
-        found: Change,
+        change: Change,
         points: Int[np.ndarray, " points"],
         sources: Int[np.ndarray, " sources"],
         reached: Bool[np.ndarray, " points"],
     ) -> None:
         """Changes of some sources at some points; `points` are numbers for `Evidence.example`."""
-        hit = found.relative > self.tolerance
-        hit[:, np.arange(len(sources)), sources] = False  # every agent affects itself
-        source, target = np.nonzero(hit.any(0))
-        hit, size = hit[:, source, target], found.size[:, source, target]
-        size = np.where(hit, size, -1.0)
+        moved = change.relative > self.tolerance
+        moved[:, np.arange(len(sources)), sources] = False  # every agent affects itself
+        source, target = np.nonzero(moved.any(0))
+        moved, size = moved[:, source, target], change.size[:, source, target]
+        size = np.where(moved, size, -1.0)
         best = size.argmax(0)
         key = target.astype(np.int64) * self.num_agents + sources[source]
         largest = size[best, np.arange(len(best))]
-        self.rows.append((key, hit.sum(0), hit[reached].sum(0), largest, points[best]))
+        self.rows.append((key, moved.sum(0), moved[reached].sum(0), largest, points[best]))
         self.buffered += len(key)
         if self.buffered > MOST_BUFFERED + 2 * self.compact:
             self.rows = [self._summed()]
@@ -144,13 +151,9 @@ class Tally:
         if not self.rows:
             nothing = np.zeros(0, np.int64)
             return nothing, nothing, nothing, np.zeros(0), nothing
-        key, seen, reached, largest, example = (
-            np.concatenate(each) for each in zip(*self.rows, strict=True)
-        )
-        order = np.lexsort((-largest, key))  # of each edge, the largest first
-        key, seen, reached, largest, example = (
-            each[order] for each in (key, seen, reached, largest, example)
-        )
+        columns = [np.concatenate(column) for column in zip(*self.rows, strict=True)]
+        order = np.lexsort((-columns[3], columns[0]))  # of each edge, the largest first
+        key, seen, reached, largest, example = (column[order] for column in columns)
         first = np.flatnonzero(np.diff(key, prepend=-1))
         if not len(first):
             return key, seen, reached, largest, example

@@ -1,4 +1,4 @@
-"""Declared graphs against what was seen: edges that are missing and edges that nothing needs. Imports no JAX."""
+"""Declared graphs against what was seen: missing and superfluous edges. Imports no JAX."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ class Finding:
     """An edge on which the declared graphs and the simulator do not agree.
 
     - `graph`, `source`, `target`: the edge, agents by name.
-    - `points`: at how many points it was looked for; `seen`: at how many it showed; `reached`: at
-        how many of these the state was one that a rollout had reached.
+    - `points`: at how many points it was looked for.
+    - `seen`: at how many it showed; `reached`: at how many of these the state was one that a
+        rollout had reached.
     - `largest`: how far the target moved at most, in its own unit.
     - `example`, `time`: the number of that point in `Effects.points`, and its time; `None` if never
         seen.
@@ -53,30 +54,28 @@ def compared(effects: Effects, declared: Declared) -> tuple[list[Finding], list[
     superfluous: dict[tuple[int, int, int], Finding] = {}
     for number, graph in enumerate(GRAPHS):
         for time, evidence, matrix in _compared_times(effects, declared, graph):
-            claimed, seen = (
-                edge_keys(matrix),
-                _pairs(evidence.targets, evidence.sources, len(effects.agents)),
-            )
+            claimed = edge_keys(matrix)
+            seen = _keys(evidence.targets, evidence.sources, len(effects.agents))
             for row in np.flatnonzero(~np.isin(seen, claimed)):
-                found = _missing(effects, graph, evidence, int(row), time)
                 place = (number, int(evidence.sources[row]), int(evidence.targets[row]))
-                missing[place] = _joined(missing[place], found) if place in missing else found
+                _add(missing, place, _missing(effects, graph, evidence, int(row), time))
             for key in np.setdiff1d(claimed, seen):
                 target, source = divmod(int(key), len(effects.agents))
                 times = None if time is None else (time,)
                 ends = effects.agents[source], effects.agents[target]
-                found = Finding(graph, *ends, points=evidence.points, times=times)
-                place = (number, source, target)
-                superfluous[place] = (
-                    _joined(superfluous[place], found) if place in superfluous else found
-                )
-    return [missing[place] for place in sorted(missing)], [
-        superfluous[place] for place in sorted(superfluous)
-    ]
+                finding = Finding(graph, *ends, points=evidence.points, times=times)
+                _add(superfluous, (number, source, target), finding)
+    return (
+        [missing[place] for place in sorted(missing)],
+        [superfluous[place] for place in sorted(superfluous)],
+    )
 
 
 def corrected(effects: Effects, declared: Declared, drop_superfluous: bool = True) -> Declared:
-    """The declared graphs with what is missing added, and what was never seen left out; unprobed graphs as declared."""
+    """The declared graphs with what is missing, and without what was never seen.
+
+    Graphs that were not probed stay as declared.
+    """
     if isinstance(declared, Couplings):
         return _corrected(effects, declared, 0, drop_superfluous)
     entries = [
@@ -92,15 +91,16 @@ def in_order(declared: Declared, agents: tuple[str, ...], name: str) -> Declared
     """
     if declared.agents == agents:
         return declared
-    for one, other, where in (
+    for here, there, where in (
         (agents, declared.agents, "couplings"),
         (declared.agents, agents, f"'{name}'"),
     ):
-        known = set(other)
-        lost = next((agent for agent in one if agent not in known), None)
+        known = set(there)
+        lost = next((agent for agent in here if agent not in known), None)
         if lost is not None:
             raise UserError(
-                f"there is no agent '{lost}' in the {where}; couplings and simulator need the same names"
+                f"there is no agent '{lost}' in the {where}; couplings and simulator need the same "
+                "names"
             )
     if isinstance(declared, CouplingSequence):
         return CouplingSequence(_ordered(entry, agents) for entry in declared)
@@ -125,7 +125,7 @@ def _compared_times(
         yield time, effects.evidence[graph][time], getattr(declared[time], graph)
 
 
-def _pairs(targets: np.ndarray, sources: np.ndarray, num_agents: int) -> np.ndarray:
+def _keys(targets: np.ndarray, sources: np.ndarray, num_agents: int) -> np.ndarray:
     return targets.astype(np.int64) * num_agents + sources
 
 
@@ -134,7 +134,7 @@ def edge_keys(matrix: csr_array) -> np.ndarray:
     num_agents = len(matrix.indptr) - 1
     targets, sources = matrix.tocoo().coords
     off = targets != sources
-    return _pairs(targets[off], sources[off], num_agents)
+    return _keys(targets[off], sources[off], num_agents)
 
 
 def _missing(
@@ -155,20 +155,26 @@ def _missing(
     )
 
 
-def _joined(one: Finding, other: Finding) -> Finding:
-    """The same edge at further times."""
-    most = one if one.largest >= other.largest else other
-    return Finding(
-        one.graph,
-        one.source,
-        one.target,
-        points=one.points + other.points,
-        seen=one.seen + other.seen,
-        reached=one.reached + other.reached,
-        largest=most.largest,
-        example=most.example,
-        time=most.time,
-        times=(*(one.times or ()), *(other.times or ())),
+def _add(
+    findings: dict[tuple[int, int, int], Finding], place: tuple[int, int, int], later: Finding
+) -> None:
+    """Add a finding; the same edge at further times becomes one finding."""
+    first = findings.get(place)
+    if first is None:
+        findings[place] = later
+        return
+    clearest = first if first.largest >= later.largest else later
+    findings[place] = Finding(
+        first.graph,
+        first.source,
+        first.target,
+        points=first.points + later.points,
+        seen=first.seen + later.seen,
+        reached=first.reached + later.reached,
+        largest=clearest.largest,
+        example=clearest.example,
+        time=clearest.time,
+        times=(*(first.times or ()), *(later.times or ())),
     )
 
 

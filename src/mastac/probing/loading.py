@@ -1,4 +1,4 @@
-"""A simulator from `module:name`: imported from the current folder or the path, and called. Imports no JAX itself."""
+"""A simulator from `module:name`, imported and called. Imports no JAX itself."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from mastac.structure import Couplings, CouplingSequence
 
 
 def load(place: str) -> tuple[Any, Couplings | CouplingSequence | None]:
-    """What stands at `module:name`, and the couplings it is to be held against, if it comes as a pair with some.
+    """The simulator at `module:name`, and the couplings to check it against if it gives some.
 
-    A function is called without arguments. It gives, or the name is, a [`mastac.Environment`][], a
-    [`mastac.Simulator`][], or a pair of one of them and couplings.
+    The module is imported from the current folder or the path. A function is called without
+    arguments. It gives, or the name is, a [`mastac.Environment`][], a [`mastac.Simulator`][], or a
+    pair of one of them and couplings.
 
     **Raises:** `UserError` if there is no such module or name, if either raises, and if it gives
     something else.
@@ -25,7 +26,8 @@ def load(place: str) -> tuple[Any, Couplings | CouplingSequence | None]:
     module, _, name = place.partition(":")
     if not module or not name:
         raise UserError(
-            f"'{place}' is not understood; write module:function, as in my_package.my_module:my_simulator"
+            f"'{place}' is not understood; write module:function, as in "
+            "my_package.my_module:my_simulator"
         )
     if module.endswith(".py") or os.sep in module:
         better = module.removesuffix(".py").strip(os.sep + ".").replace(os.sep, ".")
@@ -41,9 +43,10 @@ def load(place: str) -> tuple[Any, Couplings | CouplingSequence | None]:
     if not _is_simulator(simulator) or not isinstance(
         declared, Couplings | CouplingSequence | None
     ):
-        got = " and ".join(type(each).__name__ for each in pair if each is not None) or "None"
+        got = " and ".join(type(value).__name__ for value in pair if value is not None) or "None"
         raise UserError(
-            f"'{place}' gives {got}; it must give a mastac.Environment or a mastac.Simulator, alone or with couplings"
+            f"'{place}' gives {got}; it must give a mastac.Environment or a mastac.Simulator, "
+            "alone or with couplings"
         )
     return simulator, declared
 
@@ -76,6 +79,6 @@ def _named(module: Any, place: str, name: str) -> Any:
         raise unknown(
             f"name in module '{place}'",
             name,
-            [each for each in vars(module) if not each.startswith("_")],
+            [known for known in vars(module) if not known.startswith("_")],
         )
     return getattr(module, name)

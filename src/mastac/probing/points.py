@@ -1,4 +1,4 @@
-"""Where a simulator is probed: states, actions, times and changes, drawn with numpy. Imports no JAX."""
+"""Where a simulator is probed: states, actions, times and changes. Imports no JAX."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 WIDENED = (0.5, 1.0, 2.0)
-"""How far widened states lie from reached ones, in spreads of each entry."""
+"""How far widened states lie from reached ones, in scales of each entry."""
 CHANGES = (0.1, 1.0, 3.0)
-"""Sizes of changes of one agent's state at widened points, in spreads of each entry."""
+"""Sizes of changes of one agent's state at widened points, in scales of each entry."""
 
-Vary = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
+VaryState = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
+"""Another valid state of an agent, from its row, its number and random numbers."""
 
 
-class Visited(NamedTuple):
-    """What independent rollouts passed through, one point of each: rows of agents."""
+class Readings(NamedTuple):
+    """States, rewards and observations of all agents at one point of each of many rollouts.
+
+    Without the leading axis: the scale of each entry over the points.
+    """
 
     states: Float[np.ndarray, "points agents state"]
     rewards: Float[np.ndarray, "points agents"]
@@ -27,13 +31,13 @@ class Visited(NamedTuple):
 
 @dataclass(frozen=True)
 class Points:
-    """Independent points; at each, every agent in turn has its state and its action exchanged for another.
+    """Independent points, and what each agent's state and action are exchanged for at each.
 
-    - `times`, `seeds`: of the step (JAX: `jax.random.key(seed)`). `reached`: whether a rollout
-        reached the state (else it is widened).
+    - `times`, `seeds`: of the step (JAX: `jax.random.key(seed)`).
+    - `reached`: whether a rollout reached the state; else it was widened.
     - `states`, `actions`: of all agents. `other_states`, `other_actions`: what an agent's row is
         exchanged for.
-    - `directions`: a random direction in each agent's state, one spread long, for derivatives.
+    - `directions`: a random direction in each agent's state, one scale long, for derivatives.
     """
 
     times: Int[np.ndarray, " points"]
@@ -46,11 +50,11 @@ class Points:
     directions: Float[np.ndarray, "points agents state"]
 
 
-def spread_of(values: np.ndarray) -> np.ndarray:
+def entry_scale(values: np.ndarray) -> np.ndarray:
     """Standard deviation over points of every entry; where that is zero the entry's size, or 1."""
     values = values.astype(float)
-    spread, size = values.std(0), np.abs(values).mean(0)
-    return np.where(spread > 1e-6 * size, spread, np.where(size > 0, size, 1.0))
+    std, size = values.std(0), np.abs(values).mean(0)
+    return np.where(std > 1e-6 * size, std, np.where(size > 0, size, 1.0))
 
 
 def real_entries(
@@ -63,14 +67,13 @@ def real_entries(
 def stratified_times(
     horizon: int, count: int, random: np.random.Generator
 ) -> Int[np.ndarray, " points"]:
-    """Times of `count` points in random order, spread evenly over the horizon.
+    """Times of `count` points in random order, evenly over the horizon.
 
-    One is drawn from each of `count` equal parts, which misses nothing more often than independent
-    draws would.
+    One is drawn from each of `count` equal parts (stratified sampling), which misses nothing more
+    often than independent draws would.
     """
-    return random.permutation(
-        ((np.arange(count) + random.random(count)) * horizon / count).astype(int) % horizon
-    )
+    times = ((np.arange(count) + random.random(count)) * horizon / count).astype(int) % horizon
+    return random.permutation(times)
 
 
 def draw_points(
@@ -80,7 +83,7 @@ def draw_points(
     actions: tuple[np.ndarray, np.ndarray],
     random: np.random.Generator,
     widen: bool = True,
-    vary: Vary | None = None,
+    vary: VaryState | None = None,
 ) -> Points:
     """Points from the states that rollouts passed through.
 
@@ -94,28 +97,29 @@ def draw_points(
     **Arguments:**
 
     - `visited`, `times`: one state of each of as many independent rollouts, and its time.
+    - `state_sizes`: real entries of each agent's row.
     - `actions`: the actions of all agents, and what each agent's are exchanged for; [points,
         agents, act].
-    - `vary`: another valid state of an agent, from its row, its number and random numbers.
+    - `random`: draws everything.
+    - `widen`: whether every second state is moved beyond those that rollouts reach.
+    - `vary`: the simulator's own rule for moving states; normal numbers unless given.
     """
     count, num_agents, width = visited.shape
     real, conditions = real_entries(state_sizes, width), are_conditions(visited)
     reached = (np.arange(count) % 2 == 0) | (not widen)
-    spread = spread_of(visited) * real
+    scale = entry_scale(visited) * real
     states = visited.copy()
     others = _exchanged(visited, random)
     if vary is not None:
         _vary(states, others, ~reached, vary, random)
     elif np.issubdtype(visited.dtype, np.floating) and not conditions:
         wide = np.flatnonzero(~reached)
-        states[wide] += _moves(WIDENED, spread, len(wide), random, each_agent=False)
-        others[wide] = states[wide] + _moves(CHANGES, spread, len(wide), random)
+        states[wide] += _moves(WIDENED, scale, len(wide), random, by_agent=False)
+        others[wide] = states[wide] + _moves(CHANGES, scale, len(wide), random)
     else:
         states[~reached] = _exchanged(visited, random)[~reached]
-    alone = (
-        np.arange(width)
-        == random.integers(0, np.maximum(state_sizes, 1), (count, num_agents))[..., None]
-    )
+    entry = random.integers(0, np.maximum(state_sizes, 1), (count, num_agents))
+    alone = np.arange(width) == entry[..., None]
     keep = real & (alone | (random.random((count, num_agents, 1)) < (1.0 if conditions else 0.5)))
     return Points(
         times=times,
@@ -125,7 +129,7 @@ def draw_points(
         actions=actions[0],
         other_states=np.where(keep, others, states),
         other_actions=actions[1],
-        directions=random.standard_normal(visited.shape) * spread,
+        directions=random.standard_normal(visited.shape) * scale,
     )
 
 
@@ -145,21 +149,21 @@ def _exchanged(visited: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 def _moves(
     sizes: tuple[float, ...],
-    spread: np.ndarray,
+    scale: np.ndarray,
     count: int,
     random: np.random.Generator,
-    each_agent: bool = True,
+    by_agent: bool = True,
 ) -> np.ndarray:
-    """Normal numbers on the scale of the spread times a size, drawn for each agent or for the whole state."""
-    factors = random.choice(sizes, (count, len(spread) if each_agent else 1, 1))
-    return factors * spread * random.standard_normal((count, *spread.shape))
+    """Normal numbers times the scale and a size, which is drawn by agent or for the whole state."""
+    factors = random.choice(sizes, (count, len(scale) if by_agent else 1, 1))
+    return factors * scale * random.standard_normal((count, *scale.shape))
 
 
 def _vary(
     states: np.ndarray,
     others: np.ndarray,
     wide: np.ndarray,
-    vary: Vary,
+    vary: VaryState,
     random: np.random.Generator,
 ) -> None:
     """States and exchanges at widened points by the simulator's own rule, in place."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mastac.checks import whole_number
 from mastac.errors import UserError
 from mastac.structure import Couplings, CouplingSequence
 
@@ -67,48 +68,40 @@ class Simulator:
     def __post_init__(self) -> None:
         if self.couplings is None and self.agents is None:
             raise UserError(
-                f"'{self.name}' has neither couplings nor agents; give one of them to say who there is"
+                f"'{self.name}' has neither couplings nor agents; give one of them to say who "
+                "there is"
             )
-        known = (
-            Couplings([] if self.agents is None else self.agents)
-            if self.couplings is None
-            else self.couplings
-        )
+        known = self.couplings
+        if known is None:
+            known = Couplings([] if self.agents is None else self.agents)
         if not isinstance(known, Couplings | CouplingSequence):
             raise UserError(
                 f"couplings of '{self.name}' are {type(known).__name__}; give Couplings"
             )
         object.__setattr__(self, "agents", known.agents)
-        for name, needed in (
-            ("reset", 1),
-            ("step", 1),
-            ("sample_actions", 1),
-            ("reward", 0),
-            ("observe", 0),
-        ):
-            given = getattr(self, name)
-            if not callable(given) and (needed or given is not None):
-                raise UserError(
-                    f"{name} of '{self.name}' is {type(given).__name__}; it must be a function"
-                )
-        if (
-            isinstance(self.horizon, bool)
-            or not isinstance(self.horizon, int | np.integer)
-            or self.horizon < 1
-        ):
+        self._check_functions()
+        horizon = whole_number(f"horizon of '{self.name}'", self.horizon, least=1)
+        object.__setattr__(self, "horizon", horizon)
+        if isinstance(known, CouplingSequence) and len(known) != horizon:
             raise UserError(
-                f"horizon of '{self.name}' is {self.horizon!r}; an episode needs at least one step"
-            )
-        if isinstance(known, CouplingSequence) and len(known) != self.horizon:
-            raise UserError(
-                f"the coupling sequence of '{self.name}' has {len(known)} entries; give one for each of its "
-                f"{self.horizon} steps"
+                f"the coupling sequence of '{self.name}' has {len(known)} entries; give one for "
+                f"each of its {horizon} steps"
             )
         for name in ("state_sizes", "action_sizes", "obs_sizes"):
             given = getattr(self, name)
             if given is not None and np.shape(given) != (len(known.agents),):
                 raise UserError(
-                    f"{name} of '{self.name}' must give one number for each of {len(known.agents)} agents"
+                    f"{name} of '{self.name}' must give one number for each of "
+                    f"{len(known.agents)} agents"
+                )
+
+    def _check_functions(self) -> None:
+        needed = ("reset", "step", "sample_actions")
+        for name in (*needed, "reward", "observe", "vary_state"):
+            given = getattr(self, name)
+            if not callable(given) and (name in needed or given is not None):
+                raise UserError(
+                    f"{name} of '{self.name}' is {type(given).__name__}; it must be a function"
                 )
 
     @property
@@ -116,20 +109,15 @@ class Simulator:
         """The agents' names."""
         return self.agents  # pyright: ignore[reportReturnType]
 
-    def observed(self, state: Rows, time: int) -> Rows:
-        """Every agent's observation of the state at a time."""
-        assert self.observe is not None
-        return self.observe(state, time) if sees_time(self.observe) else self.observe(state)
-
-
-def sees_time(observe: Callable[..., Any]) -> bool:
-    """Whether the function asks for the time beside the state."""
-    try:
-        parameters = inspect.signature(observe).parameters.values()
-    except ValueError:  # a function written in C
-        return False
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return (
-        len([each for each in parameters if each.kind in positional and each.default is each.empty])
-        > 1
-    )
+    @property
+    def observes_time(self) -> bool:
+        """Whether `observe` asks for the time beside the state."""
+        if self.observe is None:
+            return False
+        try:
+            parameters = inspect.signature(self.observe).parameters.values()
+        except ValueError:  # a function written in C
+            return False
+        positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        needed = [p for p in parameters if p.kind in positional and p.default is p.empty]
+        return len(needed) > 1

@@ -1,13 +1,7 @@
 """From coupling graphs to dependency sets. Imports numpy, scipy and networkx, never JAX."""
 
-from mastac.structure.bayesian_network import (
-    Explanation,
-    bayesian_network,
-    explain,
-    explanations,
-    folded_network,
-)
-from mastac.structure.couplings import Couplings, CouplingSequence, steady
+from mastac.structure.bayesian_network import bayesian_network, folded_network
+from mastac.structure.couplings import Couplings
 from mastac.structure.dependency import (
     Dependency,
     aggregate_dependency,
@@ -17,8 +11,9 @@ from mastac.structure.dependency import (
     value_dependency,
 )
 from mastac.structure.layout import CriticLayout
-from mastac.structure.readers import read_couplings, read_sequence
-from mastac.structure.sequences import periodic, with_failures
+from mastac.structure.paths import Explanation, explain, explanations
+from mastac.structure.readers import read_couplings, read_graphs, read_sequence
+from mastac.structure.sequences import CouplingSequence, periodic, steady, with_failures
 from mastac.structure.topologies import chain, complete, grid, ring, star, uncoupled
 
 __all__ = [
@@ -39,6 +34,7 @@ __all__ = [
     "grid",
     "periodic",
     "read_couplings",
+    "read_graphs",
     "read_sequence",
     "ring",
     "star",

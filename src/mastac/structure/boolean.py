@@ -1,6 +1,4 @@
-"""Sparse boolean matrices: product and union, with sorted indices and no stored zeros; blocks of rows put together."""
-
-from __future__ import annotations
+"""Sparse boolean matrices with sorted indices and no stored zeros: product, union, stacking."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -9,11 +7,11 @@ import numpy as np
 from scipy.sparse import csr_array
 
 GROUPING_WORK = 10**7
-"""A matrix product with more terms than this first merges equal rows of the right factor."""
+"""A matrix product of more work than this first merges equal rows of the right factor."""
 
 
 class Factor:
-    """A matrix by which many others are multiplied from the right."""
+    """The right factor of many matrix products."""
 
     def __init__(self, matrix: csr_array) -> None:
         self.matrix = matrix
@@ -22,36 +20,40 @@ class Factor:
             matrix.indices, np.arange(matrix.nnz)
         )
 
-    def terms(self, left: csr_array) -> int:
-        """How many products of entries `left` times this matrix sums: its work, and a bound of its entries."""
+    def work(self, left: csr_array) -> int:
+        """How many products of two entries `left` times this matrix sums.
+
+        This is also a bound on the entries of the result.
+        """
         return left.nnz if self.is_identity else int(self.lengths[left.indices].sum(dtype=np.int64))
 
-    def after(self, left: csr_array) -> csr_array:
-        """The boolean product of `left` with this matrix; indices are not sorted."""
+    def left_product(self, left: csr_array) -> csr_array:
+        """The boolean product `left` times this matrix; indices are not sorted."""
         if self.is_identity:
             return left
-        if self.terms(left) > GROUPING_WORK and len(self._grouped[1].indptr) <= len(self.lengths):
-            groups, kinds = self._grouped
-            return csr_array(csr_array(left @ groups) @ kinds)
+        # Dense couplings have few distinct rows: through these the product costs far less.
+        if self.work(left) > GROUPING_WORK and len(self._grouped[1].indptr) <= len(self.lengths):
+            groups, rows = self._grouped
+            return csr_array(csr_array(left @ groups) @ rows)
         return csr_array(left @ self.matrix)
 
     @cached_property
     def _grouped(self) -> tuple[csr_array, csr_array]:
-        return grouped_rows(self.matrix)
+        return distinct_rows(self.matrix)
 
 
-def grouped_rows(matrix: csr_array) -> tuple[csr_array, csr_array]:
-    """`matrix` as (which kind each row is) times (the distinct rows): dense couplings have few kinds of rows."""
-    kinds: dict[bytes, int] = {}
-    ends = matrix.indptr
-    rows = [matrix.indices[ends[row] : ends[row + 1]].tobytes() for row in range(len(ends) - 1)]
-    kind = np.array([kinds.setdefault(row, len(kinds)) for row in rows])
-    _, first = np.unique(kind, return_index=True)
-    return one_each(kind, len(kinds)), csr_array(matrix[first])
+def distinct_rows(matrix: csr_array) -> tuple[csr_array, csr_array]:
+    """Two factors of `matrix`: which of its distinct rows each row is, and the distinct rows."""
+    numbers: dict[bytes, int] = {}
+    starts = matrix.indptr
+    rows = [matrix.indices[starts[i] : starts[i + 1]].tobytes() for i in range(len(starts) - 1)]
+    number = np.array([numbers.setdefault(row, len(numbers)) for row in rows])
+    _, first = np.unique(number, return_index=True)
+    return selection(number, len(numbers)), csr_array(matrix[first])
 
 
-def one_each(columns: np.ndarray, size: int) -> csr_array:
-    """The matrix whose row `i` has one entry, in the column `columns[i]`, of `size` columns."""
+def selection(columns: np.ndarray, size: int) -> csr_array:
+    """The matrix of `size` columns whose row `i` has one entry, in the column `columns[i]`."""
     number = len(columns)
     index = np.asarray(columns, np.int32)
     return csr_array(
@@ -59,14 +61,14 @@ def one_each(columns: np.ndarray, size: int) -> csr_array:
     )
 
 
-def product(one: csr_array, other: csr_array) -> csr_array:
-    """Boolean matrix product, indices sorted."""
-    return sorted_rows(Factor(other).after(one))
+def product(left: csr_array, right: csr_array) -> csr_array:
+    """The boolean matrix product, indices sorted."""
+    return sorted_rows(Factor(right).left_product(left))
 
 
-def union(one: csr_array, other: csr_array) -> csr_array:
+def union(first: csr_array, second: csr_array) -> csr_array:
     """Entrywise or, indices sorted."""
-    return one if one is other else sorted_rows(csr_array(one + other))
+    return first if first is second else sorted_rows(csr_array(first + second))
 
 
 def sorted_rows(matrix: csr_array) -> csr_array:
@@ -85,14 +87,17 @@ def stacked(blocks: Sequence[csr_array], size: int) -> csr_array:
     """Blocks of rows, one below the other, as one boolean matrix of `size` columns."""
     if len(blocks) == 1:
         return blocks[0]
-    counts = np.concatenate([np.diff(block.indptr) for block in blocks])
+    lengths = np.concatenate([np.diff(block.indptr) for block in blocks])
     indices = np.concatenate([block.indices for block in blocks])
     return csr_array(
-        (np.ones(len(indices), bool), indices, ends_of(counts)), shape=(len(counts), size)
+        (np.ones(len(indices), bool), indices, row_pointers(lengths)), shape=(len(lengths), size)
     )
 
 
-def ends_of(counts: np.ndarray) -> np.ndarray:
-    """The ends of rows with so many entries, as narrow as they fit: wide ones would widen the columns beside them."""
-    ends = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-    return ends.astype(np.int32) if ends[-1] < 2**31 else ends
+def row_pointers(lengths: np.ndarray) -> np.ndarray:
+    """`indptr` of a csr matrix whose rows have these lengths.
+
+    In 32 bits where they suffice: scipy would widen the column indices to the type of the pointers.
+    """
+    pointers = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    return pointers.astype(np.int32) if pointers[-1] < 2**31 else pointers

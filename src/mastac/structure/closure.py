@@ -1,4 +1,4 @@
-"""What the nodes of a graph without cycles reach: of one by a search, of all by the transitive closure."""
+"""What the nodes of an acyclic graph reach: of one by a search, of all by transitive closure."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order
 
-from mastac.structure.boolean import one_each, row_of_entry, sorted_rows
-from mastac.structure.memory_limits import SAMPLE, drawn_agents, total_of
+from mastac.structure.boolean import row_of_entry, selection, sorted_rows
+from mastac.structure.memory_limits import SAMPLE, drawn_agents, estimated_total
 
 WIDE = 16
-"""Levels of so many nodes are closed by one product."""
+"""Levels of at least so many nodes are closed by one matrix product."""
 SEARCH_WORK = 10**8
 """An estimate visits about so many nodes and edges at most."""
 
 
 class Reach:
-    """A graph without cycles; row `c` of `below` holds the nodes that an edge leads to from `c`."""
+    """An acyclic graph; row `c` of `below` marks the nodes that an edge leads to from `c`."""
 
     def __init__(self, below: csr_array) -> None:
         self.below = below
@@ -35,11 +35,12 @@ class Reach:
         return Reach(csr_array(edges, shape=(self.number, self.number)))
 
     def reversed(self) -> Reach:
-        """The graph with its edges turned round."""
+        """The graph with every edge reversed."""
         return Reach(csr_array(self.below.T))
 
-    def from_nodes(self, roots: np.ndarray) -> np.ndarray:
-        """The nodes that these reach, themselves among them; one more node stands before them for the search."""
+    def reachable_from(self, roots: np.ndarray) -> np.ndarray:
+        """The nodes that the roots reach, themselves among them."""
+        # One more node with an edge to every root makes a single search of it.
         indices, indptr = self.below.indices, self.below.indptr
         columns, ends = np.concatenate([indices, roots]), np.append(indptr, indptr[-1] + len(roots))
         graph = csr_array(
@@ -58,14 +59,18 @@ class Reach:
         if not self.below.nnz:
             return self.number, 0.0
         drawn = drawn_agents(self.number, self.searches)
-        return total_of(
-            np.array([len(self.from_nodes(np.array([node], np.int32))) for node in drawn]),
+        return estimated_total(
+            np.array([len(self.reachable_from(np.array([node], np.int32))) for node in drawn]),
             self.number,
         )
 
     @cached_property
     def closure(self) -> csr_array:
-        """Which nodes each node reaches, itself among them; found level by level, the lowest first."""
+        """Which nodes each node reaches, itself among them, `[nodes, nodes]`.
+
+        Level by level, the lowest first: the row of a node is the union of the rows below it, and
+        these are complete by then.
+        """
         levels = list(_levels(self.below))
         order = np.concatenate(levels)
         rank = np.empty_like(order)
@@ -84,7 +89,7 @@ class Reach:
             block = csr_array(
                 (np.ones(len(part), bool), part, ends - ends[0]), shape=(len(level), self.number)
             )
-            own = one_each(np.arange(first, last), self.number)
+            own = selection(np.arange(first, last), self.number)
             written.extend(csr_array(block @ written.matrix()) + own)
         closed = csr_array(written.matrix()[rank])
         return sorted_rows(
@@ -95,7 +100,10 @@ class Reach:
 
 
 class _Rows:
-    """A square boolean matrix that is written row by row; room doubles, so that writing stays linear."""
+    """A square boolean matrix that is written row by row.
+
+    The arrays double when they are full, so that writing costs linear time.
+    """
 
     def __init__(self, size: int) -> None:
         self.size, self.rows, self.used = size, 0, 0
@@ -107,15 +115,14 @@ class _Rows:
         return self.columns[self.ends[place] : self.ends[place + 1]]
 
     def add(self, parts: Sequence[Any]) -> None:
-        """Adds one row, the union of these columns."""
+        """Add one row, the union of these columns."""
         columns = np.concatenate(parts)
-        columns = (
-            columns if len(parts) < 3 else np.unique(columns)
-        )  # of one row and itself nothing stands twice
+        if len(parts) > 2:  # one row and the node itself have no column in common
+            columns = np.unique(columns)
         self._write(columns, np.array([len(columns)]))
 
     def extend(self, block: csr_array) -> None:
-        """Adds rows."""
+        """Add rows."""
         self._write(block.indices, np.diff(block.indptr))
 
     def matrix(self) -> csr_array:
@@ -141,7 +148,7 @@ class _Rows:
 
 
 def _levels(below: csr_array) -> Iterator[np.ndarray]:
-    """Nodes of a graph without cycles: those with nothing below, then those with only these below, and so on."""
+    """The nodes with nothing below them, then those with only these below, and so on."""
     above = csr_array(below.T)
     waiting = np.diff(below.indptr).astype(np.int64)
     level = np.flatnonzero(waiting == 0)

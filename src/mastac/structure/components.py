@@ -1,9 +1,9 @@
-r"""Exact sets of couplings that stay the same, by strongly connected components of the one-step graph.
+r"""Exact sets of couplings that stay the same, by strongly connected components.
 
 What the rewards of all later times need is closed under one step back, $S \cup A O$. Since every
-agent stands in each of its own rows, that step and the union $S \cup A \cup O$ reach the same
-agents in the end, so no product is taken. Closed sets contain whole components; the minimal sets
-and the paper's are the same (every agent keeps its own state).
+agent is in its own row of every graph, that step and the union $S \cup A \cup O$ reach the same
+agents in the end, so no product is taken. Closed sets contain whole strongly connected components
+of the union. Every agent keeps its own state, so the minimal sets and the paper's are the same.
 """
 
 from __future__ import annotations
@@ -16,17 +16,22 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from mastac.structure.boolean import (
-    ends_of,
-    grouped_rows,
-    one_each,
+    distinct_rows,
     product,
     row_of_entry,
+    row_pointers,
+    selection,
     sorted_rows,
     union,
 )
 from mastac.structure.closure import Reach
 from mastac.structure.couplings import Couplings
-from mastac.structure.memory_limits import Estimate, check_fits, drawn_agents, total_of
+from mastac.structure.memory_limits import (
+    Estimate,
+    check_fits_memory,
+    drawn_agents,
+    estimated_total,
+)
 
 COUNTED = 3 * 10**7
 """Sizes are counted rather than estimated where closures have no more entries than this."""
@@ -51,14 +56,14 @@ class ExactSets:
         rewards = union(couplings.reward, couplings.reward_action)
         self.local = rewards.nnz == couplings.num_agents
         self.roots = (
-            one_each(labels, self.number)
+            selection(labels, self.number)
             if self.local
-            else product(rewards, one_each(labels, self.number))
+            else product(rewards, selection(labels, self.number))
         )
 
     def reached(self, agent: int) -> np.ndarray:
         """The components in the set of one agent, by one search."""
-        return self.below.from_nodes(
+        return self.below.reachable_from(
             self.roots.indices[self.roots.indptr[agent] : self.roots.indptr[agent + 1]]
         )
 
@@ -70,7 +75,7 @@ class ExactSets:
     @cached_property
     def _agents_of(self) -> tuple[np.ndarray, np.ndarray]:
         """Agents in order of their components, and where each component starts."""
-        return np.argsort(self.labels, kind="stable").astype(np.int32), ends_of(self.counts)
+        return np.argsort(self.labels, kind="stable").astype(np.int32), row_pointers(self.counts)
 
     @cached_property
     def estimate(self) -> Estimate:
@@ -80,10 +85,12 @@ class ExactSets:
             return Estimate(float(self.sums().sum()), 0.0, number, "components")
         agents = drawn_agents(number, self.below.searches)
         sizes = np.array([self.counts[self.reached(agent)].sum() for agent in agents])
-        return Estimate(*total_of(sizes, number), len(agents), "components")
+        return Estimate(*estimated_total(sizes, number), len(agents), "components")
 
     def sums(self, weights: np.ndarray | None = None) -> np.ndarray:
-        """For each agent: the weights of the agents in its set, summed; without weights the size of its set.
+        """The sum of the weights of the agents in each agent's set, `[agents]`.
+
+        Without weights it is the size of the set.
 
         **Raises:**
 
@@ -96,7 +103,7 @@ class ExactSets:
         return np.where(split.up, upper, split.times(split.beside, totals))
 
     def moved(self) -> np.ndarray:
-        """For each agent: in how many agents' sets it is. Raises as [`ExactSets.sums`][]."""
+        """In how many agents' sets each agent is, `[agents]`. Raises as [`ExactSets.sums`][]."""
         split = self._checked_split
         upper = np.where(
             split.down, np.count_nonzero(split.up), split.counted(split.above, split.up)
@@ -109,7 +116,7 @@ class ExactSets:
         total, error = split.pairs
         if total > COUNTED:
             what = "the sizes of all exact sets need sets of components that"
-            check_fits(
+            check_fits_memory(
                 what,
                 Estimate(total, error, 0, "components"),
                 "ask for one agent with members(agent)",
@@ -118,17 +125,18 @@ class ExactSets:
 
     @cached_property
     def _split(self) -> _Split:
-        """The graph of components taken apart at the largest one.
+        """The graph of components, taken apart at the largest one.
 
         What reaches the largest reaches all below it, which is counted once. What else it reaches
-        lies in the graph `above`, without these; what does not reach the largest lies in the graph
-        `beside`, without those above. In graphs with one giant component both have short ways only,
-        while the closure of the whole has a pair for each component above the giant and each below.
+        lies in the graph `above`, which is without these; what does not reach the largest lies in
+        the graph `beside`, which is without those that do. In graphs with one giant component both
+        have short paths only, while the closure of the whole graph has a pair for each component
+        above the giant with each below it.
         """
         largest = np.array([np.argmax(self.counts)], np.int32)
         down, over = np.zeros((2, self.number), bool)
-        down[self.below.from_nodes(largest)] = True
-        over[self.below.reversed().from_nodes(largest)] = True
+        down[self.below.reachable_from(largest)] = True
+        over[self.below.reversed().reachable_from(largest)] = True
         up = np.bincount(row_of_entry(self.roots), over[self.roots.indices], len(self.labels)) > 0
         return _Split(self, up, down, self.below.without(down), self.below.without(over))
 
@@ -140,12 +148,12 @@ class ExactSets:
         - [`mastac.errors.UserError`][] if the memory does not hold them.
         """
         size = self.couplings.num_agents
-        mend = "give a kappa, or ask for one agent with members(agent)"
-        check_fits(f"the exact sets of these {size} agents", self.estimate, mend)
+        fix = "give a kappa, or ask for one agent with members(agent)"
+        check_fits_memory(f"the exact sets of these {size} agents", self.estimate, fix)
         if self.local:
             kind, kinds = self.labels, self.below.closure
         else:
-            groups, kinds = grouped_rows(product(self.roots, self.below.closure))
+            groups, kinds = distinct_rows(product(self.roots, self.below.closure))
             kind = groups.indices
         order, ends = self._agents_of
         belongs = csr_array((np.ones(size, bool), order, ends), shape=(self.number, size))
@@ -153,7 +161,11 @@ class ExactSets:
 
 
 class _Split(NamedTuple):
-    """See [`ExactSets._split`][]: `up` marks the agents whose sets have the largest component and all `down`."""
+    """The parts that [`ExactSets._split`][] describes.
+
+    `up` marks the agents whose sets contain the largest component, and with it all components
+    that `down` marks.
+    """
 
     sets: ExactSets
     up: np.ndarray
@@ -164,11 +176,11 @@ class _Split(NamedTuple):
     @property
     def pairs(self) -> tuple[float, float]:
         """About how many entries the two closures have, and the standard error."""
-        (one, its), (other, others) = self.above.pairs, self.beside.pairs
-        return one + other, float(np.hypot(its, others))
+        (above, above_error), (beside, beside_error) = self.above.pairs, self.beside.pairs
+        return above + beside, float(np.hypot(above_error, beside_error))
 
     def times(self, part: Reach, totals: np.ndarray) -> np.ndarray:
-        """For each agent: the totals of the components that its reward reaches in a part, summed."""
+        """For each agent: the sum of the totals that its reward reaches in a part."""
         if self.sets.local:
             return (part.closure @ totals)[self.sets.labels]
         return product(self.sets.roots, part.closure) @ totals

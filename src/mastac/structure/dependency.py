@@ -1,21 +1,20 @@
-"""What each agent's local action value depends on, by sparse boolean algebra on the coupling graphs."""
-
-from __future__ import annotations
+"""What each agent's local action value depends on, by sparse boolean algebra on the graphs."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from numbers import Integral
 
 import numpy as np
 from scipy.sparse import csr_array
 
+from mastac.checks import whole_number
 from mastac.errors import UserError
 from mastac.structure.boolean import Factor, sorted_rows, union
 from mastac.structure.components import ExactSets
-from mastac.structure.couplings import Couplings, CouplingSequence
-from mastac.structure.memory_limits import SAMPLE, Estimate, check_fits
+from mastac.structure.couplings import Couplings
+from mastac.structure.memory_limits import SAMPLE, Estimate, check_fits_memory
+from mastac.structure.sequences import CouplingSequence
 from mastac.structure.time_varying import TimeVarying, check_product
-from mastac.structure.windows import by_products, by_search, plan
+from mastac.structure.windows import plan, sets_by_products, sets_by_search
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,18 +36,18 @@ class Dependency:
     kappa: int | None
     at: int
     minimal: bool
-    found: tuple[csr_array, csr_array] | ExactSets = field(repr=False)
+    sets: tuple[csr_array, csr_array] | ExactSets = field(repr=False)
     """The sets of states and actions, or the components that stand for both."""
 
     @cached_property
     def states(self) -> csr_array:
         """Whose states the row agent's local value depends on."""
-        return self.found.matrix() if isinstance(self.found, ExactSets) else self.found[0]
+        return self.sets.matrix() if isinstance(self.sets, ExactSets) else self.sets[0]
 
     @property
     def actions(self) -> csr_array:
         """Whose actions the row agent's local value depends on."""
-        return self.states if isinstance(self.found, ExactSets) else self.found[1]
+        return self.states if isinstance(self.sets, ExactSets) else self.sets[1]
 
     @cached_property
     def agents(self) -> csr_array:
@@ -58,11 +57,11 @@ class Dependency:
     def members(self, agent: str | int) -> tuple[str, ...]:
         """The names in the set of one agent."""
         row = self.couplings.index(agent)
-        if isinstance(self.found, ExactSets) and "states" not in self.__dict__:
-            found = self.found.members(row)
+        if isinstance(self.sets, ExactSets) and "states" not in self.__dict__:
+            columns = self.sets.members(row)
         else:
-            found = self.agents.indices[self.agents.indptr[row] : self.agents.indptr[row + 1]]
-        return tuple(self.couplings.agents[column] for column in found)
+            columns = self.agents.indices[self.agents.indptr[row] : self.agents.indptr[row + 1]]
+        return tuple(self.couplings.agents[column] for column in columns)
 
     def sizes(self) -> np.ndarray:
         """How many agents each agent's value depends on, `[agents]`.
@@ -71,31 +70,36 @@ class Dependency:
 
         - [`mastac.errors.UserError`][] if the memory does not hold which components reach which.
         """
-        return (
-            self.found.sums() if isinstance(self.found, ExactSets) else np.diff(self.agents.indptr)
-        )
+        return self.sets.sums() if isinstance(self.sets, ExactSets) else np.diff(self.agents.indptr)
 
     def moved_sizes(self) -> np.ndarray:
-        """How many agents' values move when an agent acts otherwise, `[agents]`. Raises as `sizes`."""
-        if isinstance(self.found, ExactSets):
-            return self.found.moved()
+        """How many agents' values depend on each agent's action, `[agents]`. Raises as `sizes`."""
+        if isinstance(self.sets, ExactSets):
+            return self.sets.moved()
         return np.bincount(self.actions.indices, minlength=self.couplings.num_agents)
 
     def input_sizes(self, states: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """How many numbers each agent's value depends on, given those of each state and action. Raises as `sizes`."""
-        if isinstance(self.found, ExactSets):
-            return self.found.sums(states + actions).astype(np.int64)
+        """How many inputs each agent's critic has, `[agents]`. Raises as `sizes`.
+
+        **Arguments:**
+
+        - `states`, `actions`: the entries of each agent's state and action, `[agents]`.
+        """
+        if isinstance(self.sets, ExactSets):
+            return self.sets.sums(states + actions).astype(np.int64)
         return self.states @ states + self.actions @ actions
 
     def __repr__(self) -> str:
-        about = f"Dependency(kappa={self.kappa}, at={self.at}, minimal={self.minimal}; sets of"
         number = self.couplings.num_agents
-        if isinstance(self.found, ExactSets):
-            counts = self.found.counts
-            return f"{about} {number} agents in {len(counts)} components, the largest of {counts.max()})"
+        about = (
+            f"Dependency(kappa={self.kappa}, at={self.at}, minimal={self.minimal}; sets of {number}"
+        )
+        if isinstance(self.sets, ExactSets):
+            counts = self.sets.counts
+            return f"{about} agents in {len(counts)} components, the largest of {counts.max()})"
         sizes = self.sizes()
-        spread = f"smallest {sizes.min()}, median {np.median(sizes):g}, largest {sizes.max()}"
-        return f"{about} {number} agents: {spread})"
+        quantiles = f"smallest {sizes.min()}, median {np.median(sizes):g}, largest {sizes.max()}"
+        return f"{about} agents: {quantiles})"
 
 
 def value_dependency(
@@ -140,8 +144,8 @@ def value_dependency(
                [1, 1, 0],
                [0, 1, 1]])
     """
-    kappa = None if kappa is None else checked_count("kappa", kappa)
-    at = checked_count("at", at)
+    kappa = None if kappa is None else whole_number("kappa", kappa)
+    at = whole_number("at", at)
     if isinstance(couplings, CouplingSequence):
         if at > couplings.horizon:
             end = couplings.horizon
@@ -160,22 +164,35 @@ def value_dependency(
 def value_dependencies(
     sequence: CouplingSequence, kappa: int | None = None, minimal: bool = True
 ) -> tuple[Dependency, ...]:
-    """The sets of every time of a sequence, as [`value_dependency`][] gives them one by one.
+    """The sets of every time of a sequence, each as [`value_dependency`][] gives it.
 
     All windows that reach the end of the sequence, so all of them for `kappa = None`, share one
     pass backward in time; windows over equal couplings (a schedule that repeats, the times without
     a failure) share their matrices.
+
+    **Arguments:** as those of [`value_dependency`][].
+
+    **Returns:**
+
+    One [`Dependency`][] for each time, the first time first.
+
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] if `kappa` is negative or no integer, or the memory does not
+        hold the sets.
     """
-    kappa = None if kappa is None else checked_count("kappa", kappa)
-    backward = TimeVarying(sequence, minimal)
-    found = [backward.window(at, kappa) for at in range(sequence.horizon, -1, -1)]
+    kappa = None if kappa is None else whole_number("kappa", kappa)
+    recursion = TimeVarying(sequence, minimal)
+    backward = [recursion.window(at, kappa) for at in range(sequence.horizon, -1, -1)]
     return tuple(
-        Dependency(sequence, kappa, at, minimal, sets) for at, sets in enumerate(reversed(found))
+        Dependency(sequence, kappa, at, minimal, sets) for at, sets in enumerate(reversed(backward))
     )
 
 
 def gradient_dependency(dependency: Dependency) -> csr_array:
-    r"""$\mathcal{I}_{GD}$: row `i` marks whose local values move when agent `i` acts otherwise.
+    r"""The gradient dependency sets $\mathcal{I}_{GD}$, `[agents, agents]`.
+
+    Row `i` marks the agents whose local values depend on the action of agent `i`.
 
     The transpose of `dependency.actions`: the policy of `i` enters $Q_j(s(t), a(t))$ through
     $a_i(t)$.
@@ -184,19 +201,21 @@ def gradient_dependency(dependency: Dependency) -> csr_array:
 
 
 def aggregate_dependency(dependency: Dependency) -> csr_array:
-    r"""$\mathcal{I}_{\hat Q}$: row `i` marks what $\hat Q_i$, the sum of the values that `i` moves, depends on.
+    r"""The sets $\mathcal{I}_{\hat Q}$, `[agents, agents]`: what $\hat Q_i$ (eq. 11) depends on.
+
+    $\hat Q_i$ is the sum of the local values that depend on the action of agent `i`.
 
     **Raises:**
 
     - [`mastac.errors.UserError`][] if the memory does not hold it.
     """
     gradient, agents = gradient_dependency(dependency), Factor(dependency.agents)
-    check_product(gradient, agents.after, agents.terms(gradient))
-    return sorted_rows(agents.after(gradient))
+    check_product(gradient, agents.left_product, agents.work(gradient))
+    return sorted_rows(agents.left_product(gradient))
 
 
 def estimate(couplings: Couplings, kappa: int | None = None, minimal: bool = True) -> Estimate:
-    """The size of the sets before they are found, and the way that will find them.
+    """The size of the sets before they are computed, and the method that will compute them.
 
     Up to 1024 agents, the same ones at every call, stand for all where there are more; the standard
     error says how far that may be off. Windows count the entries of `states` and, where these
@@ -212,22 +231,11 @@ def estimate(couplings: Couplings, kappa: int | None = None, minimal: bool = Tru
         >>> print(estimate(ring(100_000), kappa=2))
         900000 entries, 4.5 MB
     """
-    kappa = None if kappa is None else checked_count("kappa", kappa)
+    kappa = None if kappa is None else whole_number("kappa", kappa)
     if _is_exact(couplings, kappa):
         return ExactSets(couplings).estimate
     assert kappa is not None
     return plan(couplings, minimal, kappa)[0]
-
-
-def checked_count(name: str, value: object, optional: bool = True) -> int:
-    """`value` as an int, if it is an integer of at least 0."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise UserError(
-            f"{name} must be an integer of at least 0{' or left out' * optional}, got {value!r}"
-        )
-    if value < 0:
-        raise UserError(f"{name} must be at least 0, got {value}")
-    return int(value)
 
 
 def _is_exact(couplings: Couplings, kappa: int | None) -> bool:
@@ -237,10 +245,10 @@ def _is_exact(couplings: Couplings, kappa: int | None) -> bool:
 def _windowed(couplings: Couplings, kappa: int, minimal: bool) -> tuple[csr_array, csr_array]:
     """The sets of a window, by the cheaper way; a few agents are searched without asking."""
     if couplings.num_agents <= SAMPLE // 4:
-        return by_search(couplings, minimal, kappa)
+        return sets_by_search(couplings, minimal, kappa)
     expected, rows = plan(couplings, minimal, kappa)
     what = f"the sets of these {couplings.num_agents} agents at kappa = {kappa}"
-    check_fits(what, expected, "take a smaller kappa")
-    if expected.way == "search":
-        return by_search(couplings, minimal, kappa)
-    return by_products(couplings, minimal, kappa, rows)
+    check_fits_memory(what, expected, "take a smaller kappa")
+    if expected.method == "search":
+        return sets_by_search(couplings, minimal, kappa)
+    return sets_by_products(couplings, minimal, kappa, rows)

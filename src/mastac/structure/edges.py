@@ -1,9 +1,7 @@
-"""Edges in any form that users have them, as sparse matrices; the checks and messages of a graph's construction."""
-
-from __future__ import annotations
+"""Edges in any form that users have, as sparse matrices; the checks of names and graphs."""
 
 import difflib
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from numbers import Integral
 from typing import Any
@@ -16,45 +14,105 @@ from scipy.sparse import csr_array
 from mastac.errors import UserError
 
 Edges = Any
-"""Pairs (source, target) of names or indices, a networkx graph, or a matrix [source, target] of 0 and 1."""
+"""Pairs (source, target) of names or indices, a networkx graph, a 0-1 matrix [source, target]."""
 
 MOST_AGENTS = 10**7
-"""More than this is a slip of the pen, answered before it fills the memory."""
+"""More than this is taken for a typing error, and refused before it fills the memory."""
 
 
 class Names:
-    """The names of agents, and from the ends of edges to rows; the tables are made when first needed."""
+    """The names of the agents, and which agent the end of an edge means.
 
-    def __init__(self, names: tuple[str, ...], labels: list[Hashable] | None) -> None:
+    **Arguments:**
+
+    - `names`: the names, in the order of the agents.
+    - `labels`: what the user gave as names, text or integers; `None` where only the number of
+        agents was given.
+    """
+
+    def __init__(self, names: tuple[str, ...], labels: Sequence[str | int] | None) -> None:
         self.names = names
-        # Numbers in edges are rows, unless the agents themselves were named by numbers.
+        self.generated = labels is None
+        # An integer in an edge is an index, unless the agents themselves were named by integers.
         self.numbered = {
-            label: place for place, label in enumerate(labels or ()) if isinstance(label, int)
+            label: row for row, label in enumerate(labels or ()) if isinstance(label, int)
         }
 
     @cached_property
-    def places(self) -> dict[str, int]:
-        """The row of each name."""
-        return {name: place for place, name in enumerate(self.names)}
+    def rows(self) -> dict[str, int]:
+        """The index of each name."""
+        return {name: row for row, name in enumerate(self.names)}
 
-    def place(self, end: Any) -> int | None:
-        """The row of an edge's end, as the user wrote it; `None` if there is no such agent."""
+    @cached_property
+    def _misplaced(self) -> str | None:
+        """A name that is an integer in text but not the agent's index, as `"2"` of agent 0."""
+        if self.generated or self.numbered:
+            return None
+        integers = ((row, name) for row, name in enumerate(self.names) if name.strip().isdecimal())
+        return next((name for row, name in integers if int(name) != row), None)
+
+    def row(self, end: Any) -> int | None:
+        """The index of the agent that the end of an edge means; `None` if there is no such agent.
+
+        **Raises:**
+
+        - [`mastac.errors.UserError`][] for an integer that could be a name as well as an index.
+        """
         if isinstance(end, str):
-            return self.places.get(end)
+            return self.rows.get(end)
         if not isinstance(end, Integral) or isinstance(end, bool):
             return None
-        number = int(end)
-        return (
-            self.numbered.get(number)
-            if self.numbered
-            else number
-            if 0 <= number < len(self.names)
-            else None
-        )
+        if self._misplaced is not None:
+            raise UserError(
+                f"the integer {int(end)} in an edge could be an index or the name of an agent, "
+                f"since agent number {self.rows[self._misplaced]} is named '{self._misplaced}'; "
+                "write the ends of edges as text, exactly like the names"
+            )
+        if self.numbered:
+            return self.numbered.get(int(end))
+        return int(end) if 0 <= int(end) < len(self.names) else None
+
+    def check_nodes(self, nodes: Sequence[Any], graph: str) -> None:
+        """Refuse a node that is no agent, and integers that may be indices or places in the order.
+
+        Integer nodes of a networkx graph are indices. Where agents have names of text, these may
+        have been made from the nodes one by one; then the k-th node is agent k, and the two
+        readings must agree.
+        """
+        meaning: dict[int, Any] = {}
+        for place, node in enumerate(nodes):
+            row = self.row(node)
+            if row is None:
+                raise UserError(
+                    f"the {graph} graph has a node for an unknown agent {_near(node, self.names)}"
+                )
+            if row in meaning:
+                raise UserError(
+                    f"the nodes {meaning[row]!r} and {node!r} of the {graph} graph are the same "
+                    "agent; give every agent one node"
+                )
+            meaning[row] = node
+            is_clear = self.generated or self.numbered or self.names[row] == str(node)
+            if not is_clear and row != place:
+                raise UserError(
+                    f"node {node} of the {graph} graph is number {place} in the order of its "
+                    f"nodes, so it could be agent '{self.names[row]}' (by index) or "
+                    f"'{self.names[place]}' (by order); name the nodes as the agents "
+                    "(networkx.relabel_nodes)"
+                )
 
 
-def named(agents: Any) -> Names:
-    """The names of the agents, checked."""
+def agent_names(agents: Any) -> Names:
+    """The names of the agents, checked.
+
+    **Arguments:**
+
+    - `agents`: how many there are, or their names, text or integers.
+
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] for no agent, too many, and an empty or repeated name.
+    """
     if agents is None or isinstance(agents, bool | str | float | dict):
         raise UserError(f"agents must be a number of agents or a list of names, got {agents!r}")
     if isinstance(agents, Integral):
@@ -65,9 +123,7 @@ def named(agents: Any) -> Names:
         return Names(tuple([f"agent-{number}" for number in range(int(agents))]), None)
     if not isinstance(agents, Iterable):
         raise UserError(f"agents must be a number of agents or a list of names, got {agents!r}")
-    labels: list[Hashable] = [
-        label.item() if isinstance(label, np.generic) else label for label in agents
-    ]
+    labels = [label.item() if isinstance(label, np.generic) else label for label in agents]
     if not labels:
         raise UserError("there must be at least one agent, got an empty list")
     for number, label in enumerate(labels):
@@ -75,17 +131,21 @@ def named(agents: Any) -> Names:
             raise UserError(
                 f"agent number {number} is named {label!r}; a name must be text that is not empty"
             )
-    found = Names(tuple(str(label) for label in labels), labels)
-    if len(found.places) < len(found.names):
-        repeated = next(
-            name for place, name in enumerate(found.names) if found.places[name] != place
-        )
+    names = Names(tuple(str(label) for label in labels), labels)
+    if len(names.rows) < len(labels):
+        repeated = next(name for row, name in enumerate(names.names) if names.rows[name] != row)
         raise UserError(f"two agents are named '{repeated}'; names must differ")
-    return found
+    return names
 
 
 def edge_matrix(edges: Edges, graph: str, names: Names) -> csr_array:
-    """Edges of any form as a matrix of bool, row depends on column, diagonal set, indices sorted."""
+    """Edges as a matrix of bool, row depends on column, diagonal set, indices sorted.
+
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] naming the graph, for an unknown agent, an integer that could
+        be two agents, a matrix of another shape and entries other than 0 and 1.
+    """
     size = len(names.names)
     if isinstance(edges, np.ndarray) or sp.issparse(edges):
         transposed = _from_matrix(edges, graph, size)
@@ -104,8 +164,9 @@ def _from_matrix(matrix: Any, graph: str, num_agents: int) -> csr_array:
     """A matrix [source, target] of 0 and 1 as a canonical one of bool, [target, source]."""
     if matrix.shape != (num_agents, num_agents):
         raise UserError(
-            f"the matrix of the {graph} graph has shape {tuple(matrix.shape)}, expected ({num_agents}, {num_agents}) "
-            "for [source, target]; pairs are given as a list of tuples"
+            f"the matrix of the {graph} graph has shape {tuple(matrix.shape)}, expected "
+            f"({num_agents}, {num_agents}) for [source, target]; pairs are given as a list of "
+            "tuples"
         )
     compressed = sp.csc_array(matrix, copy=True)  # what follows works in place
     values = compressed.data
@@ -123,7 +184,7 @@ def _from_matrix(matrix: Any, graph: str, num_agents: int) -> csr_array:
 
 
 def _refuse_entries(matrix: Any, graph: str) -> None:
-    """Raises if an entry, as the user wrote it, is neither 0 nor 1 (the same edge given twice adds up to more)."""
+    """Refuse an entry that is neither 0 nor 1 as the user wrote it; edges given twice are fine."""
     values = sp.coo_array(matrix).data
     wrong = values if values.dtype.kind not in "biuf" else values[~np.isin(values, (0, 1))]
     if len(wrong):
@@ -133,37 +194,35 @@ def _refuse_entries(matrix: Any, graph: str) -> None:
         )
 
 
-def _from_pairs(edges: Edges, graph: str, known: Names) -> tuple[np.ndarray, np.ndarray]:
-    names, place = known.names, known.place
+def _from_pairs(edges: Edges, graph: str, names: Names) -> tuple[np.ndarray, np.ndarray]:
+    """The indices of the sources and of the targets of pairs or of a networkx graph."""
+    if isinstance(edges, nx.classes.reportviews.OutEdgeView):  # `network.edges`
+        # Only the graph tells whether its edges are undirected, and the order of its nodes.
+        edges = edges._graph
     if isinstance(edges, nx.Graph):
-        for node in edges.nodes:
-            if place(node) is None:
-                raise UserError(
-                    f"the {graph} graph has a node for an unknown agent {_near(node, names)}"
-                )
-        both = (
-            [] if edges.is_directed() else [(target, source) for source, target, *_ in edges.edges]
-        )
-        edges = [(source, target) for source, target, *_ in edges.edges] + both
+        names.check_nodes(list(edges.nodes), graph)
+        pairs = [(source, target) for source, target, *_ in edges.edges]
+        edges = pairs if edges.is_directed() else pairs + [(end, start) for start, end in pairs]
     if isinstance(edges, str | dict) or not isinstance(edges, Iterable):
         raise UserError(
-            f"the {graph} graph must be a list of pairs (source, target), a networkx graph or a matrix, "
-            f"got {type(edges).__name__}"
+            f"the {graph} graph must be a list of pairs (source, target), a networkx graph or a "
+            f"matrix, got {type(edges).__name__}"
         )
-    found: list[tuple[int, int]] = []
+    rows: list[tuple[int, int]] = []
     for pair in edges:
         if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
             raise UserError(
                 f"the {graph} graph holds {pair!r}, which is not a pair (source, target)"
             )
-        source, target = place(pair[0]), place(pair[1])
+        source, target = names.row(pair[0]), names.row(pair[1])
         if source is None or target is None:
             end = pair[0] if source is None else pair[1]
             raise UserError(
-                f"the edge {pair[0]} -> {pair[1]} of the {graph} graph names an unknown agent {_near(end, names)}"
+                f"the edge {pair[0]} -> {pair[1]} of the {graph} graph names an unknown agent "
+                f"{_near(end, names.names)}"
             )
-        found.append((source, target))
-    sources, targets = np.array(found, np.int64).reshape(-1, 2).T
+        rows.append((source, target))
+    sources, targets = np.array(rows, np.int64).reshape(-1, 2).T
     return sources, targets
 
 
@@ -176,10 +235,9 @@ def _near(end: Any, names: tuple[str, ...]) -> str:
     return f"'{end}'" + (f"; did you mean '{near[0]}'?" if near else f" (known: {known})")
 
 
-def same_matrix(one: csr_array, other: csr_array) -> bool:
+def same_matrix(first: csr_array, second: csr_array) -> bool:
     """Whether two boolean matrices with sorted indices are equal."""
-    if one is other:
+    if first is second:
         return True
-    return bool(
-        np.array_equal(one.indptr, other.indptr) and np.array_equal(one.indices, other.indices)
-    )
+    same_lengths = np.array_equal(first.indptr, second.indptr)
+    return same_lengths and np.array_equal(first.indices, second.indices)

@@ -1,12 +1,14 @@
-"""The named layouts: each algorithm's answer to what its critics read, predict and advise."""
+"""The layouts of the algorithms: what critics read and predict, and whom they are credited to."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 
 import numpy as np
 from scipy.sparse import csr_array, eye_array, vstack
 
-from mastac.structure.couplings import GRAPHS, Couplings, CouplingSequence
+from mastac.structure.boolean import row_of_entry
+from mastac.structure.couplings import GRAPHS, Couplings
 from mastac.structure.dependency import (
     Dependency,
     gradient_dependency,
@@ -14,39 +16,47 @@ from mastac.structure.dependency import (
     value_dependency,
 )
 from mastac.structure.layout import CriticLayout
-from mastac.structure.windows import first_windows
+from mastac.structure.sequences import CouplingSequence
+from mastac.structure.windows import smallest_kappas
 
 
 def at_all_times(
     couplings: Couplings | CouplingSequence, kappa: int | None, minimal: bool
 ) -> tuple[Dependency, ...]:
-    """The value dependency sets of every time: one where couplings stay the same."""
+    """The value dependency sets of every time; one where couplings stay the same.
+
+    **Arguments:** as those of [`mastac.value_dependency`][].
+    """
     if isinstance(couplings, CouplingSequence):
         return value_dependencies(couplings, kappa, minimal)
     return (value_dependency(couplings, kappa, minimal=minimal),)
 
 
 def structured(*over_time: Dependency) -> CriticLayout:
-    """MAStAC: critic `i` reads $I_Q^i$, predicts agent `i`'s reward, and advises every agent in its set ($I_{GD}$).
+    r"""MAStAC: critic `i` reads $\mathcal{I}_Q^i$ and predicts agent `i`'s reward.
 
-    Of time-varying couplings the sets of all times are given: a critic has room for their union and
-    reads at each time what is in that time's set.
+    It is credited to all agents whose actions it reads ($\mathcal{I}_{GD}$), so that every actor
+    climbs $\hat Q_i$ (eq. 11).
+
+    **Arguments:**
+
+    - `over_time`: the sets of every time, see [`at_all_times`][]. A critic has inputs for the union
+        of its sets and reads at each time what is in that time's set.
     """
     couplings = over_time[0].couplings
+    is_constant = len(over_time) == 1
     return CriticLayout(
         agents=couplings.agents,
-        states=_union([each.states for each in over_time]),
-        actions=_union([each.actions for each in over_time]),
+        states=_union([sets.states for sets in over_time]),
+        actions=_union([sets.actions for sets in over_time]),
         rewards=csr_array(eye_array(couplings.num_agents)),
-        credit=_union([gradient_dependency(each) for each in over_time]),
-        schedule=tuple((each.states, each.actions) for each in over_time)
-        if len(over_time) > 1
-        else None,
+        credit=_union([gradient_dependency(sets) for sets in over_time]),
+        schedule=None if is_constant else tuple((sets.states, sets.actions) for sets in over_time),
     )
 
 
 def selfish(*over_time: Dependency) -> CriticLayout:
-    """Critics as in [`structured`][], but every agent climbs its own alone: nobody answers for the others' rewards."""
+    """Critics as in [`structured`][], each credited to its own agent alone (an ablation)."""
     layout = structured(*over_time)
     return replace(layout, credit=csr_array(eye_array(layout.num_agents)))
 
@@ -54,83 +64,89 @@ def selfish(*over_time: Dependency) -> CriticLayout:
 def with_distances(
     layout: CriticLayout, couplings: Couplings | CouplingSequence, kappa: int | None, minimal: bool
 ) -> CriticLayout:
-    """The same layout, told how far away each agent is in each set; at any time, where couplings change.
+    """The same layout with the distance of every agent in every set.
 
-    That is the smallest kappa at which it is in the set, and at least 1 for others: who enters the
-    same reward is no nearer than who is coupled. None of the sets may be larger than those of
-    `kappa`.
+    The distance is the smallest kappa at which an agent is in the set, and at least 1 for other
+    agents: one that enters the same reward is no nearer than one that is coupled. Where couplings
+    change, it is that in their union.
+
+    **Arguments:**
+
+    - `layout`: a layout whose sets are no larger than those of `kappa`.
+    - `couplings`, `kappa`, `minimal`: as those of [`mastac.value_dependency`][].
     """
-    whole = couplings.union() if isinstance(couplings, CouplingSequence) else couplings
-    states, actions = (_others_apart(each) for each in first_windows(whole, minimal, kappa))
-    return replace(layout, distances=(states, actions))
+    union = couplings.union() if isinstance(couplings, CouplingSequence) else couplings
+    states, actions = smallest_kappas(union, minimal, kappa)
+    return replace(layout, distances=(_others_apart(states), _others_apart(actions)))
 
 
-def _others_apart(windows: csr_array) -> csr_array:
-    """At least 1 off the diagonal."""
-    rows = np.repeat(np.arange(len(windows.indptr) - 1), np.diff(windows.indptr))
-    apart = np.maximum(windows.data, rows != windows.indices)
-    return csr_array((apart, windows.indices, windows.indptr), shape=windows.shape)
+def _others_apart(kappas: csr_array) -> csr_array:
+    """The same entries, at least 1 off the diagonal."""
+    apart = np.maximum(kappas.data, row_of_entry(kappas) != kappas.indices)
+    return csr_array((apart, kappas.indices, kappas.indptr), shape=kappas.shape)
 
 
 def local_values(couplings: Couplings | CouplingSequence, kappa: int | None) -> CriticLayout:
-    r"""Values of states for on-policy MAStAC: value `i` reads what $V_i$ depends on, and advises those that move $Q_i$.
+    r"""On-policy MAStAC: value `i` reads the states that $V_i$ depends on.
 
-    $V_i(s) = E_a Q_i(s, a)$: the actions that the minimal set leaves open are those of policies,
-    which read what they observe. So the states are the paper's set $D O = U$, while actions outside
-    the minimal set move nothing.
+    $V_i(s) = E_a Q_i(s, a)$: actions that are no arguments of the value are those of policies,
+    which read what they observe. So the states are the paper's set $U$ (see
+    [`mastac.value_dependency`][]). The value is credited to the agents whose actions are in the
+    minimal set of $Q_i$; no other action changes $Q_i$.
     """
-    states, minimal = (at_all_times(couplings, kappa, each) for each in (False, True))
+    papers, minimal = (at_all_times(couplings, kappa, is_minimal) for is_minimal in (False, True))
     layout = structured(*minimal)
     schedule = tuple(
-        (one.states, other.actions) for one, other in zip(states, minimal, strict=True)
+        (of_states.states, of_actions.actions)
+        for of_states, of_actions in zip(papers, minimal, strict=True)
     )
     return replace(
         layout,
-        states=_union([each.states for each in states]),
+        states=_union([sets.states for sets in papers]),
         schedule=schedule if len(schedule) > 1 else None,
     )
 
 
 def of_the_team(couplings: Couplings) -> CriticLayout:
-    """One value of the team's mean reward that reads everything and advises everyone."""
+    """One value of the team's mean reward that reads everything, credited to all agents."""
     n = couplings.num_agents
     everything = csr_array(np.ones((1, n), bool))
     return CriticLayout(
         agents=couplings.agents,
         states=everything,
         actions=everything,
-        rewards=csr_array(np.full((1, n), 1 / n)),
+        rewards=_mean(n),
         credit=csr_array(np.ones((n, 1))),
     )
 
 
 def _union(matrices: Sequence[csr_array]) -> csr_array:
-    total = matrices[0]
-    for each in matrices[1:]:
-        total = csr_array(total + each)
-    return total
+    return reduce(lambda total, matrix: csr_array(total + matrix), matrices)
 
 
 def undecomposed(*over_time: Dependency) -> CriticLayout:
-    """Critics of agents' own rewards as in [`structured`][], but each reads everything (the ablation of Section 5)."""
+    """As [`structured`][], but each critic reads everything (the ablation of section 5)."""
     everything = _all_pairs(over_time[0].couplings.num_agents)
     return replace(structured(*over_time), states=everything, actions=everything, schedule=None)
 
 
 def summed(*over_time: Dependency) -> CriticLayout:
-    r"""Critic `i` reads everything and predicts $\hat Q_i$ itself: the rewards of all agents that `i` moves, summed."""
+    r"""Critic `i` reads everything and predicts $\hat Q_i$ itself (the ablation of section 5).
+
+    That is the sum of the rewards whose local values depend on the action of agent `i`.
+    """
     agents = over_time[0].couplings.agents
     return CriticLayout(
         agents=agents,
         states=_all_pairs(len(agents)),
         actions=_all_pairs(len(agents)),
-        rewards=_union([gradient_dependency(each) for each in over_time]),
+        rewards=_union([gradient_dependency(sets) for sets in over_time]),
         credit=csr_array(eye_array(len(agents))),
     )
 
 
 def central(couplings: Couplings) -> CriticLayout:
-    """Critic `i` reads everything, predicts agent `i`'s reward and advises agent `i` alone."""
+    """Critic `i` reads everything, predicts agent `i`'s reward and is credited to it alone."""
     n = couplings.num_agents
     own = csr_array(eye_array(n))
     return CriticLayout(
@@ -143,40 +159,44 @@ def central(couplings: Couplings) -> CriticLayout:
 
 
 def local(couplings: Couplings) -> CriticLayout:
-    """Critic `i` reads what agent `i` observes and its own action, predicts its reward and advises it alone."""
+    """Critic `i` reads what agent `i` observes and its action; reward and credit are its own."""
     own = csr_array(eye_array(couplings.num_agents))
     return CriticLayout(
         agents=couplings.agents, states=couplings.observation, actions=own, rewards=own, credit=own
     )
 
 
-def neighbourhoods(couplings: Couplings, kappa: int) -> CriticLayout:
-    """Critic `i` reads all agents within `kappa` undirected steps in the union of the graphs, and advises them all."""
-    n = couplings.num_agents
-    step = csr_array((n, n), dtype=np.int64)
+def neighbourhoods(couplings: Couplings, kappa: int | None) -> CriticLayout:
+    """Critics of all agents within `kappa` undirected steps in the union of the graphs.
+
+    Every critic is credited to all agents that it reads (Qu, Wierman, Li 2020). `None`: all agents
+    that can be reached.
+    """
+    step = csr_array(couplings.state.shape, dtype=bool)
     for name in GRAPHS:
-        graph = getattr(couplings, name).astype(np.int64)
+        graph = getattr(couplings, name)
         step = csr_array(step + graph + graph.T)
-    own = csr_array(eye_array(n))
-    reached = own.astype(np.int64)
-    for _ in range(kappa):
-        reached = csr_array((reached @ step > 0).astype(np.int64))
-    within = csr_array(reached)
+    # Where states alone are coupled, `kappa` steps of the sets are `kappa` steps in the graph.
+    within = value_dependency(Couplings(couplings.num_agents, state=step), kappa).states
     return CriticLayout(
         agents=couplings.agents,
         states=within,
         actions=within,
-        rewards=own,
-        credit=csr_array(within.T),
+        rewards=csr_array(eye_array(couplings.num_agents)),
+        credit=within,
     )
 
 
 def team(couplings: Couplings, pairs: Sequence[tuple[int, int]] = ()) -> CriticLayout:
-    """One value of the team's mean reward, made of a utility for each agent and a payoff for each of `pairs`.
+    """One value of the team's mean reward, the mean of utilities plus the mean of payoffs.
 
     A utility reads what its agent observes and its action, a payoff what two agents observe and
-    their actions. The value is the mean of the utilities plus the mean of the payoffs (deep
-    coordination graphs, Böhmer et al. 2020).
+    their actions (deep coordination graphs, Böhmer et al. 2020).
+
+    **Arguments:**
+
+    - `couplings`: who observes whom.
+    - `pairs`: the rows of two agents for each payoff. Every agent has a utility.
     """
     n = couplings.num_agents
     members = csr_array(eye_array(n)).astype(np.int64)
@@ -191,7 +211,7 @@ def team(couplings: Couplings, pairs: Sequence[tuple[int, int]] = ()) -> CriticL
         agents=couplings.agents,
         states=members @ couplings.observation.astype(np.int64),
         actions=csr_array(members),
-        rewards=csr_array(np.full((1, n), 1 / n)),
+        rewards=_mean(n),
         credit=csr_array(np.ones((n, 1))),
         mix=csr_array(share[None, :]),
     )
@@ -203,8 +223,12 @@ def with_team_rewards(layout: CriticLayout) -> CriticLayout:
     The mean, not the sum: a positive factor changes no optimum, and values keep the size of own
     rewards.
     """
-    n = layout.num_agents
-    return replace(layout, rewards=csr_array(np.full((layout.num_values, n), 1 / n)))
+    return replace(layout, rewards=_mean(layout.num_agents))
+
+
+def _mean(num_agents: int) -> csr_array:
+    """Weights of the team's mean reward, one row for all values."""
+    return csr_array(np.full((1, num_agents), 1 / num_agents))
 
 
 def _all_pairs(num_agents: int) -> csr_array:

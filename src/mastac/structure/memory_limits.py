@@ -1,7 +1,5 @@
 """How large an answer may be, and the refusal of one that is larger."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +9,7 @@ import numpy as np
 from mastac.errors import UserError
 
 MEMORY: int | None = None
-"""Bytes that sets may fill; `None`: half of this machine's memory (the other half is for writing them)."""
+"""Bytes that sets may fill. `None`: half of the machine's memory; writing takes the other half."""
 
 SAMPLE = 1024
 """An estimate looks at no more agents than this."""
@@ -21,16 +19,16 @@ SAMPLE = 1024
 class Estimate:
     """The size of the dependency sets before they are written down.
 
-    - `entries`: stored entries of all matrices together, `error` the standard error of that figure
-        (0: exact).
-    - `agents`: how many of the agents' sets were looked at for it.
-    - `way`: how the sets are found: `components`, `products` or `search`.
+    - `entries`: the stored entries of all matrices together.
+    - `error`: the standard error of `entries`; 0 where they were counted.
+    - `agents`: from how many of the agents' sets they were estimated.
+    - `method`: how the sets will be computed: `components`, `products` or `search`.
     """
 
     entries: float
     error: float
     agents: int
-    way: str
+    method: str
 
     @property
     def bytes(self) -> int:
@@ -46,16 +44,18 @@ class Estimate:
         about = (
             f"about {self.entries:.1e} ± {self.error:.0e}" if self.error else f"{self.entries:.0f}"
         )
-        return f"{about} entries, {in_words(self.bytes)}"
+        return f"{about} entries, {size_in_words(self.bytes)}"
 
 
-def total_of(sizes: np.ndarray, number: int) -> tuple[float, float]:
+def estimated_total(sizes: np.ndarray, number: int) -> tuple[float, float]:
     """The sum over `number` agents of which some were drawn, and its standard error."""
     drawn = len(sizes)
     if drawn == number:
         return float(sizes.sum()), 0.0
-    left = np.sqrt(1 - drawn / number)
-    return float(sizes.mean() * number), float(number * sizes.std(ddof=1) / np.sqrt(drawn) * left)
+    # Drawn without replacement, so the variance is that of the agents that were left out.
+    left_out = np.sqrt(1 - drawn / number)
+    error = number * sizes.std(ddof=1) / np.sqrt(drawn) * left_out
+    return float(sizes.mean() * number), float(error)
 
 
 def drawn_agents(number: int, most: int = SAMPLE) -> np.ndarray:
@@ -68,7 +68,7 @@ def drawn_agents(number: int, most: int = SAMPLE) -> np.ndarray:
 
 
 def bytes_of(entries: float) -> int:
-    """Bytes of a boolean matrix with so many entries: columns of four bytes, of eight from 2^31 entries on."""
+    """Bytes of a boolean csr matrix: a flag and an index, in 32 bits below 2^31 entries."""
     return int(entries) * (5 if entries < 2**31 else 9)
 
 
@@ -87,33 +87,42 @@ def memory_limit() -> int:
     return memory // 2
 
 
-def check_fits(what: str, estimate: Estimate, mend: str) -> None:
-    """Refuses an answer that the memory does not hold.
+def check_fits_memory(what: str, estimate: Estimate, fix: str) -> None:
+    """Refuse an answer that the memory does not hold.
+
+    **Arguments:**
+
+    - `what`: what would be too large, as the message is to call it, in the plural.
+    - `estimate`: its size.
+    - `fix`: what to do instead.
 
     **Raises:**
 
-    - [`mastac.errors.UserError`][] with the size, the limit and the mend.
+    - [`mastac.errors.UserError`][] with the size, the limit and the fix.
     """
     if not estimate.fits:
         raise UserError(
-            f"{what} have {estimate}; at most {in_words(memory_limit())} are held here; {mend}"
+            f"{what} have {estimate}; at most {size_in_words(memory_limit())} are held here; {fix}"
         )
 
 
-class Room:
-    """Counts what is written: an estimate from a sample may miss a few agents with very large sets."""
+class EntryCounter:
+    """Counts entries while they are written.
 
-    def __init__(self, what: str, mend: str) -> None:
-        self.what, self.mend, self.entries, self.limit = what, mend, 0, memory_limit()
+    An estimate from a sample may have missed a few agents with very large sets.
+    """
 
-    def take(self, entries: int) -> None:
-        """Counts so many entries more. Raises as [`check_fits`][]."""
+    def __init__(self, what: str, fix: str) -> None:
+        self.what, self.fix, self.entries, self.limit = what, fix, 0, memory_limit()
+
+    def add(self, entries: int) -> None:
+        """Count so many more. Raises as [`check_fits_memory`][]."""
         self.entries += entries
         if bytes_of(self.entries) > self.limit:
-            check_fits(self.what, Estimate(self.entries, 0.0, 0, "products"), self.mend)
+            check_fits_memory(self.what, Estimate(self.entries, 0.0, 0, "products"), self.fix)
 
 
-def in_words(size: int) -> str:
+def size_in_words(size: int) -> str:
     """A number of bytes in units that are read easily."""
     value, unit = float(size), "bytes"
     for larger in ("kB", "MB", "GB", "TB", "PB"):

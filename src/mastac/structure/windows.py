@@ -1,151 +1,127 @@
-"""Sets of a window kappa, block of rows by block of rows: by sparse products, or by breadth-first search.
+"""The sets of a window of kappa steps, by sparse products or by breadth-first search.
 
-Both go back in time from the rewards. Products carry the whole set through every step and are quick
-where sets are small; the search carries only what is new, marked in a dense block, and is quick
-where windows are long.
+Both go back in time from the rewards, for one block of rows after the other. Products carry the
+whole set through every step and are quick where sets are small; the search carries only what is
+new, marked in a dense block, and is quick where windows are long.
 """
-
-from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from mastac.structure.boolean import Factor, ends_of, product, sorted_rows, stacked, union
+from mastac.structure.boolean import sorted_rows, stacked
 from mastac.structure.couplings import Couplings
-from mastac.structure.memory_limits import Estimate, Room, drawn_agents, total_of
+from mastac.structure.memory_limits import EntryCounter, Estimate, drawn_agents, estimated_total
+from mastac.structure.search import Search
+from mastac.structure.steps import Steps, reward_needs, same_sets
 
 BLOCK_CELLS = 2**22
-"""The search marks blocks of about so many (row, agent) cells: 4 MiB, more where `FEWEST_ROWS` asks for it."""
+"""The search marks blocks of about so many (row, agent) cells, which is 4 MiB."""
 FEWEST_ROWS = 32
-BLOCK_TERMS = 2**24
-"""Products are taken of blocks of rows with about so many terms."""
+"""… but of no fewer rows than this, unless the memory asks for it."""
+BLOCK_WORK = 2**24
+"""Products are taken of blocks of rows with about so much work (see `Factor.work`)."""
 MANY = 4096
-"""From so many agents on it is asked which way to the levels is quicker."""
-SAMPLE_TERMS = 10**7
-"""An estimate stops drawing agents after so many terms."""
+"""From so many agents on, the quicker way to the smallest kappas is chosen."""
+SAMPLE_WORK = 10**7
+"""An estimate stops drawing agents after so much work."""
 FEWEST_DRAWN, ERROR = 128, 0.005
 """… or once so many are drawn and the standard error is this share of the size."""
 SEARCH_SECONDS = (3e-8, 2e-4)
-"""Of a search: for each term, and for each block of rows and step. Measured by `benchmarks/structure.py`."""
+"""Of a search, for each unit of work, and for each step of a block (`benchmarks/structure.py`)."""
 PRODUCT_SECONDS = (8e-9, 1e-4)
-"""Of products: the same."""
+"""The same of products."""
 
 
-def same_sets(couplings: Couplings, minimal: bool) -> bool:
-    """Whether the sets of states and actions are the same by construction."""
-    return not minimal or (
-        couplings.action is couplings.state and couplings.reward_action is couplings.reward
-    )
-
-
-def reward_needs(couplings: Couplings) -> csr_array:
-    r"""The states that the reward of the row agent needs when policies act: $R \cup R^a O$."""
-    if Factor(couplings.reward_action).is_identity and couplings.reward_action is couplings.reward:
-        return couplings.observation
-    through = product(couplings.reward_action, couplings.observation)
-    # An agent sees itself, so R O holds R.
-    return (
-        through if couplings.reward_action is couplings.reward else union(couplings.reward, through)
-    )
-
-
-class Steps:
-    r"""Steps back in time, from the left: sets times $S \cup A O$ with three sparse factors, never their product."""
-
-    def __init__(self, couplings: Couplings) -> None:
-        self.couplings = couplings
-        self.state, self.observation = Factor(couplings.state), Factor(couplings.observation)
-        self.action = (
-            self.state if couplings.action is couplings.state else Factor(couplings.action)
-        )
-
-    def back(self, sets: csr_array) -> csr_array:
-        """What the states in `sets` need of the states one step before, actions being chosen by the policies."""
-        moved = self.state.after(sets)
-        if self.action is self.state:  # S O holds S
-            return self.observation.after(moved)
-        return csr_array(moved + self.observation.after(self.action.after(sets)))
-
-    def terms(self, sets: csr_array) -> int:
-        """About how many terms the products of a step back have."""
-        moved = self.action.terms(sets)
-        return moved + int(moved * self.observation.lengths.mean())
-
-
-def by_products(
+def sets_by_products(
     couplings: Couplings, minimal: bool, kappa: int, rows: int
 ) -> tuple[csr_array, csr_array]:
-    """The sets of a window, (states, actions), by sparse products of blocks of `rows` rows."""
+    """The sets of a window by sparse products of blocks of `rows` rows.
+
+    See [`mastac.value_dependency`][] for the recursion $U(t)$ and the minimal set.
+
+    **Returns:**
+
+    The sets of states and of actions, `[agents, agents]`, row depends on column.
+    """
     if minimal and kappa == 0:
         return couplings.reward, couplings.reward_action
     size, steps, start = couplings.num_agents, Steps(couplings), reward_needs(couplings)
     shared = same_sets(couplings, minimal)
-    room = Room("the sets found so far", "take a smaller kappa")
+    counter = EntryCounter("the sets found so far", "take a smaller kappa")
     states, actions = [], []
     for first in range(0, size, rows):
         within = csr_array(start[first : first + rows]) if rows < size else start
         for _ in range(kappa - 1 if minimal else kappa):
             before, within = within.nnz, steps.back(within)
-            if within.nnz == before:  # sets only grow, so they stay as they are from here on
+            if within.nnz == before:  # sets only grow: this is the fixed point
                 break
         if minimal:
             if not shared:
-                actions.append(sorted_rows(steps.action.after(within)))
-                room.take(actions[-1].nnz)
-            within = steps.state.after(within)
+                actions.append(sorted_rows(steps.action.left_product(within)))
+                counter.add(actions[-1].nnz)
+            within = steps.state.left_product(within)
         states.append(sorted_rows(within))
-        room.take(within.nnz)
-    found = stacked(states, size)
-    return found, found if shared else stacked(actions, size)
+        counter.add(within.nnz)
+    result = stacked(states, size)
+    return result, result if shared else stacked(actions, size)
 
 
-def by_search(
+def sets_by_search(
     couplings: Couplings, minimal: bool, kappa: int | None
 ) -> tuple[csr_array, csr_array]:
-    """The sets of a window (`None`: the exact ones), (states, actions), by breadth-first search."""
-    states, actions = first_windows(couplings, minimal, kappa)
-    found = _pattern(states)
-    return found, found if actions is states else _pattern(actions)
+    """The sets of states and of actions of a window (`None`: the exact ones), by search."""
+    states, actions = smallest_kappas(couplings, minimal, kappa)
+    result = _pattern(states)
+    return result, result if actions is states else _pattern(actions)
 
 
-def first_windows(
+def smallest_kappas(
     couplings: Couplings, minimal: bool = True, limit: int | None = None
 ) -> tuple[csr_array, csr_array]:
-    """The smallest kappa at which each agent is in each set: (for states, for actions).
+    """The smallest kappa at which each agent is in each set, for states and for actions.
 
-    Both are csr matrices of int32, row depends on column, whose stored entries (0 among them) are
-    the sets of `kappa = limit`, or the exact ones for `None`. The sets of a smaller kappa are the
-    entries up to it.
+    **Arguments:**
+
+    - `couplings`: the same at all times.
+    - `minimal`: as in [`mastac.value_dependency`][].
+    - `limit`: the largest kappa that is looked at; `None` for the exact sets.
+
+    **Returns:**
+
+    Two csr matrices of int32, `[agents, agents]`, row depends on column. Their stored entries, 0
+    among them, are the sets of `kappa = limit`; the sets of a smaller kappa are the entries up to
+    it.
     """
     size = couplings.num_agents
     if limit is not None and size > MANY:
         expected, rows = plan(couplings, minimal, limit)
-        if expected.way == "products":
-            return windows_by_products(couplings, minimal, limit, rows)
-    rows = search_rows(size)
-    search = _Search(couplings, minimal, limit, rows)
-    room = Room("the sets found so far", "take a smaller kappa")
+        if expected.method == "products":
+            return smallest_kappas_by_products(couplings, minimal, limit, rows)
+    rows = rows_of_search_block(size)
+    search = Search(couplings, minimal, limit, rows)
+    counter = EntryCounter("the sets found so far", "take a smaller kappa")
     states, actions = [], []
     for first in range(0, size, rows):
-        found = search.of(np.arange(first, min(first + rows, size)))
-        states.append(found.states.matrix())
-        if found.actions is not found.states:
-            actions.append(found.actions.matrix())
-            room.take(actions[-1].nnz)
-        room.take(states[-1].nnz)
+        result = search.from_agents(np.arange(first, min(first + rows, size)))
+        states.append(result.states.matrix())
+        if result.actions is not result.states:
+            actions.append(result.actions.matrix())
+            counter.add(actions[-1].nnz)
+        counter.add(states[-1].nnz)
     levels = _levels(states, size)
     return levels, levels if same_sets(couplings, minimal) else _levels(actions, size)
 
 
-def windows_by_products(
+def smallest_kappas_by_products(
     couplings: Couplings, minimal: bool, limit: int, rows: int
 ) -> tuple[csr_array, csr_array]:
-    """The same by products of blocks of rows. Sets only grow: what is in the last `n` of them entered at the first."""
+    """As [`smallest_kappas`][], by products of blocks of `rows` rows.
+
+    Sets only grow: what is in the last `n` of `limit + 1` sets entered at `limit + 1 - n`.
+    """
     size, steps, start = couplings.num_agents, Steps(couplings), reward_needs(couplings)
     shared = same_sets(couplings, minimal)
-    room = Room("the sets found so far", "take a smaller kappa")
+    counter = EntryCounter("the sets found so far", "take a smaller kappa")
     blocks: list[list[csr_array]] = []
     for first in range(0, size, rows):
         block = slice(first, first + rows)
@@ -155,145 +131,63 @@ def windows_by_products(
             if minimal
             else [start]
         )
-        counts = [csr_array(each[block]).astype(np.int32) for each in own]
+        counts = [csr_array(matrix[block]).astype(np.int32) for matrix in own]
         for _ in range(limit):
             before = within
             within = steps.back(before)
             sets = [within]
             if minimal:
-                sets = [factor.after(before) for factor in (steps.state, steps.action)[: len(own)]]
+                sets = [
+                    factor.left_product(before)
+                    for factor in (steps.state, steps.action)[: len(own)]
+                ]
             counts = [
-                csr_array(count + each.astype(np.int32))
-                for count, each in zip(counts, sets, strict=True)
+                csr_array(count + matrix.astype(np.int32))
+                for count, matrix in zip(counts, sets, strict=True)
             ]
         for count in counts:
             count.data = np.int32(limit + 1) - count.data
-            room.take(count.nnz)
+            counter.add(count.nnz)
         blocks.append([sorted_rows(csr_array(count)) for count in counts])
-    found = [_levels(list(each), size) for each in zip(*blocks, strict=True)]
-    return found[0], found[-1]
+    result = [_levels(list(rows_of_one), size) for rows_of_one in zip(*blocks, strict=True)]
+    return result[0], result[-1]
 
 
-def search_rows(size: int) -> int:
+def rows_of_search_block(size: int) -> int:
     """Rows of a block of the search."""
     return max(BLOCK_CELLS // size, min(FEWEST_ROWS, 2**26 // size), 1)
 
 
 def plan(couplings: Couplings, minimal: bool, kappa: int) -> tuple[Estimate, int]:
-    """The size of the sets by a search from some of the agents, the cheaper way, and the rows of its blocks."""
+    """How to compute the sets of a window, by a trial on some of the agents.
+
+    **Returns:**
+
+    The size of the sets with the cheaper method, and the rows of a block of products.
+    """
     size = couplings.num_agents
-    agents, rows = drawn_agents(size), search_rows(size)
-    search = _Search(couplings, minimal, kappa, rows)
+    agents, rows = drawn_agents(size), rows_of_search_block(size)
+    search = Search(couplings, minimal, kappa, rows)
     sizes: list[np.ndarray] = []
-    terms = whole = depth = drawn = 0
+    work = work_of_products = depth = drawn = 0
     total = error = 0.0
     for first in range(0, len(agents), rows):
         block = np.sort(agents[first : first + rows])
-        found = search.of(block)
-        counts = found.states.counts()
-        sizes.append(counts if found.actions is found.states else counts + found.actions.counts())
-        terms, whole = terms + found.terms, whole + found.whole
-        depth, drawn = max(depth, found.depth), drawn + len(block)
-        total, error = total_of(np.concatenate(sizes), size)
-        if terms > SAMPLE_TERMS or (drawn >= FEWEST_DRAWN and error < ERROR * total):
+        result = search.from_agents(block)
+        counts = result.states.counts()
+        sizes.append(
+            counts if result.actions is result.states else counts + result.actions.counts()
+        )
+        work, work_of_products = work + result.work, work_of_products + result.work_of_products
+        depth, drawn = max(depth, result.depth), drawn + len(block)
+        total, error = estimated_total(np.concatenate(sizes), size)
+        if work > SAMPLE_WORK or (drawn >= FEWEST_DRAWN and error < ERROR * total):
             break
-    terms, whole = terms * size / drawn, whole * size / drawn
-    most = int(np.clip(BLOCK_TERMS * size / max(whole, 1), 1, size))
-    searching = SEARCH_SECONDS[0] * terms + SEARCH_SECONDS[1] * depth * size / rows
-    products = PRODUCT_SECONDS[0] * whole + PRODUCT_SECONDS[1] * depth * size / most
+    work, work_of_products = work * size / drawn, work_of_products * size / drawn
+    most = int(np.clip(BLOCK_WORK * size / max(work_of_products, 1), 1, size))
+    searching = SEARCH_SECONDS[0] * work + SEARCH_SECONDS[1] * depth * size / rows
+    products = PRODUCT_SECONDS[0] * work_of_products + PRODUCT_SECONDS[1] * depth * size / most
     return Estimate(total, error, drawn, "search" if searching < products else "products"), most
-
-
-class _Found(NamedTuple):
-    """What a search from a block of agents found, and its work."""
-
-    states: _FirstSeen
-    actions: _FirstSeen
-    terms: int
-    """Terms of its products."""
-    whole: int
-    """The terms that products of whole sets would have had."""
-    depth: int
-
-
-class _Search:
-    """Breadth-first search back in time from the rewards of some agents, block after block on the same marks."""
-
-    def __init__(self, couplings: Couplings, minimal: bool, limit: int | None, rows: int) -> None:
-        self.couplings, self.minimal, self.limit = couplings, minimal, limit
-        self.steps, self.start = Steps(couplings), reward_needs(couplings)
-        self.shared = same_sets(couplings, minimal)
-        self.walked = _FirstSeen(rows, couplings.num_agents)
-        self.states = _FirstSeen(rows, couplings.num_agents) if minimal else self.walked
-        self.actions = self.states if self.shared else _FirstSeen(rows, couplings.num_agents)
-
-    def of(self, agents: np.ndarray) -> _Found:
-        """What this search finds from a block of agents; it holds until the next block."""
-        couplings, steps, limit = self.couplings, self.steps, self.limit
-        walked, states, actions = self.walked, self.states, self.actions
-        for marks in {id(marks): marks for marks in (walked, states, actions)}.values():
-            marks.restart(len(agents))
-        if self.minimal:
-            states.add(csr_array(couplings.reward[agents]), 0)
-            if not self.shared:
-                actions.add(csr_array(couplings.reward_action[agents]), 0)
-        level = terms = whole = 0
-        frontier = walked.add(csr_array(self.start[agents]), 0)
-        while frontier.nnz and (limit is None or level < limit):
-            level += 1
-            if self.minimal:
-                states.add(steps.state.after(frontier), level)
-                if not self.shared:
-                    actions.add(steps.action.after(frontier), level)
-            terms += steps.terms(frontier)
-            whole += terms
-            if not (self.minimal and level == limit):
-                frontier = walked.add(steps.back(frontier), level)
-        return _Found(states, actions, terms, whole, level)
-
-
-class _FirstSeen:
-    """Marks of a block of rows: which (row, agent) was seen, and at which level first."""
-
-    def __init__(self, rows: int, size: int) -> None:
-        self.rows, self.size = rows, size
-        self.seen = np.zeros(rows * size, bool)
-        self.keys: list[np.ndarray] = []
-        self.levels: list[np.ndarray] = []
-
-    def restart(self, rows: int) -> None:
-        """Begins a block of so many rows; clearing what was marked is quicker than a new array."""
-        for keys in self.keys:
-            self.seen[keys] = False
-        self.rows, self.keys, self.levels = rows, [], []
-
-    def add(self, entries: csr_array, level: int) -> csr_array:
-        """Marks the entries and returns those that are new."""
-        row = np.repeat(np.arange(self.rows, dtype=np.int64), np.diff(entries.indptr))
-        keys = row * self.size + entries.indices
-        new = ~self.seen[keys]
-        keys, row = keys[new], row[new]
-        self.seen[keys] = True
-        self.keys.append(keys)
-        self.levels.append(np.full(len(keys), level, np.int32))
-        ends = ends_of(np.bincount(row, minlength=self.rows))
-        return csr_array(
-            (np.ones(len(keys), bool), entries.indices[new], ends), shape=(self.rows, self.size)
-        )
-
-    def counts(self) -> np.ndarray:
-        """How many entries each row has."""
-        return np.bincount(np.concatenate(self.keys) // self.size, minlength=self.rows)
-
-    def matrix(self) -> csr_array:
-        """The levels, indices sorted."""
-        keys, levels = np.concatenate(self.keys), np.concatenate(self.levels)
-        order = np.argsort(keys)
-        ends = ends_of(self.counts())
-        return csr_array(
-            (levels[order], (keys[order] % self.size).astype(np.int32), ends),
-            shape=(self.rows, self.size),
-        )
 
 
 def _levels(blocks: list[csr_array], size: int) -> csr_array:
