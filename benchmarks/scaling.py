@@ -20,14 +20,14 @@ def one(agents: int) -> None:
     import mastac
     from common import median_seconds
     from mastac.learning.buffer import Batch
-    from mastac.learning.learner import learner_spec, off_policy_learner
+    from mastac.learning.learner import learner_spec, learner_of
     from mastac.runs.config import resolve
     from mastac.runs.execution import chunk_for, layout_of
 
     env = mastac.make(f"warehouse-{agents}")
     config = resolve(env.id, {}, kappa=2)
     settings, layout = config.settings, layout_of(env, config)
-    learner = off_policy_learner(learner_spec(env, layout, settings, 1000, chunk_for(1)))
+    learner = learner_of(learner_spec(env, layout, settings, 1000, chunk_for(1)))
     state = jax.jit(learner.init)(jax.random.key(0))
     size = settings.batch_size
     keys = jax.random.split(jax.random.key(1), size)

@@ -17,9 +17,9 @@ import numpy as np
 
 import mastac
 from common import write
+from mastac.learning.actor_step import action_gradients
 from mastac.learning.buffer import Batch
-from mastac.learning.critic_inputs import action_rows, action_units, batch_rows, observations
-from mastac.learning.updates.simultaneous import action_gradients
+from mastac.learning.critic_inputs import action_inputs, action_units, batch_inputs, observations
 from mastac.runs.execution import Execution
 from mastac.runs.folder import RunFolder
 
@@ -91,8 +91,8 @@ def slopes(folder: Path, env: mastac.Environment | None = None) -> list[list]:
         true = np.asarray(exact(state, time, keys))
         blank = jnp.zeros((EPISODES, env.num_agents, int(env.action_sizes.max())))
         batch = Batch(state, blank, blank[:, :, 0], state, jnp.full(EPISODES, time))
-        now, _, _ = batch_rows(spec, batch, learner.actors)
-        chosen = action_rows(
+        now, _, _ = batch_inputs(spec, batch, learner.actors)
+        chosen = action_inputs(
             env, spec.actors.apply(learner.actors, observations(env, state, batch.time))
         )
         learnt = np.asarray(action_gradients(spec, learner.critics, now, chosen))[:-1]

@@ -32,7 +32,7 @@ def chooser():
 def test_the_largest_real_logit_wins(chooser):
     env, made = chooser
     out = jnp.asarray([[-9.0, 5, 6, 7], [-2, -1, 9, 9], [-4, -3, -2, -8]])[:, :, None]
-    chosen = np.asarray(made.head(out))[:, :, 0]
+    chosen = np.asarray(made.actions_of(out))[:, :, 0]
     assert chosen.tolist() == [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]
 
 

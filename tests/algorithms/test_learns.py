@@ -13,7 +13,7 @@ import pytest
 import mastac
 from mastac.algorithms import ALGORITHMS
 from mastac.envs.base import rollout_return
-from mastac.learning.learner import learner_spec, off_policy_learner
+from mastac.learning.learner import learner_of, learner_spec
 from mastac.runs.checkpoints import load_checkpoint
 from mastac.runs.config import resolve
 from mastac.runs.execution import Execution
@@ -114,7 +114,7 @@ def test_an_untrained_policy_fails(world):
     """Otherwise the threshold above would say nothing."""
     settings = resolve(world.id, {}, custom=True, algorithm="independent").settings
     layout = ALGORITHMS["independent"].layout_for(world.couplings, None, True, "own")
-    learner = off_policy_learner(learner_spec(world, layout, settings))
+    learner = learner_of(learner_spec(world, layout, settings))
     keys = jax.random.split(jax.random.key(7), 100)
     for seed in SEEDS:
         state = learner.init(jax.random.key(seed))

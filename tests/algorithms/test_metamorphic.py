@@ -10,8 +10,8 @@ import pytest
 from small_world import random_batch
 
 from algorithms.small_algorithms import BATCH, case, history, initial, same_bits
-from mastac.learning.critic_inputs import action_rows, batch_rows, observations
-from mastac.learning.updates.simultaneous import action_gradients
+from mastac.learning.actor_step import action_gradients
+from mastac.learning.critic_inputs import action_inputs, batch_inputs, observations
 from mastac.structure import complete, uncoupled
 
 LAYOUT = ("states", "actions", "rewards", "credit", "mix")
@@ -108,8 +108,8 @@ def test_replayed_actions_of_the_current_policy_are_the_current_policys(name):
             "others": batch,
         }
         for actions, each in batches.items():
-            now, _, _ = batch_rows(it.spec, each, state.actors)
-            rows = action_rows(it.env, chosen)
+            now, _, _ = batch_inputs(it.spec, each, state.actors)
+            rows = action_inputs(it.env, chosen)
             found[source, actions] = np.asarray(gradients(now, rows))
     np.testing.assert_allclose(
         found["policy", "the policy's"], found["replay", "the policy's"], rtol=1e-4, atol=1e-6

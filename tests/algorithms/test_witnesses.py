@@ -20,10 +20,10 @@ from algorithms.plain_networks import (
 )
 from algorithms.small_algorithms import BATCH, case, initial
 from mastac.agents.mixers import state_mixer
-from mastac.learning.critic_inputs import action_rows, batch_rows, observations
-from mastac.learning.learner import off_policy_learner
+from mastac.learning.actor_step import action_gradients
+from mastac.learning.critic_inputs import action_inputs, batch_inputs, observations
+from mastac.learning.learner import learner_of
 from mastac.learning.updates.mixed import mixed_values
-from mastac.learning.updates.simultaneous import action_gradients
 from mastac.structure import steady
 
 ALL = list(range(4))
@@ -33,7 +33,7 @@ DEEP: dict[str, Any] = {"critic_hidden": (8, 8)}
 def slid(it):
     """One update by plain gradient steps of size one: what a weight moves by is its gradient."""
     spec = it.spec._replace(actor_optimizer=optax.sgd(1.0), critic_optimizer=optax.sgd(1.0))
-    learner = off_policy_learner(spec)
+    learner = learner_of(spec)
     optimizers = learner.init(jax.random.key(0))
     start = initial(it)
     random = np.random.default_rng(0)
@@ -193,8 +193,8 @@ def test_a_critic_moves_those_whom_it_advises_and_nobody_else(name):
     for source in ("policy", "replay") if name != "independent" else ("policy",):
         it = case(name, others_actions=source)
         state, batch = initial(it), random_batch(it.env, BATCH)
-        now, _, _ = batch_rows(it.spec, batch, state.actors)
-        rows = action_rows(
+        now, _, _ = batch_inputs(it.spec, batch, state.actors)
+        rows = action_inputs(
             it.env,
             it.spec.actors.apply(state.actors, observations(it.env, batch.state, batch.time)),
         )
@@ -233,7 +233,7 @@ def test_a_coordination_graph_is_the_mean_of_utilities_and_of_payoffs(name):
         return np.mean(values, axis=0) if values else 0.0
 
     expected = mean([(i,) for i in ALL], 0) + mean(pairs, 4)
-    now, _, _ = batch_rows(it.spec, batch, state.actors)
+    now, _, _ = batch_inputs(it.spec, batch, state.actors)
     found = mixed_values(it.spec, state.critics, now)
     assert found.shape == (1, BATCH)
     np.testing.assert_allclose(found[0], expected, rtol=1e-4, atol=1e-6)

@@ -1,4 +1,4 @@
-"""Train a small run and leave a second one cut off half-way; run on one device or several by `test_devices.py`."""
+"""Train a small run, and a second one that is cut off half-way; called by `test_devices.py`."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Small environments and reference implementations that share no code with the learner's batched one."""
+"""Small environments, and data to update on."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ import numpy as np
 
 from mastac import Couplings, Environment, value_dependency
 from mastac.learning.buffer import Batch, Episode
-from mastac.learning.learner import learner_spec, off_policy_learner
+from mastac.learning.learner import learner_of, learner_spec
 from mastac.learning.settings import Settings
 from mastac.structure.layouts import structured
 
@@ -16,11 +16,11 @@ EDGES = [(0, 1), (1, 2), (2, 3), (3, 2)]
 
 
 def small_environment(head: str = "tanh") -> Environment:
-    """Four unequal agents; every state entry is pulled by the states and actions of the agents that act on it."""
+    """Four unequal agents, each pulled by the states and actions of the agents that act on it."""
     couplings = Couplings(["a", "b", "c", "d"], state=EDGES, observation=[(2, 0)])
     acts = jnp.asarray(couplings.state.toarray(), jnp.float32)
     sees = couplings.observation.toarray()
-    real = jnp.arange(3) < SIZES["state"][:, None]
+    real = np.arange(3) < SIZES["state"][:, None]
     obs_sizes = np.array([SIZES["state"][sees[i]].sum() for i in range(4)])
     picks = np.full((4, obs_sizes.max()), 12)
     for i in range(4):
@@ -75,7 +75,7 @@ def random_batch(env: Environment, size: int, seed: int = 0) -> Batch:
 
 
 def random_rollout(env: Environment, episodes: int, estimator: str, seed: int = 0) -> Episode:
-    """Episodes of random states and rewards; what stochastic policies drew, or the keys of perturbations, besides."""
+    """Episodes of random states and rewards, with what policies drew or keys of perturbations."""
     random = np.random.default_rng(seed)
     mask = np.arange(env.state_sizes.max()) < env.state_sizes[:, None]
     states = np.where(mask, random.normal(size=(episodes, env.horizon + 1, *mask.shape)), 0.0)
@@ -105,4 +105,4 @@ def small_learner(
     env = small_environment(head)
     layout = structured(value_dependency(env.couplings, kappa=kappa, minimal=settings.minimal))
     spec = learner_spec(env, layout, settings, total_updates=100, chunk=chunk)
-    return env, spec, off_policy_learner(spec)
+    return env, spec, learner_of(spec)

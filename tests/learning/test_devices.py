@@ -1,4 +1,4 @@
-"""Seeds over several devices: what one device gives, from the beginning and from the others' checkpoints."""
+"""Seeds on several devices give what one device gives, also from each other's checkpoints."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ from mastac.runs.results import read_results
 
 
 class RunOn:
-    """Runs Python with so many devices; what one process has compiled the others with as many need not."""
+    """Runs Python with so many devices; processes with as many share a compilation cache."""
 
     def __init__(self, compiled: Path) -> None:
         self.environment = os.environ | {

@@ -1,4 +1,4 @@
-"""First weights and steps that shrink with distance, against the same learner without, and against scaled inputs."""
+"""First weights and steps that shrink with distance, against the same learner on scaled inputs."""
 
 from dataclasses import replace
 
@@ -10,8 +10,8 @@ from small_world import SMALL, random_batch, small_environment
 
 from mastac.algorithms import ALGORITHMS
 from mastac.errors import UserError
+from mastac.learning.critic_step import update_term
 from mastac.learning.learner import learner_of, learner_spec
-from mastac.learning.updates.simultaneous import update_term
 from mastac.runs.config import resolve
 from mastac.structure.layouts import with_distances
 
@@ -30,7 +30,7 @@ def learner_with(decay, algorithm="mastac", **knobs):
 
 
 def factors(bucket, width):
-    """What each row of the first weights is scaled by: the decay to the power of the distance, 1 for the time."""
+    """The scale of each row of the first weights: decay to the distance, 1 for the time."""
     found = np.ones((len(bucket.terms), width))
     found[:, : bucket.distance.shape[1]] = DECAY ** bucket.distance.astype(float)
     return found
@@ -67,7 +67,7 @@ def test_far_inputs_begin_small_and_step_short(algorithm, knobs):
 
 
 def test_it_is_a_critic_of_scaled_inputs():
-    """A few steps of one critic, against the same critic that reads its inputs scaled and knows of no distances."""
+    """A few steps of one critic, against the same critic on scaled inputs, without distances."""
     env, spec, learner = learner_with(DECAY)
     _, plain_parts, _ = learner_with(1.0)
     rng = np.random.default_rng(0)

@@ -7,18 +7,19 @@ import pytest
 
 import mastac
 from mastac.envs.linear_quadratic.dynamics import problem_of
+from mastac.learning.actor_step import actor_gradient
 from mastac.learning.buffer import Batch
 from mastac.learning.critic_inputs import (
-    Rows,
-    action_rows,
+    CriticInputs,
+    action_inputs,
     critic_input,
     observations,
-    state_rows,
-    time_rows,
+    state_inputs,
+    time_inputs,
 )
-from mastac.learning.learner import learner_spec, off_policy_learner
+from mastac.learning.learner import learner_of, learner_spec
 from mastac.learning.settings import Settings
-from mastac.learning.updates.simultaneous import actor_gradient
+from mastac.learning.spec import LearnerSpec
 from mastac.structure.layouts import structured
 from mastac.theory.linear_quadratic import (
     action_values,
@@ -119,9 +120,39 @@ def gain_of_policy(env, policy) -> np.ndarray:
     return np.concatenate([(actions[1:] - actions[0]).T, actions[:1].T], axis=1).astype(np.float64)
 
 
+def transitions_of(env: mastac.Environment, key) -> Batch:
+    """Transitions from random states and actions on the scale that the environment declares."""
+    scale = float(np.asarray(env.state_scale).max())
+    limit = float(np.asarray(env.action_limit).max())
+    state_key, action_key, step_key = jax.random.split(key, 3)
+    states = scale * jax.random.normal(state_key, (128, 3, 1))
+    actions = limit * jax.random.normal(action_key, (128, 3, 1))
+    after = jax.vmap(lambda s, a, k: env.step(s, a, 0, k))(
+        states, actions, jax.random.split(step_key, 128)
+    )
+    rewards = jax.vmap(lambda s, a: env.reward(s, a, 0))(states, actions)
+    return Batch(states, actions, rewards, after.astype(jnp.float32), jnp.zeros(128, jnp.int32))
+
+
+def learnt_values(spec: LearnerSpec, critics, batch: Batch) -> np.ndarray:
+    """What every critic says of a batch, `[values, batch]`."""
+    inputs = CriticInputs(
+        state_inputs(spec.env, batch.state),
+        action_inputs(spec.env, jnp.moveaxis(batch.actions, 0, -1)),
+        time_inputs(spec, batch.time),
+        batch.time,
+    )
+    learnt = np.zeros((spec.layout.num_values, len(batch.time)))
+    for bucket, stack in zip(spec.buckets, critics, strict=True):
+        for place, term in enumerate(bucket.terms):
+            critic = jax.tree.map(lambda leaf, place=place: leaf[place], stack)
+            read = critic_input(inputs, bucket.state_rows[place], bucket.action_rows[place])
+            learnt[term] = critic(read)[0]
+    return learnt
+
+
 def test_learnt_critics_approach_the_exact_values():
     env = mastac.make("lq-3")
-    problem = problem_of(env)
     settings = Settings(
         actor_hidden=(),
         critic_hidden=(32, 32),
@@ -134,54 +165,28 @@ def test_learnt_critics_approach_the_exact_values():
         critic_activation="silu",
     )
     spec = learner_spec(env, structured(mastac.value_dependency(env.couplings)), settings, 2500)
-    learner = off_policy_learner(spec)
+    learner = learner_of(spec)
     state = learner.init(jax.random.key(0))
-    calm = jax.tree.map(
-        lambda leaf: 0.1 * leaf, state.actors
-    )  # a policy under which values are finite
+    # A policy under which values are finite.
+    calm = jax.tree.map(lambda leaf: 0.1 * leaf, state.actors)
     state = state._replace(actors=calm, target_actors=calm)
-    scale = float(np.asarray(env.state_scale).max())
-    limit = float(np.asarray(env.action_limit).max())
-
-    def batch(key) -> Batch:
-        state_key, action_key, step_key = jax.random.split(key, 3)
-        states = scale * jax.random.normal(state_key, (128, 3, 1))
-        actions = limit * jax.random.normal(action_key, (128, 3, 1))
-        after = jax.vmap(lambda s, a, k: env.step(s, a, 0, k))(
-            states, actions, jax.random.split(step_key, 128)
-        )
-        rewards = jax.vmap(lambda s, a: env.reward(s, a, 0))(states, actions)
-        return Batch(states, actions, rewards, after.astype(jnp.float32), jnp.zeros(128, jnp.int32))
 
     @jax.jit
     def learn(state):
         return jax.lax.scan(
-            lambda state, key: (learner.update(state, batch(key), key)[0], None),
+            lambda state, key: (learner.update(state, transitions_of(env, key), key)[0], None),
             state,
             jax.random.split(jax.random.key(1), 2500),
         )[0]
 
-    values = action_values(problem, gain_of(spec, state.actors), 0.7)
-    test = batch(jax.random.key(2))
+    values = action_values(problem_of(env), gain_of(spec, state.actors), 0.7)
+    test = transitions_of(env, jax.random.key(2))
     exact = values(
         np.asarray(test.state[:, :, 0], np.float64), np.asarray(test.actions[:, :, 0], np.float64)
     ).T
 
     def error(state) -> float:
-        rows = Rows(
-            state_rows(env, test.state),
-            action_rows(env, jnp.moveaxis(test.actions, 0, -1)),
-            time_rows(spec, test.time),
-            test.time,
-        )
-        learnt = np.zeros_like(exact)
-        for bucket, stack in zip(spec.buckets, state.critics, strict=True):
-            for place, term in enumerate(bucket.terms):
-                critic = jax.tree.map(lambda leaf, place=place: leaf[place], stack)
-                learnt[term] = critic(
-                    critic_input(rows, bucket.state_rows[place], bucket.action_rows[place])
-                )[0]
-        return float(((learnt - exact) ** 2).mean() / exact.var())
+        return float(((learnt_values(spec, state.critics, test) - exact) ** 2).mean() / exact.var())
 
     before, after = error(state), error(learn(state))
     assert before > 0.5, (

@@ -10,7 +10,7 @@ from small_world import SMALL, random_batch, small_learner
 from test_schedule import scheduled
 from test_update import critic_of, forward, policy_actions, read_by
 
-from mastac.learning.buffer import Episode, replay
+from mastac.learning.buffer import Episode, replay_buffer
 
 HORIZON, EPISODES, DRAWN = 5, 3, 60
 
@@ -24,10 +24,10 @@ def stored(random):
 @pytest.mark.parametrize("steps", [2, 3, 9])
 def test_rewards_are_summed_up_to_the_end_of_the_episode(steps):
     store = stored(np.random.default_rng(steps))
-    batch = replay(EPISODES, DRAWN, steps, 0.7).draw(
+    batch = replay_buffer(EPISODES, DRAWN, steps, 0.7).draw(
         store, jnp.asarray(EPISODES), jax.random.key(0)
     )
-    single = replay(EPISODES, DRAWN).draw(store, jnp.asarray(EPISODES), jax.random.key(0))
+    single = replay_buffer(EPISODES, DRAWN).draw(store, jnp.asarray(EPISODES), jax.random.key(0))
     for name in ("state", "actions", "time"):
         np.testing.assert_array_equal(getattr(batch, name), getattr(single, name))
     states, rewards = (np.asarray(each, np.float64) for each in (store.states, store.rewards))
@@ -48,7 +48,7 @@ def test_rewards_are_summed_up_to_the_end_of_the_episode(steps):
 def test_one_step_is_what_it_was():
     store = stored(np.random.default_rng(0))
     one, two = (
-        replay(EPISODES, DRAWN, steps, 0.7).draw(store, jnp.asarray(3), jax.random.key(0))
+        replay_buffer(EPISODES, DRAWN, steps, 0.7).draw(store, jnp.asarray(3), jax.random.key(0))
         for steps in (1, 2)
     )
     assert one.ahead is None
@@ -86,7 +86,7 @@ def test_the_target_is_the_rewards_and_what_the_last_state_is_worth():
 
 @pytest.mark.parametrize("algorithm", ["mastac-coordinated", "qdcg-coupling"])
 def test_three_steps_are_one_long_step_where_nobody_knows_the_time(algorithm):
-    """Where critics bootstrap through the end, what is left of several steps is their discount, in every update."""
+    """Where critics bootstrap through the end, several steps differ by their discount alone."""
     one, learner = scheduled(
         algorithm, couplings=small_learner()[0].couplings, finite_horizon=False, discount=0.7**3
     )

@@ -1,4 +1,4 @@
-"""On-policy learning against plain float64 loops, finite differences, and the exact gradient of the return."""
+"""On-policy learning against float64 loops, finite differences, and the return's exact gradient."""
 
 from dataclasses import replace
 from functools import cache
@@ -17,7 +17,7 @@ import mastac
 from algorithms.plain_networks import forward, in_float64
 from mastac.agents.stochastic import StochasticActor
 from mastac.algorithms import ALGORITHMS
-from mastac.learning.buffer import rollout
+from mastac.learning.buffer import rollout_buffer
 from mastac.learning.critic_inputs import observations
 from mastac.learning.learner import learner_of, learner_spec
 from mastac.learning.loop import exploring_episode, update_schedule
@@ -204,7 +204,7 @@ def test_the_objective_counts_clipped_ratios():
 
 
 def test_the_mean_update_is_the_exact_gradient_of_the_return():
-    """Theorem 3.7 (b) on a linear-quadratic network: scores times local returns, against the exact policy gradient."""
+    """Theorem 3.7 (b): scores times local returns, against the exact gradient of an LQ network."""
     env = mastac.make("lq-3", horizon=4, noise=0.0, limit=1.0)
     how = replace(
         PLAIN,
@@ -222,7 +222,7 @@ def test_the_mean_update_is_the_exact_gradient_of_the_return():
     state = state._replace(critics=jax.tree.map(jnp.zeros_like, state.critics))
 
     def expected(mean_network, key):
-        """The return with common noise: its slope in the weights is the pathwise gradient, without scores."""
+        """The return with common noise: its slope in the weights is the pathwise gradient."""
         actors = StochasticActor(mean_network, state.actors.log_std)
         moved = learner.init(jax.random.key(0))._replace(actors=actors)
         return exploring_episode(
@@ -290,7 +290,7 @@ def test_perturbations_against_plain_loops():
 def test_a_rollout_is_drawn_whole_and_without_replacement():
     env = small_environment()
     example = jax.tree.map(lambda leaf: leaf[0], random_rollout(env, 1, "score"))
-    buffer = rollout(4, 3)
+    buffer = rollout_buffer(4, 3)
     store = buffer.init(example)
     for count in range(6):
         store = buffer.add(
@@ -316,7 +316,7 @@ def test_updates_come_after_whole_rollouts(steps, updates):
     done = 0
     for epoch in range(30):
         if schedule.is_due(jnp.asarray(epoch)):
-            assert schedule.until(epoch + 1) - schedule.updates == done
+            assert schedule.updates_before(epoch) == done
             done += updates
-        assert max(0, schedule.until(epoch + 1)) == done
+        assert schedule.updates_after(epoch + 1) == done
     assert done == (30 // schedule.period) * updates

@@ -1,4 +1,4 @@
-"""Critics of time-varying couplings: what they read and whom they advise at which time, against a loop in float64."""
+"""Critics of time-varying couplings: what they read and whom they are credited to, and when."""
 
 from dataclasses import replace
 
@@ -10,9 +10,9 @@ from small_world import SMALL, random_batch, small_environment
 
 from mastac import Couplings, CouplingSequence, UserError
 from mastac.algorithms import ALGORITHMS
-from mastac.learning.critic_inputs import action_rows, batch_rows, observations
-from mastac.learning.learner import learner_spec, off_policy_learner
-from mastac.learning.updates.simultaneous import action_gradients
+from mastac.learning.actor_step import action_gradients
+from mastac.learning.critic_inputs import action_inputs, batch_inputs, observations
+from mastac.learning.learner import learner_of, learner_spec
 from mastac.structure.layouts import at_all_times, structured
 
 NAMES = ["a", "b", "c", "d"]
@@ -36,7 +36,7 @@ def scheduled(
     spec = learner_spec(
         env, how.layout_for(couplings, kappa, True, how.rewards[0]), settings, total_updates=100
     )
-    return spec, off_policy_learner(spec)
+    return spec, learner_of(spec)
 
 
 def value_and_slope(critic, x):
@@ -60,8 +60,8 @@ def test_gradients_are_those_of_each_times_own_sets(others_actions):
     spec, learner = scheduled(others_actions=others_actions)
     env = spec.env
     state, batch = learner.init(jax.random.key(0)), random_batch(spec.env, 12)
-    now, _, _ = batch_rows(spec, batch, state.target_actors)
-    chosen = action_rows(
+    now, _, _ = batch_inputs(spec, batch, state.target_actors)
+    chosen = action_inputs(
         env, spec.actors.apply(state.actors, observations(env, batch.state, batch.time))
     )
     found = np.asarray(action_gradients(spec, state.critics, now, chosen))
@@ -95,7 +95,7 @@ def test_gradients_are_those_of_each_times_own_sets(others_actions):
 
 @pytest.mark.parametrize("algorithm", ["mastac", "mastac-coordinated"])
 def test_what_is_not_in_the_set_at_a_time_changes_nothing(algorithm):
-    """At time 4, the last, agent a's reward depends on a alone: the others' states and actions are not read."""
+    """At the last time, 4, agent a's reward depends on a alone: nothing else is read."""
     spec, learner = scheduled(algorithm, max_grad_norm=0.0)
     env, state = spec.env, learner.init(jax.random.key(0))
     batch = random_batch(env, 6)

@@ -1,4 +1,4 @@
-"""One actor for each kind of agent: equal bit for bit, and moved by the mean of what its members would do alone."""
+"""One actor for each kind of agent: equal bit for bit, moved by its members' mean gradient."""
 
 from dataclasses import replace
 
@@ -10,11 +10,11 @@ from small_world import SMALL, random_batch, small_environment
 
 import mastac
 from mastac.algorithms import ALGORITHMS
-from mastac.learning.critic_inputs import batch_rows, observations
+from mastac.learning.actor_step import action_gradients, actor_gradient
+from mastac.learning.critic_inputs import batch_inputs, observations
 from mastac.learning.learner import learner_of, learner_spec
 from mastac.learning.sharing import kinds_of
 from mastac.learning.spec import optimizer_step
-from mastac.learning.updates.simultaneous import action_gradients, actor_gradient
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_members_stay_equal_bit_for_bit(world):
 def test_a_kind_moves_by_the_mean_of_its_members_gradients(world):
     spec, learner = sharing(world)
     kinds, state, batch = kinds_of(world), learner.init(jax.random.key(0)), random_batch(world, 6)
-    now, _, _ = batch_rows(spec, batch, state.actors)
+    now, _, _ = batch_inputs(spec, batch, state.actors)
     obs = observations(world, batch.state, batch.time)
     at = lambda rows: action_gradients(spec, state.critics, now, rows)  # noqa: E731
     alone = jax.jit(lambda weights: actor_gradient(spec, weights, obs, at))(state.actors)

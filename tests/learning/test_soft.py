@@ -1,4 +1,4 @@
-"""The soft actor-critic against float64 in plain loops: densities, targets, gradients and temperatures."""
+"""The soft actor-critic against float64 loops: densities, targets, gradients, temperatures."""
 
 from dataclasses import replace
 
@@ -10,13 +10,12 @@ from small_world import SMALL, random_batch, small_environment
 from test_update import critic_of, forward, read_by
 
 from mastac.agents.actors import actors
-from mastac.agents.max_entropy import dimensions, log_stretch
-from mastac.agents.stochastic import StochasticActor, stochastic_actors
+from mastac.agents.stochastic import StochasticActor, StochasticActors
 from mastac.algorithms import ALGORITHMS
-from mastac.learning.critic_inputs import batch_rows, observations
+from mastac.learning.actor_step import action_gradients
+from mastac.learning.critic_inputs import batch_inputs, observations
 from mastac.learning.learner import learner_of, learner_spec
 from mastac.learning.updates.max_entropy import max_entropy_gradient, temperatures
-from mastac.learning.updates.simultaneous import action_gradients
 
 # The small world's agents have actions of one, two, one and three entries.
 SPREADS = jnp.log(
@@ -27,14 +26,12 @@ SPREADS = jnp.log(
 def density(head, agent, drawn):
     """Density of the actions that stand for what one agent draws, `[act, batch]`."""
     env = small_environment(head)
-    deterministic = actors(env, (4,))
-    stochastic = stochastic_actors(env, deterministic, 1.0)
+    stochastic = StochasticActors(actors(env, (4,)), 1.0)
     weights = StochasticActor(stochastic.init(jax.random.key(0)).mean_network, SPREADS)
     obs = jnp.repeat(env.observe(env.reset(jax.random.key(1)))[:, :, None], drawn.shape[1], axis=2)
     whole = jnp.zeros((4, 3, drawn.shape[1])).at[agent, : len(drawn)].set(drawn)
-    found = stochastic.log_prob_and_entropy(weights, obs, whole)[0] + log_stretch(
-        env, deterministic, weights, obs, whole
-    )
+    before_head, _ = stochastic.log_prob_and_entropy(weights, obs, whole)
+    found = before_head + stochastic.log_stretch(weights, obs, whole)
     return np.exp(np.asarray(found[agent], np.float64))
 
 
@@ -73,10 +70,10 @@ def soft(head="tanh", **knobs):
 
 
 def outcome(spec, weights, state, time, key):
-    """What the policies draw at a batch of states, in float64: actions `[batch, agents, act]`, densities, noise."""
+    """What policies draw in float64: actions `[batch, agents, act]`, log-densities, noise."""
     env, obs = spec.env, observations(spec.env, state, time)
     drawn = np.asarray(spec.stochastic.draw(weights, obs, key).drawn, np.float64)
-    mean_network = np.asarray(spec.actors.raw(weights.mean_network, obs), np.float64)
+    mean_network = np.asarray(spec.actors.logits(weights.mean_network, obs), np.float64)
     spread = np.exp(np.asarray(weights.log_std, np.float64))[:, :, None]
     real = (np.arange(3) < env.action_sizes[:, None])[:, :, None]
     log_prob = stats.norm.logpdf(drawn, mean_network, spread) - np.log(1 - np.tanh(drawn) ** 2)
@@ -129,7 +126,7 @@ def test_actors_climb_credited_values_and_their_entropy_by_finite_differences():
     env, spec, learner = soft(tune_temperature=True, temperature=0.3)
     state, batch, key = learner.init(jax.random.key(3)), random_batch(env, 6), jax.random.key(5)
     weights = state.actors
-    now, _, _ = batch_rows(spec, batch, weights.mean_network)
+    now, _, _ = batch_inputs(spec, batch, weights.mean_network)
     obs = observations(env, batch.state, batch.time)
     at = lambda rows: action_gradients(spec, state.critics, now, rows)  # noqa: E731
     found = jax.jit(lambda weights: max_entropy_gradient(spec, weights, obs, key, at))(weights)
@@ -143,7 +140,7 @@ def test_actors_climb_credited_values_and_their_entropy_by_finite_differences():
     real = np.arange(3) < env.action_sizes[:, None]
 
     def objective(arrays):
-        """All critics, and the entropies: what agent `i`'s own credited share of it has as slope in its weights."""
+        """Agent `i`'s credited share of all critics, and the entropies."""
         actions, bonus = np.zeros((6, 4, 3)), 0.0
         for i in range(4):
             out = forward(
@@ -177,7 +174,7 @@ def test_actors_climb_credited_values_and_their_entropy_by_finite_differences():
 
 def test_temperatures_fall_where_there_is_more_entropy_than_asked_for():
     env, spec, learner = soft(head="softmax")
-    assert dimensions(env).tolist() == [0, 1, 0, 2]
+    assert env.head.free_entries(env.action_sizes).tolist() == [0, 1, 0, 2]
     state, batch = learner.init(jax.random.key(0)), random_batch(env, 64)
     wide = np.array([0.0, 0.0, 0.0, np.log(0.01)])  # agent d hardly draws anything but its centre
     spread = jnp.broadcast_to(jnp.asarray(wide, jnp.float32)[:, None], (4, 3))

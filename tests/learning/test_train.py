@@ -1,14 +1,27 @@
-"""The loop: what it stores, when it updates, how it stops a seed, and that going on equals never having stopped."""
+"""The loop: what it stores and measures, when it updates, how it stops a seed and goes on."""
 
 from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from small_world import SMALL, small_environment, small_learner
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small_world import SMALL, random_batch, small_environment, small_learner
 
-from mastac.learning.buffer import Episode, replay
-from mastac.learning.loop import FAILURES, exploring_episode, training_program, update_schedule
+from mastac.learning.buffer import Episode, replay_buffer
+from mastac.learning.loop import (
+    FAILURES,
+    RunState,
+    UpdateSchedule,
+    exploring_episode,
+    failure_of,
+    one_seed,
+    training_program,
+    update_schedule,
+)
+from mastac.learning.spec import Metrics
 
 EPOCHS = 6
 
@@ -16,12 +29,18 @@ EPOCHS = 6
 def program(settings=SMALL, env=None):
     small, spec, learner = small_learner(settings)
     return training_program(
-        env or small, learner, replay(EPOCHS, settings.batch_size), settings, EPOCHS
+        env or small, learner, replay_buffer(EPOCHS, settings.batch_size), settings, EPOCHS
     )
 
 
 def keys(*seeds):
     return jax.vmap(jax.random.key)(jnp.asarray(seeds))
+
+
+def seed_shape(env, learner, state):
+    """The shape of an episode."""
+    explored = (jnp.zeros(()), jnp.zeros(()), jax.random.key(0))
+    return jax.eval_shape(lambda: exploring_episode(env, learner, state, *explored))
 
 
 def same(a, b):
@@ -54,11 +73,72 @@ def test_seeds_differ_and_updates_begin_when_a_batch_is_there():
     before = jax.tree.map(np.asarray, start.learner)
     state, metrics = run.advance(start, seeds, jnp.asarray(0), 2)
     assert same(before, state.learner)
-    assert (metrics.critic_loss == 0).all()
+    for column in (metrics.critic_loss, metrics.value, metrics.gradient_norm):
+        assert jnp.isnan(column).all(), "what was not measured is not a number"
+    assert (state.failed_epoch == -1).all() and jnp.isfinite(metrics.episode_return).all()
     state, metrics = run.advance(state, seeds, jnp.asarray(2), 1)
     assert not same(before, state.learner)
     assert (metrics.critic_loss > 0).all()
     assert metrics.episode_return[0] != metrics.episode_return[1]
+
+
+@pytest.mark.parametrize("delay", [1, 2, 4])
+def test_gradient_norm_is_that_of_the_updates_in_which_actors_move(delay):
+    """With steps of size zero and one batch for all updates, every update has the same gradient."""
+    still = {"actor_lr": 0.0, "critic_lr": 0.0, "updates_per_epoch": 4}
+    env, spec, learner = small_learner(replace(SMALL, policy_delay=delay, **still))
+    batch = random_batch(env, SMALL.batch_size)
+    state = learner.init(jax.random.key(0))
+    expected = learner.update(state, batch, jax.random.key(0), 0)[1].gradient_norm
+    assert (expected > 0).all()
+    fixed = replay_buffer(EPOCHS, SMALL.batch_size)._replace(draw=lambda *_: batch)
+    seed = one_seed(env, learner, fixed, spec.settings, EPOCHS)
+    start = RunState(state, fixed.init(seed_shape(env, learner, state)), *2 * [jnp.int32(-1)])
+    _, row = jax.jit(seed.one_epoch)(start, jax.random.key(1), jnp.int32(1))
+    np.testing.assert_allclose(row.gradient_norm, expected.mean(), rtol=1e-6)
+
+
+def test_epochs_in_which_no_actor_moves_have_no_gradient_norm():
+    settings = replace(SMALL, policy_delay=4, updates_per_epoch=2)
+    run, seeds = program(settings), keys(0)
+    state, metrics = run.advance(run.init(seeds), seeds, jnp.asarray(0), EPOCHS)
+    first = update_schedule(small_environment(), settings).first
+    moves = (np.arange(EPOCHS) - first + 1) % 2 == 0  # updates 0 and 4, the first of every second
+    updated = np.arange(EPOCHS) >= first - 1
+    assert (np.isfinite(metrics.gradient_norm[0]) == (moves & updated)).all()
+    assert (np.isfinite(metrics.critic_loss[0]) == updated).all()
+    assert int(state.failed_epoch[0]) == -1
+
+
+def test_numbers_count_where_they_were_measured():
+    env, _, learner = small_learner()
+    state = learner.init(jax.random.key(0))
+    finite = Episode(jnp.zeros((6, 4, 3)), jnp.zeros((5, 4, 3)), jnp.zeros((5, 4)))
+    good, bad = jnp.ones(4), jnp.ones(4).at[2].set(jnp.nan)
+    cases = [
+        (Metrics(bad, good, good, True), True, 4 + 2),
+        (Metrics(good, good, bad, True), True, 8 + 2),
+        (Metrics(good, good, bad, False), True, -1),
+        (Metrics(bad, bad, bad, False), False, -1),
+        (Metrics(None, good, good, True), True, -1),
+    ]
+    for metrics, updated, expected in cases:
+        assert int(failure_of(env, finite, metrics, state, jnp.asarray(updated))) == expected
+    broken = finite._replace(rewards=finite.rewards.at[0, 3].set(jnp.inf))
+    nothing = Metrics(bad, bad, bad, False)
+    assert int(failure_of(env, broken, nothing, state, jnp.asarray(False))) == 3
+
+
+@given(st.integers(1, 9), st.integers(1, 5), st.integers(1, 4), st.integers(0, 30))
+def test_updates_are_counted(first, period, updates, epochs):
+    schedule = UpdateSchedule(first, period, updates)
+    done = 0
+    for epoch in range(epochs):
+        if schedule.is_due(epoch):
+            assert schedule.updates_before(epoch) == done
+            done += updates
+    assert schedule.updates_after(epochs) == done
+    assert (done == 0) == (epochs < first)
 
 
 def test_the_replay_holds_what_happened():
@@ -71,7 +151,7 @@ def test_the_replay_holds_what_happened():
     np.testing.assert_allclose(
         episode.rewards[2], env.reward(episode.states[2], episode.actions[2], 2), rtol=1e-6
     )
-    buffer = replay(2, 50)
+    buffer = replay_buffer(2, 50)
     store = buffer.init(jax.eval_shape(lambda: episode))
     for count in range(3):  # the third takes the first one's place
         marked = Episode(episode.states, episode.actions, jnp.full_like(episode.rewards, count))

@@ -10,13 +10,10 @@ import pytest
 from small_world import SMALL, random_batch, small_environment, small_learner
 
 from algorithms.plain_networks import forward
-from mastac.learning.critic_inputs import action_rows, action_units, batch_rows, observations
+from mastac.learning.actor_step import action_gradients, actor_gradient
+from mastac.learning.critic_inputs import action_inputs, action_units, batch_inputs, observations
 from mastac.learning.spec import optimizer
-from mastac.learning.updates.simultaneous import (
-    action_gradients,
-    actor_gradient,
-    simultaneous_update,
-)
+from mastac.learning.updates.simultaneous import simultaneous_update
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +105,7 @@ def test_critic_update_is_algorithm_1(finite_horizon):
 
 
 def naive_action_gradient(spec, critics, batch, agent, others_from_policy, policy):
-    """Sum over the critics that the agent moves of their slope in its action, by central differences."""
+    """Slopes in the agent's action, summed over the critics that it moves; central differences."""
     env = spec.env
     base = policy.copy() if others_from_policy else np.asarray(batch.actions, np.float64)
     base[:, agent] = policy[:, agent]
@@ -137,8 +134,8 @@ def test_action_gradients_equal_a_loop_over_agents_and_critics(source, minimal):
     )
     state = learner.init(jax.random.key(5))
     batch = random_batch(env, 4)
-    now, _, _ = batch_rows(spec, batch, state.actors)
-    rows = action_rows(
+    now, _, _ = batch_inputs(spec, batch, state.actors)
+    rows = action_inputs(
         env, spec.actors.apply(state.actors, observations(env, batch.state, batch.time))
     )
     found = np.asarray(action_gradients(spec, state.critics, now, rows))
@@ -158,7 +155,7 @@ def test_actor_gradient_is_the_chain_rule_of_the_objective():
     env, spec, learner = small_learner(kappa=None)
     state = learner.init(jax.random.key(6))
     batch = random_batch(env, 8)
-    now, _, _ = batch_rows(spec, batch, state.actors)
+    now, _, _ = batch_inputs(spec, batch, state.actors)
     obs = observations(env, batch.state, batch.time)
 
     def objective(actors):
@@ -192,7 +189,7 @@ def test_actor_gradient_is_the_chain_rule_of_the_objective():
 
 @pytest.mark.parametrize("source", ["policy", "replay"])
 def test_coordinated_update_equals_agents_one_after_the_other(source):
-    """A Python loop in which agent i's step is the simultaneous update with everybody else's step thrown away."""
+    """A loop in which agent i's step is the simultaneous update without everybody else's."""
     settings = replace(
         SMALL, others_actions=source, coordinated=True, actor_lr=0.05, critic_lr=0.02
     )

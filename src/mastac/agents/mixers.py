@@ -13,16 +13,22 @@ from mastac.structure.layout import CriticLayout
 
 
 class Mixer(NamedTuple):
-    """`init`: `key -> weights`; `apply`: `(weights, terms, state) -> values`, features in rows and batch in columns."""
+    """How terms become values.
+
+    - `init`: `key -> weights`.
+    - `apply`: `(weights, terms, state) -> values`, each with samples in columns. `state` is that of
+        all agents, and the time where critics are told.
+    """
 
     init: Callable[[PRNGKeyArray], Any]
     apply: Callable[
-        [Any, Float[Array, "terms batch"], Float[Array, "rows batch"]], Float[Array, "values batch"]
+        [Any, Float[Array, "terms batch"], Float[Array, "features batch"]],
+        Float[Array, "values batch"],
     ]
 
 
 class Hypernetworks(NamedTuple):
-    """Networks of the state that give the mixing network's weights and biases (Rashid et al. 2018)."""
+    """Networks of the state that give the mixer's weights and biases (Rashid et al. 2018)."""
 
     inner: MLP
     inner_bias: MLP
@@ -31,7 +37,15 @@ class Hypernetworks(NamedTuple):
 
 
 def mixer(kind: str, layout: CriticLayout, state_width: int, embedding: int) -> Mixer:
-    """The mixer of a layout: "none", "sum", "monotonic" or "nonmonotonic" (see [`state_mixer`][])."""
+    """The mixer of a layout.
+
+    **Arguments:**
+
+    - `kind`: "none", "sum", "monotonic" or "nonmonotonic"; the last two give a
+        [`state_mixer`][mastac.agents.mixers.state_mixer].
+    - `state_width`: entries of the state that the mixer's weights depend on.
+    - `embedding`: width of the mixer, and of the networks that make its weights.
+    """
     if kind in ("monotonic", "nonmonotonic"):
         return state_mixer(layout.num_terms, state_width, embedding, monotonic=kind == "monotonic")
     return sum_mixer(layout)
@@ -51,13 +65,15 @@ def sum_mixer(layout: CriticLayout) -> Mixer:
 
 
 def state_mixer(terms: int, state_width: int, embedding: int, monotonic: bool) -> Mixer:
-    """One value from all terms by a network of one hidden layer (ELU) whose weights are functions of the state.
+    r"""One value from all terms by a network whose weights are functions of the state.
 
-    Monotonic: the weights' absolute values are taken, so that no term can be worth less to the team
-    than to itself (QMIX's and FACMAC's mixer). Otherwise they keep their sign
-    (FACMAC-nonmonotonic). Weights come from networks of one hidden layer, the first bias from a
-    linear map, the last from a network again. Units read the mean over terms: terms of one sign
-    would add up to where all units have no slope.
+    $$Q = w_2(s)^\top \mathrm{elu}\bigl(W_1(s) q / n + b_1(s)\bigr) + b_2(s)$$
+
+    with the $n$ terms $q$ (QMIX, Rashid et al. 2018, figure 2; FACMAC, Peng et al. 2021).
+    Monotonic: $|W_1|$ and $|w_2|$, so that $Q$ never falls where a term rises. Otherwise they keep
+    their sign (FACMAC-nonmonotonic). $W_1$, $w_2$ and $b_2$ come from networks of one hidden layer,
+    $b_1$ from a linear map. The division by $n$ is ours: many terms of one sign would else add up
+    to where no unit has a slope.
     """
 
     def network(key: PRNGKeyArray, hidden: tuple[int, ...], outputs: int) -> MLP:

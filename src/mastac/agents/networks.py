@@ -47,11 +47,18 @@ def glorot(
     output_scale: float = 1.0,
     activation: str = "relu",
 ) -> MLP:
-    """A stack of perceptrons with Glorot-uniform weights and zero biases.
+    r"""A stack of perceptrons with Glorot-uniform weights and zero biases.
 
-    `fan_in` `[members]` is each member's true number of inputs and `width` the padded one: padding
-    changes neither the spread of the weights nor the output. `output_scale` multiplies the last
-    layer's weights.
+    Uniform within $\pm \sqrt{6 / (n_{in} + n_{out})}$ (Glorot and Bengio 2010, eq. 16).
+
+    **Arguments:**
+
+    - `fan_in`: each member's true number of inputs.
+    - `width`: the padded number. Padding changes neither the distribution of the weights nor the
+        output.
+    - `hidden`, `outputs`: widths of the layers behind.
+    - `output_scale`: factor on the last layer's weights.
+    - `activation`: between layers, a name in `ACTIVATIONS`.
     """
     members = len(fan_in)
     sizes = [width, *hidden, outputs]

@@ -1,7 +1,11 @@
-"""Stochastic actors: a distribution for each agent before the environment's head, stacked."""
+"""Stochastic actors: a distribution of each agent's action given its observation, stacked.
+
+Gaussians before the environment's head: squashed where actions are bounded, logistic-normal for
+shares. Where actions are choices: categorical.
+"""
 
 import math
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import equinox as eqx
@@ -9,21 +13,19 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mastac.agents.actors import ActionRows, Actors, ObsRows
+from mastac.agents.actors import ActionBatch, Actors, ObsBatch
 from mastac.agents.networks import MLP
-from mastac.envs.base import Environment
 
-LOWEST, HIGHEST = (
-    math.log(1e-3),
-    math.log(10.0),
-)  # of the logarithm of a spread: beyond, densities overflow
+# Bounds of the logarithm of a standard deviation: beyond them densities overflow.
+LOWEST, HIGHEST = math.log(1e-3), math.log(10.0)
 
 
 class StochasticActor(eqx.Module):
-    r"""A network's output is the centre of a Gaussian of spread $e^{l}$, $l$ `log_std`, or the logits of a choice.
+    r"""Weights of one agent's distribution; stacked, all have a leading axis of agents.
 
-    The spread does not depend on the observation. Stacked, all have a leading axis of agents.
-    `log_temperature`: what entropy is worth to a soft actor-critic that tunes it.
+    - `mean_network`: its output is the mean of a Gaussian, or the logits of a choice.
+    - `log_std`: logarithm of the Gaussian's standard deviation, the same for all observations.
+    - `log_temperature`: $\ln \alpha_i$, the worth of entropy, where the soft actor-critic tunes it.
     """
 
     mean_network: MLP
@@ -32,90 +34,99 @@ class StochasticActor(eqx.Module):
 
 
 class Draw(NamedTuple):
-    """What was drawn, before the head, the actions that it means, and the logarithm of its density, by agent."""
+    r"""What was drawn from the distributions.
 
-    drawn: ActionRows
-    actions: ActionRows
+    - `drawn`: logits, or choices where the head is discrete.
+    - `actions`: what they mean, in the environment's units.
+    - `log_prob`: $\ln p_i$ of `drawn`, before the head.
+    """
+
+    drawn: ActionBatch
+    actions: ActionBatch
     log_prob: Float[Array, "agents batch"]
 
 
-class StochasticActors(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class StochasticActors:
     """How to make and apply stochastic actors; weights are a `StochasticActor`.
 
-    `init`: `key -> weights`. `draw`: `(weights, obs, key) -> Draw`, differentiable in the weights
-    for Gaussians. `log_prob_and_entropy`: `(weights, obs, drawn) -> (log_prob, entropy)`, each
-    `[agents, batch]`.
+    - `std`: the Gaussians' standard deviation at the start, in units of the logits.
     """
 
-    init: Callable[[PRNGKeyArray], StochasticActor]
-    draw: Callable[[StochasticActor, ObsRows, PRNGKeyArray], Draw]
-    log_prob_and_entropy: Callable[[StochasticActor, ObsRows, ActionRows], tuple[Array, Array]]
+    actors: Actors
+    std: float
+
+    def init(self, key: PRNGKeyArray) -> StochasticActor:
+        """First weights of all agents."""
+        start = math.log(min(max(self.std, 1e-3), 10.0))
+        shape = self.actors.constants.mask.shape
+        return StochasticActor(self.actors.init(key), jnp.full(shape, start, jnp.float32))
+
+    def draw(self, weights: StochasticActor, obs: ObsBatch, key: PRNGKeyArray) -> Draw:
+        """Actions at random. Gaussians are reparameterised: differentiable in the weights."""
+        if self.actors.head.is_discrete:
+            chances = self._log_chances(weights, obs)
+            chosen = jax.random.categorical(key, chances, axis=1)
+            drawn = actions = jax.nn.one_hot(chosen, chances.shape[1], axis=1)
+        else:
+            mean = self.actors.logits(weights.mean_network, obs)
+            drawn = mean + jnp.exp(log_stds(weights)) * jax.random.normal(key, mean.shape)
+            actions = self.actors.actions_of(drawn)
+        return Draw(drawn, actions, self.log_prob_and_entropy(weights, obs, drawn)[0])
+
+    def log_prob_and_entropy(
+        self, weights: StochasticActor, obs: ObsBatch, drawn: ActionBatch
+    ) -> tuple[Float[Array, "agents batch"], Float[Array, "agents batch"]]:
+        r"""$\ln p_i(\text{drawn}_i | o_i)$ and the entropy of $p_i$, in nats, before the head.
+
+        The head does not depend on the weights, so scores $\nabla \ln p$ and ratios of densities
+        are those of the actions.
+        """
+        mask = self.actors.constants.mask[:, :, None]
+        if self.actors.head.is_discrete:
+            # Padded choices have chance 0 and logarithm -inf: 0 times that is to be 0, and so is
+            # its slope.
+            logs = jnp.where(mask, self._log_chances(weights, obs), 0.0)
+            log_prob = (drawn * logs).sum(1)
+            chances = jnp.where(mask, jnp.exp(logs), 0.0)
+            return log_prob, -(chances * logs).sum(1)
+        logs = log_stds(weights)
+        away = (drawn - self.actors.logits(weights.mean_network, obs)) / jnp.exp(logs)
+        density = -0.5 * away**2 - logs - 0.5 * math.log(2 * math.pi)
+        entropy = jnp.broadcast_to(logs + 0.5 * math.log(2 * math.pi * math.e), density.shape)
+        density, entropy = (jnp.where(mask, entries, 0.0).sum(1) for entries in (density, entropy))
+        return density, entropy
+
+    def actions_and_log_prob(
+        self, weights: StochasticActor, obs: ObsBatch, key: PRNGKeyArray
+    ) -> tuple[ActionBatch, Float[Array, "agents batch"]]:
+        r"""Actions and $\ln \pi_i(a_i | o_i)$ behind the head, differentiable in the weights.
+
+        A Gaussian's own entropy would be a bonus for driving a squashed action to its limit, where
+        wide and narrow draws are the same action. Actions are measured in units of their limit.
+        """
+        draw = self.draw(weights, obs, key)
+        return draw.actions, draw.log_prob + self.log_stretch(weights, obs, draw.drawn)
+
+    def log_stretch(
+        self, weights: StochasticActor, obs: ObsBatch, drawn: ActionBatch
+    ) -> Float[Array, "agents batch"]:
+        """What the head adds to the log-density ([`Head.log_stretch`][mastac.envs.heads.Head])."""
+        mean = self.actors.logits(weights.mean_network, obs)
+        mask = self.actors.constants.mask[:, :, None]
+        return self.actors.head.log_stretch(drawn, mean, log_stds(weights), mask)
+
+    def _log_chances(self, weights: StochasticActor, obs: ObsBatch) -> ActionBatch:
+        logits = self.actors.logits(weights.mean_network, obs)
+        mask = self.actors.constants.mask[:, :, None]
+        return jax.nn.log_softmax(jnp.where(mask, logits, -jnp.inf), axis=1)
 
 
 def log_stds(weights: StochasticActor) -> Float[Array, "agents act 1"]:
-    """The logarithms of the spreads, kept where densities do not overflow."""
+    """The logarithms of the standard deviations, kept where densities do not overflow."""
     return jnp.clip(weights.log_std, LOWEST, HIGHEST)[:, :, None]
 
 
-def stochastic_actors(env: Environment, actors: Actors, spread: float) -> StochasticActors:
-    r"""Gaussians before the environment's head: squashed for boxes, logistic-normal for shares; choices: categorical.
-
-    Densities and entropies are those of what is drawn, before the head: the head does not depend on
-    the weights, so scores and ratios of densities are those of the actions. `spread`: the standard
-    deviation at the start, in units of the limit, or of the logits.
-    """
-    mask = actors.constants[-1]
-    is_choice = env.action_head == "discrete"
-
-    def init(key: PRNGKeyArray) -> StochasticActor:
-        start = math.log(min(max(spread, 1e-3), 10.0))
-        return StochasticActor(actors.init(key), jnp.full(mask.shape, start, jnp.float32))
-
-    def log_chances(weights: StochasticActor, obs: ObsRows) -> ActionRows:
-        return jax.nn.log_softmax(
-            jnp.where(mask[:, :, None], actors.raw(weights.mean_network, obs), -jnp.inf), axis=1
-        )
-
-    def gauss(weights: StochasticActor, obs: ObsRows, key: PRNGKeyArray) -> ActionRows:
-        mean_network = actors.raw(weights.mean_network, obs)
-        return mean_network + jnp.exp(log_stds(weights)) * jax.random.normal(
-            key, mean_network.shape
-        )
-
-    def choice(weights: StochasticActor, obs: ObsRows, key: PRNGKeyArray) -> ActionRows:
-        chosen = jax.random.categorical(key, log_chances(weights, obs), axis=1)
-        return jax.nn.one_hot(chosen, mask.shape[1], axis=1)
-
-    def draw(weights: StochasticActor, obs: ObsRows, key: PRNGKeyArray) -> Draw:
-        drawn = (choice if is_choice else gauss)(weights, obs, key)
-        return Draw(
-            drawn,
-            drawn if is_choice else actors.head(drawn),
-            log_prob_and_entropy(weights, obs, drawn)[0],
-        )
-
-    def log_prob_and_entropy(
-        weights: StochasticActor, obs: ObsRows, drawn: ActionRows
-    ) -> tuple[Array, Array]:
-        if is_choice:
-            # Entries that are no choice have no chance; 0 times minus infinity is to be 0, and so
-            # is its slope.
-            logs = jnp.where(mask[:, :, None], log_chances(weights, obs), 0.0)
-            return (drawn * logs).sum(1), -(
-                jnp.where(mask[:, :, None], jnp.exp(logs), 0.0) * logs
-            ).sum(1)
-        logs = log_stds(weights)
-        away = (drawn - actors.raw(weights.mean_network, obs)) / jnp.exp(logs)
-        density = -0.5 * away**2 - logs - 0.5 * math.log(2 * math.pi)
-        entropy = jnp.broadcast_to(logs + 0.5 * math.log(2 * math.pi * math.e), density.shape)
-        density, entropy = (
-            jnp.where(mask[:, :, None], each, 0.0).sum(1) for each in (density, entropy)
-        )
-        return density, entropy
-
-    return StochasticActors(init=init, draw=draw, log_prob_and_entropy=log_prob_and_entropy)
-
-
 def greedy_network(weights: MLP | StochasticActor) -> MLP:
-    """The network whose output, through the head, is the greedy action: a distribution's centre or likeliest choice."""
+    """The network of the greedy actions: a distribution's mean, or its likeliest choice."""
     return weights.mean_network if isinstance(weights, StochasticActor) else weights

@@ -163,7 +163,7 @@ def _rewards(
         towards = _random_actions(env, action_key, actions.shape, actions.dtype)
         moved = now & (owner + env.num_agents == move)
         # There is nothing between two discrete actions.
-        share = 1.0 if env.action_head == "discrete" else TOWARDS
+        share = 1.0 if env.head.is_discrete else TOWARDS
         actions = jnp.where(moved, actions + share * (towards - actions), actions)
         # The state is moved after the actions were chosen: they are kept.
         state = jnp.where(now, state + state_move, state)
@@ -178,17 +178,10 @@ def _random_actions(
 ) -> Array:
     """A random action of each agent, over all actions that it has."""
     real = jnp.arange(shape[1]) < jnp.asarray(env.action_sizes)[:, None]
-    if env.action_head == "softmax":
-        # Normalized exponentials are uniform on the simplex.
-        shares = jnp.where(real, jax.random.exponential(key, shape, dtype), 0.0)
-        return shares / shares.sum(1, keepdims=True)
-    if env.action_head == "discrete":
-        chosen = jnp.where(real, jax.random.uniform(key, shape, dtype), -1.0).argmax(1)
-        return jax.nn.one_hot(chosen, shape[1], dtype=dtype)
     limit = jnp.broadcast_to(jnp.asarray(env.action_limit, dtype), shape)
-    if env.action_head == "linear":
+    if not env.head.is_bounded:
         return jnp.where(real, limit * jax.random.normal(key, shape, dtype), 0.0)
-    return jnp.where(real, limit * jax.random.uniform(key, shape, dtype, -1.0, 1.0), 0.0)
+    return env.head.from_uniform(jax.random.uniform(key, shape, dtype), limit, real)
 
 
 def influence_curve(

@@ -212,7 +212,7 @@ def _sampled(
         question.seed,
         agents=chosen,
     )
-    head = "" if env.action_head == "linear" else f" before the {env.action_head}"
+    head = f" before the {env.action_head}" if env.head.is_bounded else ""
     setting = {
         "of": f"{env.id}: Monte Carlo, {sampled.samples} states and actions, "
         "± is half of a 95 % interval",

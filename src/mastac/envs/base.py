@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mastac.checks import real_number, whole_number
 from mastac.envs.fields import checked_numbers, checked_sizes, json_ready
+from mastac.envs.heads import HEADS, Head
 from mastac.errors import UserError
 from mastac.structure import Couplings, CouplingSequence
 
@@ -22,7 +23,6 @@ Actions = Float[Array, "agents act"]
 Rewards = Float[Array, " agents"]
 Time = Int[Array, ""] | int
 
-ACTION_HEADS = ("tanh", "softmax", "linear", "discrete")
 _NUMBERS = (
     *("state_center", "state_scale", "obs_center", "obs_scale"),
     *("action_limit", "action_center", "action_scale"),
@@ -95,9 +95,10 @@ class Environment:
         Where that changes with the time, `(state, time) -> obs`.
     - `state_sizes`, `obs_sizes`, `action_sizes`: real entries of each agent's rows. An agent may
         have no action (0), though not all of them, and not where actions are shares or choices.
-    - `action_head`: "tanh" (each entry within ± `action_limit`), "softmax" (shares that sum to
-        one), "linear" (unbounded; `action_limit` is then its natural scale) or "discrete" (one of
-        `action_sizes[i]` choices, as a row of zeros with a one in its place).
+    - `action_head`: a name in `mastac.envs.heads.HEADS`: "tanh" (each entry within ±
+        `action_limit`), "softmax" (shares that sum to one), "linear" (unbounded; `action_limit` is
+        then its natural scale) or "discrete" (one of `action_sizes[i]` choices, as a row of zeros
+        with a one in its place).
     - `state_center`, `state_scale`, `obs_center`, `obs_scale`, `action_center`, `action_scale`:
         the value that a good policy settles at and the standard deviation around it, used to bring
         what networks read to order one; one number, or rows like the arrays they belong to. Critics
@@ -155,10 +156,10 @@ class Environment:
                 name != "simple_actions" or function is not None
             ):
                 raise UserError(f"{name} of {self._name} must be a function, got {function!r}")
-        if self.action_head not in ACTION_HEADS:
+        if self.action_head not in HEADS:
             raise UserError(
                 f"action_head of environment '{self.id}' is '{self.action_head}'; "
-                f"use one of {', '.join(ACTION_HEADS)}"
+                f"use one of {', '.join(HEADS)}"
             )
         self._check_spaces()
         if not isinstance(self.options, Mapping):
@@ -179,11 +180,9 @@ class Environment:
 
     def _check_spaces(self) -> None:
         """Sizes as whole numbers, centres and scales as numbers that fit them."""
-        has_none = ("obs_sizes", "action_sizes")
-        if self.action_head not in ("tanh", "linear"):
-            has_none = ("obs_sizes",)
+        may_be_zero = {"obs_sizes": True, "action_sizes": self.head.may_lack_action}
         for name in ("state_sizes", "obs_sizes", "action_sizes"):
-            least = 0 if name in has_none else 1
+            least = 0 if may_be_zero.get(name) else 1
             sizes = checked_sizes(
                 f"{name} of {self._name}", getattr(self, name), self.num_agents, least
             )
@@ -211,6 +210,11 @@ class Environment:
     @property
     def agents(self) -> tuple[str, ...]:
         return self.couplings.agents
+
+    @property
+    def head(self) -> Head:
+        """How the outputs of a policy's network become actions."""
+        return HEADS[self.action_head]
 
     def observed(self, state: State, time: Time) -> Obs:
         """Every agent's observation of the state at a time, `[agents, obs]`."""

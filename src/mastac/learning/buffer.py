@@ -1,4 +1,8 @@
-"""Local states, actions and rewards, stored by episode: one shared replay, or the rollout since the last update."""
+"""What updates learn from: a replay of past episodes, or the rollout since the last update.
+
+Local states, actions and rewards are stored once, by episode. What each critic reads is gathered
+from them; there is no copy for each agent (line 13 of Algorithm 1).
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -7,11 +11,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from mastac.envs.base import Environment
+from mastac.learning.schedule import rollout_episodes
+from mastac.learning.settings import Settings
+
 
 class Episode(NamedTuple):
     """What one episode leaves behind: one state more than actions.
 
-    `drawn`: what stochastic policies drew and how likely it was, `None` for deterministic ones.
+    `drawn`: what stochastic policies drew and its log-density, or the key of the perturbation that
+    the episode was played with; `None` where updates need neither.
     """
 
     states: Float[Array, "time+1 agents state"]
@@ -21,10 +30,11 @@ class Episode(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Transitions drawn from the replay; `time` is the step within the episode. Observations are recomputed.
+    """Transitions drawn from the replay. Observations are computed from the states anew.
 
-    `ahead`: how many steps after `state` the `next_state` is, `None` for one; `rewards` are then
-    the discounted sums of what these steps gave.
+    - `time`: the step within the episode.
+    - `rewards`: of that step; where `ahead` is given, the discounted sums over so many steps.
+    - `ahead`: how many steps after `state` the `next_state` is; `None` for one.
     """
 
     state: Float[Array, "batch agents state"]
@@ -41,11 +51,13 @@ class Batch(NamedTuple):
 
 
 class Buffer(NamedTuple):
-    """`init`: `episode -> store`; `add`: `(store, episode, count) -> store`; `draw`: `(store, count, key) -> batch`.
+    """Three functions on a store of episodes, an `Episode` with a leading axis.
 
-    A batch is what the update takes: transitions from a replay, whole episodes from a rollout.
+    - `init`: `episode -> store`, empty, for episodes of this shape.
+    - `add`: `(store, episode, count) -> store`.
+    - `draw`: `(store, count, key) -> batch`: transitions of a replay, whole episodes of a rollout.
 
-    `count` is the number of episodes that came before: it is the same for all seeds, so that adding
+    `count` is the number of episodes that came before. It is the same for all seeds, so that adding
     stays a copy into one place instead of a scatter when seeds are vectorised.
     """
 
@@ -54,8 +66,68 @@ class Buffer(NamedTuple):
     draw: Callable[[Episode, Int[Array, ""], PRNGKeyArray], Any]
 
 
-def _holding(capacity: int) -> tuple[Callable[[Episode], Episode], Callable[..., Episode]]:
-    """`init` and `add` of a memory of the last `capacity` episodes."""
+def replay_buffer(capacity: int, batch_size: int, steps: int = 1, discount: float = 1.0) -> Buffer:
+    """The last `capacity` episodes; transitions are drawn uniformly, with replacement.
+
+    With `steps` above 1 a transition goes that many steps ahead, or to the end of the episode where
+    that is nearer.
+    """
+    init, add = _last_episodes(capacity)
+
+    def draw(store: Episode, count: Int[Array, ""], key: PRNGKeyArray) -> Batch:
+        episode_key, time_key = jax.random.split(key)
+        filled = jnp.minimum(count, capacity)
+        episode = jax.random.randint(episode_key, (batch_size,), 0, filled)
+        time = jax.random.randint(time_key, (batch_size,), 0, store.rewards.shape[1])
+        if steps > 1:
+            return _several_steps(store, episode, time, steps, discount)
+        return Batch(
+            state=store.states[episode, time],
+            actions=store.actions[episode, time],
+            rewards=store.rewards[episode, time],
+            next_state=store.states[episode, time + 1],
+            time=time,
+        )
+
+    return Buffer(init=init, add=add, draw=draw)
+
+
+def rollout_buffer(episodes: int, drawn: int) -> Buffer:
+    """The episodes since the last update; `drawn` of them make a batch, without replacement."""
+    init, add = _last_episodes(episodes)
+
+    def draw(store: Episode, count: Int[Array, ""], key: PRNGKeyArray) -> Episode:
+        if drawn >= episodes:
+            return store
+        chosen = jax.random.permutation(key, episodes)[:drawn]
+        return jax.tree.map(lambda leaf: leaf[chosen], store)
+
+    return Buffer(init=init, add=add, draw=draw)
+
+
+def replay_of(env: Environment, settings: Settings, epochs: int) -> Buffer:
+    """The replay that the settings ask for, with no more room than the run can fill.
+
+    Every checkpoint holds all of it.
+    """
+    episodes = max(1, min(epochs, settings.buffer_size // env.horizon))
+    return replay_buffer(episodes, settings.batch_size, settings.n_steps, settings.discount)
+
+
+def sampled_rollout(env: Environment, settings: Settings, epochs: int) -> Buffer:
+    """A rollout of which every update draws `batch_size` steps, as whole episodes."""
+    drawn = max(1, settings.batch_size // env.horizon)
+    return rollout_buffer(rollout_episodes(env, settings), drawn)
+
+
+def whole_rollout(env: Environment, settings: Settings, epochs: int) -> Buffer:
+    """A rollout of which every update takes all episodes."""
+    episodes = rollout_episodes(env, settings)
+    return rollout_buffer(episodes, episodes)
+
+
+def _last_episodes(capacity: int) -> tuple[Callable[[Episode], Episode], Callable[..., Episode]]:
+    """`init` and `add` of a store of the last `capacity` episodes."""
 
     def init(example: Episode) -> Episode:
         return jax.tree.map(lambda leaf: jnp.zeros((capacity, *leaf.shape), leaf.dtype), example)
@@ -71,33 +143,7 @@ def _holding(capacity: int) -> tuple[Callable[[Episode], Episode], Callable[...,
     return init, add
 
 
-def replay(capacity: int, batch_size: int, steps: int = 1, discount: float = 1.0) -> Buffer:
-    """The last `capacity` episodes; transitions are drawn uniformly with replacement.
-
-    With `steps` above 1 a transition goes that many steps ahead, or to the end of the episode where
-    that is nearer.
-    """
-    init, add = _holding(capacity)
-
-    def draw(store: Episode, count: Int[Array, ""], key: PRNGKeyArray) -> Batch:
-        episode_key, time_key = jax.random.split(key)
-        filled = jnp.minimum(count, capacity)
-        episode = jax.random.randint(episode_key, (batch_size,), 0, filled)
-        time = jax.random.randint(time_key, (batch_size,), 0, store.rewards.shape[1])
-        if steps > 1:
-            return _far_ahead(store, episode, time, steps, discount)
-        return Batch(
-            state=store.states[episode, time],
-            actions=store.actions[episode, time],
-            rewards=store.rewards[episode, time],
-            next_state=store.states[episode, time + 1],
-            time=time,
-        )
-
-    return Buffer(init=init, add=add, draw=draw)
-
-
-def _far_ahead(
+def _several_steps(
     store: Episode,
     episode: Int[Array, " batch"],
     time: Int[Array, " batch"],
@@ -109,26 +155,12 @@ def _far_ahead(
     later = time[:, None] + jnp.arange(min(steps, horizon))
     rewards = store.rewards.at[episode[:, None], later].get(mode="fill", fill_value=0.0)
     end = jnp.minimum(time + steps, horizon)
+    powers = discount ** jnp.arange(rewards.shape[1], dtype=jnp.float32)
     return Batch(
         state=store.states[episode, time],
         actions=store.actions[episode, time],
-        rewards=jnp.einsum(
-            "k,bka->ba", discount ** jnp.arange(rewards.shape[1], dtype=jnp.float32), rewards
-        ),
+        rewards=jnp.einsum("k,bka->ba", powers, rewards),
         next_state=store.states[episode, end],
         time=time,
         ahead=end - time,
     )
-
-
-def rollout(episodes: int, drawn: int) -> Buffer:
-    """The episodes since the last update, whole; `drawn` of them are drawn for an update, without replacement."""
-    init, add = _holding(episodes)
-
-    def draw(store: Episode, count: Int[Array, ""], key: PRNGKeyArray) -> Episode:
-        if drawn >= episodes:
-            return store
-        chosen = jax.random.permutation(key, episodes)[:drawn]
-        return jax.tree.map(lambda leaf: leaf[chosen], store)
-
-    return Buffer(init=init, add=add, draw=draw)

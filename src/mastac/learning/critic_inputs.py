@@ -1,4 +1,4 @@
-"""A batch as rows of features, the form that critics gather from."""
+"""A batch as the features that critics read."""
 
 from typing import NamedTuple
 
@@ -14,94 +14,110 @@ from mastac.learning.buffer import Batch, Episode
 from mastac.learning.spec import LearnerSpec
 
 
-class Rows(NamedTuple):
-    """States, actions and time, one row for each feature; the last row of states and of actions is zero.
+class CriticInputs(NamedTuple):
+    """What critics gather from: features in rows, samples in columns.
 
-    `step` is the time as a number of steps, which chooses what critics of time-varying couplings
-    may read.
+    - `states`, `actions`: of all agents, centred and scaled; the last row is zero, which is what
+        padded places of a layout read.
+    - `time`: the share of the episode that is over, for critics that are told; else no rows.
+    - `step`: the same as a number of steps; it chooses what critics of time-varying couplings read.
     """
 
-    states: Float[Array, "rows batch"]
-    actions: Float[Array, "rows batch"]
+    states: Float[Array, "features batch"]
+    actions: Float[Array, "features batch"]
     time: Float[Array, "times batch"]
     step: Int[Array, " batch"]
 
 
-def append_zeros(rows: Array) -> Array:
+def append_zeros(features: Array) -> Array:
     """The row of zeros that padded places of a layout read."""
-    return jnp.concatenate([rows, jnp.zeros((1, rows.shape[1]), rows.dtype)])
+    return jnp.concatenate([features, jnp.zeros((1, features.shape[1]), features.dtype)])
 
 
-def state_rows(
+def state_inputs(
     env: Environment, state: Float[Array, "batch agents state"]
-) -> Float[Array, "rows batch"]:
-    """States centred and scaled as the environment declares, one row for each feature."""
-    rows = (state - env.state_center) / env.state_scale
-    return append_zeros(rows.reshape(len(state), -1).T)
+) -> Float[Array, "features batch"]:
+    """States of all agents, centred and scaled as the environment declares."""
+    units = (np.asarray(unit, np.float32) for unit in (env.state_center, env.state_scale))
+    center, scale = (unit[None] if unit.ndim else unit for unit in units)
+    scaled = (state - center) / scale
+    return append_zeros(scaled.reshape(len(state), -1).T)
 
 
 def action_units(env: Environment) -> tuple[np.ndarray, np.ndarray]:
-    """Centre and scale `[agents, act]` of the actions that critics read."""
+    """Centre and scale of the actions that critics read, `[agents, act]`.
+
+    The scale is the limit unless the environment gives one.
+    """
     shape = (env.num_agents, int(env.action_sizes.max()))
     scale = env.action_limit if env.action_scale is None else env.action_scale
     center = np.broadcast_to(env.action_center, shape).astype(np.float32)
     return center, np.broadcast_to(scale, shape).astype(np.float32)
 
 
-def action_rows(
+def action_inputs(
     env: Environment, actions: Float[Array, "agents act batch"]
-) -> Float[Array, "rows batch"]:
-    """Actions centred and scaled as the environment declares, one row for each feature."""
+) -> Float[Array, "features batch"]:
+    """Actions of all agents, centred and scaled as the environment declares."""
     center, scale = action_units(env)
     return append_zeros(
         ((actions - center[:, :, None]) / scale[:, :, None]).reshape(-1, actions.shape[-1])
     )
 
 
-def time_rows(spec: LearnerSpec, time: Int[Array, " batch"]) -> Float[Array, "times batch"]:
-    """The share of the episode that is over, told to critics that know the horizon."""
+def time_inputs(spec: LearnerSpec, time: Int[Array, " batch"]) -> Float[Array, "times batch"]:
+    """The share of the episode that is over, from -1 to 1, for critics that know the horizon."""
     if not spec.settings.finite_horizon:
         return jnp.zeros((0, len(time)), jnp.float32)
-    return (2.0 * time / spec.env.horizon - 1.0)[None, :].astype(jnp.float32)
+    return (2.0 * time.astype(jnp.float32) / spec.env.horizon - 1.0)[None, :]
 
 
 def observations(
     env: Environment, state: Float[Array, "batch agents state"], time: Int[Array, " batch"]
 ) -> Float[Array, "agents obs batch"]:
-    """What every agent sees of a batch of states."""
+    """Every agent's observations of a batch of states."""
     return jnp.moveaxis(jax.vmap(env.observed)(state, time), 0, -1)
 
 
 def critic_input(
-    rows: Rows, reads_states: Array, reads_actions: Array, open: Array | None = None
+    inputs: CriticInputs, reads_states: Array, reads_actions: Array, open: Array | None = None
 ) -> Float[Array, "width batch"]:
-    """What one critic reads of a batch: the states and actions of its set, and the time.
+    r"""What one critic reads of a batch: $(s_{I_Q^i}, a_{I_Q^i})$ and the time.
 
-    `open` `[times, width]`: what is in its set at which time, the rest reads as zero; `None`: all
-    of it always.
+    **Arguments:**
+
+    - `reads_states`, `reads_actions`: the features of its set.
+    - `open`: `[times, width]`, what is in its set at which time, the rest reads as zero; `None`:
+        all of it always.
     """
-    read = jnp.concatenate([rows.states[reads_states], rows.actions[reads_actions]])
+    read = jnp.concatenate([inputs.states[reads_states], inputs.actions[reads_actions]])
     if open is not None:
-        read = read * open_at(open, rows.step)
-    return jnp.concatenate([read, rows.time])
+        read = read * open_at(open, inputs.step)
+    return jnp.concatenate([read, inputs.time])
 
 
 def open_at(
     open: Bool[Array, "times width"], step: Int[Array, " batch"]
 ) -> Float[Array, "width batch"]:
-    """1 where an input is in the set at the time of a sample, else 0. After the last step nothing more is read."""
+    """1 where an input is in the set at the time of a sample, else 0.
+
+    After the last step nothing is read.
+    """
     return open.at[step].get(mode="fill", fill_value=False).T.astype(jnp.float32)
 
 
 def rewards_of_values(spec: LearnerSpec, batch: Batch) -> Float[Array, "values batch"]:
-    """What each value predicts of a step: its own agent's reward, or the layout's weighted sum."""
+    """What each value predicts of a step, for a batch from the replay."""
     return predicted_rewards(spec, batch.rewards.T)
 
 
 def predicted_rewards(
     spec: LearnerSpec, rewards: Float[Array, "agents batch"]
 ) -> Float[Array, "values batch"]:
-    """The agents' rewards, weighted and summed as each value predicts them, and scaled."""
+    r"""$\sum_j w_{vj} r_j$ for every value $v$, times `reward_scale`; $w$: the layout's weights.
+
+    MAStAC: $r_v$ alone. Where critics predict team rewards: the mean of all.
+    """
     scale = spec.settings.reward_scale
     weights = spec.layout.rewards.tocoo()
     agents, values = spec.layout.num_agents, spec.layout.num_values
@@ -125,46 +141,54 @@ def rewards_along(spec: LearnerSpec, rollout: Episode) -> Float[Array, "values e
 
 
 def weighted_sums(
-    weights: csr_array, rows: Float[Array, "columns batch"]
+    weights: csr_array, values: Float[Array, "columns batch"]
 ) -> Float[Array, "rows batch"]:
-    """`weights @ rows`, at the cost of the weights that are not zero."""
+    """`weights @ values`, at the cost of the weights that are not zero."""
     entries = weights.tocoo()
-    weighted = rows[entries.col] * entries.data.astype(np.float32)[:, None]
+    weighted = values[entries.col] * entries.data.astype(np.float32)[:, None]
     return jax.ops.segment_sum(weighted, entries.row, len(weights.indptr) - 1)
 
 
-def batch_rows(
+def batch_inputs(
     spec: LearnerSpec, batch: Batch, target_actors: MLP, key: PRNGKeyArray | None = None
-) -> tuple[Rows, Rows, Float[Array, " batch"]]:
-    """The batch as rows, now and at its next states with the target policies' actions, and the discount of each.
+) -> tuple[CriticInputs, CriticInputs, Float[Array, " batch"]]:
+    r"""A batch as critics read it, with $a'_k = \pi'_k(o'_k)$ of the target policies (line 14).
 
-    With `target_noise` the target policies' actions are perturbed, by what `key` chooses.
+    With `target_noise` these actions are perturbed, by noise that `key` draws.
+
+    **Returns:** as [`inputs_with`][mastac.learning.critic_inputs.inputs_with].
     """
     settings = spec.settings
     next_obs = observations(spec.env, batch.next_state, batch.next_time)
     if settings.target_noise > 0:
         noise, clip = settings.target_noise, settings.target_noise_clip
-        return rows_with(
-            spec, batch, spec.actors.smoothed(target_actors, next_obs, noise, clip, key)
-        )
-    return rows_with(spec, batch, spec.actors.apply(target_actors, next_obs))
+        assert key is not None
+        next_actions = spec.actors.smoothed(target_actors, next_obs, noise, clip, key)
+    else:
+        next_actions = spec.actors.apply(target_actors, next_obs)
+    return inputs_with(spec, batch, next_actions)
 
 
-def rows_with(
+def inputs_with(
     spec: LearnerSpec, batch: Batch, next_actions: Float[Array, "agents act batch"]
-) -> tuple[Rows, Rows, Float[Array, " batch"]]:
-    """The batch as rows, now and at its next states with these actions, and the discount of each."""
+) -> tuple[CriticInputs, CriticInputs, Float[Array, " batch"]]:
+    r"""A batch as critics read it, with given actions at the next states.
+
+    **Returns:** `(now, after, discount)`: the replayed states and actions, the next states with
+    `next_actions`, and what the value there counts for in the target: $\gamma$ ($\gamma^n$ over $n$
+    steps), or 0 where critics that know the horizon end with the episode.
+    """
     env, settings = spec.env, spec.settings
-    now = Rows(
-        states=state_rows(env, batch.state),
-        actions=action_rows(env, jnp.moveaxis(batch.actions, 0, -1)),
-        time=time_rows(spec, batch.time),
+    now = CriticInputs(
+        states=state_inputs(env, batch.state),
+        actions=action_inputs(env, jnp.moveaxis(batch.actions, 0, -1)),
+        time=time_inputs(spec, batch.time),
         step=batch.time,
     )
-    after = Rows(
-        states=state_rows(env, batch.next_state),
-        actions=action_rows(env, next_actions),
-        time=time_rows(spec, batch.next_time),
+    after = CriticInputs(
+        states=state_inputs(env, batch.next_state),
+        actions=action_inputs(env, next_actions),
+        time=time_inputs(spec, batch.next_time),
         step=batch.next_time,
     )
     # The end of an episode is a time limit: only critics that know the horizon may stop there.

@@ -1,4 +1,7 @@
-"""Seeds spread over all devices that JAX sees: each device trains its share, and none waits for another."""
+"""Seeds on several devices: each device that JAX sees trains its share of them.
+
+Nothing is exchanged between devices, so none waits for another.
+"""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -20,10 +23,12 @@ def seed_mesh(seeds: int) -> Mesh | None:
 def shard_over_seeds(function: Callable[..., Any], *has_seeds: bool) -> Callable[..., Any]:
     """`function` with every device at work on its own seeds; on one device `function` itself.
 
-    The first argument and the results have a leading axis of seeds; `has_seeds` says which of the
-    others have.
+    **Arguments:**
+
+    - `function`: its first argument and its results have a leading axis of seeds.
+    - `has_seeds`: which of its other arguments have one.
     """
-    specs = tuple(PartitionSpec(SEEDS) if each else PartitionSpec() for each in (True, *has_seeds))
+    specs = tuple(PartitionSpec(SEEDS) if has else PartitionSpec() for has in (True, *has_seeds))
 
     def everywhere(*arguments: Any) -> Any:
         mesh = _mesh_of(arguments[0])
@@ -38,7 +43,7 @@ def shard_over_seeds(function: Callable[..., Any], *has_seeds: bool) -> Callable
 
 
 def placed(tree: Tree) -> Tree:
-    """Arrays with a leading axis of seeds, such as those of a checkpoint, each part on the device that trains it."""
+    """Arrays with a leading axis of seeds, each part on the device that trains it."""
     mesh = _mesh_of(tree)
     return tree if mesh is None else jax.device_put(tree, NamedSharding(mesh, PartitionSpec(SEEDS)))
 

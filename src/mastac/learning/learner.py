@@ -1,6 +1,5 @@
-"""A learner for any layout of critics and any estimator of gradients: the parts put together."""
+"""A learner for any layout of critics and any kind of update: the parts put together."""
 
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -12,27 +11,54 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from mastac.agents.actors import actors
 from mastac.agents.mixers import mixer
 from mastac.agents.networks import MLP, glorot
-from mastac.agents.stochastic import greedy_network, stochastic_actors
+from mastac.agents.stochastic import StochasticActors, greedy_network
 from mastac.envs.base import Environment
 from mastac.errors import UserError
+from mastac.learning.buffer import Buffer
+from mastac.learning.schedule import UpdateSchedule
 from mastac.learning.settings import Settings
 from mastac.learning.sharing import alike
 from mastac.learning.spec import (
     Learner,
     LearnerSpec,
     LearnerState,
-    Update,
+    UpdateKind,
     input_scale,
     optimizer,
     times_of,
 )
-from mastac.learning.updates.coordinated import coordinated_update
-from mastac.learning.updates.max_entropy import max_entropy_update, with_temperature
-from mastac.learning.updates.mixed import mixed_update
-from mastac.learning.updates.on_policy import on_policy_update
-from mastac.learning.updates.perturbation import perturbation_update, perturbed
-from mastac.learning.updates.simultaneous import simultaneous_update
+from mastac.learning.updates import (
+    coordinated,
+    max_entropy,
+    mixed,
+    on_policy,
+    perturbation,
+    simultaneous,
+)
 from mastac.structure.layout import Bucket, CriticLayout
+
+
+def update_kind(settings: Settings) -> UpdateKind:
+    """The kind of update that the settings ask for."""
+    if settings.max_entropy:
+        return max_entropy.UPDATE
+    if settings.estimator == "score":
+        return on_policy.UPDATE
+    if settings.estimator == "perturbation":
+        return perturbation.UPDATE
+    if settings.mixer != "none":
+        return mixed.UPDATE
+    return coordinated.UPDATE if settings.coordinated else simultaneous.UPDATE
+
+
+def update_schedule(env: Environment, settings: Settings) -> UpdateSchedule:
+    """When a run with these settings updates its learner."""
+    return update_kind(settings).schedule(env, settings)
+
+
+def buffer_of(env: Environment, settings: Settings, epochs: int) -> Buffer:
+    """What a run of so many epochs with these settings draws its batches from."""
+    return update_kind(settings).buffer(env, settings, epochs)
 
 
 def learner_spec(
@@ -42,48 +68,88 @@ def learner_spec(
     total_updates: int = 1,
     chunk: int = 0,
 ) -> LearnerSpec:
-    """What all kinds of update are made of. `total_updates` sets the pace at which the step sizes fall.
+    """What all kinds of update are made of.
 
-    `chunk`: how many critics go through their forward and backward pass together (0: all; see
-    `each_member`).
+    **Arguments:**
+
+    - `layout`: what each critic reads and predicts, and which actors it is credited to.
+    - `total_updates`: over how many of them the step sizes fall.
+    - `chunk`: how many critics go through their forward and backward pass together; 0: all
+        ([`each_member`][mastac.agents.networks.each_member]).
+
+    **Raises:** [`mastac.errors.UserError`][] if couplings change with the time and critics are not
+    told it.
     """
     if layout.schedule is not None and not settings.finite_horizon:
         raise UserError(
             "critics of time-varying couplings must know the time; leave finite_horizon at true"
         )
-    # One agent after the other means picking one critic by number, which needs them all in one
-    # stack.
-    max_waste = 1.0 if settings.coordinated else 0.25
-    # Values of states have a place for actions in their layout, since these say whom they advise,
-    # and read none.
-    read = layout.without_actions() if settings.on_policy else layout
+    kind = update_kind(settings)
+    # Values of states have a place for actions in their layout, since these say which actors they
+    # are credited to, and read none.
+    read = layout if kind.critics_read_actions else layout.without_actions()
     deterministic = actors(env, settings.actor_hidden, settings.actor_output_scale, chunk)
+    actor_updates = total_updates // settings.policy_delay
+    state_width = layout.num_agents * int(env.state_sizes.max()) + times_of(settings)
     return LearnerSpec(
         env=env,
         layout=layout,
         settings=settings,
-        buckets=read.buckets(env.state_sizes, env.action_sizes, max_waste),
+        kind=kind,
+        buckets=read.buckets(
+            env.state_sizes, env.action_sizes, max_waste=1.0 if kind.one_stack else 0.25
+        ),
         actors=deterministic,
-        stochastic=stochastic_actors(env, deterministic, settings.noise),
-        mixer=mixer(
-            settings.mixer,
-            layout,
-            layout.num_agents * int(env.state_sizes.max()) + times_of(settings),
-            settings.mixer_embedding,
-        ),
-        actor_optimizer=optimizer(
-            settings.actor_lr, settings, total_updates // settings.policy_delay
-        ),
+        stochastic=StochasticActors(deterministic, settings.noise),
+        mixer=mixer(settings.mixer, layout, state_width, settings.mixer_embedding),
+        actor_optimizer=optimizer(settings.actor_lr, settings, actor_updates),
         critic_optimizer=optimizer(settings.critic_lr, settings, total_updates),
         chunk=chunk,
     )
 
 
-def update_of(settings: Settings) -> Update:
-    """The kind of update that the settings ask for."""
-    if settings.mixer != "none":
-        return mixed_update
-    return coordinated_update if settings.coordinated else simultaneous_update
+def learner_of(spec: LearnerSpec) -> Learner:
+    """The functions that the training loop calls."""
+
+    def act(state: LearnerState, obs: Float[Array, "agents obs"]) -> Float[Array, "agents act"]:
+        weights = greedy_network(state.actors)
+        return jax.vmap(spec.actors.one)(weights, obs[:, :, None], *spec.actors.constants)[:, :, 0]
+
+    kind = spec.kind
+    return Learner(
+        init=lambda key: initial_state(spec, key),
+        act=act,
+        begin=lambda state, key: kind.begin(spec, state, key),
+        explore=lambda state, *others: kind.explore(spec, state, *others),
+        update=lambda state, batch, key, count=0: kind.update(spec, state, batch, key, count),
+    )
+
+
+def initial_state(spec: LearnerSpec, key: PRNGKeyArray) -> LearnerState:
+    """First weights and optimizers; targets are copies where there are any."""
+    kind = spec.kind
+    actor_key, critic_key = jax.random.split(key)
+    weights = alike(spec, kind.first_actors(spec, actor_key))
+    critics: tuple[Any, ...] = tuple(
+        initial_critics(bucket, spec.settings, jax.random.fold_in(critic_key, b))
+        for b, bucket in enumerate(spec.buckets if kind.has_critics else ())
+    )
+    if kind.has_mixer:
+        critics += (spec.mixer.init(jax.random.fold_in(critic_key, len(critics))),)
+        optimizers = (spec.critic_optimizer.init(critics),)
+    else:
+        optimizers = tuple(
+            jax.vmap(lambda critic: spec.critic_optimizer.init(critic))(stack) for stack in critics
+        )
+    # Copies: a donated state must not hold the same array twice.
+    return LearnerState(
+        actors=weights,
+        critics=critics,
+        target_actors=jax.tree.map(jnp.copy, weights) if kind.has_target_actors else (),
+        target_critics=jax.tree.map(jnp.copy, critics) if kind.has_target_critics else (),
+        actor_optimizer=jax.vmap(lambda actor: spec.actor_optimizer.init(actor))(weights),
+        critic_optimizers=optimizers,
+    )
 
 
 def initial_critics(bucket: Bucket, settings: Settings, key: PRNGKeyArray) -> MLP:
@@ -97,135 +163,10 @@ def initial_critics(bucket: Bucket, settings: Settings, key: PRNGKeyArray) -> ML
     scale = input_scale(bucket, settings)
     if scale is not None:
         stack = eqx.tree_at(
-            lambda one: one.weights[0],
+            lambda critics: critics.weights[0],
             stack,
             stack.weights[0] * jnp.repeat(scale, twins, axis=0)[:, :, None],
         )
     if twins == 1:
         return stack
     return jax.tree.map(lambda leaf: leaf.reshape(-1, twins, *leaf.shape[1:]), stack)
-
-
-def initial_state(spec: LearnerSpec, key: PRNGKeyArray) -> LearnerState:
-    """First weights and optimisers; targets are copies where there are any."""
-    settings = spec.settings
-    actor_key, critic_key = jax.random.split(key)
-    is_stochastic = settings.max_entropy or settings.estimator == "score"
-    weights = (spec.stochastic if is_stochastic else spec.actors).init(actor_key)
-    weights = alike(spec, with_temperature(spec, weights) if settings.max_entropy else weights)
-    critics: tuple[Any, ...] = ()
-    if settings.estimator != "perturbation":
-        critics = tuple(
-            initial_critics(bucket, settings, jax.random.fold_in(critic_key, b))
-            for b, bucket in enumerate(spec.buckets)
-        )
-    if settings.mixer != "none":
-        critics += (spec.mixer.init(jax.random.fold_in(critic_key, len(critics))),)
-        optimizers = (spec.critic_optimizer.init(critics),)
-    else:
-        optimizers = tuple(
-            jax.vmap(lambda one: spec.critic_optimizer.init(one))(stack) for stack in critics
-        )
-    # Copies: a donated state must not hold the same array twice.
-    return LearnerState(
-        actors=weights,
-        critics=critics,
-        target_actors=()
-        if is_stochastic or settings.on_policy
-        else jax.tree.map(jnp.copy, weights),
-        target_critics=() if settings.on_policy else jax.tree.map(jnp.copy, critics),
-        actor_optimizer=jax.vmap(lambda one: spec.actor_optimizer.init(one))(weights),
-        critic_optimizers=optimizers,
-    )
-
-
-def learner_of(spec: LearnerSpec) -> Learner:
-    """The functions that the training loop calls, for the way in which the settings estimate actors' gradients."""
-    if spec.settings.max_entropy:
-        return max_entropy_learner(spec)
-    kinds = {
-        "pathwise": off_policy_learner,
-        "score": on_policy_learner,
-        "perturbation": perturbation_learner,
-    }
-    return kinds[spec.settings.estimator](spec)
-
-
-def _learner(spec: LearnerSpec, begin: Callable, explore: Callable, update: Update) -> Learner:
-    def act(state: LearnerState, obs: Float[Array, "agents obs"]) -> Float[Array, "agents act"]:
-        weights = greedy_network(state.actors)
-        return jax.vmap(spec.actors.one)(weights, obs[:, :, None], *spec.actors.constants)[:, :, 0]
-
-    return Learner(
-        init=lambda key: initial_state(spec, key),
-        act=act,
-        begin=begin,
-        explore=explore,
-        update=lambda state, batch, key, count=0: update(spec, state, batch, key, count),
-    )
-
-
-def off_policy_learner(spec: LearnerSpec) -> Learner:
-    """Deterministic policies that explore by noise and learn from a replay."""
-
-    def explore(
-        state: LearnerState,
-        obs: Float[Array, "agents obs"],
-        noise,
-        random_fraction,
-        key: PRNGKeyArray,
-    ):
-        return spec.actors.explore(state.actors, obs[:, :, None], noise, random_fraction, key)[
-            :, :, 0
-        ], None
-
-    return _learner(spec, lambda state, key: (state, None), explore, update_of(spec.settings))
-
-
-def max_entropy_learner(spec: LearnerSpec) -> Learner:
-    """Stochastic policies that explore by what they draw and learn from a replay."""
-
-    def explore(
-        state: LearnerState,
-        obs: Float[Array, "agents obs"],
-        noise,
-        random_fraction,
-        key: PRNGKeyArray,
-    ):
-        return spec.stochastic.draw(state.actors, obs[:, :, None], key).actions[:, :, 0], None
-
-    return _learner(spec, lambda state, key: (state, None), explore, max_entropy_update)
-
-
-def on_policy_learner(spec: LearnerSpec) -> Learner:
-    """Stochastic policies that learn from what they have just drawn."""
-
-    def explore(
-        state: LearnerState,
-        obs: Float[Array, "agents obs"],
-        noise,
-        random_fraction,
-        key: PRNGKeyArray,
-    ):
-        draw = spec.stochastic.draw(state.actors, obs[:, :, None], key)
-        return draw.actions[:, :, 0], (draw.drawn[:, :, 0], draw.log_prob[:, 0])
-
-    return _learner(spec, lambda state, key: (state, None), explore, on_policy_update)
-
-
-def perturbation_learner(spec: LearnerSpec) -> Learner:
-    """Deterministic policies whose weights are moved at random for an episode."""
-
-    def begin(state: LearnerState, key: PRNGKeyArray) -> tuple[LearnerState, Array]:
-        return state._replace(actors=perturbed(spec, state.actors, key)), jax.random.key_data(key)
-
-    def explore(
-        state: LearnerState,
-        obs: Float[Array, "agents obs"],
-        noise,
-        random_fraction,
-        key: PRNGKeyArray,
-    ):
-        return spec.actors.apply(state.actors, obs[:, :, None])[:, :, 0], None
-
-    return _learner(spec, begin, explore, perturbation_update)

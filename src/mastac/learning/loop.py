@@ -1,17 +1,34 @@
 """The one training loop: a compiled program runs a chunk of epochs for all seeds."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from mastac.envs.base import Environment, rollout_return
 from mastac.learning.buffer import Buffer, Episode
 from mastac.learning.devices import placed, shard_over_seeds
+from mastac.learning.learner import update_schedule
+from mastac.learning.schedule import UpdateSchedule
 from mastac.learning.settings import Settings
 from mastac.learning.spec import Learner, Metrics
+
+__all__ = [
+    "FAILURES",
+    "EpochMetrics",
+    "OneSeed",
+    "Program",
+    "RunState",
+    "UpdateSchedule",
+    "exploring_episode",
+    "failure_of",
+    "one_seed",
+    "training_program",
+    "update_schedule",
+]
 
 # Where a number first stopped being finite; the agent's index is added to the kind times the number
 # of agents.
@@ -19,7 +36,7 @@ FAILURES = ("the environment's state or reward of", "the critic of", "the actor 
 
 
 class RunState(NamedTuple):
-    """Everything of one seed that evolves; what a checkpoint holds, with a leading axis of seeds.
+    """Everything of one seed that evolves; a checkpoint holds it with a leading axis of seeds.
 
     `failed_epoch` is -1 while all numbers are finite. From the epoch of the first one that is not,
     the learner stays as it was before that epoch, and `failure` says where it was (see `FAILURES`).
@@ -32,7 +49,14 @@ class RunState(NamedTuple):
 
 
 class EpochMetrics(NamedTuple):
-    """One row of `metrics.csv`."""
+    """One row of `metrics.csv`; NaN where nothing was measured.
+
+    - `episode_return`: undiscounted, of the exploring policies, as the environment reports it.
+    - `critic_loss`, `value`: means over values and over the epoch's updates; NaN in epochs without
+        an update, and where there is no critic.
+    - `gradient_norm`: mean over agents and over the updates in which actors moved; NaN in epochs
+        without one.
+    """
 
     episode_return: Float[Array, ""]
     critic_loss: Float[Array, ""]
@@ -43,51 +67,16 @@ class EpochMetrics(NamedTuple):
 class Program(NamedTuple):
     """Compiled for all seeds at once; the leading axis of states, keys and results is the seed.
 
-    `init`: `keys -> state`. `advance`: `(state, keys, epoch, length) -> (state, metrics)`, metrics
-    `[seeds, length]`. `evaluate`: `(state, key, episodes) -> returns`, `[seeds, episodes, agents]`,
-    of the greedy policies; all seeds play the same episodes, which `key` chooses, so that they
-    differ by their policies and not by their luck.
+    - `init`: `keys -> state`.
+    - `advance`: `(state, keys, epoch, length) -> (state, metrics)`, metrics `[seeds, length]`.
+    - `evaluate`: `(state, key, episodes) -> returns`, `[seeds, episodes, agents]`, of the greedy
+        policies. All seeds play the same episodes, which `key` chooses, so that they differ by
+        their policies and not by their luck.
     """
 
     init: Callable[[PRNGKeyArray], RunState]
     advance: Callable[[RunState, PRNGKeyArray, Int[Array, ""], int], tuple[RunState, EpochMetrics]]
     evaluate: Callable[[RunState, PRNGKeyArray, int], Float[Array, "seeds episodes agents"]]
-
-
-class UpdateSchedule(NamedTuple):
-    """When there are updates: `updates` of them at the end of epoch `first - 1`, and of every `period`th thereafter."""
-
-    first: int
-    period: int
-    updates: int
-
-    def is_due(self, epoch: Array) -> Array:
-        return (epoch + 1 >= self.first) & ((epoch + 1 - self.first) % self.period == 0)
-
-    def total(self, epochs: int) -> int:
-        """Updates of a run of so many epochs, as step sizes fall: as if there were no first ones to wait for."""
-        return epochs * self.updates // self.period
-
-    def until(self, epochs: Any) -> Any:
-        """Updates after this many epochs, where that is at least `first`."""
-        return ((epochs - self.first) // self.period + 1) * self.updates
-
-
-def update_schedule(env: Environment, settings: Settings) -> UpdateSchedule:
-    """Off-policy after every episode, from where the replay holds a batch or the warm-up ends; else by rollouts."""
-    if settings.on_policy:
-        episodes = rollout_episodes(env, settings)
-        return UpdateSchedule(episodes, episodes, settings.updates_per_epoch)
-    return UpdateSchedule(
-        max(settings.warmup_epochs, -(-settings.batch_size // env.horizon)),
-        1,
-        settings.updates_per_epoch,
-    )
-
-
-def rollout_episodes(env: Environment, settings: Settings) -> int:
-    """Episodes of a rollout: whole ones, at least as many steps as asked for."""
-    return max(1, -(-settings.rollout_steps // env.horizon))
 
 
 def exploring_episode(
@@ -98,22 +87,17 @@ def exploring_episode(
     random_fraction: Array,
     key: PRNGKeyArray,
 ) -> Episode:
-    """One episode of the exploring policy."""
+    """One episode of the exploring policies (lines 2 to 10 of Algorithm 1)."""
     reset_key, steps_key = jax.random.split(key)
     played, begun = learner.begin(state, jax.random.fold_in(key, 2))
 
     def one_step(at: Array, time_and_key: tuple[Array, PRNGKeyArray]):
         time, step_key = time_and_key
         action_key, noise_key = jax.random.split(step_key)
-        actions, drawn = learner.explore(
-            played, env.observed(at, time), noise, random_fraction, action_key
-        )
-        return env.step(at, actions, time, noise_key), (
-            at,
-            actions,
-            env.reward(at, actions, time),
-            drawn,
-        )
+        obs = env.observed(at, time)
+        actions, drawn = learner.explore(played, obs, noise, random_fraction, action_key)
+        row = (at, actions, env.reward(at, actions, time), drawn)
+        return env.step(at, actions, time, noise_key), row
 
     times = jnp.arange(env.horizon)
     first = env.reset(reset_key).astype(jnp.float32)
@@ -124,19 +108,43 @@ def exploring_episode(
     )
 
 
+def epoch_means(metrics: Metrics) -> Metrics:
+    """Means over an epoch's updates, stacked along the leading axis.
+
+    The gradients' norms over those updates in which actors moved: in the others there is none. NaN
+    if they moved in none.
+    """
+    flags = jnp.asarray(metrics.actors_moved)
+    moved = flags.sum().astype(jnp.float32)
+    # Norms are 0 where actors did not move, so the mean over all updates is scaled up.
+    norm = jnp.where(moved > 0, metrics.gradient_norm.mean(0) * (len(flags) / moved), jnp.nan)
+    loss = None if metrics.critic_loss is None else metrics.critic_loss.mean(0)
+    return Metrics(loss, metrics.value.mean(0), norm, moved > 0)
+
+
 def failure_of(
-    env: Environment, episode: Episode, metrics: Metrics, learner_state: Any
+    env: Environment,
+    episode: Episode,
+    metrics: Metrics,
+    learner_state: Any,
+    updated: Bool[Array, ""],
 ) -> Int[Array, ""]:
-    """-1 if every number is finite, else kind and agent of the first that is not."""
+    """-1 if every number is finite, else kind and agent of the first that is not.
+
+    `metrics` count only where they were measured: with `updated`, in an epoch with updates.
+    """
     agents = env.num_agents
     # In order of time, states before rewards: what breaks in one agent soon spreads to those it is
     # coupled to.
     states = ~jnp.isfinite(episode.states).all(2)
     rewards = jnp.concatenate([~jnp.isfinite(episode.rewards), jnp.zeros((1, agents), bool)])
     in_env = jnp.stack([states, rewards], axis=1).ravel()
-    critics = ~jnp.isfinite(metrics.critic_loss)
-    in_critic = critics if len(critics) == agents else jnp.broadcast_to(critics.any(), (agents,))
-    in_actor = ~jnp.isfinite(metrics.gradient_norm)
+    in_critic = jnp.zeros(agents, bool)
+    if metrics.critic_loss is not None:
+        critics = ~jnp.isfinite(metrics.critic_loss) & updated
+        is_own = len(critics) == agents
+        in_critic = critics if is_own else jnp.broadcast_to(critics.any(), (agents,))
+    in_actor = ~jnp.isfinite(metrics.gradient_norm) & metrics.actors_moved
     weights = (learner_state.critics, learner_state.actors)
     # Weights can overflow in the very last update of an epoch, before any loss shows it.
     finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(weights)]).all()
@@ -148,63 +156,61 @@ def failure_of(
     return jnp.where(in_env.any(), jnp.argmax(in_env) % agents, learner_failure)
 
 
-class OneSeed(NamedTuple):
-    """The same for one seed, not compiled: `init`: `key -> state`; `one_epoch`: `(state, key, epoch) -> (state, row)`.
+@dataclass(frozen=True, eq=False)
+class OneSeed:
+    """The loop of one seed, not compiled: an episode, its storage, and the updates after it.
 
-    `play`: `(learner_state, keys) -> returns`, `[episodes, agents]`, of the greedy policies.
+    `epochs`: of the whole run, over which exploration falls.
     """
 
-    init: Callable[[PRNGKeyArray], RunState]
-    one_epoch: Callable[[RunState, PRNGKeyArray, Int[Array, ""]], tuple[RunState, EpochMetrics]]
-    play: Callable[[Any, PRNGKeyArray], Float[Array, "episodes agents"]]
+    env: Environment
+    learner: Learner
+    buffer: Buffer
+    settings: Settings
+    schedule: UpdateSchedule
+    epochs: int
 
-
-def one_seed(
-    env: Environment, learner: Learner, buffer: Buffer, settings: Settings, epochs: int
-) -> OneSeed:
-    """The loop's body: an episode, its storage, `updates_per_epoch` updates."""
-    schedule = update_schedule(env, settings)
+    def init(self, key: PRNGKeyArray) -> RunState:
+        """Before the first epoch."""
+        init_key, episode_key = jax.random.split(jax.random.fold_in(key, 2**31 - 1))
+        learner_state = self.learner.init(init_key)
+        nothing = jnp.zeros(())
+        shape = jax.eval_shape(
+            lambda key: exploring_episode(
+                self.env, self.learner, learner_state, nothing, nothing, key
+            ),
+            episode_key,
+        )
+        good = (jnp.full((), -1, jnp.int32), jnp.full((), -1, jnp.int32))
+        return RunState(learner_state, self.buffer.init(shape), *good)
 
     def one_epoch(
-        state: RunState, key: PRNGKeyArray, epoch: Int[Array, ""]
+        self, state: RunState, key: PRNGKeyArray, epoch: Int[Array, ""]
     ) -> tuple[RunState, EpochMetrics]:
+        """The state after an epoch, and its row; a seed that has failed keeps its learner."""
         episode_key, update_key = jax.random.split(jax.random.fold_in(key, epoch))
-        progress = epoch / epochs
-        noise = settings.noise + progress * (settings.noise_final - settings.noise)
-        fraction = settings.random_fraction + progress * (
-            settings.random_fraction_final - settings.random_fraction
+        exploration = self._exploration(epoch)
+        episode = exploring_episode(
+            self.env, self.learner, state.learner, *exploration, episode_key
         )
-        episode = exploring_episode(env, learner, state.learner, noise, fraction, episode_key)
-        store = buffer.add(state.store, episode, epoch)
-
-        def one_update(
-            learner_state: Any, key_and_count: tuple[PRNGKeyArray, Array]
-        ) -> tuple[Any, Metrics]:
-            key, count = key_and_count
-            draw_key, learner_key = jax.random.split(key)
-            return learner.update(
-                learner_state, buffer.draw(store, epoch + 1, draw_key), learner_key, count
-            )
+        store = self.buffer.add(state.store, episode, epoch)
 
         def updates(learner_state: Any) -> tuple[Any, Metrics]:
-            keys = jax.random.split(update_key, schedule.updates)
-            counts = schedule.until(epoch + 1) - schedule.updates + jnp.arange(schedule.updates)
-            learner_state, metrics = jax.lax.scan(one_update, learner_state, (keys, counts))
-            return learner_state, jax.tree.map(lambda leaf: leaf.mean(0), metrics)
+            return self._updates(learner_state, store, update_key, epoch)
 
         shapes = jax.eval_shape(updates, state.learner)[1]
-        nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-        updated, metrics = jax.lax.cond(
-            schedule.is_due(epoch), updates, lambda kept: (kept, nothing), state.learner
-        )
+        nothing = jax.tree.map(_not_measured, shapes)
+        due = self.schedule.is_due(epoch)
+        updated, metrics = jax.lax.cond(due, updates, lambda kept: (kept, nothing), state.learner)
 
-        failure = failure_of(env, episode, metrics, updated)
+        failure = failure_of(self.env, episode, metrics, updated, due)
         good = (failure < 0) & (state.failed_epoch < 0)
         kept = jax.tree.map(lambda new, old: jnp.where(good, new, old), updated, state.learner)
         first_failure = (failure >= 0) & (state.failed_epoch < 0)
+        loss = metrics.critic_loss
         row = EpochMetrics(
-            episode_return=env.reported(episode.rewards.sum(0)),
-            critic_loss=metrics.critic_loss.mean(),
+            episode_return=self.env.reported(episode.rewards.sum(0)),
+            critic_loss=jnp.float32(jnp.nan) if loss is None else loss.mean(),
             value=metrics.value.mean(),
             gradient_norm=metrics.gradient_norm.mean(),
         )
@@ -216,27 +222,43 @@ def one_seed(
         )
         return new_state, row
 
-    def init(key: PRNGKeyArray) -> RunState:
-        init_key, episode_key = jax.random.split(jax.random.fold_in(key, 2**31 - 1))
-        learner_state = learner.init(init_key)
-        shape = jax.eval_shape(
-            lambda key: exploring_episode(
-                env, learner, learner_state, jnp.zeros(()), jnp.zeros(()), key
-            ),
-            episode_key,
-        )
-        return RunState(
-            learner_state,
-            buffer.init(shape),
-            jnp.full((), -1, jnp.int32),
-            jnp.full((), -1, jnp.int32),
-        )
+    def play(self, learner_state: Any, keys: PRNGKeyArray) -> Float[Array, "episodes agents"]:
+        """Undiscounted returns of the greedy policies, an episode for each key."""
+        policy = lambda obs, state, time: self.learner.act(learner_state, obs)  # noqa: E731
+        return jax.vmap(lambda key: rollout_return(self.env, policy, key))(keys)
 
-    def play(learner_state: Any, keys: PRNGKeyArray) -> Float[Array, "episodes agents"]:
-        policy = lambda obs, state, time: learner.act(learner_state, obs)  # noqa: E731
-        return jax.vmap(lambda key: rollout_return(env, policy, key))(keys)
+    def _exploration(self, epoch: Int[Array, ""]) -> tuple[Array, Array]:
+        """The noise and the share of random actions, which fall linearly over the run."""
+        progress, knobs = epoch / self.epochs, self.settings
+        noise = knobs.noise + progress * (knobs.noise_final - knobs.noise)
+        first, last = knobs.random_fraction, knobs.random_fraction_final
+        return noise, first + progress * (last - first)
 
-    return OneSeed(init, one_epoch, play)
+    def _updates(
+        self, learner_state: Any, store: Episode, key: PRNGKeyArray, epoch: Int[Array, ""]
+    ) -> tuple[Any, Metrics]:
+        """All updates at the end of an epoch, one after the other."""
+
+        def one_update(
+            learner_state: Any, key_and_count: tuple[PRNGKeyArray, Array]
+        ) -> tuple[Any, Metrics]:
+            key, count = key_and_count
+            draw_key, learner_key = jax.random.split(key)
+            batch = self.buffer.draw(store, epoch + 1, draw_key)
+            return self.learner.update(learner_state, batch, learner_key, count)
+
+        number = self.schedule.updates
+        counts = self.schedule.updates_before(epoch) + jnp.arange(number)
+        keys = jax.random.split(key, number)
+        learner_state, metrics = jax.lax.scan(one_update, learner_state, (keys, counts))
+        return learner_state, epoch_means(metrics)
+
+
+def one_seed(
+    env: Environment, learner: Learner, buffer: Buffer, settings: Settings, epochs: int
+) -> OneSeed:
+    """The loop of one seed, with the schedule that the settings ask for."""
+    return OneSeed(env, learner, buffer, settings, update_schedule(env, settings), epochs)
 
 
 def training_program(
@@ -270,3 +292,9 @@ def training_program(
         advance=lambda state, *others: advance(placed(state), *others),
         evaluate=lambda state, *others: evaluate(placed(state), *others),
     )
+
+
+def _not_measured(shape: jax.ShapeDtypeStruct) -> Array:
+    """NaN for numbers, `False` for flags."""
+    is_number = jnp.issubdtype(shape.dtype, jnp.floating)
+    return jnp.full(shape.shape, jnp.nan if is_number else False, shape.dtype)

@@ -1,32 +1,42 @@
-"""One actor for all agents of a kind: its weights stand once for each of them, equal by construction."""
+"""One actor for all agents of a kind.
+
+Its weights stand once for each of them and are equal by construction, so that everything else
+treats shared actors and others alike.
+"""
 
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Int
 
 from mastac.envs.base import Environment
 from mastac.learning.spec import LearnerSpec, optimizer_step
 
 
 class Kinds(NamedTuple):
-    """`of` `[agents]`: which kind an agent is of. `first` `[kinds]`: one agent of each kind."""
+    """Which agents share an actor.
 
-    of: np.ndarray
-    first: np.ndarray
+    - `of`: the kind of each agent.
+    - `first`: one agent of each kind.
+    """
+
+    of: Int[np.ndarray, " agents"]
+    first: Int[np.ndarray, " kinds"]
 
 
 def kinds_of(env: Environment) -> Kinds:
-    """Agents are of one kind where an actor sees no difference: equal sizes, centres, scales and limits.
+    """Agents are of one kind where an actor sees no difference.
 
-    That the entries of their observations and actions mean the same is the environment's word.
+    That is where sizes, centres, scales and limits are equal. That the entries of their
+    observations and actions mean the same is the environment's word.
     """
 
     def entries(sizes: np.ndarray, value: np.ndarray | float) -> np.ndarray:
         real = np.arange(sizes.max()) < sizes[:, None]
         return np.where(real, np.broadcast_to(value, real.shape), 0.0)
 
-    seen = [entries(env.obs_sizes, each) for each in (env.obs_center, env.obs_scale)]
+    seen = [entries(env.obs_sizes, value) for value in (env.obs_center, env.obs_scale)]
     done = entries(env.action_sizes, env.action_limit)
     known = np.concatenate([env.obs_sizes[:, None], env.action_sizes[:, None], *seen, done], axis=1)
     _, first, of = np.unique(known, axis=0, return_index=True, return_inverse=True)
@@ -34,7 +44,7 @@ def kinds_of(env: Environment) -> Kinds:
 
 
 def alike(spec: LearnerSpec, actors: Any) -> Any:
-    """With `share_actors` the weights of the first agent of each kind for all of them, else each its own."""
+    """With `share_actors` the weights of the first agent of each kind for all of it."""
     if not spec.settings.share_actors:
         return actors
     kinds = kinds_of(spec.env)
@@ -42,14 +52,15 @@ def alike(spec: LearnerSpec, actors: Any) -> Any:
 
 
 def stepped(spec: LearnerSpec, actors: Any, gradient: Any, optimizer_state: Any) -> tuple[Any, Any]:
-    """Every actor and its optimiser one step down the gradient; with `share_actors` each kind down its members' mean.
+    """Every actor and its optimizer one step down the gradient.
 
-    The gradient of a shared actor is the sum over its agents (Theorem 3.7 and the chain rule). The
-    mean is the same to Adam, and a kind's size then does not matter to `max_grad_norm`.
+    With `share_actors` each kind goes down the mean over its agents. The gradient of a shared actor
+    is their sum (Theorem 3.7 and the chain rule); the mean is the same to Adam, and how many agents
+    a kind has then does not matter to `max_grad_norm`.
     """
-    every = jax.vmap(lambda *one: optimizer_step(spec.actor_optimizer, *one))
+    step_all = jax.vmap(lambda *actor: optimizer_step(spec.actor_optimizer, *actor))
     if not spec.settings.share_actors:
-        return every(actors, gradient, optimizer_state)
+        return step_all(actors, gradient, optimizer_state)
     kinds = kinds_of(spec.env)
     sizes = np.bincount(kinds.of)
 
@@ -60,7 +71,7 @@ def stepped(spec: LearnerSpec, actors: Any, gradient: Any, optimizer_state: Any)
 
     # One step for each kind, handed to its members: they cannot drift apart.
     own, optimizer_state = (
-        jax.tree.map(lambda leaf: leaf[kinds.first], each) for each in (actors, optimizer_state)
+        jax.tree.map(lambda leaf: leaf[kinds.first], tree) for tree in (actors, optimizer_state)
     )
-    after = every(own, jax.tree.map(mean, gradient), optimizer_state)
+    after = step_all(own, jax.tree.map(mean, gradient), optimizer_state)
     return jax.tree.map(lambda leaf: leaf[kinds.of], after)

@@ -8,22 +8,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from mastac.agents.actors import Actors
 from mastac.agents.mixers import Mixer
 from mastac.agents.stochastic import StochasticActors
 from mastac.envs.base import Environment
 from mastac.errors import UserError
+from mastac.learning.buffer import Buffer
+from mastac.learning.schedule import UpdateSchedule
 from mastac.learning.settings import Settings
 from mastac.structure.layout import Bucket, CriticLayout
 
 
 class LearnerState(NamedTuple):
-    """Everything that evolves. Critics come in one stack for each bucket of the layout, and a mixer after them.
+    """Everything of a learner that evolves.
 
-    Twin critics have an axis of two behind that of the critics. On-policy there are no targets:
-    `()`.
+    Critics come in one stack for each bucket of the layout, a mixer after them. Twin critics have
+    an axis of two behind that of the critics. What a kind of update has none of is `()`.
     """
 
     actors: Any
@@ -35,20 +37,31 @@ class LearnerState(NamedTuple):
 
 
 class Metrics(NamedTuple):
-    """Of one update: one number for each value, and for each agent."""
+    """What one update measures.
 
-    critic_loss: Float[Array, " values"]
+    - `critic_loss`: mean squared error over the batch, before the step; `None` without critics.
+    - `value`: mean over the batch of what each value is.
+    - `gradient_norm`: of each agent's actor; 0 where actors did not move.
+    - `actors_moved`: whether they did (see `policy_delay`).
+    """
+
+    critic_loss: Float[Array, " values"] | None
     value: Float[Array, " values"]
     gradient_norm: Float[Array, " agents"]
+    actors_moved: Bool[Array, ""] | bool = True
 
 
 class Learner(NamedTuple):
     """What an algorithm is to the training loop.
 
-    `begin`: `(state, key) -> (state, drawn)`, what an episode is played with and what the memory is
-    to know of it; `explore`: `(state, obs, noise, random_fraction, key) -> (actions, drawn)`,
-    likewise for a step. `update`: `(state, batch, key, count) -> (state, metrics)`; `count` updates
-    came before, the same for all seeds.
+    - `init`: `key -> state`.
+    - `act`: `(state, obs) -> actions` of the greedy policies.
+    - `begin`: `(state, key) -> (state, drawn)`, what an episode is played with, and what the buffer
+        is to know of it.
+    - `explore`: `(state, obs, noise, random_fraction, key) -> (actions, drawn)`, likewise for a
+        step.
+    - `update`: `(state, batch, key, count) -> (state, metrics)`; `count` updates came before, the
+        same for all seeds.
     """
 
     init: Callable[[PRNGKeyArray], LearnerState]
@@ -59,11 +72,12 @@ class Learner(NamedTuple):
 
 
 class LearnerSpec(NamedTuple):
-    """What the updates are made of."""
+    """What the updates are made of; nothing here evolves."""
 
     env: Environment
     layout: CriticLayout
     settings: Settings
+    kind: "UpdateKind"
     buckets: tuple[Bucket, ...]
     actors: Actors
     stochastic: StochasticActors
@@ -76,25 +90,74 @@ class LearnerSpec(NamedTuple):
 Update = Callable[[LearnerSpec, LearnerState, Any, PRNGKeyArray, Any], tuple[LearnerState, Metrics]]
 
 
+def play_as_is(
+    spec: LearnerSpec, state: LearnerState, key: PRNGKeyArray
+) -> tuple[LearnerState, None]:
+    """An episode is played with the actors as they are."""
+    return state, None
+
+
+def deterministic_actors(spec: LearnerSpec, key: PRNGKeyArray) -> Any:
+    """First weights of deterministic policies."""
+    return spec.actors.init(key)
+
+
+class UpdateKind(NamedTuple):
+    """One kind of update, and what it needs around it.
+
+    - `update`: `(spec, state, batch, key, count) -> (state, metrics)`.
+    - `explore`, `begin`: as in [`Learner`][mastac.learning.spec.Learner], after `spec`.
+    - `buffer`: `(env, settings, epochs) -> Buffer`, what batches are drawn from.
+    - `schedule`: `(env, settings) -> UpdateSchedule`, when there are updates.
+    - `first_actors`: `(spec, key) -> weights`.
+    - `has_critics`, `has_mixer`, `has_target_actors`, `has_target_critics`: what evolves.
+    - `critics_read_actions`: or states alone.
+    - `one_stack`: whether critics are picked by number, which needs them all in one stack.
+    """
+
+    update: Update
+    explore: Callable[..., tuple[Float[Array, "agents act"], Any]]
+    buffer: Callable[[Environment, Settings, int], Buffer]
+    schedule: Callable[[Environment, Settings], UpdateSchedule]
+    begin: Callable[..., tuple[LearnerState, Any]] = play_as_is
+    first_actors: Callable[[LearnerSpec, PRNGKeyArray], Any] = deterministic_actors
+    has_critics: bool = True
+    has_mixer: bool = False
+    has_target_actors: bool = True
+    has_target_critics: bool = True
+    critics_read_actions: bool = True
+    one_stack: bool = False
+
+
 def optimizer(rate: float, settings: Settings, total_updates: int) -> optax.GradientTransformation:
-    """Adam whose step size falls linearly over the run, so that the policy settles instead of wandering."""
+    """Adam (Kingma and Ba 2015) whose step size falls linearly from `rate` over the run.
+
+    Policies then settle instead of wandering. Gradients are clipped before, each network's by its
+    own norm, where `max_grad_norm` says so.
+    """
     schedule = optax.linear_schedule(rate, rate * settings.lr_final, max(total_updates, 1))
     clip = [optax.clip_by_global_norm(settings.max_grad_norm)] if settings.max_grad_norm > 0 else []
     return optax.chain(*clip, optax.adam(schedule))
 
 
 def input_scale(bucket: Bucket, settings: Settings) -> Float[Array, "terms inputs"] | None:
-    r"""$\rho^d$ for every input of every critic: `distance_decay` to its distance, 1 for the time; `None`: all are 1.
+    r"""$\rho^d$ for every input of every critic, $\rho$ the knob `distance_decay`.
 
-    First weights that start, and move, $\rho^d$ times as far are those of a critic that reads its
-    inputs scaled by that much. What is far away has to matter before it is learnt, and the many
-    slopes that an actor adds up hold less noise.
+    $d$ is the input's distance in the layout; the time has distance 0. First weights that start,
+    and move, $\rho^d$ times as far are those of a critic that reads its inputs scaled by that much.
+    What is far away has to matter before it is learnt, and the many slopes that an actor adds up
+    hold less noise.
+
+    **Returns:** `None` where all are 1.
+
+    **Raises:** [`mastac.errors.UserError`][] if the layout knows no distances.
     """
     if settings.distance_decay == 1.0:
         return None
     if bucket.distance is None:
         raise UserError(
-            "distance_decay needs a layout that knows its distances; take with_distances(layout, ...)"
+            "distance_decay needs a layout that knows its distances; "
+            "take with_distances(layout, ...)"
         )
     times = np.zeros((len(bucket.terms), times_of(settings)))
     return jnp.asarray(
@@ -115,7 +178,11 @@ def optimizer_step(
     optimizer_state: Any,
     scale: Float[Array, " inputs"] | None = None,
 ) -> tuple[Any, Any]:
-    """Weights and optimiser state one step down the gradient; a critic's first weights `scale` of a step."""
+    """Weights and optimizer state one step down the gradient.
+
+    `scale`: of [`input_scale`][mastac.learning.spec.input_scale]; a critic's first weights take so
+    much of the step.
+    """
     # optax knows trees of arrays by types of its own; a module of arrays is one.
     step, optimizer_state = optimizer.update(
         cast(Any, gradient), optimizer_state, cast(Any, weights)
@@ -124,19 +191,19 @@ def optimizer_step(
         step = eqx.tree_at(
             lambda critic: critic.weights[0],
             cast(Any, step),
-            replace_fn=lambda one: one * scale[:, None],
+            replace_fn=lambda weight: weight * jnp.broadcast_to(scale[:, None], weight.shape),
         )
     return optax.apply_updates(cast(Any, weights), step), optimizer_state
 
 
 def polyak_update(target: Any, online: Any, tau: float) -> Any:
-    r"""Target weights one step after the online ones: $\mu' \leftarrow \tau \mu + (1 - \tau) \mu'$ (line 20)."""
+    r"""Targets after a step: $\mu' \leftarrow \tau \mu + (1 - \tau) \mu'$ (lines 20 and 21)."""
     return jax.tree.map(lambda old, new: old + tau * (new - old), target, online)
 
 
-def by_term(spec: LearnerSpec, found: Sequence[Array]) -> Array:
-    """What was found stack by stack, in the order of the layout's terms."""
-    return jnp.concatenate(found)[
+def by_term(spec: LearnerSpec, results: Sequence[Array]) -> Array:
+    """Results of the stacks, one array for each bucket, in the order of the layout's terms."""
+    return jnp.concatenate(results)[
         np.argsort(np.concatenate([bucket.terms for bucket in spec.buckets]))
     ]
 
@@ -144,3 +211,8 @@ def by_term(spec: LearnerSpec, found: Sequence[Array]) -> Array:
 def is_due(settings: Settings, count: Any) -> Any:
     """Whether actors and targets move at this update; a plain `True` where they always do."""
     return True if settings.policy_delay == 1 else count % settings.policy_delay == 0
+
+
+def target_rate(settings: Settings, due: Any) -> Any:
+    """`tau` where targets are due to move, else 0."""
+    return settings.tau if due is True else jnp.where(due, settings.tau, 0.0)

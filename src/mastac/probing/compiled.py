@@ -19,10 +19,6 @@ BLOCK_BYTES = 64_000_000
 """Memory of the pairs (point, agent) that are worked on at once, roughly."""
 POOL = 64
 """Actions that rollouts draw from."""
-SOFTNESS = (0.5, 3.0)
-"""Standard deviations of logits: shares that are nearly equal, and nearly all in one."""
-WIDTHS = (0.3, 1.0, 3.0)
-"""Standard deviations of unbounded actions, in units of their limit."""
 
 
 class Compiled:
@@ -34,7 +30,7 @@ class Compiled:
     def __init__(self, env: Environment) -> None:
         self.env, self.name = env, env.id
         self.agents, self.horizon = env.agents, env.horizon
-        self.discrete = env.action_head == "discrete"
+        self.discrete = env.head.is_discrete
         self.state_sizes, self.action_sizes, self.obs_sizes = (
             env.state_sizes,
             env.action_sizes,
@@ -69,28 +65,16 @@ class Compiled:
         return base, (base + near * (other - base)).astype(np.float32)  # all but choices are convex
 
     def _drawn(self, count: int, random: np.random.Generator) -> np.ndarray:
-        env, shape = self.env, (count, len(self.agents), self.act_width)
-        real, normal = real_entries(env.action_sizes, self.act_width), random.standard_normal(shape)
-        if env.action_head == "softmax":
-            shares = np.where(real, np.exp(random.choice(SOFTNESS, (*shape[:2], 1)) * normal), 0.0)
-            return (shares / shares.sum(-1, keepdims=True)).astype(np.float32)
-        if self.discrete:
-            return self._one_hot(random.integers(0, env.action_sizes, shape[:2]))
-        if env.action_head == "tanh":
-            inside, edge = random.uniform(-1, 1, shape), np.sign(normal)
-            values = np.where(random.random(shape) < 0.2, edge, inside)
-        else:
-            values = random.choice(WIDTHS, (*shape[:2], 1)) * normal
-        return (np.where(real, values, 0.0) * np.asarray(env.action_limit)).astype(np.float32)
-
-    def _one_hot(self, chosen: np.ndarray) -> np.ndarray:
-        return np.eye(self.act_width, dtype=np.float32)[chosen]
+        real = real_entries(self.env.action_sizes, self.act_width)
+        drawn = self.env.head.probes(random, np.asarray(self.env.action_limit), real, count)
+        return drawn.astype(np.float32)
 
     def _switched(self, actions: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """Another choice of every agent, drawn among all others; the same where there is none."""
         sizes = self.env.action_sizes
         steps = random.integers(1, np.maximum(sizes, 2), actions.shape[:2])
-        return self._one_hot((actions.argmax(-1) + steps) % sizes)
+        chosen = (actions.argmax(-1) + steps) % sizes
+        return np.eye(self.act_width, dtype=np.float32)[chosen]
 
     def visit(self, times: np.ndarray, random: np.random.Generator) -> Readings:
         """One state of each of as many rollouts as there are times.

@@ -171,19 +171,20 @@ def returns_by_tenth(
     import jax
     import jax.numpy as jnp
 
-    from mastac.learning.learner import learner_of, learner_spec
-    from mastac.learning.loop import one_seed, update_schedule
+    from mastac.learning.learner import buffer_of, learner_of, learner_spec, update_schedule
+    from mastac.learning.loop import one_seed
     from mastac.runs.evaluation import evaluation_key
-    from mastac.runs.execution import buffer_of, layout_of
+    from mastac.runs.execution import layout_of
 
-    settings, layout, memory = config.settings, layout_of(env, config), buffer_of(env, config)
+    settings, layout = config.settings, layout_of(env, config)
+    buffer = buffer_of(env, settings, config.epochs)
     updates = update_schedule(env, settings).total(config.epochs)
     tenths = jnp.arange(config.epochs).reshape(10, -1)
 
     def one(rates: Mapping[str, Any], number: Any) -> Any:
         here = replace(settings, **rates)
         learner = learner_of(learner_spec(env, layout, here, updates, chunk))
-        seed, key = one_seed(env, learner, memory, here, config.epochs), jax.random.key(number)
+        seed, key = one_seed(env, learner, buffer, here, config.epochs), jax.random.key(number)
 
         def tenth(state: Any, epochs: Any) -> tuple[Any, Any]:
             state, _ = jax.lax.scan(

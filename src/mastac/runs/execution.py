@@ -12,17 +12,16 @@ import numpy as np
 from mastac.algorithms import ALGORITHMS
 from mastac.envs.base import Environment, Reference
 from mastac.errors import UserError
+from mastac.files import write_json
+from mastac.learning.learner import buffer_of, learner_of, learner_spec, update_schedule
+from mastac.learning.loop import FAILURES, EpochMetrics, training_program
 from mastac.runs.checkpoints import load_checkpoint, save_checkpoint, saved_epochs
 from mastac.runs.config import ExperimentConfig
 from mastac.runs.evaluation import evaluation_key, greedy_summary, policies_of
-from mastac.files import write_json
 from mastac.runs.folder import RunFolder
 from mastac.runs.policy import FINAL_EPISODES
 from mastac.runs.progress import Report
 from mastac.runs.results import read_results
-from mastac.learning.learner import learner_of, learner_spec
-from mastac.learning.buffer import Buffer, replay, rollout
-from mastac.learning.loop import FAILURES, EpochMetrics, update_schedule, rollout_episodes, training_program
 from mastac.structure.layout import CriticLayout
 from mastac.structure.layouts import with_distances
 
@@ -40,7 +39,8 @@ class Execution:
             update_schedule(env, settings).total(config.epochs),
             chunk_for(len(config.seeds)),
         )
-        learner, buffer = learner_of(self.spec), buffer_of(env, config)
+        learner = learner_of(self.spec)
+        buffer = buffer_of(env, settings, config.epochs)
         self.program = training_program(env, learner, buffer, settings, config.epochs)
         self.keys = jax.vmap(jax.random.key)(jnp.asarray(config.seeds))
         self.epoch = 0
@@ -132,7 +132,7 @@ class Execution:
                 s,
                 e,
                 (e + 1) * horizon,
-                max(0, schedule.until(e + 1)),
+                schedule.updates_after(e + 1),
                 *(float(column[k, e - first]) for column in rows),
             ]
             for e in range(first, self.epoch)
@@ -180,16 +180,6 @@ def layout_of(env: Environment, config: ExperimentConfig) -> CriticLayout:
     if settings.distance_decay == 1:
         return layout
     return with_distances(layout, env.couplings, config.kappa, settings.minimal)
-
-
-def buffer_of(env: Environment, config: ExperimentConfig) -> Buffer:
-    """The replay, with never more room than the run can fill: every checkpoint holds all of it; or the rollout."""
-    settings = config.settings
-    if settings.on_policy:
-        drawn = settings.batch_size // env.horizon if settings.estimator == "score" else config.epochs
-        return rollout(rollout_episodes(env, settings), max(1, drawn))
-    episodes = max(1, min(config.epochs, settings.buffer_size // env.horizon))
-    return replay(episodes, settings.batch_size, settings.n_steps, settings.discount)
 
 
 def chunk_for(num_seeds: int) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from mastac.envs.heads import HEADS
 from mastac.errors import UserError
 from mastac.files import write_bytes
 
@@ -71,12 +72,7 @@ class Policy:
             if layer < len(self.weights) - 1:
                 x = np.maximum(x, 0.0)
         mask = np.arange(x.shape[1]) < self.action_sizes[:, None]
-        if self.action_head == "softmax":
-            shares = np.where(mask, np.exp(x - np.where(mask, x, -np.inf).max(1, keepdims=True)), 0.0)
-            return shares / shares.sum(1, keepdims=True)
-        if self.action_head == "discrete":
-            return np.eye(x.shape[1], dtype=x.dtype)[np.where(mask, x, -np.inf).argmax(1)]
-        return np.where(mask, self.action_limit * (np.tanh(x) if self.action_head == "tanh" else x), 0.0)
+        return HEADS[self.action_head].apply(x, self.action_limit, mask)
 
     def save(self, path: Path) -> None:
         """Write the policy, whole or not at all, as a numpy archive."""

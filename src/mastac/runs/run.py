@@ -133,7 +133,7 @@ def train(
         **knobs,
     )
     if not isinstance(env, str):
-        check_actions(algorithm, env_id, env.action_head == "discrete")
+        check_actions(algorithm, env_id, env.head.is_discrete)
     folder = RunFolder(default_folder(env_id, algorithm) if out is None else out)
     folder.check_is_free()
     if isinstance(env, str):

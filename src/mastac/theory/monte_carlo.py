@@ -213,18 +213,21 @@ class _Sampler:
         return jnp.where(real, scaled, 0.0)
 
 
-def headed(env: Environment, raw: Float[Array, "agents act"]) -> Actions:
-    """Actions by the environment's head: shares, within limits, or as they are."""
-    if env.action_head == "discrete":
+def headed(env: Environment, logits: Float[Array, "agents act"]) -> Actions:
+    """Actions by the environment's head. Where that is unbounded, logits are in the action's units."""
+    if env.head.is_discrete:
         raise UserError(
             f"the actions of '{env.id}' are choices, and variances are estimated for Gaussian policies; "
             "take a small game instead: --game ring --agents 3"
         )
-    real = jnp.arange(raw.shape[1]) < jnp.asarray(env.action_sizes)[:, None]
-    if env.action_head == "softmax":
-        return jax.nn.softmax(jnp.where(real, raw, -jnp.inf), axis=1)
-    limit = jnp.broadcast_to(jnp.asarray(env.action_limit, raw.dtype), raw.shape)
-    return jnp.where(real, limit * jnp.tanh(raw) if env.action_head == "tanh" else raw, 0.0)
+    real = jnp.arange(logits.shape[1]) < jnp.asarray(env.action_sizes)[:, None]
+    return env.head.apply(logits, _limit(env, logits), real)
+
+
+def _limit(env: Environment, values: Float[Array, "agents act"]) -> Float[Array, "agents act"]:
+    """The actions' limit; 1 where there is none."""
+    limit = env.action_limit if env.head.is_bounded else 1.0
+    return jnp.broadcast_to(jnp.asarray(limit, values.dtype), values.shape)
 
 
 def simple_means(env: Environment) -> Means:
@@ -240,12 +243,7 @@ def simple_means(env: Environment) -> Means:
 
     def means(state: State, time: Time) -> Float[Array, "agents act"]:
         actions = simple(state, time)
-        if env.action_head == "softmax":
-            return jnp.log(jnp.maximum(actions, 1e-6))
-        if env.action_head == "tanh":
-            limit = jnp.broadcast_to(jnp.asarray(env.action_limit, actions.dtype), actions.shape)
-            return jnp.arctanh(jnp.clip(actions / limit, -0.999, 0.999))
-        return actions
+        return env.head.invert(actions, _limit(env, actions))
 
     return means
 
@@ -260,6 +258,6 @@ def network_means(
         for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
             x = jnp.einsum("ai,aio->ao", x, jnp.asarray(weight)) + jnp.asarray(bias)
             x = jnp.maximum(x, 0.0) if layer < len(weights) - 1 else x
-        return x * limit if env.action_head == "linear" else x
+        return x if env.head.is_bounded else x * limit
 
     return means

@@ -1,4 +1,9 @@
-"""The coordinated update: agents step in sequence, each seeing the updates of those before it (Section 4.1)."""
+"""The coordinated update: agents step in sequence, each seeing the steps of those before it.
+
+Section 4.1 of the paper, the loop over agents of Algorithm 1 taken at its word. The cost is linear
+in the sum of the sets, as in the simultaneous update: an agent's step moves its own actor and
+critic, and the actions that the critics behind it read.
+"""
 
 from typing import Any, NamedTuple
 
@@ -6,44 +11,50 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mastac.agents.networks import MLP
-from mastac.learning.buffer import Batch
+from mastac.learning.buffer import Batch, replay_of
 from mastac.learning.critic_inputs import (
-    action_rows,
+    CriticInputs,
+    action_inputs,
     action_units,
-    batch_rows,
+    batch_inputs,
     critic_input,
     observations,
     open_at,
     rewards_of_values,
 )
+from mastac.learning.critic_step import update_term
+from mastac.learning.schedule import after_episodes
 from mastac.learning.spec import (
     LearnerSpec,
     LearnerState,
     Metrics,
+    UpdateKind,
     input_scale,
     optimizer_step,
     polyak_update,
 )
-from mastac.learning.updates.simultaneous import update_term
+from mastac.learning.updates.simultaneous import explore_by_noise
 
 
-class Advised(NamedTuple):
-    """For each agent, the critics in its gradient dependency set and where they read its action.
+class CreditedCritics(NamedTuple):
+    """For each agent, the critics that it is credited with ($I_{GD}^i$) and where these read it.
 
-    `terms` and `weight` `[agents, most]`, filled with critic 0 at weight 0; `columns` `[agents,
-    most, act]`: places in the critic's action rows, filled with their width.
+    - `terms`, `weight`: numbers of the critics, and the weight of each; filled with critic 0 at
+        weight 0.
+    - `columns`: places of the agent's action among those that the critic reads; filled with their
+        number, where nothing is.
     """
 
-    terms: Array
-    weight: Array
-    columns: Array
+    terms: Int[Array, "agents most"]
+    weight: Float[Array, "agents most"]
+    columns: Int[Array, "agents most act"]
 
 
-def advised(spec: LearnerSpec) -> Advised:
-    """The rows of `useful_credit`, padded to the largest set, beside the columns of the one bucket of critics."""
+def credited_critics(spec: LearnerSpec) -> CreditedCritics:
+    """The rows of `useful_credit`, padded to the largest, with the columns of the one bucket."""
     (bucket,) = spec.buckets
     credit = spec.layout.useful_credit()
     most, width = int(np.diff(credit.indptr).max()), bucket.action_rows.shape[1]
@@ -58,7 +69,7 @@ def advised(spec: LearnerSpec) -> Advised:
             slot = int(np.flatnonzero(bucket.slot_agents[term] == agent)[0])
             terms[agent, place], weight[agent, place] = term, value
             columns[agent, place] = bucket.slot_columns[term, slot]
-    return Advised(jnp.asarray(terms), jnp.asarray(weight), jnp.asarray(columns))
+    return CreditedCritics(jnp.asarray(terms), jnp.asarray(weight), jnp.asarray(columns))
 
 
 def member(stack: Any, index: Array) -> Any:
@@ -72,11 +83,60 @@ def with_member(stack: Any, index: Array, new: Any) -> Any:
 
 
 class Turn(NamedTuple):
-    """What one agent hands to the next: all weights, and the actions that the policies so far choose."""
+    """What one agent hands to the next.
+
+    - `state`: all weights, those of the agents before it after their steps.
+    - `policy_inputs`, `next_inputs`: what the policies, and at the next states the target policies,
+        as they are now do in the batch.
+    """
 
     state: LearnerState
-    policy_rows: Float[Array, "rows batch"]
-    next_rows: Float[Array, "rows batch"]
+    policy_inputs: Float[Array, "features batch"]
+    next_inputs: Float[Array, "features batch"]
+
+
+class Fixed(NamedTuple):
+    """What stays the same for all agents of one update."""
+
+    spec: LearnerSpec
+    credited: CreditedCritics
+    now: CriticInputs
+    after: CriticInputs
+    obs: Float[Array, "agents obs batch"]
+    next_obs: Float[Array, "agents obs batch"]
+
+
+def action_of(
+    fixed: Fixed, weights: MLP, agent: Array, obs: Float[Array, "agents obs batch"]
+) -> Float[Array, "act batch"]:
+    """What one agent's actor does, in the critics' units."""
+    spec = fixed.spec
+    center, scale = (jnp.asarray(unit)[agent][:, None] for unit in action_units(spec.env))
+    constants = (constant[agent] for constant in spec.actors.constants)
+    return (spec.actors.one(weights, obs[agent], *constants) - center) / scale
+
+
+def credited_value(fixed: Fixed, weights: MLP, agent: Array, turn: Turn) -> Float[Array, ""]:
+    r"""Batch mean of $\hat Q_i$ (eq. 11) where agent `i` acts by `weights`; differentiated in them.
+
+    The others act by their policies as they are now, or as in the replay (`others_actions`).
+    """
+    spec, now = fixed.spec, fixed.now
+    (bucket,) = spec.buckets
+    reads_states, reads_actions = jnp.asarray(bucket.state_rows), jnp.asarray(bucket.action_rows)
+    action = action_of(fixed, weights, agent, fixed.obs)
+    base = turn.policy_inputs if spec.settings.others_actions == "policy" else now.actions
+
+    def value(critic: MLP, term: Array, columns: Array) -> Array:
+        read = base[reads_actions[term]].at[columns].set(action, mode="drop")
+        read = jnp.concatenate([now.states[reads_states[term]], read])
+        if bucket.open is not None:
+            read = read * open_at(jnp.asarray(bucket.open)[term], now.step)
+        return critic(jnp.concatenate([read, now.time])).mean()
+
+    terms, columns = fixed.credited.terms[agent], fixed.credited.columns[agent]
+    values = jax.vmap(value)(member(turn.state.critics[0], terms), terms, columns)
+    return fixed.credited.weight[agent] @ values
 
 
 def coordinated_update(
@@ -86,51 +146,26 @@ def coordinated_update(
     key: PRNGKeyArray | None = None,
     count: Any = 0,
 ) -> tuple[LearnerState, Metrics]:
-    """Algorithm 1 with the agents in sequence; cost linear in the sum of the sets, as in the simultaneous update."""
+    """Lines 12 to 22 of Algorithm 1, one agent after the other: actor, critic, both targets."""
     (bucket,) = spec.buckets
-    reads_states, reads_actions = jnp.asarray(bucket.state_rows), jnp.asarray(bucket.action_rows)
-    advice, scales = advised(spec), input_scale(bucket, spec.settings)
-    now, after, discount = batch_rows(spec, batch, state.target_actors)
+    scales = input_scale(bucket, spec.settings)
+    now, after, discount = batch_inputs(spec, batch, state.target_actors)
+    obs = observations(spec.env, batch.state, batch.time)
+    next_obs = observations(spec.env, batch.next_state, batch.next_time)
+    fixed = Fixed(spec, credited_critics(spec), now, after, obs, next_obs)
     one_term = update_term(spec, discount, rewards_of_values(spec, batch))
-    obs, next_obs = (
-        observations(spec.env, *each)
-        for each in ((batch.state, batch.time), (batch.next_state, batch.next_time))
-    )
-    center, scale = map(jnp.asarray, action_units(spec.env))
-    act = scale.shape[1]
-
-    def chosen(weights: MLP, agent: Array, seen: Array) -> Float[Array, "act batch"]:
-        constants = (constant[agent] for constant in spec.actors.constants)
-        action = spec.actors.one(weights, seen[agent], *constants)
-        return (action - center[agent][:, None]) / scale[agent][:, None]
-
-    def advice_of(weights: MLP, agent: Array, turn: Turn) -> Array:
-        action = chosen(weights, agent, obs)
-        base = turn.policy_rows if spec.settings.others_actions == "policy" else now.actions
-
-        def value(critic: MLP, term: Array, columns: Array) -> Array:
-            read = base[reads_actions[term]].at[columns].set(action, mode="drop")
-            read = jnp.concatenate([now.states[reads_states[term]], read])
-            if bucket.open is not None:
-                read = read * open_at(jnp.asarray(bucket.open)[term], now.step)
-            return critic(jnp.concatenate([read, now.time])).mean()
-
-        terms = advice.terms[agent]
-        values = jax.vmap(value)(member(turn.state.critics[0], terms), terms, advice.columns[agent])
-        return advice.weight[agent] @ values
+    act, tau = spec.actors.constants.mask.shape[1], spec.settings.tau
 
     def one_agent(turn: Turn, agent: Array) -> tuple[Turn, tuple[Array, Array, Array]]:
-        weights, optimizer = member((turn.state.actors, turn.state.actor_optimizer), agent)
-        gradient = jax.grad(advice_of)(weights, agent, turn)
-        ascent = jax.tree.map(jnp.negative, gradient)
-        weights, optimizer = optimizer_step(spec.actor_optimizer, weights, ascent, optimizer)
-        target_actor = polyak_update(
-            member(turn.state.target_actors, agent), weights, spec.settings.tau
-        )
-
         old = turn.state
-        reads = (reads_states[agent], reads_actions[agent])
-        reads += () if bucket.open is None else (jnp.asarray(bucket.open)[agent],)
+        weights, optimizer = member((old.actors, old.actor_optimizer), agent)
+        gradient = jax.grad(lambda actor: credited_value(fixed, actor, agent, turn))(weights)
+        descent = jax.tree.map(jnp.negative, gradient)
+        weights, optimizer = optimizer_step(spec.actor_optimizer, weights, descent, optimizer)
+        target_actor = polyak_update(member(old.target_actors, agent), weights, tau)
+
+        reads = [jnp.asarray(bucket.state_rows)[agent], jnp.asarray(bucket.action_rows)[agent]]
+        reads += [] if bucket.open is None else [jnp.asarray(bucket.open)[agent]]
         critic, target, critic_optimizer, loss, value = one_term(
             member(old.critics[0], agent),
             member(old.target_critics[0], agent),
@@ -138,9 +173,9 @@ def coordinated_update(
             agent,
             None if scales is None else scales[agent],
             critic_input(now, *reads),
-            critic_input(after._replace(actions=turn.next_rows), *reads),
+            critic_input(after._replace(actions=turn.next_inputs), *reads),
         )
-        new_state = LearnerState(
+        state = LearnerState(
             actors=with_member(old.actors, agent, weights),
             critics=(with_member(old.critics[0], agent, critic),),
             target_actors=with_member(old.target_actors, agent, target_actor),
@@ -148,18 +183,26 @@ def coordinated_update(
             actor_optimizer=with_member(old.actor_optimizer, agent, optimizer),
             critic_optimizers=(with_member(old.critic_optimizers[0], agent, critic_optimizer),),
         )
-        place = agent * act
-        replaced = Turn(
-            state=new_state,
-            policy_rows=jax.lax.dynamic_update_slice_in_dim(
-                turn.policy_rows, chosen(weights, agent, obs), place, 0
-            ),
-            next_rows=jax.lax.dynamic_update_slice_in_dim(
-                turn.next_rows, chosen(target_actor, agent, next_obs), place, 0
-            ),
+        replace = jax.lax.dynamic_update_slice_in_dim
+        action = action_of(fixed, weights, agent, obs)
+        next_action = action_of(fixed, target_actor, agent, next_obs)
+        following = Turn(
+            state=state,
+            policy_inputs=replace(turn.policy_inputs, action, agent * act, 0),
+            next_inputs=replace(turn.next_inputs, next_action, agent * act, 0),
         )
-        return replaced, (loss, value, optax.tree.norm(gradient))
+        return following, (loss, value, optax.tree.norm(gradient))
 
-    first = Turn(state, action_rows(spec.env, spec.actors.apply(state.actors, obs)), after.actions)
+    policy_inputs = action_inputs(spec.env, spec.actors.apply(state.actors, obs))
+    first = Turn(state, policy_inputs, after.actions)
     last, metrics = jax.lax.scan(one_agent, first, jnp.arange(spec.env.num_agents))
     return last.state, Metrics(*metrics)
+
+
+UPDATE = UpdateKind(
+    update=coordinated_update,
+    explore=explore_by_noise,
+    buffer=replay_of,
+    schedule=after_episodes,
+    one_stack=True,
+)

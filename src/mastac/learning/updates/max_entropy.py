@@ -1,13 +1,12 @@
-r"""The soft actor-critic (Haarnoja et al. 2018) on local values: policies are rewarded for their entropy.
+r"""The soft actor-critic (Haarnoja et al. 2018) on local values: policies are paid for entropy.
 
 Value `i` predicts $r_i$ and, from the next step on, $-\alpha_i \ln \pi_i(a_i | o_i)$: the entropy
 of its own agent. What an agent will observe is in its dependency set, so the sets are those of the
-rewards alone. Actor `i` climbs the critics that it is credited with, at actions that all agents'
-policies draw, and its own entropy. Of twins it climbs the first, as all actors here do; the
-original climbs the smaller.
+rewards alone. Actor `i` steps up the critics that it is credited with, at actions that all agents'
+policies draw, and its own entropy. Of twins it follows the first, as all actors here do; the
+original follows the smaller.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -15,20 +14,39 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mastac.agents.max_entropy import dimensions, drawn_actions
 from mastac.agents.stochastic import StochasticActor
-from mastac.learning.buffer import Batch
-from mastac.learning.critic_inputs import action_rows, observations, rewards_of_values, rows_with
-from mastac.learning.spec import LearnerSpec, LearnerState, Metrics, is_due
-from mastac.learning.updates.simultaneous import action_gradients, actor_step, update_critics
+from mastac.learning.actor_step import GradientAt, action_gradients, actor_step
+from mastac.learning.buffer import Batch, replay_of
+from mastac.learning.critic_inputs import (
+    action_inputs,
+    inputs_with,
+    observations,
+    rewards_of_values,
+)
+from mastac.learning.critic_step import update_critics
+from mastac.learning.schedule import after_episodes
+from mastac.learning.spec import LearnerSpec, LearnerState, Metrics, UpdateKind, is_due
 
 
-def with_temperature(spec: LearnerSpec, weights: Any) -> StochasticActor:
-    """First weights: where temperatures are tuned each agent carries its own, and its optimiser tunes it."""
+def explore_by_drawing(
+    spec: LearnerSpec,
+    state: LearnerState,
+    obs: Float[Array, "agents obs"],
+    noise: Float[Array, ""],
+    random_fraction: Float[Array, ""],
+    key: PRNGKeyArray,
+) -> tuple[Float[Array, "agents act"], None]:
+    """Stochastic policies explore by what they draw; `noise` and `random_fraction` are not used."""
+    return spec.stochastic.draw(state.actors, obs[:, :, None], key).actions[:, :, 0], None
+
+
+def first_actors(spec: LearnerSpec, key: PRNGKeyArray) -> StochasticActor:
+    """First weights. Where temperatures are tuned each agent's is a weight beside its network's."""
+    weights = spec.stochastic.init(key)
     if not spec.settings.tune_temperature:
         return weights
-    first = jnp.full(spec.env.num_agents, jnp.log(spec.settings.temperature), jnp.float32)
-    return StochasticActor(weights.mean_network, weights.log_std, first)
+    start = jnp.full(spec.env.num_agents, jnp.log(spec.settings.temperature), jnp.float32)
+    return StochasticActor(weights.mean_network, weights.log_std, start)
 
 
 def temperatures(spec: LearnerSpec, weights: StochasticActor) -> Float[Array, " agents"]:
@@ -43,55 +61,83 @@ def max_entropy_gradient(
     weights: StochasticActor,
     obs: Float[Array, "agents obs batch"],
     key: PRNGKeyArray,
-    gradient_at: Callable[[Float[Array, "rows batch"]], Float[Array, "rows batch"]],
+    gradient_at: GradientAt,
 ) -> StochasticActor:
-    r"""Batch mean of $\nabla_{\theta_i} (\hat Q_i - \alpha_i \ln \pi_i)$ at reparameterised actions, for all actors.
+    r"""Batch mean of $\nabla_{\theta_i} (\hat Q_i - \alpha_i \ln \pi_i)$, for all actors at once.
 
-    The temperature's is that of $\ln \alpha_i (\bar H_i - H_i)$: it falls where the entropy $H_i$
-    is above its target $\bar H_i$, `entropy_target` for every free number of the action.
+    At reparameterised actions $a_i = f_{\theta_i}(\epsilon_i; o_i)$, whose noise `key` draws. The
+    critics and the temperatures in it are taken as they are. Where temperatures are tuned, the
+    gradient of $\ln \alpha_i$ is $\bar H_i - H_i$: it falls while the entropy $H_i$ is above its
+    target $\bar H_i$, which is `entropy_target` for every free number of the action.
+
+    **Arguments:**
+
+    - `gradient_at`: $\nabla_a \hat Q$ at given actions, both in the critics' units.
     """
     env = spec.env
 
-    def chosen(weights: StochasticActor) -> tuple[Array, Array]:
-        actions, log_prob = drawn_actions(env, spec.actors, spec.stochastic, weights, obs, key)
-        return action_rows(env, actions), log_prob
+    def drawn(weights: StochasticActor) -> tuple[Array, Array]:
+        actions, log_prob = spec.stochastic.actions_and_log_prob(weights, obs, key)
+        return action_inputs(env, actions), log_prob
 
-    (actions, log_prob), pull_back = jax.vjp(chosen, weights)
+    (actions, log_prob), pull_back = jax.vjp(drawn, weights)
     price = jnp.broadcast_to(-temperatures(spec, weights)[:, None], log_prob.shape)
     (gradient,) = pull_back(
-        jax.tree.map(lambda each: each / obs.shape[-1], (gradient_at(actions), price))
+        jax.tree.map(lambda slope: slope / obs.shape[-1], (gradient_at(actions), price))
     )
     if weights.log_temperature is None:
         return gradient
-    lacking = spec.settings.entropy_target * jnp.asarray(
-        dimensions(env), jnp.float32
-    ) + log_prob.mean(1)
+    free = jnp.asarray(env.head.free_entries(env.action_sizes), jnp.float32)
+    lacking = spec.settings.entropy_target * free + log_prob.mean(1)
     return eqx.tree_at(lambda tree: tree.log_temperature, gradient, lacking)
 
 
 def max_entropy_update(
     spec: LearnerSpec, state: LearnerState, batch: Batch, key: PRNGKeyArray, count: Any = 0
 ) -> tuple[LearnerState, Metrics]:
-    """All critics and actors step from the same parameters; there are no target actors."""
+    r"""All critics and actors step from the same parameters; there are no target actors.
+
+    The target is $y_i = r_i + \gamma (Q'_i(s', a') - \alpha_i \ln \pi_i(a'_i | o'_i))$ with $a'$
+    drawn from the current policies. Nothing in it is differentiated.
+    """
     env, due = spec.env, is_due(spec.settings, count)
     now_key, next_key = jax.random.split(key)
     next_obs = observations(env, batch.next_state, batch.next_time)
-    next_actions, log_prob = drawn_actions(
-        env, spec.actors, spec.stochastic, state.actors, next_obs, next_key
-    )
-    now, after, discount = rows_with(spec, batch, next_actions)
-    bonus = -discount * temperatures(spec, state.actors)[:, None] * log_prob
+    next_actions, log_prob = spec.stochastic.actions_and_log_prob(state.actors, next_obs, next_key)
+    now, after, discount = inputs_with(spec, batch, next_actions)
+    bonus = -discount[None] * temperatures(spec, state.actors)[:, None] * log_prob
+    # Rewards are scaled on their way into the target; the bonus is in scaled units already.
     rewarded = batch._replace(rewards=batch.rewards + bonus.T / spec.settings.reward_scale)
 
-    obs = observations(env, batch.state, batch.time)
-    at = lambda policy_rows: action_gradients(spec, state.critics, now, policy_rows)  # noqa: E731
-    actors, _, actor_optimizer, norms = actor_step(
-        spec, state, lambda: max_entropy_gradient(spec, state.actors, obs, now_key, at), due
-    )
-    found = update_critics(
-        spec, state, now, after, discount, rewards_of_values(spec, rewarded), due
-    )
+    def gradient() -> StochasticActor:
+        obs = observations(env, batch.state, batch.time)
+        return max_entropy_gradient(
+            spec,
+            state.actors,
+            obs,
+            now_key,
+            lambda policy_inputs: action_gradients(spec, state.critics, now, policy_inputs),
+        )
+
+    actors = actor_step(spec, state, gradient, due)
+    rewards = rewards_of_values(spec, rewarded)
+    critics = update_critics(spec, state, now, after, discount, rewards, due)
     learner = LearnerState(
-        actors, found.critics, (), found.targets, actor_optimizer, found.optimizers
+        actors=actors.actors,
+        critics=critics.critics,
+        target_actors=(),
+        target_critics=critics.targets,
+        actor_optimizer=actors.optimizers,
+        critic_optimizers=critics.optimizers,
     )
-    return learner, Metrics(found.losses, found.values, norms)
+    return learner, Metrics(critics.losses, critics.values, actors.norms, due)
+
+
+UPDATE = UpdateKind(
+    update=max_entropy_update,
+    explore=explore_by_drawing,
+    buffer=replay_of,
+    schedule=after_episodes,
+    first_actors=first_actors,
+    has_target_actors=False,
+)

@@ -1,4 +1,7 @@
-"""The update of values that are mixed from terms: one temporal-difference error goes through all of them."""
+"""The update of values that are mixed from terms: one error goes through the mixer into all terms.
+
+FACMAC (Peng et al. 2021) and deep coordination graphs with continuous actions (Böhmer et al. 2020).
+"""
 
 from typing import Any
 
@@ -6,34 +9,43 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mastac.learning.buffer import Batch
-from mastac.learning.critic_inputs import Rows, batch_rows, rewards_of_values
+from mastac.learning.actor_step import update_actors
+from mastac.learning.buffer import Batch, replay_of
+from mastac.learning.critic_inputs import CriticInputs, batch_inputs, rewards_of_values
+from mastac.learning.critic_step import each_critic
+from mastac.learning.schedule import after_episodes
 from mastac.learning.spec import (
     LearnerSpec,
     LearnerState,
     Metrics,
+    UpdateKind,
     by_term,
     is_due,
     optimizer_step,
     polyak_update,
+    target_rate,
 )
-from mastac.learning.updates.simultaneous import each_critic, update_actors
+from mastac.learning.updates.simultaneous import explore_by_noise
 
 
 def mixed_values(
-    spec: LearnerSpec, critics: tuple[Any, ...], rows: Rows
+    spec: LearnerSpec, critics: tuple[Any, ...], inputs: CriticInputs
 ) -> Float[Array, "values batch"]:
-    """Every value at the states and actions in `rows`; `critics` are the stacks of terms and the mixer behind them."""
+    """Every value at the states and actions in `inputs`.
+
+    `critics`: the stacks of terms, and the mixer's weights behind them.
+    """
     *stacks, mixer = critics
     # A term's activations are computed again in the backward pass: keeping them all costs more than
     # that.
     one = jax.checkpoint(lambda term, x: term(x)[0])
-    found = [
-        each_critic(one, bucket, [rows], stack, chunk=spec.chunk)
+    terms = [
+        each_critic(one, bucket, [inputs], stack, chunk=spec.chunk)
         for stack, bucket in zip(stacks, spec.buckets, strict=True)
     ]
-    state = jnp.concatenate([rows.states[:-1], rows.time])
-    return spec.mixer.apply(mixer, by_term(spec, found), state)
+    # The mixer's weights depend on the whole state; the last row is padding.
+    state = jnp.concatenate([inputs.states[:-1], inputs.time])
+    return spec.mixer.apply(mixer, by_term(spec, terms), state)
 
 
 def mixed_update(
@@ -43,30 +55,48 @@ def mixed_update(
     key: PRNGKeyArray | None = None,
     count: Any = 0,
 ) -> tuple[LearnerState, Metrics]:
-    """All terms and the mixer step down the values' error; actors climb the values, all acting by current policies."""
+    """All terms and the mixer step down the values' error; actors step up the values.
+
+    The loss is summed over values and averaged over the batch. In the actors' gradient all agents
+    act by their current policies, as FACMAC has it.
+    """
     due = is_due(spec.settings, count)
-    now, after, discount = batch_rows(spec, batch, state.target_actors, key)
-    y = rewards_of_values(spec, batch) + discount * mixed_values(spec, state.target_critics, after)
+    now, after, discount = batch_inputs(spec, batch, state.target_actors, key)
+    next_values = mixed_values(spec, state.target_critics, after)
+    y = rewards_of_values(spec, batch) + discount[None] * next_values
 
     def loss(critics: tuple[Any, ...]) -> tuple[Array, tuple[Array, Array]]:
         values = mixed_values(spec, critics, now)
         errors = jnp.mean((y - values) ** 2, axis=-1)
         return errors.sum(), (errors, values.mean(-1))
 
-    def gradient_at(policy_rows: Float[Array, "rows batch"]) -> Float[Array, "rows batch"]:
+    def gradient_at(policy_inputs: Float[Array, "features batch"]) -> Array:
         return jax.grad(
-            lambda chosen: mixed_values(spec, state.critics, now._replace(actions=chosen)).sum()
-        )(policy_rows)
+            lambda actions: mixed_values(spec, state.critics, now._replace(actions=actions)).sum()
+        )(policy_inputs)
 
-    actors, target_actors, actor_optimizer, norms = update_actors(
-        spec, state, batch, gradient_at, due
-    )
+    actors = update_actors(spec, state, batch, gradient_at, due)
     (_, (errors, values)), gradient = jax.value_and_grad(loss, has_aux=True)(state.critics)
     critics, optimizer_state = optimizer_step(
         spec.critic_optimizer, state.critics, gradient, state.critic_optimizers[0]
     )
-    target_critics = polyak_update(state.target_critics, critics, spec.settings.tau * due)
     learner = LearnerState(
-        actors, critics, target_actors, target_critics, actor_optimizer, (optimizer_state,)
+        actors=actors.actors,
+        critics=critics,
+        target_actors=actors.targets,
+        target_critics=polyak_update(
+            state.target_critics, critics, target_rate(spec.settings, due)
+        ),
+        actor_optimizer=actors.optimizers,
+        critic_optimizers=(optimizer_state,),
     )
-    return learner, Metrics(errors, values, norms)
+    return learner, Metrics(errors, values, actors.norms, due)
+
+
+UPDATE = UpdateKind(
+    update=mixed_update,
+    explore=explore_by_noise,
+    buffer=replay_of,
+    schedule=after_episodes,
+    has_mixer=True,
+)

@@ -1,0 +1,210 @@
+"""Actors one step up the gradients that critics give (Theorem 3.7a, line 16 of Algorithm 1)."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int
+
+from mastac.agents.networks import ACTIVATIONS, MLP
+from mastac.learning.buffer import Batch
+from mastac.learning.critic_inputs import CriticInputs, action_inputs, append_zeros, observations
+from mastac.learning.critic_step import each_critic
+from mastac.learning.sharing import stepped
+from mastac.learning.spec import LearnerSpec, LearnerState, polyak_update
+from mastac.structure.layout import Bucket
+
+GradientAt = Callable[[Float[Array, "features batch"]], Float[Array, "features batch"]]
+
+
+class UpdatedActors(NamedTuple):
+    """All actors after an update, their targets (`()` without) and optimizers.
+
+    `norms`: of each agent's gradient; 0 where the actors were not due and did not move.
+    """
+
+    actors: Any
+    targets: Any
+    optimizers: Any
+    norms: Float[Array, " agents"]
+
+
+def first_twins(spec: LearnerSpec, critics: tuple[MLP, ...]) -> tuple[MLP, ...]:
+    """The critics whose slopes actors follow: of twins the first."""
+    return jax.tree.map(lambda leaf: leaf[:, 0], critics) if spec.settings.twin_critics else critics
+
+
+def action_gradient(bucket: Bucket) -> Callable:
+    """Gradient of one critic's value in all actions that it reads, from one pass."""
+    first, last = _action_places(bucket)
+
+    def one(critic: MLP, x: Float[Array, "width batch"]) -> Float[Array, "actions batch"]:
+        def value(read: Array) -> Array:
+            return critic(jnp.concatenate([x[:first], read, x[last:]])).sum()
+
+        return jax.grad(value)(x[first:last])
+
+    return one
+
+
+def slot_gradients(
+    bucket: Bucket, policy_inputs: Float[Array, "features batch"] | None
+) -> Callable:
+    """Gradients of one critic's value in the action of each agent that it is credited to.
+
+    With `policy_inputs` the other agents' actions are those in `x` and only the agent's own is
+    replaced by its current policy's (line 16 as written): a pass for each agent, that is slot, of
+    which the first layer is computed once and corrected.
+    """
+    first, last = _action_places(bucket)
+
+    def one(
+        critic: MLP, columns: Int[Array, "slots act"], features: Int[Array, "slots act"], x: Array
+    ) -> Array:
+        weight = critic.weights[0]
+        before = jnp.einsum("io,ib->ob", weight, x) + critic.biases[0][:, None]
+        rest = MLP(
+            weights=critic.weights[1:], biases=critic.biases[1:], activation=critic.activation
+        )
+        of_actions = append_zeros(weight[first:last])
+        read = append_zeros(x[first:last])
+
+        def slot_value(change: Float[Array, "act batch"], columns: Int[Array, " act"]) -> Array:
+            shift = jnp.einsum("io,ib->ob", of_actions[columns], change)
+            return rest(ACTIVATIONS[critic.activation](before + shift)).sum()
+
+        def one_slot(
+            columns: Int[Array, " act"], features: Int[Array, " act"]
+        ) -> Float[Array, "act batch"]:
+            change = (
+                jnp.zeros((len(columns), x.shape[1]))
+                if policy_inputs is None
+                else policy_inputs[features] - read[columns]
+            )
+            return jax.grad(slot_value)(change, columns)
+
+        return jax.vmap(one_slot)(columns, features)
+
+    return one
+
+
+def open_actions(
+    bucket: Bucket, by_slot: bool, step: Int[Array, " batch"]
+) -> Float[Array, "terms ... batch"]:
+    """1 where an action is in a critic's set at the time of a sample, of all or by slot."""
+    assert bucket.open is not None
+    columns = bucket.open[:, :, bucket.state_rows.shape[1] :]
+    if by_slot:
+        padded = np.concatenate([columns, np.zeros_like(columns[:, :, :1])], axis=2)
+        columns = np.stack(
+            [term[:, slots] for term, slots in zip(padded, bucket.slot_columns, strict=True)]
+        )
+    return jnp.moveaxis(
+        jnp.asarray(columns, jnp.float32).at[:, step].get(mode="fill", fill_value=0.0), 1, -1
+    )
+
+
+def action_gradients(
+    spec: LearnerSpec,
+    critics: tuple[MLP, ...],
+    inputs: CriticInputs,
+    policy_inputs: Float[Array, "features batch"],
+) -> Float[Array, "features batch"]:
+    r"""$\nabla_{a_i} \hat Q_i$ for every agent, $\hat Q_i = \sum_{j \in I_{GD}^i} Q_j$ (eq. 11).
+
+    In general $\hat Q_i = \sum_j c_{ij} Q_j$ with the layout's credit $c$. One column for each
+    sample; nothing is averaged. Of twin critics the first counts (Fujimoto et al. 2018).
+
+    **Arguments:**
+
+    - `inputs`: the replayed states and actions.
+    - `policy_inputs`: the actions of the current policies. With `others_actions` "policy" the
+        gradient is taken there (Theorem 3.7a), from one pass through each critic; with "replay"
+        only agent `i`'s own action is its policy's, the others' are replayed (line 16).
+    """
+    total = jnp.zeros_like(policy_inputs)
+    at_policies = spec.settings.others_actions == "policy"
+    source = inputs._replace(actions=policy_inputs) if at_policies else inputs
+    for bucket, stack in zip(spec.buckets, first_twins(spec, critics), strict=True):
+        if at_policies and bucket.slot_rows.shape[1] > 1:
+            gradient = each_critic(
+                action_gradient(bucket), bucket, [source], stack, chunk=spec.chunk
+            )
+            weight, place = bucket.credit, bucket.action_rows
+        else:
+            one = slot_gradients(bucket, None if at_policies else policy_inputs)
+            slots = [jnp.asarray(bucket.slot_columns), jnp.asarray(bucket.slot_rows)]
+            gradient = each_critic(one, bucket, [source], stack, chunk=spec.chunk, more=slots)
+            weight, place = bucket.slot_credit[:, :, None], bucket.slot_rows
+        if bucket.open is not None:
+            gradient = gradient * open_actions(bucket, place is bucket.slot_rows, inputs.step)
+        weighted = gradient if (weight == 1).all() else gradient * weight[..., None]
+        if (place == place[:1]).all():  # central critics: a sum, where a scatter would be slow
+            weighted, place = weighted.sum(0), place[0]
+        total = total.at[place].add(weighted)
+    return total
+
+
+def actor_gradient(
+    spec: LearnerSpec,
+    weights: MLP,
+    obs: Float[Array, "agents obs batch"],
+    gradient_at: GradientAt,
+) -> MLP:
+    r"""Theorem 3.7(a): the batch mean of $\nabla_{\theta_i} \pi_i \, \nabla_{a_i} \hat Q_i$.
+
+    For all actors at once: no actor's action depends on another's weights. Only `weights` are
+    differentiated; the critics are taken as they are.
+
+    **Arguments:**
+
+    - `gradient_at`: $\nabla_a \hat Q$ at given actions, both in the critics' units: the learnt
+        critics' in training, the exact ones' where they are known.
+    """
+    actions, pull_back = jax.vjp(
+        lambda weights: action_inputs(spec.env, spec.actors.apply(weights, obs)), weights
+    )
+    (gradient,) = pull_back(gradient_at(actions) / actions.shape[-1])
+    return gradient
+
+
+def update_actors(
+    spec: LearnerSpec, state: LearnerState, batch: Batch, gradient_at: GradientAt, due: Any
+) -> UpdatedActors:
+    """All deterministic actors one step up [`actor_gradient`][mastac.learning.actor_step]."""
+
+    def gradient() -> MLP:
+        obs = observations(spec.env, batch.state, batch.time)
+        return actor_gradient(spec, state.actors, obs, gradient_at)
+
+    return actor_step(spec, state, gradient, due)
+
+
+def actor_step(
+    spec: LearnerSpec, state: LearnerState, gradient_of_all: Callable[[], Any], due: Any
+) -> UpdatedActors:
+    """All actors one step up a gradient, their targets behind them. Not computed unless `due`."""
+
+    def step() -> UpdatedActors:
+        gradient = gradient_of_all()
+        descent = jax.tree.map(jnp.negative, gradient)
+        actors, optimizers = stepped(spec, state.actors, descent, state.actor_optimizer)
+        targets: Any = ()
+        if spec.kind.has_target_actors:
+            targets = polyak_update(state.target_actors, actors, spec.settings.tau)
+        return UpdatedActors(actors, targets, optimizers, jax.vmap(optax.tree.norm)(gradient))
+
+    if due is True:
+        return step()
+    nothing = jnp.zeros(spec.env.num_agents)
+    resting = UpdatedActors(state.actors, state.target_actors, state.actor_optimizer, nothing)
+    return jax.lax.cond(due, step, lambda: resting)
+
+
+def _action_places(bucket: Bucket) -> tuple[int, int]:
+    """Where the actions begin and end in what a critic reads: states stand before, time behind."""
+    first = bucket.state_rows.shape[1]
+    return first, first + bucket.action_rows.shape[1]

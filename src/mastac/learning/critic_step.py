@@ -1,0 +1,150 @@
+"""Critics one step down their temporal-difference errors, one stack of them after the other."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from mastac.agents.networks import MLP, each_member
+from mastac.learning.critic_inputs import CriticInputs, critic_input
+from mastac.learning.spec import (
+    LearnerSpec,
+    LearnerState,
+    by_term,
+    input_scale,
+    optimizer_step,
+    polyak_update,
+    target_rate,
+)
+from mastac.structure.layout import Bucket
+
+
+def each_critic(
+    function: Callable,
+    bucket: Bucket,
+    sources: Sequence[CriticInputs],
+    *stacks: Any,
+    chunk: int,
+    more: Sequence[Any] = (),
+) -> Any:
+    """`function(*members, *more, *inputs)` for every critic of one bucket.
+
+    Critics that all read the same share one copy instead of gathering their own.
+
+    **Arguments:**
+
+    - `sources`: what critics gather from; `inputs` are what a critic reads of each of them.
+    - `stacks`, `more`: trees of arrays with a leading axis of the bucket's critics.
+    - `chunk`: of [`each_member`][mastac.agents.networks.each_member].
+    """
+    if bucket.is_shared and bucket.open is None:
+        inputs = [
+            critic_input(source, bucket.state_rows[0], bucket.action_rows[0]) for source in sources
+        ]
+        return each_member(
+            lambda *members: function(*members, *inputs), *stacks, *more, chunk=chunk
+        )
+
+    def gathering(reads: tuple[Array, ...], *members: Any) -> Any:
+        return function(*members, *(critic_input(source, *reads) for source in sources))
+
+    reads = [bucket.state_rows, bucket.action_rows, *([] if bucket.open is None else [bucket.open])]
+    return each_member(gathering, tuple(map(jnp.asarray, reads)), *stacks, *more, chunk=chunk)
+
+
+def update_term(
+    spec: LearnerSpec,
+    discount: Float[Array, " batch"],
+    rewards: Float[Array, "terms batch"],
+    due: Any = True,
+) -> Callable:
+    r"""The update of one critic from a batch (lines 14, 18 and 20 of Algorithm 1).
+
+    $$y_i = r_i + \gamma Q'_i(s'_{I_Q^i}, a'_{I_Q^i}), \qquad
+    L_i = \frac{1}{M} \sum_m \bigl(y_i^m - Q_i(s^m_{I_Q^i}, a^m_{I_Q^i})\bigr)^2$$
+
+    The paper has $\gamma$ in the loss; here it is where the Bellman equation has it. Only $Q_i$ is
+    differentiated: $y$ comes from the target weights. The mean is over the batch; nothing is
+    averaged over critics, so each gets the gradient that it would get alone. Of twin critics the
+    smaller target value enters $y$, and both errors are summed (Fujimoto et al. 2018).
+
+    **Arguments:**
+
+    - `discount`: $\gamma$, 0 where the value ends with the episode.
+    - `rewards`: $r$, of every value.
+    - `due`: whether the target follows.
+
+    **Returns:** a function of the critic, its target, its optimizer, the number of its term, the
+    scale of its first weights, and its inputs now and at the next states. It gives the critic, the
+    target and the optimizer after the step, the loss before it and the mean value.
+    """
+    twins = spec.settings.twin_critics
+
+    def values(critic: MLP, x: Float[Array, "width batch"]) -> Float[Array, "twins batch"]:
+        return jax.vmap(lambda twin: twin(x)[0])(critic) if twins else critic(x)
+
+    def one(
+        critic: MLP,
+        target: MLP,
+        optimizer_state: Any,
+        term: Array,
+        scale: Array | None,
+        x: Array,
+        x_after: Array,
+    ):
+        y = rewards[term] + discount * values(target, x_after).min(0)
+
+        def loss(critic: MLP) -> tuple[Array, Array]:
+            value = values(critic, x)
+            return jnp.mean((y[None] - value) ** 2, axis=-1).sum(), jnp.mean(value)
+
+        (error, value), gradient = jax.value_and_grad(loss, has_aux=True)(critic)
+        critic, optimizer_state = optimizer_step(
+            spec.critic_optimizer, critic, gradient, optimizer_state, scale
+        )
+        return (
+            critic,
+            polyak_update(target, critic, target_rate(spec.settings, due)),
+            optimizer_state,
+            error,
+            value,
+        )
+
+    return one
+
+
+class UpdatedCritics(NamedTuple):
+    """All critics after an update, their targets and optimizers; of each value loss and mean."""
+
+    critics: tuple[MLP, ...]
+    targets: tuple[MLP, ...]
+    optimizers: tuple[Any, ...]
+    losses: Float[Array, " values"]
+    values: Float[Array, " values"]
+
+
+def update_critics(
+    spec: LearnerSpec,
+    state: LearnerState,
+    now: CriticInputs,
+    after: CriticInputs,
+    discount: Float[Array, " batch"],
+    rewards: Float[Array, "values batch"],
+    due: Any,
+) -> UpdatedCritics:
+    """Every critic one step down its own error, by [`update_term`][mastac.learning.critic_step]."""
+    one = update_term(spec, discount, rewards, due)
+    stacks = zip(
+        state.critics, state.target_critics, state.critic_optimizers, spec.buckets, strict=True
+    )
+    results = []
+    for critics, targets, optimizers, bucket in stacks:
+        parts = (critics, targets, optimizers, jnp.asarray(bucket.terms))
+        scale = input_scale(bucket, spec.settings)
+        results.append(each_critic(one, bucket, [now, after], *parts, scale, chunk=spec.chunk))
+    critics, target_critics, critic_optimizers, losses, values = zip(*results, strict=True)
+    return UpdatedCritics(
+        critics, target_critics, critic_optimizers, by_term(spec, losses), by_term(spec, values)
+    )
