@@ -22,7 +22,7 @@ def one(agents: int) -> None:
     from mastac.learning.buffer import Batch
     from mastac.learning.learner import learner_spec, off_policy_learner
     from mastac.runs.config import resolve
-    from mastac.runs.execution import chunk_for, layout_of
+    from mastac.runs.plan import chunk_for, layout_of
 
     env = mastac.make(f"warehouse-{agents}")
     config = resolve(env.id, {}, kappa=2)

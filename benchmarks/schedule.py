@@ -14,7 +14,7 @@ import numpy as np
 import mastac
 from common import RESULTS, write
 from mastac.runs.drawing import save
-from mastac.runs.execution import layout_of
+from mastac.runs.plan import layout_of
 from mastac.runs.figures import learning_curves
 from mastac.runs.results import read_results
 

@@ -9,7 +9,7 @@ from small_world import random_batch
 
 import mastac
 from mastac.runs.config import resolve
-from mastac.runs.execution import layout_of
+from mastac.runs.plan import layout_of
 from mastac.learning.learner import learner_of, learner_spec
 
 TINY: dict[str, Any] = {"actor_hidden": [4], "batch_size": 8, "updates_per_epoch": 2}

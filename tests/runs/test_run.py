@@ -14,8 +14,15 @@ from mastac import UserError
 from mastac.runs.checkpoints import saved_epochs
 from mastac.runs.execution import Execution
 from mastac.runs.folder import RunFolder
+from mastac.runs.plan import plan_run
 
-KNOBS = {"actor_hidden": [4], "critic_hidden": [4], "batch_size": 8, "updates_per_epoch": 1, "evaluation_interval": 2}
+KNOBS = {
+    "actor_hidden": [4],
+    "critic_hidden": [4],
+    "batch_size": 8,
+    "updates_per_epoch": 1,
+    "evaluation_interval": 2,
+}
 
 
 class PowerCut(Exception):
@@ -87,10 +94,15 @@ def test_a_run_without_a_checkpoint_begins_again(whole, cut, tmp_path):
 
 def test_damaged_checkpoints_are_refused_by_name(cut, tmp_path):
     folder = copy(cut, tmp_path)
-    largest = max((folder / "checkpoints" / "4").rglob("*"), key=lambda path: path.stat().st_size * path.is_file())
+    largest = max(
+        (folder / "checkpoints" / "4").rglob("*"),
+        key=lambda path: path.stat().st_size * path.is_file(),
+    )
     content = largest.read_bytes()
     largest.write_bytes(content[: len(content) // 2])
-    with pytest.raises(UserError, match=r"checkpoint 4 .* truncated.* delete '4.json' to fall back to epoch 2"):
+    with pytest.raises(
+        UserError, match=r"checkpoint 4 .* truncated.* delete '4.json' to fall back to epoch 2"
+    ):
         mastac.resume(folder, progress=False)
     flipped = bytearray(content)
     flipped[len(flipped) // 2] ^= 1
@@ -123,17 +135,23 @@ def test_checkpoints_of_another_configuration_are_refused(cut, tmp_path, change,
 def test_policies_on_numpy_act_as_the_learner_does(whole):
     env = small_env()
     run = mastac.load(whole.path)
-    execution = Execution(RunFolder(whole.path), run.config, env, lambda text: None)
+    execution = Execution(RunFolder(whole.path), plan_run(env, run.config), lambda text: None)
     execution.start()
-    learner_act = jax.jit(execution.spec.actors.apply)
+    learner_act = jax.jit(execution.plan.spec.actors.apply)
     for place, seed in enumerate(run.config.seeds):
-        weights = jax.tree.map(lambda leaf, place=place: leaf[place], execution.state.learner.actors)
+        weights = jax.tree.map(
+            lambda leaf, place=place: leaf[place], execution.state.learner.actors
+        )
         obs = np.asarray(env.observe(env.reset(jax.random.key(seed))), np.float32)
         expected = learner_act(weights, jnp.asarray(obs)[:, :, None])[:, :, 0]
         policy = run.policy(seed)
         np.testing.assert_allclose(policy.act(obs), expected, rtol=1e-4, atol=1e-6)
-        by_name = policy.act({name: obs[i, : env.obs_sizes[i]] for i, name in enumerate(env.agents)})
-        np.testing.assert_allclose(by_name[env.agents[1]], expected[1, : env.action_sizes[1]], rtol=1e-4, atol=1e-6)
+        by_name = policy.act(
+            {name: obs[i, : env.obs_sizes[i]] for i, name in enumerate(env.agents)}
+        )
+        np.testing.assert_allclose(
+            by_name[env.agents[1]], expected[1, : env.action_sizes[1]], rtol=1e-4, atol=1e-6
+        )
         with pytest.raises(UserError, match=env.agents[0]):
             policy.act({name: obs[i] for i, name in enumerate(env.agents) if i})
 
@@ -166,12 +184,18 @@ def test_every_seed_failing_says_so_and_keeps_the_run(tmp_path):
     from dataclasses import replace
 
     env = small_env()
-    broken = replace(env, id="broken", options={}, reward=lambda s, a, t: env.reward(s, a, t) * jnp.nan)
-    run = mastac.train(broken, epochs=4, seeds=[0, 1], out=tmp_path / "broken", progress=False, **KNOBS)
+    broken = replace(
+        env, id="broken", options={}, reward=lambda s, a, t: env.reward(s, a, t) * jnp.nan
+    )
+    run = mastac.train(
+        broken, epochs=4, seeds=[0, 1], out=tmp_path / "broken", progress=False, **KNOBS
+    )
     assert set(run.summary["failed"]) == {"0", "1"}
     assert run.summary["greedy_by_seed"] == {"0": None, "1": None}
     assert "environment" in run.summary["failed"]["0"]["where"]
-    assert (tmp_path / "broken" / "metrics.csv").read_text().count("\n") == 1, "no epoch was good, so no row"
+    assert (tmp_path / "broken" / "metrics.csv").read_text().count("\n") == 1, (
+        "no epoch was good, so no row"
+    )
     assert np.isfinite(run.policy(0).weights[0]).all()
 
 

@@ -174,7 +174,8 @@ def returns_by_tenth(
     from mastac.learning.learner import learner_of, learner_spec
     from mastac.learning.loop import one_seed, update_schedule
     from mastac.runs.evaluation import evaluation_key
-    from mastac.runs.execution import buffer_of, layout_of
+    from mastac.runs.execution import buffer_of
+    from mastac.runs.plan import layout_of
 
     settings, layout, memory = config.settings, layout_of(env, config), buffer_of(env, config)
     updates = update_schedule(env, settings).total(config.epochs)

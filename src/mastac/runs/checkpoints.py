@@ -84,15 +84,24 @@ def _here(leaf: Any) -> Any:
 
     if not isinstance(leaf, jax.ShapeDtypeStruct):
         return leaf
-    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=jax.sharding.SingleDeviceSharding(jax.devices()[0]))
+    return jax.ShapeDtypeStruct(
+        leaf.shape, leaf.dtype, sharding=jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    )
 
 
 def _plain(path: tuple[Any, ...]) -> tuple[str, ...]:
     """A leaf's place by names alone: orbax gives back tuples as dictionaries of numbers."""
-    return tuple(str(getattr(step, "key", getattr(step, "idx", getattr(step, "name", step)))) for step in path)
+    return tuple(
+        str(getattr(step, "key", getattr(step, "idx", getattr(step, "name", step))))
+        for step in path
+    )
 
 
 def _damaged(folder: Path, epoch: int, what: str) -> UserError:
     older = [each for each in saved_epochs(folder) if each < epoch]
-    mend = f"delete '{epoch}.json' to fall back to epoch {older[-1]}" if older else "start the run anew"
+    mend = (
+        f"delete '{epoch}.json' to fall back to epoch {older[-1]}"
+        if older
+        else "start the run anew"
+    )
     return UserError(f"checkpoint {epoch} in '{folder}' is damaged ({what}); {mend}")

@@ -1,13 +1,14 @@
 """What a run is: every choice resolved and checked before anything is compiled. Imports no JAX."""
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 from mastac.algorithms import ALGORITHMS
+from mastac.checks import whole_number
 from mastac.envs.registry import entry_of
 from mastac.errors import UserError, unknown
 from mastac.learning.knob_names import stored_knobs
@@ -64,21 +65,16 @@ class ExperimentConfig:
 
 def checked_kappa(kappa: Any) -> int | None:
     """A whole number from 0, or `None` for the exact sets."""
-    if kappa is None or kappa == "exact":
-        return None
-    if isinstance(kappa, bool) or not isinstance(kappa, int) or kappa < 0:
-        raise UserError(f"kappa must be a whole number from 0 on, or exact; got {kappa!r}")
-    return kappa
+    return None if kappa is None or kappa == "exact" else whole_number("kappa", kappa)
 
 
-def checked_seeds(seeds: Sequence[int] | int) -> tuple[int, ...]:
+def checked_seeds(seeds: Any) -> tuple[int, ...]:
     """Seeds as given; `UserError` if there is none, one is negative, or one stands twice."""
-    listed = (seeds,) if isinstance(seeds, int) else tuple(seeds)
-    if not listed:
+    given = list(seeds) if isinstance(seeds, Iterable) and not isinstance(seeds, str) else [seeds]
+    if not given:
         raise UserError("seeds is empty; give at least one, for example --seeds 0-4")
+    listed = tuple(whole_number("seed", seed, most=2**31 - 1) for seed in given)
     for seed in listed:
-        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
-            raise UserError(f"seed {seed!r} is not a whole number from 0 to 2147483647")
         if listed.count(seed) > 1:
             raise UserError(f"seed {seed} stands twice in the list of seeds; give each once")
     return listed
@@ -91,7 +87,7 @@ def resolve(
     algorithm: str = "mastac",
     kappa: Kappa = "preset",
     epochs: int | None = None,
-    seeds: Sequence[int] | int = (0,),
+    seeds: Any = (0,),
     preset: str = "default",
     evaluation_interval: int | None = None,
     evaluation_episodes: int = 20,
@@ -109,12 +105,9 @@ def resolve(
         if kappa not in ("preset", None, "exact"):
             raise UserError(f"algorithm '{algorithm}' has no dependency sets that kappa could truncate; drop kappa")
         kappa = None
-    epochs = preset_epochs if epochs is None else epochs
-    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
-        raise UserError(f"epochs must be a whole number from 1 on, got {epochs!r}")
-    interval = max(1, -(-epochs // 50)) if evaluation_interval is None else evaluation_interval
-    if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
-        raise UserError(f"evaluation_interval must be a whole number of epochs from 1 on, got {interval!r}")
+    epochs = whole_number("epochs", preset_epochs if epochs is None else epochs, least=1)
+    interval = -(-epochs // 50) if evaluation_interval is None else evaluation_interval
+    interval = whole_number("evaluation_interval", interval, least=1)
     return ExperimentConfig(
         env=env_id,
         env_options=dict(env_options),

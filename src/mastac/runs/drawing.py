@@ -74,14 +74,19 @@ def save(figure: Figure, path: str | Path) -> list[Path]:
     known = {name.lower() for name in figure.canvas.get_supported_filetypes()}
     if suffix[1:] not in known:
         raise UserError(f"figures cannot be written as '{suffix}'; use .png, .svg or .pdf")
-    paths = [path.with_suffix(each) for each in ((".png", ".svg") if suffix in (".png", ".svg") else (suffix,))]
+    paths = [
+        path.with_suffix(each)
+        for each in ((".png", ".svg") if suffix in (".png", ".svg") else (suffix,))
+    ]
     for each in paths:
         try:
             each.parent.mkdir(parents=True, exist_ok=True)
             with matplotlib.rc_context(STYLE):
                 figure.savefig(each, metadata={"Date": None} if each.suffix == ".svg" else None)
         except OSError as error:
-            raise UserError(f"figure '{each}' cannot be written: {error.strerror or error}") from None
+            raise UserError(
+                f"figure '{each}' cannot be written: {error.strerror or error}"
+            ) from None
     wanted = path.with_suffix(suffix)
     return [wanted, *(each for each in paths if each != wanted)]
 
@@ -101,7 +106,10 @@ def draw_curve(axes: Axes, curve: Curve, band: float = 0.16) -> None:
 
 
 def limits_of(
-    curves: Sequence[Curve], reference: Mapping[str, Any], deepest: float = math.inf, room: float = 0.7
+    curves: Sequence[Curve],
+    reference: Mapping[str, Any],
+    deepest: float = math.inf,
+    room: float = 0.7,
 ) -> tuple[float, float]:
     """A frame for what matters: where the curves go, and the figures that they are held against.
 
@@ -116,7 +124,11 @@ def limits_of(
         raise UserError("there is nothing to draw: no finite return is stored")
     later = np.concatenate([curve.mean[len(curve.mean) // 2 :] for curve in curves])
     later = later[np.isfinite(later)] if np.isfinite(later).any() else means
-    scale = [float(reference[name]) for name in ("simple", "best_known", "bound") if is_number(reference.get(name))]
+    scale = [
+        float(reference[name])
+        for name in ("simple", "best_known", "bound")
+        if is_number(reference.get(name))
+    ]
     top = max([float(means.max()), *scale])
     low = min([float(np.quantile(later, 0.02)), *scale])
     if len(scale) > 1 and max(scale) > min(scale):
@@ -141,7 +153,9 @@ def draw_references(
             lines.setdefault(key, []).append(name)
     values, line = sorted(lines), 0.058 * (high - low) * fontsize / 8.5
     whole = [f"{joint.join(lines[value])}  {short(value)}" for value in values]
-    labels = ["\n".join(textwrap.fill(part, LABEL_WIDTH) for part in label.split("\n")) for label in whole]
+    labels = [
+        "\n".join(textwrap.fill(part, LABEL_WIDTH) for part in label.split("\n")) for label in whole
+    ]
     rooms = [line * (1 + 0.75 * label.count("\n")) for label in labels]
     for value, label, place in zip(values, labels, spread_apart(values, rooms, high), strict=True):
         axes.axhline(value, color=PALE, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
@@ -174,7 +188,11 @@ def references_of(reference: Mapping[str, Any]) -> list[tuple[str, float]]:
     """Names and values of the exact figures, in short."""
     names = {"simple": "simple policy", "best_known": "best known", "bound": "bound"}
     found = [(names[name], reference[name]) for name in names if is_number(reference.get(name))]
-    found += [(str(name), value) for name, value in (reference.get("policies") or {}).items() if is_number(value)]
+    found += [
+        (str(name), value)
+        for name, value in (reference.get("policies") or {}).items()
+        if is_number(value)
+    ]
     return [(name, float(value)) for name, value in found]
 
 
@@ -187,7 +205,9 @@ def count_axis(axes: Axes, label: str) -> None:
 
 def is_number(value: Any) -> bool:
     """Whether it is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
+    )
 
 
 def short(value: float) -> str:

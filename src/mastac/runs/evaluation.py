@@ -69,7 +69,11 @@ def finite_or_none(value: float) -> float | None:
 
 def reported_mean(env: Environment, returns: np.ndarray) -> float:
     """Mean over episodes of returns `[episodes, agents]`, summed or averaged over agents as the environment reports."""
-    by_episode = returns.astype(np.float64).sum(-1) if env.report == "sum" else returns.astype(np.float64).mean(-1)
+    by_episode = (
+        returns.astype(np.float64).sum(-1)
+        if env.report == "sum"
+        else returns.astype(np.float64).mean(-1)
+    )
     return float(by_episode.mean())
 
 
@@ -89,7 +93,8 @@ def greedy_summary(
         "greedy_std": float(values.std()) if values.size else None,
         "greedy_by_seed": {str(seed): reported.get(seed) for seed in seeds},
         "greedy_by_agent": {
-            name: finite_or_none(float(value)) for name, value in zip(env.agents, by_agent, strict=False)
+            name: finite_or_none(float(value))
+            for name, value in zip(env.agents, by_agent, strict=False)
         },
         "reference": None
         if reference is None
@@ -100,5 +105,7 @@ def greedy_summary(
             "policies": dict(reference.policies),
             "notes": reference.notes,
         },
-        "score": None if reference is None or mean is None else finite_or_none(reference.score(mean)),
+        "score": None
+        if reference is None or mean is None
+        else finite_or_none(reference.score(mean)),
     }

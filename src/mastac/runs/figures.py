@@ -81,7 +81,9 @@ def _colors(number: int) -> list[str]:
     return [COLORS[k % len(COLORS)] for k in range(number)]
 
 
-def _curves_of(run: Results, name: str, color: str, axis: Axis, greedy: bool, alone: bool) -> list[Curve]:
+def _curves_of(
+    run: Results, name: str, color: str, axis: Axis, greedy: bool, alone: bool
+) -> list[Curve]:
     found = []
     for kind in (False, True) if alone else (greedy,):
         at, values = run.curve(greedy=kind, axis=axis)
@@ -103,7 +105,9 @@ def _windows(at: np.ndarray, values: np.ndarray, window: int) -> tuple[np.ndarra
     starts = np.arange(0, len(at), window)
     known = np.isfinite(values)
     with np.errstate(invalid="ignore"):
-        means = np.add.reduceat(np.where(known, values, 0.0), starts, axis=1) / np.add.reduceat(known, starts, axis=1)
+        means = np.add.reduceat(np.where(known, values, 0.0), starts, axis=1) / np.add.reduceat(
+            known, starts, axis=1
+        )
     return np.add.reduceat(at, starts) / np.add.reduceat(np.ones(len(at)), starts), means
 
 
@@ -130,8 +134,14 @@ def _label(axes: Axes, runs: Sequence[Results], curves: Sequence[Curve], axis: A
     count_axis(axes, AXIS_LABELS[axis])
     axes.set_ylabel("return of an episode")
     low = axes.get_ylim()[0]
-    start = min(float(curve.mean[np.isfinite(curve.mean)][0]) for curve in curves if np.isfinite(curve.mean).any())
+    start = min(
+        float(curve.mean[np.isfinite(curve.mean)][0])
+        for curve in curves
+        if np.isfinite(curve.mean).any()
+    )
     if start < low:
         box = {"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1.5}
         text = f"↓ starts at {short(start)}"
-        axes.text(0.012, 0.025, text, transform=axes.transAxes, fontsize=8.5, color="#666666", bbox=box)
+        axes.text(
+            0.012, 0.025, text, transform=axes.transAxes, fontsize=8.5, color="#666666", bbox=box
+        )

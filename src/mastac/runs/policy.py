@@ -51,7 +51,9 @@ class Policy:
         if not isinstance(observations, Mapping):
             rows = np.asarray(observations, dtype=np.float32)
             if rows.shape != self.obs_center.shape:
-                raise UserError(f"observations have shape {rows.shape}; expected {self.obs_center.shape}")
+                raise UserError(
+                    f"observations have shape {rows.shape}; expected {self.obs_center.shape}"
+                )
             return self._actions(rows)
         rows = np.zeros(self.obs_center.shape, np.float32)
         for i, name in enumerate(self.agents):
@@ -59,7 +61,9 @@ class Policy:
                 raise UserError(f"observations lack agent '{name}'; give one entry for every agent")
             seen = np.asarray(observations[name], dtype=np.float32).ravel()
             if len(seen) != self.obs_sizes[i]:
-                raise UserError(f"agent '{name}' observes {self.obs_sizes[i]} numbers, got {len(seen)}")
+                raise UserError(
+                    f"agent '{name}' observes {self.obs_sizes[i]} numbers, got {len(seen)}"
+                )
             rows[i, : len(seen)] = seen
         actions = self._actions(rows)
         return {name: actions[i, : self.action_sizes[i]] for i, name in enumerate(self.agents)}
@@ -72,11 +76,15 @@ class Policy:
                 x = np.maximum(x, 0.0)
         mask = np.arange(x.shape[1]) < self.action_sizes[:, None]
         if self.action_head == "softmax":
-            shares = np.where(mask, np.exp(x - np.where(mask, x, -np.inf).max(1, keepdims=True)), 0.0)
+            shares = np.where(
+                mask, np.exp(x - np.where(mask, x, -np.inf).max(1, keepdims=True)), 0.0
+            )
             return shares / shares.sum(1, keepdims=True)
         if self.action_head == "discrete":
             return np.eye(x.shape[1], dtype=x.dtype)[np.where(mask, x, -np.inf).argmax(1)]
-        return np.where(mask, self.action_limit * (np.tanh(x) if self.action_head == "tanh" else x), 0.0)
+        return np.where(
+            mask, self.action_limit * (np.tanh(x) if self.action_head == "tanh" else x), 0.0
+        )
 
     def save(self, path: Path) -> None:
         """Write the policy, whole or not at all, as a numpy archive."""
@@ -111,10 +119,20 @@ class Policy:
                 biases=tuple(data[f"bias_{k}"] for k in range(count)),
                 **{
                     name: data[name]
-                    for name in ("obs_sizes", "action_sizes", "obs_center", "obs_scale", "action_limit")
+                    for name in (
+                        "obs_sizes",
+                        "action_sizes",
+                        "obs_center",
+                        "obs_scale",
+                        "action_limit",
+                    )
                 },
             )
         except FileNotFoundError as error:
-            raise UserError(f"there is no policy '{path}'; train or resume the run first") from error
+            raise UserError(
+                f"there is no policy '{path}'; train or resume the run first"
+            ) from error
         except Exception as error:
-            raise UserError(f"policy '{path}' is damaged ({error}); resume the run to write it again") from error
+            raise UserError(
+                f"policy '{path}' is damaged ({error}); resume the run to write it again"
+            ) from error

@@ -59,7 +59,11 @@ class Results:
         """The run's seeds in the order of its configuration; every row of a result belongs to one of them."""
         found = np.unique(self.metrics["seed"]).astype(int).tolist() if self.metrics else []
         stored = self.config.get("seeds")
-        if isinstance(stored, list) and all(isinstance(seed, int) for seed in stored) and set(found) <= set(stored):
+        if (
+            isinstance(stored, list)
+            and all(isinstance(seed, int) for seed in stored)
+            and set(found) <= set(stored)
+        ):
             return tuple(stored)
         return tuple(found)
 
@@ -99,9 +103,13 @@ class Results:
 
     def _steps_at(self, epochs: np.ndarray) -> np.ndarray:
         if "env_steps" not in self.metrics:
-            raise UserError(f"'{self.folder}/metrics.csv' has no column 'env_steps'; plot over epochs instead")
+            raise UserError(
+                f"'{self.folder}/metrics.csv' has no column 'env_steps'; plot over epochs instead"
+            )
         known, first = np.unique(self.metrics["epoch"], return_index=True)
-        return np.interp(epochs, np.append(0.0, known), np.append(0.0, self.metrics["env_steps"][first]))
+        return np.interp(
+            epochs, np.append(0.0, known), np.append(0.0, self.metrics["env_steps"][first])
+        )
 
     def final20_by_seed(self) -> Float[np.ndarray, " seeds"]:
         """Mean training return of each seed over the last 20 % of the epochs: the paper's measure (its Table 1)."""
@@ -146,10 +154,14 @@ def labels(runs: list[Results]) -> list[str]:
 
     Runs of several environments, or several runs of the same algorithm, go by their folders.
     """
-    by_algorithm = [run.algorithm + ("" if run.kappa is None else f" κ={run.kappa}") for run in runs]
+    by_algorithm = [
+        run.algorithm + ("" if run.kappa is None else f" κ={run.kappa}") for run in runs
+    ]
     by_folder = [run.folder.resolve().name for run in runs]
     for names in (by_algorithm, by_folder):
-        if len(set(names)) == len(runs) and (names is by_folder or len({run.env for run in runs}) == 1):
+        if len(set(names)) == len(runs) and (
+            names is by_folder or len({run.env for run in runs}) == 1
+        ):
             return names
     return [str(run.folder) for run in runs]
 
@@ -184,7 +196,9 @@ def read_table(path: Path, required: tuple[str, ...]) -> Table:
             raise
         raise UserError(f"'{path}' is malformed: {' '.join(str(error).split())[:120]}") from None
     if rows.shape[1] != len(names):
-        raise UserError(f"'{path}' is malformed: {rows.shape[1]} values in a row under {len(names)} names")
+        raise UserError(
+            f"'{path}' is malformed: {rows.shape[1]} values in a row under {len(names)} names"
+        )
     table = dict(zip(names, rows.T, strict=True))
     if not all(np.isfinite(table[name]).all() for name in ("seed", "epoch") if name in table):
         raise UserError(f"'{path}' is malformed: a seed or an epoch is not a number")

@@ -70,7 +70,10 @@ def probability_of_improvement(x: Float[np.ndarray, " n"], y: Float[np.ndarray, 
 
 
 def improvement_interval(
-    x: Float[np.ndarray, " n"], y: Float[np.ndarray, " m"], level: float = LEVEL, resamples: int = 10_000
+    x: Float[np.ndarray, " n"],
+    y: Float[np.ndarray, " m"],
+    level: float = LEVEL,
+    resamples: int = 10_000,
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of [`probability_of_improvement`][]: the seeds of either side are drawn anew.
 
@@ -91,12 +94,18 @@ def improvement_interval(
 
 def _wins(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """1, ½ or 0 for each pair: whether `x` is the better."""
-    x, y = (np.nan_to_num(np.asarray(each, float), nan=-np.inf, posinf=np.inf, neginf=-np.inf) for each in (x, y))
+    x, y = (
+        np.nan_to_num(np.asarray(each, float), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+        for each in (x, y)
+    )
     return (x[:, None] > y) + 0.5 * (x[:, None] == y)
 
 
 def steps_to_reach(
-    at: Float[np.ndarray, " points"], values: Float[np.ndarray, " points"], target: float, window: int = 3
+    at: Float[np.ndarray, " points"],
+    values: Float[np.ndarray, " points"],
+    target: float,
+    window: int = 3,
 ) -> float:
     """The first of `at` at which the mean of the last `window` values is `target` or more; NaN where it never is.
 

@@ -10,7 +10,11 @@ from mastac.text import number, plus_minus, seeds_text, table
 from mastac.runs.results import Results, labels
 from mastac.runs.statistics import iqm, iqm_interval
 
-REFERENCE_NAMES = {"simple": "simple policy", "best_known": "best known", "bound": "bound on any policy"}
+REFERENCE_NAMES = {
+    "simple": "simple policy",
+    "best_known": "best known",
+    "bound": "bound on any policy",
+}
 
 
 def run_table(run: Results) -> str:
@@ -19,7 +23,10 @@ def run_table(run: Results) -> str:
     A score is 0 for the environment's simple policy and 1 for its best known one.
     """
     reference = run.reference
-    rows = [(name, number(value), number(score_of(value, reference))) for name, value in reference_figures(reference)]
+    rows = [
+        (name, number(value), number(score_of(value, reference)))
+        for name, value in reference_figures(reference)
+    ]
     rows += [("", "", "")] if rows else []
     final = run.final20_by_seed()
     rows.append(("training, last 20 %", spread(final), number(score_of(mean_of(final), reference))))
@@ -39,7 +46,10 @@ def run_table(run: Results) -> str:
 
 def evaluation_table(found: Mapping[str, Any], episodes: int) -> str:
     """What `Run.evaluate` found: each seed's mean return, their mean and the score."""
-    rows = [(f"seed {seed}", number(value) or "stopped") for seed, value in found["greedy_by_seed"].items()]
+    rows = [
+        (f"seed {seed}", number(value) or "stopped")
+        for seed, value in found["greedy_by_seed"].items()
+    ]
     rows.append(("all seeds", plus_minus(found["greedy_mean"], found["greedy_std"])))
     if found.get("score") is not None:
         rows.append(("score", number(found["score"])))
@@ -67,7 +77,9 @@ def compare_rows(runs: Sequence[Results]) -> list[dict[str, Any]]:
     rows = []
     for run, name in zip(runs, labels(list(runs)), strict=True):
         final, greedy = run.final20_by_seed(), run.greedy_by_seed()
-        known = greedy[np.isfinite(greedy)] if np.isfinite(greedy).any() else final[np.isfinite(final)]
+        known = (
+            greedy[np.isfinite(greedy)] if np.isfinite(greedy).any() else final[np.isfinite(final)]
+        )
         low, high = iqm_interval(known) if len(known) > 1 else (math.nan, math.nan)
         best = mean_of(greedy) if np.isfinite(greedy).any() else mean_of(final)
         row = {
@@ -90,7 +102,9 @@ def compare_rows(runs: Sequence[Results]) -> list[dict[str, Any]]:
             "seeds": list(run.seeds),
             "finished": run.is_finished,
         }
-        rows.append(about | {key: value if math.isfinite(value) else None for key, value in row.items()})
+        rows.append(
+            about | {key: value if math.isfinite(value) else None for key, value in row.items()}
+        )
     return rows
 
 
@@ -107,12 +121,25 @@ def compare_table(runs: Sequence[Results]) -> str:
             plus_minus(row["final20_mean"], row["final20_std"]),
             plus_minus(row["greedy_mean"], row["greedy_std"]),
             number(row["iqm"])
-            + ("" if row["iqm_low"] is None else f" [{number(row['iqm_low'])}, {number(row['iqm_high'])}]"),
+            + (
+                ""
+                if row["iqm_low"] is None
+                else f" [{number(row['iqm_low'])}, {number(row['iqm_high'])}]"
+            ),
             number(row["score"]),
         )
         for row in rows
     ]
-    head = ("run", "environment", "seeds", "epochs", "last 20 %", "greedy", "IQM of seeds [95 %]", "score")
+    head = (
+        "run",
+        "environment",
+        "seeds",
+        "epochs",
+        "last 20 %",
+        "greedy",
+        "IQM of seeds [95 %]",
+        "score",
+    )
     note = "± is the standard deviation over seeds; the interval is a percentile bootstrap."
     return f"{table(head, cells)}\n\n{note}"
 
@@ -121,7 +148,9 @@ def reference_figures(reference: Mapping[str, Any]) -> list[tuple[str, float]]:
     """(name, return) of every reference figure, the lowest first."""
     found = [(REFERENCE_NAMES[key], reference.get(key)) for key in REFERENCE_NAMES]
     found += [(str(name), value) for name, value in (reference.get("policies") or {}).items()]
-    known = [(name, float(value)) for name, value in found if value is not None and math.isfinite(value)]
+    known = [
+        (name, float(value)) for name, value in found if value is not None and math.isfinite(value)
+    ]
     return sorted(known, key=lambda pair: pair[1])
 
 
@@ -136,7 +165,9 @@ def score_of(value: float | None, reference: Mapping[str, Any]) -> float:
 def spread(values: np.ndarray) -> str:
     """Mean and standard deviation over the known values, and how many are not known."""
     missing = int((~np.isfinite(values)).sum())
-    return plus_minus(mean_of(values), std_of(values)) + (f" ({missing} stopped)" if missing else "")
+    return plus_minus(mean_of(values), std_of(values)) + (
+        f" ({missing} stopped)" if missing else ""
+    )
 
 
 def mean_of(values: np.ndarray) -> float:
