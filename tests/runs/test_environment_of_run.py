@@ -10,7 +10,8 @@ import pytest
 
 import mastac
 from mastac import UserError
-from mastac.runs.environment import description_of, differences
+from mastac.runs.description import description_of
+from mastac.runs.environment import differences
 
 KNOBS: dict[str, Any] = {
     "actor_hidden": [4],

@@ -141,23 +141,23 @@ def limits_of(
 def draw_references(
     axes: Axes, references: Sequence[tuple[str, float]], fontsize: float = 8.5, joint: str = " = "
 ) -> None:
-    """Thin labelled lines; equal figures share a label (names joined by `joint`), labels never touch.
+    """Thin labelled lines; labels never touch, and share a line where they print the same figure.
 
     Long labels are broken into lines: they stand beside the frame, and would leave no width for it.
     """
     low, high = axes.get_ylim()
-    lines: dict[float, list[str]] = {}
-    for name, value in references:
-        if low <= value <= high:
-            key = next((at for at in lines if abs(at - value) < 0.002 * (high - low)), value)
-            lines.setdefault(key, []).append(name)
-    values, line = sorted(lines), 0.058 * (high - low) * fontsize / 8.5
-    whole = [f"{joint.join(lines[value])}  {short(value)}" for value in values]
+    shown = [(name, value) for name, value in references if low <= value <= high]
+    names: dict[str, list[str]] = {}
+    for name, value in sorted(shown, key=lambda pair: round(pair[1], 2)):
+        names.setdefault(short(value), []).append(name)
+    whole = [f"{joint.join(equal)}  {figure}" for figure, equal in names.items()]
+    values = [dict(shown)[equal[0]] for equal in names.values()]
+    line = 0.058 * (high - low) * fontsize / 8.5
     labels = [
         "\n".join(textwrap.fill(part, LABEL_WIDTH) for part in label.split("\n")) for label in whole
     ]
     rooms = [line * (1 + 0.75 * label.count("\n")) for label in labels]
-    for value, label, place in zip(values, labels, spread_apart(values, rooms, high), strict=True):
+    for value, label, place in zip(values, labels, separated(values, rooms, high), strict=True):
         axes.axhline(value, color=PALE, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
         axes.annotate(
             label,
@@ -172,7 +172,7 @@ def draw_references(
         )
 
 
-def spread_apart(values: Sequence[float], rooms: Sequence[float], high: float) -> list[float]:
+def separated(values: Sequence[float], rooms: Sequence[float], high: float) -> list[float]:
     """Middles of labels of increasing `values` that take `rooms` and end at most at `high`, close to what they name."""
     places = list(values)
     for k in range(1, len(places)):

@@ -1,28 +1,24 @@
-"""What defined the environment of a run: written down when it begins, compared before it goes on.
+"""The environment of a run: stored when the run begins, compared before it goes on.
 
 A run folder names its environment, but a name does not say which reward or dynamics were behind it.
 `environment.json` holds every declaration (sizes, action head, limits, scales, horizon, report) and
 a digest of what the functions do at a few fixed points, so that another environment is refused by
-the name of what differs.
+the name of what differs. This module compares and imports no JAX; `mastac.runs.description` writes.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 
-from mastac.envs.base import Environment, Reference
-from mastac.envs.heads import HEADS
-from mastac.envs.validation import checked_reference
 from mastac.errors import UserError
 from mastac.files import read_json
-from mastac.runs.config import ExperimentConfig
 from mastac.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from mastac.envs.base import Environment, Reference
+    from mastac.runs.config import ExperimentConfig
 
 ARRAYS = (
     "state_sizes",
@@ -47,75 +43,6 @@ FUNCTIONS = {
 TOLERANCE = 1e-4
 
 
-def description_of(env: Environment, reference: Reference | None) -> dict[str, Any]:
-    """What defines an environment, ready to be written as `environment.json`.
-
-    **Arguments:**
-
-    - `env`: the environment. Its functions are evaluated at four states and times.
-    - `reference`: its reference figures, which are stored with it.
-
-    **Returns:**
-
-    Declarations by name; under `behaviour` a digest of each function (see
-    [`behaviour_of`][mastac.runs.environment.behaviour_of]); under `reference` the figures.
-
-    **Raises:**
-
-    - `UserError` if an option cannot be written as JSON.
-    """
-    return {
-        "agents": list(env.agents),
-        "id": env.id,
-        "options": _json_options(env),
-        "horizon": int(env.horizon),
-        "report": env.report,
-        "action_head": env.action_head,
-        **{name: _plain(_array(env, name)) for name in ARRAYS},
-        "behaviour": behaviour_of(env),
-        "reference": None if reference is None else asdict(reference),
-    }
-
-
-def behaviour_of(env: Environment) -> dict[str, list[list[float | None]]]:
-    """A digest of each function of an environment: for every agent a weighted sum of its values.
-
-    A chain of four steps is taken from a fixed first state, at times from the first to the last one
-    of the episode, with fixed actions.
-
-    **Returns:**
-
-    For `reset`, `step`, `reward` and `observe` two lists with one number for each agent: the
-    weighted sum, and the sum of the absolute values, on whose scale sums are compared. `None`
-    stands for a number that is not finite.
-    """
-    times = [0, min(1, env.horizon - 1), env.horizon // 2, env.horizon - 1]
-
-    @jax.jit
-    def probe(state: Any, actions: Any, time: Any, key: Any) -> Any:
-        return (
-            env.step(state, actions, time, key),
-            env.reward(state, actions, time),
-            env.observed(state, time),
-        )
-
-    keys = [jax.random.key(k) for k in range(len(times))]
-    # TF32 products of a GPU differ from a CPU's by more than the tolerance.
-    with jax.default_matmul_precision("highest"):
-        first = [env.reset(key).astype(jnp.float32) for key in keys[:2]]
-        state, values = first[0], []
-        for time, key, actions in zip(times, keys, _probing_actions(env, len(times)), strict=True):
-            values.append(probe(state, actions, jnp.asarray(time), key))
-            state = values[-1][0]
-    steps, rewards, seen = zip(*values, strict=True)
-    return {
-        "reset": _digest(first),
-        "step": _digest(steps),
-        "reward": _digest(rewards),
-        "observe": _digest(seen),
-    }
-
-
 def differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
     """What differs between two descriptions, in words; the declarations first."""
     if stored["agents"] != given["agents"]:
@@ -137,7 +64,23 @@ def option_differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> I
             yield f"its option {name} is {_text(given.get(name))}, not {_text(stored.get(name))}"
 
 
-def check_environment_of_run(env: Environment, folder: RunFolder, config: ExperimentConfig) -> None:
+def read_environment(folder: RunFolder) -> dict[str, Any]:
+    """What `environment.json` of a run holds; `UserError` if it is damaged."""
+    stored = read_json(folder.environment)
+    digests = stored.get("behaviour")
+    wanted = {*DECLARATIONS, "agents", "options", "behaviour", "reference"}
+    if (
+        not wanted <= stored.keys()
+        or not isinstance(digests, dict)
+        or not digests.keys() >= FUNCTIONS.keys()
+    ):
+        raise UserError(f"'{folder.environment}' is damaged; restore it or start the run anew")
+    return stored
+
+
+def check_environment_of_run(
+    env: "Environment", folder: RunFolder, config: "ExperimentConfig"
+) -> None:
     """`UserError` that says what differs, unless `env` is what the run was trained on."""
     difference = next(_differences_from_run(env, folder, config), None)
     if difference is None:
@@ -154,68 +97,30 @@ def check_environment_of_run(env: Environment, folder: RunFolder, config: Experi
     )
 
 
-def reference_of_run(folder: RunFolder, env: Environment) -> Reference | None:
+def reference_of_run(folder: RunFolder, env: "Environment") -> "Reference | None":
     """The reference figures that a run was begun with; those of `env` where none are stored."""
+    from mastac.envs.base import Reference
+    from mastac.envs.validation import checked_reference
+
     if not folder.environment.is_file():  # the folder of an earlier version
         return checked_reference(env)
-    stored = read_json(folder.environment)["reference"]
+    stored = read_environment(folder)["reference"]
     return None if stored is None else Reference(**stored)
 
 
 def _differences_from_run(
-    env: Environment, folder: RunFolder, config: ExperimentConfig
+    env: "Environment", folder: RunFolder, config: "ExperimentConfig"
 ) -> Iterator[str]:
+    from mastac.runs.description import description_of
+
     if folder.environment.is_file():
-        yield from differences(read_json(folder.environment), description_of(env, None))
+        yield from differences(read_environment(folder), description_of(env, None))
     elif env.id != config.env:  # the folder of an earlier version
         yield f"its id is {_text(env.id)}, not {_text(config.env)}"
     stored, given = read_json(folder.couplings), env.couplings.to_dict()
     for name in sorted(stored.keys() | given.keys()):
         if stored.get(name) != given.get(name):
             yield f"its couplings differ ({name})"
-
-
-def _json_options(env: Environment) -> dict[str, Any]:
-    options = dict(env.options)
-    for name, value in options.items():
-        try:
-            json.dumps({name: value}, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise UserError(
-                f"option '{name}' of environment '{env.id}' cannot be stored as JSON ({error}); "
-                "give numbers, texts, lists or none"
-            ) from None
-    return json.loads(json.dumps(options))
-
-
-def _array(env: Environment, name: str) -> np.ndarray:
-    value = getattr(env, name)
-    return np.asarray(env.action_limit if name == "action_scale" and value is None else value)
-
-
-def _plain(array: np.ndarray) -> Any:
-    """As lists; one number where all entries are equal."""
-    is_constant = array.size > 0 and bool((array == array.flat[0]).all())
-    return array.flat[0].item() if is_constant else array.tolist()
-
-
-def _probing_actions(env: Environment, count: int) -> list[Float[jax.Array, "agents act"]]:
-    """Valid actions that are the same on every machine and for every version of the generators."""
-    widest = int(env.action_sizes.max())
-    mask = np.arange(widest) < env.action_sizes[:, None]
-    limit = np.broadcast_to(np.asarray(env.action_limit, np.float32), mask.shape)
-    logits = 1.5 * np.sin(1.0 + np.arange(count * mask.size)).reshape(count, *mask.shape)
-    head = HEADS[env.action_head]
-    return [jnp.asarray(head.apply(row, limit, mask), jnp.float32) for row in logits]
-
-
-def _digest(values: Sequence[Any]) -> list[list[float | None]]:
-    """For each agent a weighted sum over points and entries, and the sum of its absolute terms."""
-    array = np.stack([np.asarray(value, float).reshape(len(value), -1) for value in values], 1)
-    array = array.reshape(len(array), -1)
-    terms = array * (1.0 + 0.5 * np.sin(1.0 + np.arange(array.shape[1])))
-    sums = (terms.sum(1), np.abs(terms).sum(1))
-    return [[float(f"{x:.9g}") if np.isfinite(x) else None for x in sum.tolist()] for sum in sums]
 
 
 def _first_difference(stored: Any, given: Any) -> int | None:

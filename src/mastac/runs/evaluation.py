@@ -11,8 +11,8 @@ from jaxtyping import Array, PRNGKeyArray
 from mastac.agents.networks import MLP
 from mastac.agents.stochastic import greedy_network
 from mastac.envs.base import Environment, Reference, rollout_return
+from mastac.learning.spec import LearnerSpec, LearnerState
 from mastac.runs.policy import EVALUATION_SEED, Policy
-from mastac.learning.spec import LearnerState, LearnerSpec
 
 
 def evaluation_key(seed: int = EVALUATION_SEED) -> PRNGKeyArray:

@@ -1,5 +1,6 @@
 """Drawings of stored results. Reads run folders, trains nothing, opens no window."""
 
+import json
 from collections.abc import Sequence
 
 import matplotlib
@@ -17,12 +18,14 @@ from mastac.runs.drawing import (
     count_axis,
     draw_curve,
     draw_references,
+    is_number,
     limits_of,
     references_of,
     save,
     short,
 )
-from mastac.runs.results import Axis, Results, labels
+from mastac.runs.environment import differences
+from mastac.runs.results import Axis, Results, differing_options, labels
 from mastac.runs.statistics import t_interval
 
 __all__ = ["check_comparable", "learning_curves", "save"]
@@ -54,10 +57,11 @@ def learning_curves(runs: Sequence[Results], axis: Axis = "epoch", greedy: bool 
         axes = figure.add_subplot()
         for curve in curves:
             draw_curve(axes, curve)
-        limits = limits_of(curves, runs[0].reference)
+        reference = next((run.reference for run in runs if run.reference), {})
+        limits = limits_of(curves, reference)
         axes.set_ylim(*limits)
         axes.set_xlim(left=0, right=max(curve.at[-1] for curve in curves))
-        draw_references(axes, references_of(runs[0].reference))
+        draw_references(axes, references_of(reference))
         _label(axes, runs, curves, axis)
         if len(curves) > 1:
             axes.legend(loc="lower right")
@@ -66,15 +70,34 @@ def learning_curves(runs: Sequence[Results], axis: Axis = "epoch", greedy: bool 
 
 
 def check_comparable(runs: Sequence[Results]) -> None:
-    """`UserError` unless there are runs and all are of one environment."""
+    """`UserError` unless there are runs and all are of one environment with the same options."""
     if not runs:
         raise UserError("no run folder is given")
-    other = next((run for run in runs if run.env != runs[0].env), None)
-    if other is not None:
-        raise UserError(
-            f"'{runs[0].folder}' is a run on {runs[0].env} and '{other.folder}' one on {other.env}; "
-            "draw runs of one environment in one figure"
-        )
+    first = runs[0]
+    for run in runs[1:]:
+        difference = _difference(first, run)
+        if first.env != run.env or difference:
+            raise UserError(
+                f"'{first.folder}' is a run on {first.env} and '{run.folder}' one on {run.env}"
+                f"{difference}; draw runs of one environment in one figure"
+            )
+
+
+def _difference(first: Results, run: Results) -> str:
+    """How the environments of two runs differ apart from their name, as the end of a sentence."""
+    options = differing_options([first, run])
+    if options:
+        values = (json.dumps(results.env_options[options[0]]) for results in (run, first))
+        return f" with {options[0]}={' instead of '.join(values)}"
+    if first.environment and run.environment:
+        difference = next(differences(first.environment, run.environment), "")
+        if difference:
+            return f" that differs: {difference}"
+    for name in ("simple", "best_known", "bound"):
+        one, two = first.reference.get(name), run.reference.get(name)
+        if is_number(one) and is_number(two) and abs(one - two) > 1e-3 * max(abs(one), abs(two)):
+            return f" with another reference figure ({name} {short(two)} instead of {short(one)})"
+    return ""
 
 
 def _colors(number: int) -> list[str]:

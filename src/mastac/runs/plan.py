@@ -13,7 +13,8 @@ from mastac.learning.learner import learner_spec
 from mastac.learning.loop import UpdateSchedule, update_schedule
 from mastac.learning.spec import LearnerSpec
 from mastac.runs.config import ExperimentConfig
-from mastac.runs.environment import description_of, reference_of_run
+from mastac.runs.description import description_of
+from mastac.runs.environment import reference_of_run
 from mastac.runs.folder import RunFolder
 from mastac.structure.layout import CriticLayout
 from mastac.structure.layouts import with_distances

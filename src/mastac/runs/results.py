@@ -1,6 +1,6 @@
 """Reading run folders back into numpy arrays; the only place that knows how their files look to a reader."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from mastac.errors import UserError
 from mastac.files import read_json
+from mastac.runs.environment import read_environment
 from mastac.runs.folder import RunFolder
 
 Table = Mapping[str, np.ndarray]
@@ -24,7 +25,8 @@ class Results:
 
     - `metrics`, `evaluation`: column name -> values, one entry for each row of the file; empty
         where there is no row.
-    - `config`, `summary`: the JSON files; `summary` is empty while the run has not ended.
+    - `config`, `summary`, `environment`: the JSON files; `summary` is empty while the run has not
+        ended, `environment` where an earlier version wrote the folder.
     """
 
     folder: Path
@@ -32,11 +34,18 @@ class Results:
     metrics: Table
     evaluation: Table = field(default_factory=dict)
     summary: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def env(self) -> str:
         """Name of the environment."""
         return str(self.summary.get("env", _name(self.config.get("env", "?"))))
+
+    @property
+    def env_options(self) -> Mapping[str, Any]:
+        """Options of the environment."""
+        options = self.config.get("env_options")
+        return options if isinstance(options, Mapping) else {}
 
     @property
     def algorithm(self) -> str:
@@ -146,6 +155,7 @@ def read_results(folder: str | Path) -> Results:
         metrics=read_table(run.metrics, required=columns),
         evaluation=read_table(run.evaluation, required=columns),
         summary=read_json(run.summary) if run.summary.is_file() else {},
+        environment=read_environment(run) if run.environment.is_file() else {},
     )
 
 
@@ -164,6 +174,15 @@ def labels(runs: list[Results]) -> list[str]:
         ):
             return names
     return [str(run.folder) for run in runs]
+
+
+def differing_options(runs: Sequence[Results]) -> list[str]:
+    """Names of the environment options that not all runs have alike, in order."""
+    names = dict.fromkeys(name for run in runs for name in run.env_options)
+    values = {
+        name: [run.env_options[name] for run in runs if name in run.env_options] for name in names
+    }
+    return [name for name, given in values.items() if any(value != given[0] for value in given)]
 
 
 def _name(env: Any) -> str:
