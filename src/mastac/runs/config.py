@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, SupportsIndex
 
 from mastac.algorithms import ALGORITHMS
 from mastac.checks import whole_number
@@ -86,10 +86,10 @@ def resolve(
     custom: bool = False,
     algorithm: str = "mastac",
     kappa: Kappa = "preset",
-    epochs: int | None = None,
+    epochs: SupportsIndex | None = None,
     seeds: Any = (0,),
     preset: str = "default",
-    evaluation_interval: int | None = None,
+    evaluation_interval: SupportsIndex | None = None,
     evaluation_episodes: int = 20,
     **knobs: Any,
 ) -> ExperimentConfig:

@@ -94,10 +94,15 @@ def _difference(first: Results, run: Results) -> str:
         if difference:
             return f" that differs: {difference}"
     for name in ("simple", "best_known", "bound"):
-        one, two = first.reference.get(name), run.reference.get(name)
-        if is_number(one) and is_number(two) and abs(one - two) > 1e-3 * max(abs(one), abs(two)):
+        one, two = (_figure(results, name) for results in (first, run))
+        if abs(one - two) > 1e-3 * max(abs(one), abs(two)):  # false where either is not known
             return f" with another reference figure ({name} {short(two)} instead of {short(one)})"
     return ""
+
+
+def _figure(run: Results, name: str) -> float:
+    value = run.reference.get(name)
+    return float(value) if value is not None and is_number(value) else np.nan
 
 
 def _colors(number: int) -> list[str]:

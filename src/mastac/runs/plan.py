@@ -59,14 +59,9 @@ def plan_run(
 
     **Raises:**
 
-    - `UserError` if JAX computes in 64 bits, if the environment does not do what it declares, or if
-      no update would ever happen.
+    - `UserError` if the environment does not do what it declares, or if no update would ever
+      happen.
     """
-    if jax.config.read("jax_enable_x64"):
-        raise UserError(
-            "training computes in 32 bits and JAX's 64-bit mode is on; unset JAX_ENABLE_X64, "
-            "or set jax_enable_x64 to false"
-        )
     check_environment(env)
     schedule = update_schedule(env, config.settings)
     check_learns(schedule, config)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from mastac.checks import whole_number
 from mastac.errors import UserError
@@ -81,7 +81,7 @@ class Run:
         return Policy.load(self.folder.policies / f"seed-{seed}.npz")
 
     def evaluate(
-        self, episodes: int = FINAL_EPISODES, seed: int = EVALUATION_SEED
+        self, episodes: SupportsIndex = FINAL_EPISODES, seed: SupportsIndex = EVALUATION_SEED
     ) -> dict[str, Any]:
         """Play episodes with the greedy policies.
 
@@ -111,13 +111,13 @@ def train(
     env: "Environment | str",
     algorithm: str = "mastac",
     kappa: Any = "preset",
-    epochs: int | None = None,
+    epochs: SupportsIndex | None = None,
     seeds: Any = (0,),
     out: str | Path | None = None,
     preset: str = "default",
     progress: ProgressLike = True,
     env_options: Mapping[str, Any] | None = None,
-    evaluation_interval: int | None = None,
+    evaluation_interval: SupportsIndex | None = None,
     **knobs: Any,
 ) -> Run:
     """Train and leave everything in the run folder `out`.
