@@ -26,7 +26,7 @@ def write_run(
     finished: bool = True,
     reference: dict | None = None,
 ) -> Path:
-    """A folder with `returns` [seeds, epochs]; NaN: the seed has no such row. Greedy returns are 1 better."""
+    """A folder with `returns` [seeds, epochs]; NaN: no such row. Greedy returns are 1 better."""
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(
         json.dumps({"env": {"id": env}, "algorithm": algorithm, "kappa": kappa})

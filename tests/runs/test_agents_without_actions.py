@@ -1,4 +1,4 @@
-"""Zones without a cooler: they learn a critic if that serves others, act on nothing, and are no obstacle to anyone."""
+"""Zones without a cooler have a critic if that serves others, and no action."""
 
 from typing import Any
 

@@ -109,7 +109,7 @@ def test_a_path_that_is_a_pattern_is_refused_before_anything_is_written(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["ü κ", "a b", "100%25", "a#b", "{a,b}", "~", "$HOME", "a:b", "'"])
+@pytest.mark.parametrize("name", ["ü κ", "a b", "100%25", "a#b", "{a,b}", "~", "$HOME", "a:b"])
 def test_what_is_saved_under_any_other_path_is_read_back(tmp_path: Path, name: str) -> None:
     folder = RunFolder(tmp_path / name)
     with folder.claimed():

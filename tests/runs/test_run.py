@@ -1,4 +1,4 @@
-"""A run folder through its life: trained, damaged, resumed, evaluated; what a mistake in it says."""
+"""A run folder through its life: trained, damaged, resumed, evaluated."""
 
 import json
 import shutil
@@ -41,7 +41,7 @@ def whole(tmp_path_factory) -> mastac.Run:
 
 @pytest.fixture(scope="module")
 def cut(tmp_path_factory) -> Path:
-    """The same run, cut off after six epochs with its last checkpoint at four and half a row too many."""
+    """The same run, cut off after six epochs: last checkpoint at four, and half a row too many."""
     out = tmp_path_factory.mktemp("runs") / "cut"
     original = Execution.save
 

@@ -1,6 +1,5 @@
 """What defines an environment, written down: its declarations, and a digest of what it does."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -12,7 +11,6 @@ from jaxtyping import Float
 
 from mastac.envs.base import Environment, Reference
 from mastac.envs.heads import HEADS
-from mastac.errors import UserError
 from mastac.runs.environment import ARRAYS
 
 
@@ -28,15 +26,11 @@ def description_of(env: Environment, reference: Reference | None) -> dict[str, A
 
     Declarations by name; under `behaviour` a digest of each function (see
     [`behaviour_of`][mastac.runs.description.behaviour_of]); under `reference` the figures.
-
-    **Raises:**
-
-    - `UserError` if an option cannot be written as JSON.
     """
     return {
         "agents": list(env.agents),
         "id": env.id,
-        "options": _json_options(env),
+        "options": dict(env.options),
         "horizon": int(env.horizon),
         "report": env.report,
         "action_head": env.action_head,
@@ -83,19 +77,6 @@ def behaviour_of(env: Environment) -> dict[str, list[list[float | None]]]:
         "reward": _digest(rewards),
         "observe": _digest(seen),
     }
-
-
-def _json_options(env: Environment) -> dict[str, Any]:
-    options = dict(env.options)
-    for name, value in options.items():
-        try:
-            json.dumps({name: value}, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise UserError(
-                f"option '{name}' of environment '{env.id}' cannot be stored as JSON ({error}); "
-                "give numbers, texts, lists or none"
-            ) from None
-    return json.loads(json.dumps(options))
 
 
 def _array(env: Environment, name: str) -> np.ndarray:

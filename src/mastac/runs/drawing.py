@@ -54,7 +54,10 @@ FEWEST_FOR_BAND = 3  # the interval of two seeds is 13 standard errors wide and 
 
 @dataclass(frozen=True)
 class Curve:
-    """One line: `mean` ± `half` over the seeds' `values` at `at`; `window` epochs went into each point."""
+    """One line: `mean` ± `half` over the seeds' `values` at `at`.
+
+    `window`: how many epochs went into each point.
+    """
 
     label: str
     color: str
@@ -68,31 +71,34 @@ class Curve:
 
 
 def save(figure: Figure, path: str | Path) -> list[Path]:
-    """Write `figure` as PNG and as SVG beside it (or in the one other format that the suffix names)."""
+    """Write `figure` as PNG and SVG, or in the format that another suffix names."""
     path = Path(path)
     suffix = path.suffix.lower() or ".png"
     known = {name.lower() for name in figure.canvas.get_supported_filetypes()}
     if suffix[1:] not in known:
         raise UserError(f"figures cannot be written as '{suffix}'; use .png, .svg or .pdf")
     paths = [
-        path.with_suffix(each)
-        for each in ((".png", ".svg") if suffix in (".png", ".svg") else (suffix,))
+        path.with_suffix(ending)
+        for ending in ((".png", ".svg") if suffix in (".png", ".svg") else (suffix,))
     ]
-    for each in paths:
+    for target in paths:
         try:
-            each.parent.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             with matplotlib.rc_context(STYLE):
-                figure.savefig(each, metadata={"Date": None} if each.suffix == ".svg" else None)
+                figure.savefig(target, metadata={"Date": None} if target.suffix == ".svg" else None)
         except OSError as error:
             raise UserError(
-                f"figure '{each}' cannot be written: {error.strerror or error}"
+                f"figure '{target}' cannot be written: {error.strerror or error}"
             ) from None
     wanted = path.with_suffix(suffix)
-    return [wanted, *(each for each in paths if each != wanted)]
+    return [wanted, *(target for target in paths if target != wanted)]
 
 
 def draw_curve(axes: Axes, curve: Curve, band: float = 0.16) -> None:
-    """The mean with its interval (as dark as `band` says), or with each seed where there are too few for one."""
+    """Draw the mean with its interval, as dark as `band` says.
+
+    Where there are too few seeds for an interval, every seed is drawn.
+    """
     few = len(curve.at) < 40
     look: dict[str, Any] = {"color": curve.color, "linestyle": curve.style}
     marker = {"marker": "o", "markersize": 3.5} if curve.is_greedy and few else {}
@@ -173,7 +179,14 @@ def draw_references(
 
 
 def separated(values: Sequence[float], rooms: Sequence[float], high: float) -> list[float]:
-    """Middles of labels of increasing `values` that take `rooms` and end at most at `high`, close to what they name."""
+    """Where to put labels so that none overlap: their middles, close to the values.
+
+    **Arguments:**
+
+    - `values`: what the labels name, in increasing order.
+    - `rooms`: height of each label.
+    - `high`: where the last one ends at most.
+    """
     places = list(values)
     for k in range(1, len(places)):
         places[k] = max(places[k], places[k - 1] + (rooms[k - 1] + rooms[k]) / 2)
@@ -187,13 +200,13 @@ def separated(values: Sequence[float], rooms: Sequence[float], high: float) -> l
 def references_of(reference: Mapping[str, Any]) -> list[tuple[str, float]]:
     """Names and values of the exact figures, in short."""
     names = {"simple": "simple policy", "best_known": "best known", "bound": "bound"}
-    found = [(names[name], reference[name]) for name in names if is_number(reference.get(name))]
-    found += [
+    figures = [(names[name], reference[name]) for name in names if is_number(reference.get(name))]
+    figures += [
         (str(name), value)
         for name, value in (reference.get("policies") or {}).items()
         if is_number(value)
     ]
-    return [(name, float(value)) for name, value in found]
+    return [(name, float(value)) for name, value in figures]
 
 
 def count_axis(axes: Axes, label: str) -> None:

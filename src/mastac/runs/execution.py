@@ -164,10 +164,11 @@ class Execution:
         for k in np.flatnonzero(failed >= 0).tolist():
             if k not in self.told:
                 self.told.add(k)
-                what = self._failure(k)
+                failure = self._failure(k)
                 self.say(
-                    f"seed {self.config.seeds[k]} stopped in epoch {what['epoch']}: "
-                    f"{what['where']} is no longer finite; its last good state is kept, the other seeds go on"
+                    f"seed {self.config.seeds[k]} stopped in epoch {failure['epoch']}: "
+                    f"{failure['where']} is no longer finite; its last good state is kept, "
+                    "the other seeds go on"
                 )
 
     def _report(

@@ -34,12 +34,13 @@ POINTS = 150  # a curve is drawn with about so many points, each the mean of a w
 
 
 def learning_curves(runs: Sequence[Results], axis: Axis = "epoch", greedy: bool = False) -> Figure:
-    """Returns over training: mean over seeds with its 95 % interval (Student's t), and the exact reference figures.
+    """Returns over training: mean over seeds, its 95 % interval, and the reference figures.
 
     One run is drawn with its training episodes and its greedy policy; several runs with one of the
     two, as `greedy` says, all in one frame. Two seeds are drawn one by one, without an interval.
-    Reference figures are those of the first run; runs of different environments in one figure are
-    refused, since their returns have nothing in common.
+    The interval is that of Student's t distribution. Reference figures are those of the first run
+    that has any. Runs of different environments, or of one with different options, are refused:
+    their returns have nothing in common.
     """
     check_comparable(runs)
     names = labels(list(runs))
@@ -112,7 +113,7 @@ def _colors(number: int) -> list[str]:
 def _curves_of(
     run: Results, name: str, color: str, axis: Axis, greedy: bool, alone: bool
 ) -> list[Curve]:
-    found = []
+    curves = []
     for kind in (False, True) if alone else (greedy,):
         at, values = run.curve(greedy=kind, axis=axis)
         if not len(at):
@@ -122,12 +123,12 @@ def _curves_of(
         label = name if not alone else ("greedy policy" if kind else "training episodes")
         shade = COLORS[1] if alone and kind else color
         mean, half = t_interval(values)
-        found.append(Curve(label, shade, at, mean, half, values, window, kind))
-    return found
+        curves.append(Curve(label, shade, at, mean, half, values, window, kind))
+    return curves
 
 
 def _windows(at: np.ndarray, values: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
-    """Means over windows of `window` neighbouring epochs for each seed; a seed's NaN stays out of its mean."""
+    """Means over windows of `window` epochs for each seed; NaN stays out of the mean."""
     if window == 1:
         return at, values
     starts = np.arange(0, len(at), window)

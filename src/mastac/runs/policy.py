@@ -5,6 +5,7 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -134,7 +135,7 @@ class Policy:
     def _shapes_fit(self) -> bool:
         agents, widths = len(self.agents), [self.obs_center.shape[-1:]]
         widths += [bias.shape[-1:] for bias in self.biases]
-        layers = list(zip(widths, widths[1:], strict=False))
+        layers = list(pairwise(widths))
         return (
             self.obs_sizes.shape == self.action_sizes.shape == (agents,)
             and self.obs_center.shape == self.obs_scale.shape == (agents, *widths[0])

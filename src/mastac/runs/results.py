@@ -1,4 +1,4 @@
-"""Reading run folders back into numpy arrays; the only place that knows how their files look to a reader."""
+"""Reading run folders back into numpy arrays."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,7 +54,7 @@ class Results:
 
     @property
     def kappa(self) -> int | None:
-        """Truncation of the value dependency sets; `None` means exact sets, or that the run does not say."""
+        """Window of the value dependency sets; `None` for exact sets, or where none is stored."""
         value = self.config.get("kappa")
         return int(value) if isinstance(value, int | float) else None
 
@@ -65,16 +65,16 @@ class Results:
 
     @cached_property
     def seeds(self) -> tuple[int, ...]:
-        """The run's seeds in the order of its configuration; every row of a result belongs to one of them."""
-        found = np.unique(self.metrics["seed"]).astype(int).tolist() if self.metrics else []
+        """The run's seeds in the order of its configuration."""
+        present = np.unique(self.metrics["seed"]).astype(int).tolist() if self.metrics else []
         stored = self.config.get("seeds")
         if (
             isinstance(stored, list)
             and all(isinstance(seed, int) for seed in stored)
-            and set(found) <= set(stored)
+            and set(present) <= set(stored)
         ):
             return tuple(stored)
-        return tuple(found)
+        return tuple(present)
 
     @property
     def epochs(self) -> int:
@@ -83,7 +83,7 @@ class Results:
 
     @property
     def failed(self) -> Mapping[str, Mapping[str, Any]]:
-        """Seeds that stopped because a number was no longer finite: `{"3": {"epoch": …, "where": …}}`."""
+        """Seeds at which a number was no longer finite: `{"3": {"epoch": …, "where": …}}`."""
         return self.summary.get("failed") or {}
 
     @property
@@ -121,7 +121,7 @@ class Results:
         )
 
     def final20_by_seed(self) -> Float[np.ndarray, " seeds"]:
-        """Mean training return of each seed over the last 20 % of the epochs: the paper's measure (its Table 1)."""
+        """Mean training return of each seed over the last 20 % of the epochs (paper, Table 1)."""
         _, values = self.curve()
         if not values.size:
             return np.full(len(self.seeds), np.nan)
@@ -135,8 +135,8 @@ class Results:
         """
         stored = self.summary.get("greedy_by_seed")
         if stored is not None:
-            found = [stored.get(str(seed)) for seed in self.seeds]
-            return np.array([np.nan if value is None else value for value in found], float)
+            means = [stored.get(str(seed)) for seed in self.seeds]
+            return np.array([np.nan if value is None else value for value in means], float)
         _, values = self.curve(greedy=True)
         return values[:, -1] if values.size else np.full(len(self.seeds), np.nan)
 
@@ -160,7 +160,7 @@ def read_results(folder: str | Path) -> Results:
 
 
 def labels(runs: list[Results]) -> list[str]:
-    """Short names that tell the runs apart: the algorithm and κ where that is enough, else the folders' names.
+    """Short names that tell the runs apart: the algorithm and κ, or else the folders' names.
 
     Runs of several environments, or several runs of the same algorithm, go by their folders.
     """
@@ -197,7 +197,17 @@ def _mean_of_known(values: np.ndarray) -> np.ndarray:
 
 
 def read_table(path: Path, required: tuple[str, ...]) -> Table:
-    """Columns of a CSV file of numbers, an empty mapping if it is missing or has no rows. Empty fields are NaN."""
+    """Columns of a CSV file of numbers; empty cells are NaN.
+
+    **Arguments:**
+
+    - `path`: the file. Where it is missing or has no rows there are no columns.
+    - `required`: columns that it must have.
+
+    **Raises:**
+
+    - `UserError` if the file is malformed.
+    """
     if not path.is_file():
         return {}
     try:

@@ -1,4 +1,4 @@
-"""Results in words and tables: one run against the exact reference figures, several runs against each other."""
+"""Results in words and tables: one run against reference figures, runs against each other."""
 
 import json
 import math
