@@ -15,6 +15,7 @@ from mastac.runs.checkpoints import saved_epochs
 from mastac.runs.execution import Execution
 from mastac.runs.folder import RunFolder
 from mastac.runs.plan import plan_run
+from mastac.runs.policy import Policy
 
 KNOBS = {
     "actor_hidden": [4],
@@ -209,3 +210,45 @@ def test_what_is_undefined_is_null_in_the_summary():
     assert found["score"] is None
     assert found["greedy_by_seed"] == {"0": -1.0, "1": None, "2": None}
     json.dumps(found, allow_nan=False)
+
+
+def test_a_policy_whose_arrays_do_not_fit_together_is_refused(whole, tmp_path):
+    path = whole.path / "policies" / "seed-5.npz"
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    for name, array in arrays.items():
+        if name == "head":
+            continue
+        np.savez(tmp_path / "policy.npz", **arrays | {name: array[:-1]})
+        with pytest.raises(UserError, match="is damaged"):
+            Policy.load(tmp_path / "policy.npz")
+    content = path.read_bytes()
+    (tmp_path / "policy.npz").write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match="is damaged"):
+        Policy.load(tmp_path / "policy.npz")
+
+
+def test_a_user_error_inside_numpy_is_not_called_damage(whole, monkeypatch):
+    def fail(*arguments, **options):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(np, "load", fail)
+    with pytest.raises(ZeroDivisionError):
+        whole.policy(5)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.json", {"kappa": float("-inf")}),
+        ("config.json", {"seeds": float("inf")}),
+        ("config.json", {"epochs": "many"}),
+        ("config.json", {"env_options": 3}),
+        ("environment.json", {"behaviour": 3}),
+    ],
+)
+def test_a_damaged_description_is_refused(cut, tmp_path, name, content):
+    path = copy(cut, tmp_path) / name
+    path.write_text(json.dumps(json.loads(path.read_text()) | content))
+    with pytest.raises(UserError):
+        mastac.resume(path.parent, progress=False)

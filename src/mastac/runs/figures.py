@@ -1,7 +1,7 @@
 """Drawings of stored results. Reads run folders, trains nothing, opens no window."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import matplotlib
 import numpy as np
@@ -33,16 +33,31 @@ AXIS_LABELS = {"epoch": "epoch", "env_steps": "environment steps of each seed"}
 POINTS = 150  # a curve is drawn with about so many points, each the mean of a window of epochs
 
 
-def learning_curves(runs: Sequence[Results], axis: Axis = "epoch", greedy: bool = False) -> Figure:
+def learning_curves(
+    runs: Sequence[Results],
+    axis: Axis = "epoch",
+    greedy: bool = False,
+    may_differ: Collection[str] = (),
+) -> Figure:
     """Returns over training: mean over seeds, its 95 % interval, and the reference figures.
 
     One run is drawn with its training episodes and its greedy policy; several runs with one of the
-    two, as `greedy` says, all in one frame. Two seeds are drawn one by one, without an interval.
-    The interval is that of Student's t distribution. Reference figures are those of the first run
-    that has any. Runs of different environments, or of one with different options, are refused:
-    their returns have nothing in common.
+    two, all in one frame. Two seeds are drawn one by one, without an interval. The interval is that
+    of Student's t distribution. Reference figures are those of the first run that has any.
+
+    **Arguments:**
+
+    - `runs`: of one environment.
+    - `axis`: "epoch", or "env_steps" for the environment steps of one seed.
+    - `greedy`: whether several runs are drawn with their greedy policies.
+    - `may_differ`: options of the environment that do not change what a policy returns.
+
+    **Raises:**
+
+    - `UserError` if runs are of different environments, or of one with different options: their
+      returns cannot be compared.
     """
-    check_comparable(runs)
+    check_comparable(runs, may_differ)
     names = labels(list(runs))
     curves = [
         curve
@@ -70,13 +85,13 @@ def learning_curves(runs: Sequence[Results], axis: Axis = "epoch", greedy: bool 
     return figure
 
 
-def check_comparable(runs: Sequence[Results]) -> None:
+def check_comparable(runs: Sequence[Results], may_differ: Collection[str] = ()) -> None:
     """`UserError` unless there are runs and all are of one environment with the same options."""
     if not runs:
         raise UserError("no run folder is given")
     first = runs[0]
     for run in runs[1:]:
-        difference = _difference(first, run)
+        difference = "" if first.env != run.env else _difference(first, run, may_differ)
         if first.env != run.env or difference:
             raise UserError(
                 f"'{first.folder}' is a run on {first.env} and '{run.folder}' one on {run.env}"
@@ -84,14 +99,15 @@ def check_comparable(runs: Sequence[Results]) -> None:
             )
 
 
-def _difference(first: Results, run: Results) -> str:
+def _difference(first: Results, run: Results, may_differ: Collection[str]) -> str:
     """How the environments of two runs differ apart from their name, as the end of a sentence."""
-    options = differing_options([first, run])
+    options = [name for name in differing_options([first, run]) if name not in may_differ]
     if options:
         values = (json.dumps(results.env_options[options[0]]) for results in (run, first))
         return f" with {options[0]}={' instead of '.join(values)}"
     if first.environment and run.environment:
-        difference = next(differences(first.environment, run.environment), "")
+        stored, given = ({**results.environment, "options": {}} for results in (first, run))
+        difference = next(differences(stored, given), "")
         if difference:
             return f" that differs: {difference}"
     for name in ("simple", "best_known", "bound"):
