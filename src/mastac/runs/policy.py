@@ -111,7 +111,7 @@ class Policy:
     def load(path: Path) -> "Policy":
         """Inverse of `save`; `UserError` if there is no such file or it is damaged."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
                 data = {name: stored[name] for name in stored.files}
             head = json.loads(str(data["head"]))
             count = sum(name.startswith("weight_") for name in data)
