@@ -145,26 +145,21 @@ def train(
       the folder.
     - `Stopped` after Ctrl-C, when the chunk at work has been finished and saved.
     """
-    from mastac.envs.registry import checked_options, is_built_in, make
-
-    choices: dict[str, Any] = {
-        "algorithm": algorithm,
-        "kappa": kappa,
-        "epochs": epochs,
-        "seeds": seeds,
-        "preset": preset,
-        "evaluation_interval": evaluation_interval,
+    config = _configuration(
+        env,
+        env_options or {},
+        algorithm=algorithm,
+        kappa=kappa,
+        epochs=epochs,
+        seeds=seeds,
+        preset=preset,
+        evaluation_interval=evaluation_interval,
         **knobs,
-    }
-    if isinstance(env, str):
-        config = resolve(env, checked_options(env, env_options or {}), **choices)
-    elif env_options:
-        raise UserError("env_options go with an environment's name; this one is built already")
-    else:
-        config = resolve(env.id, env.options, not is_built_in(env), **choices)
-        check_actions(algorithm, env.id, env.action_head == "discrete")
+    )
     if out is not None:
         RunFolder(out).check_is_free()
+    # JAX is imported only now: mistakes in arguments are heard of at once.
+    from mastac.envs.registry import make
     from mastac.runs.plan import plan_run
 
     built = make(env, **config.env_options) if isinstance(env, str) else env
@@ -177,6 +172,20 @@ def train(
     run = Run(folder.path)
     run._env = built
     return run
+
+
+def _configuration(
+    env: "Environment | str", env_options: Mapping[str, Any], **choices: Any
+) -> ExperimentConfig:
+    from mastac.envs.registry import checked_options, is_built_in
+
+    if isinstance(env, str):
+        return resolve(env, checked_options(env, env_options), **choices)
+    if env_options:
+        raise UserError("env_options go with an environment's name; this one is built already")
+    config = resolve(env.id, env.options, not is_built_in(env), **choices)
+    check_actions(config.algorithm, env.id, env.action_head == "discrete")
+    return config
 
 
 def resume(out: str | Path, progress: ProgressLike = True, env: "Environment | None" = None) -> Run:
