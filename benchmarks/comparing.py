@@ -30,7 +30,7 @@ from mastac.files import as_csv, locked
 from mastac.reproduction.search import returns_by_tenth, side_by_side
 from mastac.runs.config import ExperimentConfig, resolve
 from mastac.runs.drawing import COLORS, INK, PALE, STYLE, save
-from mastac.runs.execution import chunk_for
+from mastac.runs.plan import chunk_for
 from mastac.runs.statistics import (
     improvement_interval,
     iqm,

@@ -21,7 +21,7 @@ from mastac.learning.actor_step import action_gradients
 from mastac.learning.buffer import Batch
 from mastac.learning.critic_inputs import action_inputs, action_units, batch_inputs, observations
 from mastac.runs.execution import Execution
-from mastac.runs.folder import RunFolder
+from mastac.runs.plan import plan_run
 
 EPISODES, NOISES = 32, 8
 HEADER = [
@@ -41,9 +41,9 @@ def slopes(folder: Path, env: mastac.Environment | None = None) -> list[list]:
     """Rows of the table for one run, for its first seed."""
     run = mastac.load(folder, env=env)
     env, settings = run.env, run.config.settings
-    execution = Execution(RunFolder(folder), run.config, env, lambda text: None)
+    execution = Execution(run.folder, plan_run(env, run.config), lambda text: None)
     execution.start()
-    spec = execution.spec
+    spec = execution.plan.spec
     learner = jax.tree.map(lambda leaf: leaf[0], execution.state.learner)
 
     def act(state):

@@ -20,8 +20,9 @@ from common import median_seconds, write
 from mastac.agents.networks import each_member
 from mastac.learning.spec import LearnerSpec
 from mastac.runs.config import resolve
-from mastac.runs.execution import Execution, chunk_for
+from mastac.runs.execution import Execution
 from mastac.runs.folder import RunFolder
+from mastac.runs.plan import chunk_for, plan_run
 
 FORWARD, WEIGHTS, INPUTS = "io,ib->ob", "ib,ob->io", "io,ob->ib"
 
@@ -93,7 +94,7 @@ def main(
     if config.settings.mixer != "none" or config.settings.twin_critics:
         raise SystemExit("the products are counted for single critics with errors of their own")
     with tempfile.TemporaryDirectory() as folder:
-        run = Execution(RunFolder(folder), config, env, lambda text: None)
+        run = Execution(RunFolder(folder), plan_run(env, config), lambda text: None)
         state = run.program.init(run.keys)
         length = epochs // 4
         # The first chunk compiles and fills the replay; then chunks are timed one after the other.
@@ -105,7 +106,7 @@ def main(
             return metrics
 
         epoch_seconds = median_seconds(chunk, 7) / length
-        listed = list(products(run.spec))
+        listed = list(products(run.plan.spec))
         bare = sum(
             often * product_seconds(spec, members * seeds, inputs, outputs, batch, repeats)
             for spec, members, inputs, outputs, often in listed

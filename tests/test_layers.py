@@ -85,6 +85,8 @@ def test_figures_and_results_do_not_train() -> None:
         "mastac.discovery",
         "mastac.algorithms",
         "mastac.learning.settings",
+        "mastac.runs",
+        "mastac.runs.environment",
         "mastac.runs.results",
         "mastac.runs.figures",
         "mastac.runs.summary",

@@ -17,7 +17,7 @@ from mastac.algorithms import ALGORITHMS
 from mastac.learning.learner import learner_of, learner_spec
 from mastac.learning.spec import Learner, LearnerSpec, LearnerState, Metrics
 from mastac.runs.config import resolve
-from mastac.runs.execution import layout_of
+from mastac.runs.plan import layout_of
 
 KNOBS: dict[str, Any] = {
     "actor_hidden": (8,),

@@ -17,6 +17,7 @@ from mastac.learning.learner import learner_of, learner_spec
 from mastac.runs.checkpoints import load_checkpoint
 from mastac.runs.config import resolve
 from mastac.runs.execution import Execution
+from mastac.runs.plan import plan_run
 from mastac.runs.policy import Policy
 
 # Structured, central, twin, local, summed and mixed critics. The others differ by what layouts and
@@ -90,7 +91,7 @@ def test_it_can_be_opened_again(run, world):
     """The run from its folder, its policies, and the checkpoint, all act alike."""
     again = mastac.load(run.path, env=world)
     assert again.config == run.config and again.summary == run.summary
-    execution = Execution(again.folder, again.config, world, lambda _: None)
+    execution = Execution(again.folder, plan_run(world, again.config), lambda _: None)
     like = jax.eval_shape(execution.program.init, execution.keys)
     keys = np.asarray(jax.random.key_data(execution.keys))
     stored = load_checkpoint(
@@ -105,7 +106,7 @@ def test_it_can_be_opened_again(run, world):
             acted, Policy.load(run.path / "policies" / f"seed-{seed}.npz").act(obs)
         )
         weights = jax.tree.map(lambda leaf, place=place: leaf[place], learner.actors)
-        found = execution.spec.actors.apply(weights, jnp.asarray(obs)[:, :, None])[:, :, 0]
+        found = execution.plan.spec.actors.apply(weights, jnp.asarray(obs)[:, :, None])[:, :, 0]
         np.testing.assert_allclose(found, acted, rtol=1e-5, atol=1e-6)
         assert np.abs(acted).max() > 1e-3
 

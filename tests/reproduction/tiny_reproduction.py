@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mastac.cli.main import main
 from mastac.reproduction.paper import REPRODUCTIONS, Preset
-from mastac.runs import run
+from mastac.runs import saving
 
 NAMES = ("mastac-k2", "mastac")
 EPOCHS = int(os.environ.get("TINY_EPOCHS", "6"))
@@ -33,7 +33,7 @@ TINY = Preset(
 )
 REPRODUCTIONS["tiny"] = TINY
 if "TINY_EPOCHS" in os.environ:
-    run.CHECKPOINT_SECONDS = 0.0  # after every chunk
+    saving.SECONDS_BETWEEN, saving.LARGEST_SHARE = 0.0, 1.0  # after every chunk
 
 
 def wait_for(path: Path, process: subprocess.Popen) -> None:

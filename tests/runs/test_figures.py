@@ -1,3 +1,4 @@
+import json
 from itertools import pairwise
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 from run_folders import REFERENCE, rising, write_run
 
 from mastac.errors import UserError
-from mastac.runs.drawing import spread_apart
+from mastac.runs.drawing import separated
 from mastac.runs.figures import learning_curves, save
 from mastac.runs.results import Results, read_results
 from mastac.runs.statistics import t_interval
@@ -22,17 +23,27 @@ def test_one_run_shows_training_greedy_and_references(tmp_path: Path) -> None:
     lines = {str(line.get_label()): line for line in axes.get_lines()}
     training = lines["training episodes"]
     np.testing.assert_allclose(np.asarray(training.get_ydata()), returns.mean(0))
-    np.testing.assert_allclose(np.asarray(lines["greedy policy"].get_xdata()), [5, 10, 15, 20, 25, 30, 35, 40])
+    np.testing.assert_allclose(
+        np.asarray(lines["greedy policy"].get_xdata()), [5, 10, 15, 20, 25, 30, 35, 40]
+    )
     band = np.asarray(axes.collections[0].get_paths()[0].vertices)
     mean, half = t_interval(returns)
     assert band[:, 1].min() == pytest.approx((mean - half).min())
     texts = " ".join(text.get_text() for text in axes.texts)
-    for words in ("simple policy  −9.00", "best known  −1.00", "bound  −0.50", "nothing  −7.00", "95 % interval"):
+    for words in (
+        "simple policy  −9.00",
+        "best known  −1.00",
+        "bound  −0.50",
+        "nothing  −7.00",
+        "95 % interval",
+    ):
         assert words in texts
 
 
 def test_horrible_early_returns_do_not_press_the_rest_into_a_line(tmp_path: Path) -> None:
-    (axes,) = learning_curves([run(tmp_path / "a", rising(start=-3000, rate=2), reference=REFERENCE)]).axes
+    (axes,) = learning_curves(
+        [run(tmp_path / "a", rising(start=-3000, rate=2), reference=REFERENCE)]
+    ).axes
     low, high = axes.get_ylim()
     assert -20 < low < -9
     assert -0.5 < high < 5
@@ -57,7 +68,10 @@ def test_long_runs_are_drawn_with_windows_that_keep_the_mean(tmp_path: Path) -> 
 
 
 def test_several_runs_share_one_figure(tmp_path: Path) -> None:
-    runs = [run(tmp_path / "a", rising()), run(tmp_path / "b", rising(seeds=1, end=-5), algorithm="maddpg")]
+    runs = [
+        run(tmp_path / "a", rising()),
+        run(tmp_path / "b", rising(seeds=1, end=-5), algorithm="maddpg"),
+    ]
     for greedy in (False, True):
         (axes,) = learning_curves(runs, greedy=greedy, axis="env_steps").axes
         assert [line.get_label() for line in axes.get_lines()] == ["mastac", "maddpg"]
@@ -68,7 +82,9 @@ def test_a_seed_that_stopped_does_not_stop_the_figure(tmp_path: Path) -> None:
     returns = rising(seeds=3)
     returns[2, 7:] = np.nan
     (axes,) = learning_curves([run(tmp_path / "a", returns)]).axes
-    np.testing.assert_allclose(np.asarray(axes.get_lines()[0].get_ydata())[10:], returns[:2, 10:].mean(0))
+    np.testing.assert_allclose(
+        np.asarray(axes.get_lines()[0].get_ydata())[10:], returns[:2, 10:].mean(0)
+    )
 
 
 def test_two_seeds_are_drawn_each(tmp_path: Path) -> None:
@@ -106,16 +122,68 @@ def test_files(tmp_path: Path) -> None:
 
 def test_labels_are_pushed_apart_but_stay_in_the_frame() -> None:
     rooms = [1.0, 2.0, 1.0, 1.0, 2.0]
-    places = spread_apart([0.0, 0.1, 0.2, 9.0, 10.0], rooms, high=10.0)
+    places = separated([0.0, 0.1, 0.2, 9.0, 10.0], rooms, high=10.0)
     ends = [(place - room / 2, place + room / 2) for place, room in zip(places, rooms, strict=True)]
     assert all(after[0] - before[1] >= -1e-9 for before, after in pairwise(ends))
     assert ends[-1][1] <= 10.0
-    assert spread_apart([0.0, 5.0], [1.0, 1.0], high=9.5) == [0.0, 5.0]
+    assert separated([0.0, 5.0], [1.0, 1.0], high=9.5) == [0.0, 5.0]
 
 
 def test_long_labels_leave_room_for_the_curves(tmp_path: Path) -> None:
     long = {f"a policy of which there is much to say, number {k}": -3.0 for k in range(3)}
-    figure = learning_curves([run(tmp_path / "a", rising(), reference=REFERENCE | {"policies": long})])
+    figure = learning_curves(
+        [run(tmp_path / "a", rising(), reference=REFERENCE | {"policies": long})]
+    )
     figure.draw_without_rendering()
     frame = figure.axes[0].get_window_extent()
     assert frame.width > 0.5 * figure.bbox.width
+
+
+def with_options(folder: Path, **options) -> Path:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"env_options": options}))
+    return folder
+
+
+def test_runs_with_other_options_are_refused_by_the_option_that_differs(tmp_path: Path) -> None:
+    runs = [
+        read_results(
+            with_options(
+                write_run(tmp_path / name, rising(), reference=REFERENCE), limit_kw=limit, noise=0.0
+            )
+        )
+        for name, limit in (("a", 10.0), ("b", 20.0))
+    ]
+    with pytest.raises(UserError, match=r"limit_kw=20\.0 instead of 10\.0"):
+        learning_curves(runs)
+    learning_curves(runs, may_differ=["limit_kw"])
+
+
+def test_runs_with_other_reference_figures_are_refused(tmp_path: Path) -> None:
+    runs = [
+        run(tmp_path / name, rising(), reference=REFERENCE | {"bound": bound})
+        for name, bound in (("a", -0.5), ("b", -0.4))
+    ]
+    with pytest.raises(UserError, match=r"bound −0\.40 instead of −0\.50"):
+        learning_curves(runs)
+
+
+def test_the_reference_is_that_of_the_first_run_that_has_one(tmp_path: Path) -> None:
+    runs = [
+        run(tmp_path / "a", rising(), finished=False),
+        run(tmp_path / "b", rising(), algorithm="maddpg", reference=REFERENCE),
+    ]
+    (axes,) = learning_curves(runs).axes
+    assert any("best known  −1.00" in text.get_text() for text in axes.texts)
+
+
+def test_lines_are_called_equal_only_where_their_figures_are(tmp_path: Path) -> None:
+    reference = {"simple": -1000.0, "best_known": -146.59, "bound": -145.41, "policies": {}}
+    returns = rising(start=-900.0, end=-150.0)
+    (axes,) = learning_curves([run(tmp_path / "a", returns, reference=reference)]).axes
+    texts = [text.get_text() for text in axes.texts]
+    assert "best known  −146.59" in texts
+    assert "bound  −145.41" in texts
+    equal = reference | {"bound": -146.5901}
+    (axes,) = learning_curves([run(tmp_path / "b", returns, reference=equal)]).axes
+    assert "best known = bound  −146.59" in [text.get_text() for text in axes.texts]

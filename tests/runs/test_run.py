@@ -1,4 +1,4 @@
-"""A run folder through its life: trained, damaged, resumed, evaluated; what a mistake in it says."""
+"""A run folder through its life: trained, damaged, resumed, evaluated."""
 
 import json
 import shutil
@@ -14,8 +14,16 @@ from mastac import UserError
 from mastac.runs.checkpoints import saved_epochs
 from mastac.runs.execution import Execution
 from mastac.runs.folder import RunFolder
+from mastac.runs.plan import plan_run
+from mastac.runs.policy import Policy
 
-KNOBS = {"actor_hidden": [4], "critic_hidden": [4], "batch_size": 8, "updates_per_epoch": 1, "evaluation_interval": 2}
+KNOBS = {
+    "actor_hidden": [4],
+    "critic_hidden": [4],
+    "batch_size": 8,
+    "updates_per_epoch": 1,
+    "evaluation_interval": 2,
+}
 
 
 class PowerCut(Exception):
@@ -34,7 +42,7 @@ def whole(tmp_path_factory) -> mastac.Run:
 
 @pytest.fixture(scope="module")
 def cut(tmp_path_factory) -> Path:
-    """The same run, cut off after six epochs with its last checkpoint at four and half a row too many."""
+    """The same run, cut off after six epochs: last checkpoint at four, and half a row too many."""
     out = tmp_path_factory.mktemp("runs") / "cut"
     original = Execution.save
 
@@ -87,10 +95,15 @@ def test_a_run_without_a_checkpoint_begins_again(whole, cut, tmp_path):
 
 def test_damaged_checkpoints_are_refused_by_name(cut, tmp_path):
     folder = copy(cut, tmp_path)
-    largest = max((folder / "checkpoints" / "4").rglob("*"), key=lambda path: path.stat().st_size * path.is_file())
+    largest = max(
+        (folder / "checkpoints" / "4").rglob("*"),
+        key=lambda path: path.stat().st_size * path.is_file(),
+    )
     content = largest.read_bytes()
     largest.write_bytes(content[: len(content) // 2])
-    with pytest.raises(UserError, match=r"checkpoint 4 .* truncated.* delete '4.json' to fall back to epoch 2"):
+    with pytest.raises(
+        UserError, match=r"checkpoint 4 .* truncated.* delete '4.json' to fall back to epoch 2"
+    ):
         mastac.resume(folder, progress=False)
     flipped = bytearray(content)
     flipped[len(flipped) // 2] ^= 1
@@ -123,17 +136,23 @@ def test_checkpoints_of_another_configuration_are_refused(cut, tmp_path, change,
 def test_policies_on_numpy_act_as_the_learner_does(whole):
     env = small_env()
     run = mastac.load(whole.path)
-    execution = Execution(RunFolder(whole.path), run.config, env, lambda text: None)
+    execution = Execution(RunFolder(whole.path), plan_run(env, run.config), lambda text: None)
     execution.start()
-    learner_act = jax.jit(execution.spec.actors.apply)
+    learner_act = jax.jit(execution.plan.spec.actors.apply)
     for place, seed in enumerate(run.config.seeds):
-        weights = jax.tree.map(lambda leaf, place=place: leaf[place], execution.state.learner.actors)
+        weights = jax.tree.map(
+            lambda leaf, place=place: leaf[place], execution.state.learner.actors
+        )
         obs = np.asarray(env.observe(env.reset(jax.random.key(seed))), np.float32)
         expected = learner_act(weights, jnp.asarray(obs)[:, :, None])[:, :, 0]
         policy = run.policy(seed)
         np.testing.assert_allclose(policy.act(obs), expected, rtol=1e-4, atol=1e-6)
-        by_name = policy.act({name: obs[i, : env.obs_sizes[i]] for i, name in enumerate(env.agents)})
-        np.testing.assert_allclose(by_name[env.agents[1]], expected[1, : env.action_sizes[1]], rtol=1e-4, atol=1e-6)
+        by_name = policy.act(
+            {name: obs[i, : env.obs_sizes[i]] for i, name in enumerate(env.agents)}
+        )
+        np.testing.assert_allclose(
+            by_name[env.agents[1]], expected[1, : env.action_sizes[1]], rtol=1e-4, atol=1e-6
+        )
         with pytest.raises(UserError, match=env.agents[0]):
             policy.act({name: obs[i] for i, name in enumerate(env.agents) if i})
 
@@ -166,12 +185,18 @@ def test_every_seed_failing_says_so_and_keeps_the_run(tmp_path):
     from dataclasses import replace
 
     env = small_env()
-    broken = replace(env, id="broken", options={}, reward=lambda s, a, t: env.reward(s, a, t) * jnp.nan)
-    run = mastac.train(broken, epochs=4, seeds=[0, 1], out=tmp_path / "broken", progress=False, **KNOBS)
+    broken = replace(
+        env, id="broken", options={}, reward=lambda s, a, t: env.reward(s, a, t) * jnp.nan
+    )
+    run = mastac.train(
+        broken, epochs=4, seeds=[0, 1], out=tmp_path / "broken", progress=False, **KNOBS
+    )
     assert set(run.summary["failed"]) == {"0", "1"}
     assert run.summary["greedy_by_seed"] == {"0": None, "1": None}
     assert "environment" in run.summary["failed"]["0"]["where"]
-    assert (tmp_path / "broken" / "metrics.csv").read_text().count("\n") == 1, "no epoch was good, so no row"
+    assert (tmp_path / "broken" / "metrics.csv").read_text().count("\n") == 1, (
+        "no epoch was good, so no row"
+    )
     assert np.isfinite(run.policy(0).weights[0]).all()
 
 
@@ -185,3 +210,45 @@ def test_what_is_undefined_is_null_in_the_summary():
     assert found["score"] is None
     assert found["greedy_by_seed"] == {"0": -1.0, "1": None, "2": None}
     json.dumps(found, allow_nan=False)
+
+
+def test_a_policy_whose_arrays_do_not_fit_together_is_refused(whole, tmp_path):
+    path = whole.path / "policies" / "seed-5.npz"
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    for name, array in arrays.items():
+        if name == "head":
+            continue
+        np.savez(tmp_path / "policy.npz", **arrays | {name: array[:-1]})
+        with pytest.raises(UserError, match="is damaged"):
+            Policy.load(tmp_path / "policy.npz")
+    content = path.read_bytes()
+    (tmp_path / "policy.npz").write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match="is damaged"):
+        Policy.load(tmp_path / "policy.npz")
+
+
+def test_a_user_error_inside_numpy_is_not_called_damage(whole, monkeypatch):
+    def fail(*arguments, **options):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(np, "load", fail)
+    with pytest.raises(ZeroDivisionError):
+        whole.policy(5)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.json", {"kappa": float("-inf")}),
+        ("config.json", {"seeds": float("inf")}),
+        ("config.json", {"epochs": "many"}),
+        ("config.json", {"env_options": 3}),
+        ("environment.json", {"behaviour": 3}),
+    ],
+)
+def test_a_damaged_description_is_refused(cut, tmp_path, name, content):
+    path = copy(cut, tmp_path) / name
+    path.write_text(json.dumps(json.loads(path.read_text()) | content))
+    with pytest.raises(UserError):
+        mastac.resume(path.parent, progress=False)

@@ -7,13 +7,31 @@ from pathlib import Path
 from mastac.reproduction.paper import CELLS, cells_of
 
 FILES = {
-    f"{name}.{suffix}" for name in ("figure1", "figure2", "figure11", "sample_efficiency") for suffix in ("png", "svg")
+    f"{name}.{suffix}"
+    for name in ("figure1", "figure2", "figure11", "sample_efficiency")
+    for suffix in ("png", "svg")
 }
-FILES |= {"table1.txt", "table1.csv", "table1.tex", "sample_efficiency.txt", "sample_efficiency.csv"}
+FILES |= {
+    "table1.txt",
+    "table1.csv",
+    "table1.tex",
+    "sample_efficiency.txt",
+    "sample_efficiency.csv",
+}
 
 
 def reproduce(out: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mastac", "reproduce", "all", "--preset", "smoke", "--out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "mastac",
+        "reproduce",
+        "all",
+        "--preset",
+        "smoke",
+        "--out",
+        str(out),
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=True)
 
 
@@ -21,7 +39,9 @@ def test_smoke_preset(tmp_path: Path) -> None:
     out = tmp_path / "smoke"
     done = reproduce(out)
     cells = cells_of("all", "smoke")
-    assert {path.name for path in out.iterdir() if path.is_file() and path.suffix != ".lock"} == FILES
+    assert {
+        path.name for path in out.iterdir() if path.is_file() and path.suffix != ".lock"
+    } == FILES
     first = {name: (out / name).read_bytes() for name in FILES}
     table = first["table1.txt"].decode()
     for cell in cells:

@@ -52,12 +52,19 @@ def test_iqm_interval_repeats_and_holds_the_iqm() -> None:
     assert all(np.isnan(iqm_interval(values[:1])))
 
 
-@given(st.lists(st.integers(-3, 3), min_size=1, max_size=8), st.lists(st.integers(-3, 3), min_size=1, max_size=8))
-def test_probability_of_improvement_is_the_mann_whitney_statistic(x: list[int], y: list[int]) -> None:
+@given(
+    st.lists(st.integers(-3, 3), min_size=1, max_size=8),
+    st.lists(st.integers(-3, 3), min_size=1, max_size=8),
+)
+def test_probability_of_improvement_is_the_mann_whitney_statistic(
+    x: list[int], y: list[int]
+) -> None:
     found = probability_of_improvement(np.array(x, float), np.array(y, float))
     expected = scipy.stats.mannwhitneyu(x, y, method="asymptotic").statistic / (len(x) * len(y))
     assert found == pytest.approx(expected)
-    assert probability_of_improvement(np.array(y, float), np.array(x, float)) == pytest.approx(1 - found)
+    assert probability_of_improvement(np.array(y, float), np.array(x, float)) == pytest.approx(
+        1 - found
+    )
 
 
 def test_a_seed_that_stopped_is_worse_than_any_other() -> None:
@@ -71,18 +78,29 @@ def test_a_seed_that_stopped_is_worse_than_any_other() -> None:
 def test_improvement_interval_is_that_of_resampling_one_by_one() -> None:
     generator = np.random.default_rng(3)
     x, y = generator.normal(0.5, 1, 5), generator.normal(0, 1, 6)
-    drawn = [probability_of_improvement(generator.choice(x, len(x)), generator.choice(y, len(y))) for _ in range(4000)]
-    np.testing.assert_allclose(improvement_interval(x, y), np.quantile(drawn, [0.025, 0.975]), atol=0.05)
+    drawn = [
+        probability_of_improvement(generator.choice(x, len(x)), generator.choice(y, len(y)))
+        for _ in range(4000)
+    ]
+    np.testing.assert_allclose(
+        improvement_interval(x, y), np.quantile(drawn, [0.025, 0.975]), atol=0.05
+    )
     assert improvement_interval(x, y) == improvement_interval(x, y)
     assert improvement_interval(x, x - 100) == (1.0, 1.0)
     assert all(np.isnan(improvement_interval(x, y[:1])))
 
 
 @given(st.lists(st.integers(-5, 5), max_size=12), st.integers(-5, 5), st.integers(1, 4))
-def test_steps_to_reach_is_the_first_window_that_is_good_enough(values: list[int], target: int, window: int) -> None:
+def test_steps_to_reach_is_the_first_window_that_is_good_enough(
+    values: list[int], target: int, window: int
+) -> None:
     at = 10.0 * np.arange(1, len(values) + 1)
     size = min(window, len(values))
-    ends = [k for k in range(size, len(values) + 1) if size and sum(values[k - size : k]) >= target * size]
+    ends = [
+        k
+        for k in range(size, len(values) + 1)
+        if size and sum(values[k - size : k]) >= target * size
+    ]
     expected = at[ends[0] - 1] if ends else np.nan
     np.testing.assert_equal(steps_to_reach(at, np.array(values, float), target, window), expected)
 

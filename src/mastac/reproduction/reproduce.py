@@ -24,6 +24,9 @@ OURS = {
     "couplings.json",
     "couplings.json.partial",
     "config.json.partial",
+    "environment.json",
+    "environment.json.partial",
+    ".lock",
 }
 WAIT = 2.0  # seconds between looks at cells that other processes are training
 

@@ -174,7 +174,7 @@ def returns_by_tenth(
     from mastac.learning.learner import buffer_of, learner_of, learner_spec, update_schedule
     from mastac.learning.loop import one_seed
     from mastac.runs.evaluation import evaluation_key
-    from mastac.runs.execution import layout_of
+    from mastac.runs.plan import layout_of
 
     settings, layout = config.settings, layout_of(env, config)
     buffer = buffer_of(env, settings, config.epochs)

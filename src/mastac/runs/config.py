@@ -1,13 +1,14 @@
 """What a run is: every choice resolved and checked before anything is compiled. Imports no JAX."""
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, SupportsIndex
 
 from mastac.algorithms import ALGORITHMS
+from mastac.checks import whole_number
 from mastac.envs.registry import entry_of
 from mastac.errors import UserError, unknown
 from mastac.learning.knob_names import stored_knobs
@@ -20,11 +21,21 @@ Kappa = int | None | Literal["preset"]
 
 @dataclass(frozen=True)
 class ExperimentConfig:
-    """A run's complete description, stored as `config.json`; two runs are the same when these are equal.
+    """Every choice of a run, stored as `config.json`.
 
-    `kappa` is `None` for the exact sets. `evaluation_interval` is in epochs and is also the length
-    of the compiled chunk between which metrics are written; `custom` marks an environment that a
-    user built and must bring again.
+    **Arguments:**
+
+    - `env`, `env_options`: id and options of the environment.
+    - `custom`: whether a user built it, who must pass it again.
+    - `algorithm`: a name in `ALGORITHMS`.
+    - `kappa`: window of the value dependency sets; `None` for the exact ones.
+    - `epochs`: episodes of each seed.
+    - `seeds`: all different.
+    - `preset`: the name of the preset that filled in what the user did not set.
+    - `evaluation_interval`: epochs between evaluations of the greedy policy, and the length of the
+        compiled chunk after which metrics are written.
+    - `evaluation_episodes`: episodes of such an evaluation.
+    - `settings`: the knobs.
     """
 
     env: str
@@ -53,32 +64,34 @@ class ExperimentConfig:
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> "ExperimentConfig":
         """Inverse of `to_dict`; `UserError` names what is missing."""
-        names = [each.name for each in fields(ExperimentConfig) if each.name != "settings"]
+        names = [field.name for field in fields(ExperimentConfig) if field.name != "settings"]
         missing = [name for name in [*names, "knobs"] if name not in data]
         if missing:
-            raise UserError(f"config.json lacks '{missing[0]}'; it was not written by this version of mastac")
+            raise UserError(
+                f"config.json lacks '{missing[0]}'; it was not written by this version of mastac"
+            )
         values = {name: data[name] for name in names}
-        values["seeds"] = tuple(values["seeds"])
+        if not isinstance(values["env_options"], Mapping):
+            raise UserError("config.json is damaged: env_options must be an object")
+        values["seeds"] = checked_seeds(values["seeds"])
+        values["kappa"] = checked_kappa(values["kappa"])
+        for name in ("epochs", "evaluation_interval", "evaluation_episodes"):
+            values[name] = whole_number(f"{name} in config.json", values[name], least=1)
         return ExperimentConfig(settings=checked_settings(stored_knobs(data["knobs"])), **values)
 
 
 def checked_kappa(kappa: Any) -> int | None:
     """A whole number from 0, or `None` for the exact sets."""
-    if kappa is None or kappa == "exact":
-        return None
-    if isinstance(kappa, bool) or not isinstance(kappa, int) or kappa < 0:
-        raise UserError(f"kappa must be a whole number from 0 on, or exact; got {kappa!r}")
-    return kappa
+    return None if kappa is None or kappa == "exact" else whole_number("kappa", kappa)
 
 
-def checked_seeds(seeds: Sequence[int] | int) -> tuple[int, ...]:
+def checked_seeds(seeds: Any) -> tuple[int, ...]:
     """Seeds as given; `UserError` if there is none, one is negative, or one stands twice."""
-    listed = (seeds,) if isinstance(seeds, int) else tuple(seeds)
-    if not listed:
+    given = list(seeds) if isinstance(seeds, Iterable) and not isinstance(seeds, str) else [seeds]
+    if not given:
         raise UserError("seeds is empty; give at least one, for example --seeds 0-4")
+    listed = tuple(whole_number("seed", seed, most=2**31 - 1) for seed in given)
     for seed in listed:
-        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
-            raise UserError(f"seed {seed!r} is not a whole number from 0 to 2147483647")
         if listed.count(seed) > 1:
             raise UserError(f"seed {seed} stands twice in the list of seeds; give each once")
     return listed
@@ -90,14 +103,26 @@ def resolve(
     custom: bool = False,
     algorithm: str = "mastac",
     kappa: Kappa = "preset",
-    epochs: int | None = None,
-    seeds: Sequence[int] | int = (0,),
+    epochs: SupportsIndex | None = None,
+    seeds: Any = (0,),
     preset: str = "default",
-    evaluation_interval: int | None = None,
+    evaluation_interval: SupportsIndex | None = None,
     evaluation_episodes: int = 20,
     **knobs: Any,
 ) -> ExperimentConfig:
-    """Fill in the preset, check everything, and say which knob is wrong if one is. Fast: nothing is built."""
+    """The configuration of a run, with the preset filled in and everything checked.
+
+    Nothing is built, so this is fast. Arguments are those of `mastac.train`.
+
+    **Arguments:**
+
+    - `env_id`, `env_options`: the environment's id, and all its options.
+    - `custom`: whether the user built it.
+
+    **Raises:**
+
+    - `UserError` that names the argument or knob that is wrong.
+    """
     if algorithm not in ALGORITHMS:
         raise unknown("algorithm", algorithm, ALGORITHMS)
     if not custom:
@@ -107,14 +132,14 @@ def resolve(
     settings, preset_kappa, preset_epochs = settings_for(algorithm, env_id, preset, knobs)
     if not ALGORITHMS[algorithm].uses_kappa:
         if kappa not in ("preset", None, "exact"):
-            raise UserError(f"algorithm '{algorithm}' has no dependency sets that kappa could truncate; drop kappa")
+            raise UserError(
+                f"algorithm '{algorithm}' has no dependency sets that kappa could truncate; "
+                "drop kappa"
+            )
         kappa = None
-    epochs = preset_epochs if epochs is None else epochs
-    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
-        raise UserError(f"epochs must be a whole number from 1 on, got {epochs!r}")
-    interval = max(1, -(-epochs // 50)) if evaluation_interval is None else evaluation_interval
-    if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
-        raise UserError(f"evaluation_interval must be a whole number of epochs from 1 on, got {interval!r}")
+    epochs = whole_number("epochs", preset_epochs if epochs is None else epochs, least=1)
+    interval = -(-epochs // 50) if evaluation_interval is None else evaluation_interval
+    interval = whole_number("evaluation_interval", interval, least=1)
     return ExperimentConfig(
         env=env_id,
         env_options=dict(env_options),
@@ -131,15 +156,15 @@ def resolve(
 
 
 def check_actions(algorithm: str, env_id: str, discrete: bool) -> None:
-    """`UserError` if the environment's actions are choices and the algorithm cannot take any."""
-    how = ALGORITHMS[algorithm]
-    if not discrete or how.takes_discrete:
+    """`UserError` if actions are discrete and the algorithm cannot take them."""
+    chosen = ALGORITHMS[algorithm]
+    if not discrete or chosen.takes_discrete:
         return
-    climbs = how.kind.estimator == "pathwise"
-    wants = "climbs slopes of its critics in the action" if climbs else "needs actions that change by degrees"
-    able = [name for name, other in ALGORITHMS.items() if other.takes_discrete]
+    is_pathwise = chosen.kind.estimator == "pathwise"
+    needs = "the gradient of its critics in the action" if is_pathwise else "continuous actions"
+    able = [name for name, known in ALGORITHMS.items() if known.takes_discrete]
     raise UserError(
-        f"algorithm '{algorithm}' {wants}, and the actions of '{env_id}' are choices; "
+        f"algorithm '{algorithm}' needs {needs}, and the actions of '{env_id}' are choices; "
         f"choose {', '.join(able[:-1])} or {able[-1]}"
     )
 
@@ -149,7 +174,11 @@ def git_revision() -> str | None:
     here = Path(__file__).resolve().parent
     try:
         top = subprocess.run(
-            ["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True
+            ["git", "-C", str(here), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -54,7 +54,10 @@ FEWEST_FOR_BAND = 3  # the interval of two seeds is 13 standard errors wide and 
 
 @dataclass(frozen=True)
 class Curve:
-    """One line: `mean` ± `half` over the seeds' `values` at `at`; `window` epochs went into each point."""
+    """One line: `mean` ± `half` over the seeds' `values` at `at`.
+
+    `window`: how many epochs went into each point.
+    """
 
     label: str
     color: str
@@ -68,26 +71,34 @@ class Curve:
 
 
 def save(figure: Figure, path: str | Path) -> list[Path]:
-    """Write `figure` as PNG and as SVG beside it (or in the one other format that the suffix names)."""
+    """Write `figure` as PNG and SVG, or in the format that another suffix names."""
     path = Path(path)
     suffix = path.suffix.lower() or ".png"
     known = {name.lower() for name in figure.canvas.get_supported_filetypes()}
     if suffix[1:] not in known:
         raise UserError(f"figures cannot be written as '{suffix}'; use .png, .svg or .pdf")
-    paths = [path.with_suffix(each) for each in ((".png", ".svg") if suffix in (".png", ".svg") else (suffix,))]
-    for each in paths:
+    paths = [
+        path.with_suffix(ending)
+        for ending in ((".png", ".svg") if suffix in (".png", ".svg") else (suffix,))
+    ]
+    for target in paths:
         try:
-            each.parent.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             with matplotlib.rc_context(STYLE):
-                figure.savefig(each, metadata={"Date": None} if each.suffix == ".svg" else None)
+                figure.savefig(target, metadata={"Date": None} if target.suffix == ".svg" else None)
         except OSError as error:
-            raise UserError(f"figure '{each}' cannot be written: {error.strerror or error}") from None
+            raise UserError(
+                f"figure '{target}' cannot be written: {error.strerror or error}"
+            ) from None
     wanted = path.with_suffix(suffix)
-    return [wanted, *(each for each in paths if each != wanted)]
+    return [wanted, *(target for target in paths if target != wanted)]
 
 
 def draw_curve(axes: Axes, curve: Curve, band: float = 0.16) -> None:
-    """The mean with its interval (as dark as `band` says), or with each seed where there are too few for one."""
+    """Draw the mean with its interval, as dark as `band` says.
+
+    Where there are too few seeds for an interval, every seed is drawn.
+    """
     few = len(curve.at) < 40
     look: dict[str, Any] = {"color": curve.color, "linestyle": curve.style}
     marker = {"marker": "o", "markersize": 3.5} if curve.is_greedy and few else {}
@@ -101,7 +112,10 @@ def draw_curve(axes: Axes, curve: Curve, band: float = 0.16) -> None:
 
 
 def limits_of(
-    curves: Sequence[Curve], reference: Mapping[str, Any], deepest: float = math.inf, room: float = 0.7
+    curves: Sequence[Curve],
+    reference: Mapping[str, Any],
+    deepest: float = math.inf,
+    room: float = 0.7,
 ) -> tuple[float, float]:
     """A frame for what matters: where the curves go, and the figures that they are held against.
 
@@ -116,7 +130,11 @@ def limits_of(
         raise UserError("there is nothing to draw: no finite return is stored")
     later = np.concatenate([curve.mean[len(curve.mean) // 2 :] for curve in curves])
     later = later[np.isfinite(later)] if np.isfinite(later).any() else means
-    scale = [float(reference[name]) for name in ("simple", "best_known", "bound") if is_number(reference.get(name))]
+    scale = [
+        float(reference[name])
+        for name in ("simple", "best_known", "bound")
+        if is_number(reference.get(name))
+    ]
     top = max([float(means.max()), *scale])
     low = min([float(np.quantile(later, 0.02)), *scale])
     if len(scale) > 1 and max(scale) > min(scale):
@@ -129,21 +147,23 @@ def limits_of(
 def draw_references(
     axes: Axes, references: Sequence[tuple[str, float]], fontsize: float = 8.5, joint: str = " = "
 ) -> None:
-    """Thin labelled lines; equal figures share a label (names joined by `joint`), labels never touch.
+    """Thin labelled lines; labels never touch, and share a line where they print the same figure.
 
     Long labels are broken into lines: they stand beside the frame, and would leave no width for it.
     """
     low, high = axes.get_ylim()
-    lines: dict[float, list[str]] = {}
-    for name, value in references:
-        if low <= value <= high:
-            key = next((at for at in lines if abs(at - value) < 0.002 * (high - low)), value)
-            lines.setdefault(key, []).append(name)
-    values, line = sorted(lines), 0.058 * (high - low) * fontsize / 8.5
-    whole = [f"{joint.join(lines[value])}  {short(value)}" for value in values]
-    labels = ["\n".join(textwrap.fill(part, LABEL_WIDTH) for part in label.split("\n")) for label in whole]
+    shown = [(name, value) for name, value in references if low <= value <= high]
+    names: dict[str, list[str]] = {}
+    for name, value in sorted(shown, key=lambda pair: round(pair[1], 2)):
+        names.setdefault(short(value), []).append(name)
+    whole = [f"{joint.join(equal)}  {figure}" for figure, equal in names.items()]
+    values = [dict(shown)[equal[0]] for equal in names.values()]
+    line = 0.058 * (high - low) * fontsize / 8.5
+    labels = [
+        "\n".join(textwrap.fill(part, LABEL_WIDTH) for part in label.split("\n")) for label in whole
+    ]
     rooms = [line * (1 + 0.75 * label.count("\n")) for label in labels]
-    for value, label, place in zip(values, labels, spread_apart(values, rooms, high), strict=True):
+    for value, label, place in zip(values, labels, separated(values, rooms, high), strict=True):
         axes.axhline(value, color=PALE, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
         axes.annotate(
             label,
@@ -158,8 +178,15 @@ def draw_references(
         )
 
 
-def spread_apart(values: Sequence[float], rooms: Sequence[float], high: float) -> list[float]:
-    """Middles of labels of increasing `values` that take `rooms` and end at most at `high`, close to what they name."""
+def separated(values: Sequence[float], rooms: Sequence[float], high: float) -> list[float]:
+    """Where to put labels so that none overlap: their middles, close to the values.
+
+    **Arguments:**
+
+    - `values`: what the labels name, in increasing order.
+    - `rooms`: height of each label.
+    - `high`: where the last one ends at most.
+    """
     places = list(values)
     for k in range(1, len(places)):
         places[k] = max(places[k], places[k - 1] + (rooms[k - 1] + rooms[k]) / 2)
@@ -173,9 +200,13 @@ def spread_apart(values: Sequence[float], rooms: Sequence[float], high: float) -
 def references_of(reference: Mapping[str, Any]) -> list[tuple[str, float]]:
     """Names and values of the exact figures, in short."""
     names = {"simple": "simple policy", "best_known": "best known", "bound": "bound"}
-    found = [(names[name], reference[name]) for name in names if is_number(reference.get(name))]
-    found += [(str(name), value) for name, value in (reference.get("policies") or {}).items() if is_number(value)]
-    return [(name, float(value)) for name, value in found]
+    figures = [(names[name], reference[name]) for name in names if is_number(reference.get(name))]
+    figures += [
+        (str(name), value)
+        for name, value in (reference.get("policies") or {}).items()
+        if is_number(value)
+    ]
+    return [(name, float(value)) for name, value in figures]
 
 
 def count_axis(axes: Axes, label: str) -> None:
@@ -187,7 +218,9 @@ def count_axis(axes: Axes, label: str) -> None:
 
 def is_number(value: Any) -> bool:
     """Whether it is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
+    )
 
 
 def short(value: float) -> str:

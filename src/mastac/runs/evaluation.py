@@ -11,19 +11,22 @@ from jaxtyping import Array, PRNGKeyArray
 from mastac.agents.networks import MLP
 from mastac.agents.stochastic import greedy_network
 from mastac.envs.base import Environment, Reference, rollout_return
+from mastac.learning.spec import LearnerSpec, LearnerState
 from mastac.runs.policy import EVALUATION_SEED, Policy
-from mastac.learning.spec import LearnerState, LearnerSpec
 
 
 def evaluation_key(seed: int = EVALUATION_SEED) -> PRNGKeyArray:
-    """Chooses the episodes of an evaluation: apart from all training, the same for every seed and run."""
+    """The key that chooses the episodes of an evaluation.
+
+    It is none of training, and the same for every seed and run.
+    """
     return jax.random.key(seed)
 
 
 def policies_of(spec: LearnerSpec, state: LearnerState) -> list[Policy]:
     """The policies of every seed, from a learner state with a leading axis of seeds."""
     env = spec.env
-    center, scale, limit, _ = (np.asarray(each) for each in spec.actors.constants)
+    center, scale, limit, _ = map(np.asarray, spec.actors.constants)
     weights = jax.device_get(greedy_network(state.actors))
     return [
         Policy(
@@ -63,13 +66,20 @@ def policy_returns(env: Environment, policy: Policy, episodes: int, seed: int) -
 
 
 def finite_or_none(value: float) -> float | None:
-    """JSON has no NaN; a score is undefined where the simple policy is the best known, a return where it overflows."""
+    """A number as JSON can hold it: `None` for NaN and infinities.
+
+    A score is undefined where the simple policy is the best known; a return may overflow.
+    """
     return value if np.isfinite(value) else None
 
 
 def reported_mean(env: Environment, returns: np.ndarray) -> float:
-    """Mean over episodes of returns `[episodes, agents]`, summed or averaged over agents as the environment reports."""
-    by_episode = returns.astype(np.float64).sum(-1) if env.report == "sum" else returns.astype(np.float64).mean(-1)
+    """Mean over episodes of returns `[episodes, agents]`, in the unit that `env.report` says."""
+    by_episode = (
+        returns.astype(np.float64).sum(-1)
+        if env.report == "sum"
+        else returns.astype(np.float64).mean(-1)
+    )
     return float(by_episode.mean())
 
 
@@ -79,17 +89,28 @@ def greedy_summary(
     reference: Reference | None,
     seeds: Sequence[int],
 ) -> dict[str, Any]:
-    """What is said of greedy policies: returns `[episodes, agents]` by seed; seeds without returns get `null`."""
-    reported = {seed: finite_or_none(reported_mean(env, each)) for seed, each in returns.items()}
+    """The part of a summary that greedy policies make.
+
+    **Arguments:**
+
+    - `env`: the environment.
+    - `returns`: for each seed the returns `[episodes, agents]`; seeds without any get `None`.
+    - `reference`: the figures that scores are held against.
+    - `seeds`: all seeds of the run, in order.
+    """
+    reported = {
+        seed: finite_or_none(reported_mean(env, values)) for seed, values in returns.items()
+    }
     values = np.array([value for value in reported.values() if value is not None])
-    by_agent = np.mean([each.mean(0) for each in returns.values()], axis=0) if returns else []
+    by_agent = np.mean([values.mean(0) for values in returns.values()], axis=0) if returns else []
     mean = float(values.mean()) if values.size else None
     return {
         "greedy_mean": mean,
         "greedy_std": float(values.std()) if values.size else None,
         "greedy_by_seed": {str(seed): reported.get(seed) for seed in seeds},
         "greedy_by_agent": {
-            name: finite_or_none(float(value)) for name, value in zip(env.agents, by_agent, strict=False)
+            name: finite_or_none(float(value))
+            for name, value in zip(env.agents, by_agent, strict=False)
         },
         "reference": None
         if reference is None
@@ -100,5 +121,7 @@ def greedy_summary(
             "policies": dict(reference.policies),
             "notes": reference.notes,
         },
-        "score": None if reference is None or mean is None else finite_or_none(reference.score(mean)),
+        "score": None
+        if reference is None or mean is None
+        else finite_or_none(reference.score(mean)),
     }

@@ -9,43 +9,32 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mastac.algorithms import ALGORITHMS
-from mastac.envs.base import Environment, Reference
 from mastac.errors import UserError
 from mastac.files import write_json
-from mastac.learning.learner import buffer_of, learner_of, learner_spec, update_schedule
+from mastac.learning.learner import buffer_of, learner_of
 from mastac.learning.loop import FAILURES, EpochMetrics, training_program
 from mastac.runs.checkpoints import load_checkpoint, save_checkpoint, saved_epochs
-from mastac.runs.config import ExperimentConfig
 from mastac.runs.evaluation import evaluation_key, greedy_summary, policies_of
 from mastac.runs.folder import RunFolder
+from mastac.runs.plan import RunPlan
 from mastac.runs.policy import FINAL_EPISODES
 from mastac.runs.progress import Report
 from mastac.runs.results import read_results
-from mastac.structure.layout import CriticLayout
-from mastac.structure.layouts import with_distances
 
 
 class Execution:
     """`start`, then `advance` until `epoch` is the last, `save` whenever, `finish` at the end."""
 
-    def __init__(self, folder: RunFolder, config: ExperimentConfig, env: Environment, say: Callable[[str], None]):
-        self.folder, self.config, self.env, self.say = folder, config, env, say
-        settings = config.settings
-        self.spec = learner_spec(
-            env,
-            layout_of(env, config),
-            settings,
-            update_schedule(env, settings).total(config.epochs),
-            chunk_for(len(config.seeds)),
-        )
-        learner = learner_of(self.spec)
-        buffer = buffer_of(env, settings, config.epochs)
-        self.program = training_program(env, learner, buffer, settings, config.epochs)
-        self.keys = jax.vmap(jax.random.key)(jnp.asarray(config.seeds))
+    def __init__(self, folder: RunFolder, plan: RunPlan, say: Callable[[str], None]):
+        self.folder, self.plan, self.config, self.env = folder, plan, plan.config, plan.env
+        self.say = say
+        settings = self.config.settings
+        learner = learner_of(plan.spec)
+        buffer = buffer_of(self.env, settings, self.config.epochs)
+        self.program = training_program(self.env, learner, buffer, settings, self.config.epochs)
+        self.keys = jax.vmap(jax.random.key)(jnp.asarray(self.config.seeds))
         self.epoch = 0
         self.state: Any = None
-        self.reference: Reference | None = None
         self.told: set[int] = set()
 
     def start(self) -> None:
@@ -53,18 +42,19 @@ class Execution:
         epochs = saved_epochs(self.folder.checkpoints)
         if epochs:
             like = jax.eval_shape(self.program.init, self.keys)
-            stored = load_checkpoint(self.folder.checkpoints, epochs[-1], {"state": like, "keys": self._key_data()})
+            stored = load_checkpoint(
+                self.folder.checkpoints, epochs[-1], {"state": like, "keys": self._key_data()}
+            )
             if not (np.asarray(stored["keys"]) == self._key_data()).all():
                 raise UserError(
-                    f"checkpoint {epochs[-1]} in '{self.folder.checkpoints}' belongs to other seeds than config.json; "
-                    "restore the original config.json or start a new run"
+                    f"checkpoint {epochs[-1]} in '{self.folder.checkpoints}' belongs to other "
+                    "seeds than config.json; restore the original config.json or start a new run"
                 )
             self.state, self.epoch = stored["state"], epochs[-1]
         else:
             self.state = self.program.init(self.keys)
         self.folder.cut_back(self.epoch)
         self.told = set(np.flatnonzero(self._failed_epochs() >= 0).tolist())
-        self.reference = self.env.reference()
         where = f"epoch {self.epoch}" if self.epoch else "the beginning"
         self.say(f"training {self.config.algorithm} on {self.config.env} from {where}; compiling …")
 
@@ -72,7 +62,9 @@ class Execution:
         """One chunk for all seeds, its rows in the tables, and what to tell about it."""
         began = time.perf_counter()
         length = min(self.config.evaluation_interval, self.config.epochs - self.epoch)
-        self.state, metrics = self.program.advance(self.state, self.keys, jnp.asarray(self.epoch), length)
+        self.state, metrics = self.program.advance(
+            self.state, self.keys, jnp.asarray(self.epoch), length
+        )
         returns = self.env.reported(
             self.program.evaluate(self.state, evaluation_key(), self.config.evaluation_episodes)
         ).mean(-1)
@@ -85,8 +77,12 @@ class Execution:
 
     def save(self) -> None:
         """A checkpoint of everything that evolves, and the policies as they are."""
-        save_checkpoint(self.folder.checkpoints, self.epoch, {"state": self.state, "keys": self._key_data()})
-        for seed, policy in zip(self.config.seeds, policies_of(self.spec, self.state.learner), strict=True):
+        save_checkpoint(
+            self.folder.checkpoints, self.epoch, {"state": self.state, "keys": self._key_data()}
+        )
+        for seed, policy in zip(
+            self.config.seeds, policies_of(self.plan.spec, self.state.learner), strict=True
+        ):
             policy.save(self.folder.policies / f"seed-{seed}.npz")
 
     def finish(self) -> None:
@@ -107,8 +103,11 @@ class Execution:
                 "seeds": list(self.config.seeds),
                 "final20_mean": float(known.mean()) if known.size else None,
                 "final20_std": float(known.std()) if known.size else None,
-                **greedy_summary(self.env, by_seed, self.reference, self.config.seeds),
-                "failed": {str(self.config.seeds[k]): self._failure(k) for k in np.flatnonzero(failed >= 0).tolist()},
+                **greedy_summary(self.env, by_seed, self.plan.reference, self.config.seeds),
+                "failed": {
+                    str(self.config.seeds[k]): self._failure(k)
+                    for k in np.flatnonzero(failed >= 0).tolist()
+                },
             },
         )
 
@@ -121,19 +120,25 @@ class Execution:
     def _failure(self, k: int) -> dict[str, Any]:
         kind, agent = divmod(int(self.state.failure[k]), self.env.num_agents)
         name = self.env.agents[agent]
-        return {"epoch": int(self.state.failed_epoch[k]), "where": f"{FAILURES[kind]} '{name}'", "agent": name}
+        return {
+            "epoch": int(self.state.failed_epoch[k]),
+            "where": f"{FAILURES[kind]} '{name}'",
+            "agent": name,
+        }
 
-    def _append_rows(self, rows: EpochMetrics, first: int, greedy: np.ndarray, seconds: float) -> None:
+    def _append_rows(
+        self, rows: EpochMetrics, first: int, greedy: np.ndarray, seconds: float
+    ) -> None:
         failed = self._failed_epochs()
         alive_at = np.where(failed < 0, self.config.epochs, failed)
-        horizon, schedule = self.env.horizon, update_schedule(self.env, self.config.settings)
+        horizon, schedule = self.env.horizon, self.plan.schedule
         table = [
             [
                 s,
                 e,
                 (e + 1) * horizon,
                 schedule.updates_after(e + 1),
-                *(float(column[k, e - first]) for column in rows),
+                *(_measured(float(column[k, e - first])) for column in rows),
             ]
             for e in range(first, self.epoch)
             for k, s in enumerate(self.config.seeds)
@@ -141,22 +146,32 @@ class Execution:
         ]
         self.folder.append(self.folder.metrics, table)
         evaluated = [
-            [s, self.epoch, float(greedy[k])] for k, s in enumerate(self.config.seeds) if self.epoch <= alive_at[k]
+            [s, self.epoch, float(greedy[k])]
+            for k, s in enumerate(self.config.seeds)
+            if self.epoch <= alive_at[k]
         ]
         self.folder.append(self.folder.evaluation, evaluated)
         length = (self.epoch - first) * len(self.config.seeds)
-        timing = [self.epoch, seconds, length * horizon / seconds, length * schedule.updates / schedule.period / seconds]
+        timing = [
+            self.epoch,
+            seconds,
+            length * horizon / seconds,
+            length * schedule.updates / schedule.period / seconds,
+        ]
         self.folder.append(self.folder.timing, [timing])
         for k in np.flatnonzero(failed >= 0).tolist():
             if k not in self.told:
                 self.told.add(k)
-                what = self._failure(k)
+                failure = self._failure(k)
                 self.say(
-                    f"seed {self.config.seeds[k]} stopped in epoch {what['epoch']}: {what['where']} is no longer "
-                    "finite; its last good state is kept, the other seeds go on"
+                    f"seed {self.config.seeds[k]} stopped in epoch {failure['epoch']}: "
+                    f"{failure['where']} is no longer finite; its last good state is kept, "
+                    "the other seeds go on"
                 )
 
-    def _report(self, rows: EpochMetrics, greedy: np.ndarray, seconds: float, length: int) -> Report:
+    def _report(
+        self, rows: EpochMetrics, greedy: np.ndarray, seconds: float, length: int
+    ) -> Report:
         alive = self._failed_epochs() < 0
         train_return = float(rows.episode_return[alive].mean()) if alive.any() else math.nan
         greedy_return = float(greedy[alive].mean()) if alive.any() else math.nan
@@ -166,22 +181,12 @@ class Execution:
             env_steps=self.epoch * self.env.horizon,
             train_return=train_return,
             greedy_return=greedy_return,
-            score=self.reference.score(greedy_return) if self.reference else None,
+            score=self.plan.reference.score(greedy_return) if self.plan.reference else None,
             env_steps_per_second=length * self.env.horizon * len(self.config.seeds) / seconds,
             remaining=(self.config.epochs - self.epoch) * seconds / length,
         )
 
 
-def layout_of(env: Environment, config: ExperimentConfig) -> CriticLayout:
-    """The critics of the configured algorithm on this environment."""
-    settings = config.settings
-    how = ALGORITHMS[config.algorithm]
-    layout = how.layout_for(env.couplings, config.kappa, settings.minimal, settings.rewards)
-    if settings.distance_decay == 1:
-        return layout
-    return with_distances(layout, env.couplings, config.kappa, settings.minimal)
-
-
-def chunk_for(num_seeds: int) -> int:
-    """How many agents' networks go through together: about ten with all seeds on a CPU (its cache), all elsewhere."""
-    return max(1, round(10 / num_seeds)) if jax.default_backend() == "cpu" else 0
+def _measured(value: float) -> float | str:
+    """A cell of `metrics.csv`: empty where nothing was measured."""
+    return "" if math.isnan(value) else value

@@ -1,6 +1,7 @@
 """Drawings of stored results. Reads run folders, trains nothing, opens no window."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 
 import matplotlib
 import numpy as np
@@ -17,12 +18,14 @@ from mastac.runs.drawing import (
     count_axis,
     draw_curve,
     draw_references,
+    is_number,
     limits_of,
     references_of,
     save,
     short,
 )
-from mastac.runs.results import Axis, Results, labels
+from mastac.runs.environment import differences
+from mastac.runs.results import Axis, Results, differing_options, labels
 from mastac.runs.statistics import t_interval
 
 __all__ = ["check_comparable", "learning_curves", "save"]
@@ -30,15 +33,31 @@ AXIS_LABELS = {"epoch": "epoch", "env_steps": "environment steps of each seed"}
 POINTS = 150  # a curve is drawn with about so many points, each the mean of a window of epochs
 
 
-def learning_curves(runs: Sequence[Results], axis: Axis = "epoch", greedy: bool = False) -> Figure:
-    """Returns over training: mean over seeds with its 95 % interval (Student's t), and the exact reference figures.
+def learning_curves(
+    runs: Sequence[Results],
+    axis: Axis = "epoch",
+    greedy: bool = False,
+    may_differ: Collection[str] = (),
+) -> Figure:
+    """Returns over training: mean over seeds, its 95 % interval, and the reference figures.
 
     One run is drawn with its training episodes and its greedy policy; several runs with one of the
-    two, as `greedy` says, all in one frame. Two seeds are drawn one by one, without an interval.
-    Reference figures are those of the first run; runs of different environments in one figure are
-    refused, since their returns have nothing in common.
+    two, all in one frame. Two seeds are drawn one by one, without an interval. The interval is that
+    of Student's t distribution. Reference figures are those of the first run that has any.
+
+    **Arguments:**
+
+    - `runs`: of one environment.
+    - `axis`: "epoch", or "env_steps" for the environment steps of one seed.
+    - `greedy`: whether several runs are drawn with their greedy policies.
+    - `may_differ`: options of the environment that do not change what a policy returns.
+
+    **Raises:**
+
+    - `UserError` if runs are of different environments, or of one with different options: their
+      returns cannot be compared.
     """
-    check_comparable(runs)
+    check_comparable(runs, may_differ)
     names = labels(list(runs))
     curves = [
         curve
@@ -54,10 +73,11 @@ def learning_curves(runs: Sequence[Results], axis: Axis = "epoch", greedy: bool 
         axes = figure.add_subplot()
         for curve in curves:
             draw_curve(axes, curve)
-        limits = limits_of(curves, runs[0].reference)
+        reference = next((run.reference for run in runs if run.reference), {})
+        limits = limits_of(curves, reference)
         axes.set_ylim(*limits)
         axes.set_xlim(left=0, right=max(curve.at[-1] for curve in curves))
-        draw_references(axes, references_of(runs[0].reference))
+        draw_references(axes, references_of(reference))
         _label(axes, runs, curves, axis)
         if len(curves) > 1:
             axes.legend(loc="lower right")
@@ -65,24 +85,51 @@ def learning_curves(runs: Sequence[Results], axis: Axis = "epoch", greedy: bool 
     return figure
 
 
-def check_comparable(runs: Sequence[Results]) -> None:
-    """`UserError` unless there are runs and all are of one environment."""
+def check_comparable(runs: Sequence[Results], may_differ: Collection[str] = ()) -> None:
+    """`UserError` unless there are runs and all are of one environment with the same options."""
     if not runs:
         raise UserError("no run folder is given")
-    other = next((run for run in runs if run.env != runs[0].env), None)
-    if other is not None:
-        raise UserError(
-            f"'{runs[0].folder}' is a run on {runs[0].env} and '{other.folder}' one on {other.env}; "
-            "draw runs of one environment in one figure"
-        )
+    first = runs[0]
+    for run in runs[1:]:
+        difference = "" if first.env != run.env else _difference(first, run, may_differ)
+        if first.env != run.env or difference:
+            raise UserError(
+                f"'{first.folder}' is a run on {first.env} and '{run.folder}' one on {run.env}"
+                f"{difference}; draw runs of one environment in one figure"
+            )
+
+
+def _difference(first: Results, run: Results, may_differ: Collection[str]) -> str:
+    """How the environments of two runs differ apart from their name, as the end of a sentence."""
+    options = [name for name in differing_options([first, run]) if name not in may_differ]
+    if options:
+        values = (json.dumps(results.env_options[options[0]]) for results in (run, first))
+        return f" with {options[0]}={' instead of '.join(values)}"
+    if first.environment and run.environment:
+        stored, given = ({**results.environment, "options": {}} for results in (first, run))
+        difference = next(differences(stored, given), "")
+        if difference:
+            return f" that differs: {difference}"
+    for name in ("simple", "best_known", "bound"):
+        one, two = (_figure(results, name) for results in (first, run))
+        if abs(one - two) > 1e-3 * max(abs(one), abs(two)):  # false where either is not known
+            return f" with another reference figure ({name} {short(two)} instead of {short(one)})"
+    return ""
+
+
+def _figure(run: Results, name: str) -> float:
+    value = run.reference.get(name)
+    return float(value) if value is not None and is_number(value) else np.nan
 
 
 def _colors(number: int) -> list[str]:
     return [COLORS[k % len(COLORS)] for k in range(number)]
 
 
-def _curves_of(run: Results, name: str, color: str, axis: Axis, greedy: bool, alone: bool) -> list[Curve]:
-    found = []
+def _curves_of(
+    run: Results, name: str, color: str, axis: Axis, greedy: bool, alone: bool
+) -> list[Curve]:
+    curves = []
     for kind in (False, True) if alone else (greedy,):
         at, values = run.curve(greedy=kind, axis=axis)
         if not len(at):
@@ -92,18 +139,20 @@ def _curves_of(run: Results, name: str, color: str, axis: Axis, greedy: bool, al
         label = name if not alone else ("greedy policy" if kind else "training episodes")
         shade = COLORS[1] if alone and kind else color
         mean, half = t_interval(values)
-        found.append(Curve(label, shade, at, mean, half, values, window, kind))
-    return found
+        curves.append(Curve(label, shade, at, mean, half, values, window, kind))
+    return curves
 
 
 def _windows(at: np.ndarray, values: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
-    """Means over windows of `window` neighbouring epochs for each seed; a seed's NaN stays out of its mean."""
+    """Means over windows of `window` epochs for each seed; NaN stays out of the mean."""
     if window == 1:
         return at, values
     starts = np.arange(0, len(at), window)
     known = np.isfinite(values)
     with np.errstate(invalid="ignore"):
-        means = np.add.reduceat(np.where(known, values, 0.0), starts, axis=1) / np.add.reduceat(known, starts, axis=1)
+        means = np.add.reduceat(np.where(known, values, 0.0), starts, axis=1) / np.add.reduceat(
+            known, starts, axis=1
+        )
     return np.add.reduceat(at, starts) / np.add.reduceat(np.ones(len(at)), starts), means
 
 
@@ -130,8 +179,14 @@ def _label(axes: Axes, runs: Sequence[Results], curves: Sequence[Curve], axis: A
     count_axis(axes, AXIS_LABELS[axis])
     axes.set_ylabel("return of an episode")
     low = axes.get_ylim()[0]
-    start = min(float(curve.mean[np.isfinite(curve.mean)][0]) for curve in curves if np.isfinite(curve.mean).any())
+    start = min(
+        float(curve.mean[np.isfinite(curve.mean)][0])
+        for curve in curves
+        if np.isfinite(curve.mean).any()
+    )
     if start < low:
         box = {"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1.5}
         text = f"↓ starts at {short(start)}"
-        axes.text(0.012, 0.025, text, transform=axes.transAxes, fontsize=8.5, color="#666666", bbox=box)
+        axes.text(
+            0.012, 0.025, text, transform=axes.transAxes, fontsize=8.5, color="#666666", bbox=box
+        )

@@ -1,20 +1,35 @@
-"""The run folder: its files, written so that a crash at any moment leaves a run that can be resumed."""
+"""The run folder: its files, and who may write them.
+
+They are written so that a crash at any moment leaves a run that can be resumed.
+"""
 
 import csv
-import io
+import itertools
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from mastac.errors import UserError
-from mastac.files import as_csv, read_json, write_json, write_text
+from mastac.files import as_csv, locked, read_json, write_json, write_text
 from mastac.learning.knob_names import stored_knobs
 from mastac.structure import Couplings, CouplingSequence
 
-METRICS = ("seed", "epoch", "env_steps", "updates", "episode_return", "critic_loss", "value", "gradient_norm")
+METRICS = (
+    "seed",
+    "epoch",
+    "env_steps",
+    "updates",
+    "episode_return",
+    "critic_loss",
+    "value",
+    "gradient_norm",
+)
 EVALUATION = ("seed", "epoch", "episode_return")
+UNREADABLE = "[*?\\"
+"""Characters that the checkpoint library takes for patterns, or for another folder's name."""
 TIMING = ("epoch", "seconds", "env_steps_per_second", "updates_per_second")
 
 
@@ -25,37 +40,112 @@ class RunFolder:
         self.path = Path(path)
         self.config = self.path / "config.json"
         self.couplings = self.path / "couplings.json"
+        self.environment = self.path / "environment.json"
         self.metrics = self.path / "metrics.csv"
         self.evaluation = self.path / "evaluation.csv"
         self.timing = self.path / "timing.csv"
         self.summary = self.path / "summary.json"
         self.checkpoints = self.path / "checkpoints"
         self.policies = self.path / "policies"
+        self.lock = self.path / ".lock"
+
+    @staticmethod
+    def numbered(env_id: str, algorithm: str) -> "RunFolder":
+        """A new folder `runs/<env>-<algorithm>-<number>`, with the first number that is free."""
+        parent = Path("runs")
+        for number in itertools.count(1):
+            folder = RunFolder(parent / f"{env_id}-{algorithm}-{number}")
+            folder.check_path()
+            try:
+                parent.mkdir(exist_ok=True)
+                folder.path.mkdir()  # fails for all but one of those that start together
+                return folder
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise folder.not_writable(error) from error
+        raise AssertionError
+
+    def check_path(self) -> None:
+        """`UserError` if checkpoints could not be read back from a folder of this name."""
+        whole = self.path.resolve().as_posix()
+        sign = next((sign for sign in UNREADABLE if sign in whole), None)
+        if sign is not None:
+            raise UserError(
+                f"the run folder '{whole}' has '{sign}' in its path, where checkpoints cannot be "
+                "read back; choose a folder without it"
+            )
 
     def check_is_free(self) -> None:
-        """`UserError` unless a new run can be written here: the folder is absent or empty, and writable."""
+        """`UserError` unless a new run can be written here: no such folder yet, or an empty one."""
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"--out '{self.path}' is a file; name a folder")
         if self.config.exists():
             raise UserError(
-                f"--out '{self.path}' holds a run already; continue it with 'mastac resume {self.path}' "
-                "or choose another folder"
+                f"--out '{self.path}' holds a run already; continue it with "
+                f"'mastac resume {self.path}' or choose another folder"
             )
-        if self.path.is_dir() and any(self.path.iterdir()):
-            raise UserError(f"--out '{self.path}' is not empty and holds no run; choose another folder")
-        nearest = next(parent for parent in [self.path, *self.path.absolute().parents] if parent.exists())
+        if self.path.is_dir() and any(path != self.lock for path in self.path.iterdir()):
+            raise UserError(
+                f"--out '{self.path}' is not empty and holds no run; choose another folder"
+            )
+        nearest = next(
+            parent for parent in [self.path, *self.path.absolute().parents] if parent.exists()
+        )
         if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-            raise UserError(f"--out '{self.path}' is not writable; choose a folder that you may write to")
+            raise UserError(
+                f"--out '{self.path}' is not writable; choose a folder that you may write to"
+            )
+        self.check_path()
 
-    def begin(self, config: Mapping[str, Any], couplings: Couplings | CouplingSequence) -> None:
-        """Create the folder; `config.json` comes last, so a folder that has it can be resumed."""
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Hold a free folder for a new run: of two that claim it at once, one is refused."""
+        self.check_is_free()
+        with self.writing():
+            self.check_is_free()  # another run may have begun and ended since
+            yield
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the folder's lock; `UserError` if another process does.
+
+        The operating system releases it when the process ends, however it ends.
+        """
+        self.check_path()
+        with ExitStack() as stack:
+            try:
+                is_held = stack.enter_context(locked(self.lock))
+            except OSError as error:
+                raise self.not_writable(error) from error
+            if not is_held:
+                raise UserError(
+                    f"another process is writing to the run folder '{self.path}'; "
+                    "wait for it or stop it"
+                )
+            yield
+
+    def begin(
+        self,
+        config: Mapping[str, Any],
+        couplings: Couplings | CouplingSequence,
+        environment: Mapping[str, Any],
+    ) -> None:
+        """Write what the run is; `config.json` comes last: a folder that has it can be resumed."""
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             self.policies.mkdir(exist_ok=True)
             write_json(self.couplings, couplings.to_dict())
+            write_text(self.environment, json.dumps(environment, allow_nan=False) + "\n")
             write_json(self.config, config)
         except OSError as error:
-            raise UserError(f"--out '{self.path}' is not writable ({error.strerror}); choose another folder") from error
+            raise self.not_writable(error) from error
+
+    def not_writable(self, error: OSError) -> UserError:
+        """The error for a folder that the operating system refuses to write to."""
+        return UserError(
+            f"--out '{self.path}' is not writable ({error.strerror}); choose another folder"
+        )
 
     def read_config(self) -> dict[str, Any]:
         """The stored configuration; `UserError` if there is none or it cannot be read."""
@@ -67,7 +157,7 @@ class RunFolder:
         return config | {"knobs": stored_knobs(config["knobs"])} if "knobs" in config else config
 
     def cut_back(self, epochs: int) -> None:
-        """Drop the rows written after the checkpoint that the run goes on from; start the tables where missing."""
+        """Drop rows written after the checkpoint at `epochs`; start the tables where missing."""
         for path, header, first_dropped in (
             (self.metrics, METRICS, epochs),
             (self.evaluation, EVALUATION, epochs + 1),
@@ -77,7 +167,11 @@ class RunFolder:
             if path.is_file():
                 with open(path, newline="", encoding="utf-8") as file:
                     at = header.index("epoch")
-                    rows = [row for row in csv.reader(file) if len(row) == len(header) and row[at].isdigit()]
+                    rows = [
+                        row
+                        for row in csv.reader(file)
+                        if len(row) == len(header) and row[at].isdigit()
+                    ]
                 kept = [row for row in rows if int(row[at]) < first_dropped]
             write_text(path, as_csv([header, *kept]))
 

@@ -2,10 +2,13 @@
 
 import io
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float
@@ -17,6 +20,10 @@ from mastac.files import write_bytes
 
 EVALUATION_SEED = 2**30  # no training seed is as likely to be chosen
 FINAL_EPISODES = 100  # of the evaluation after training
+
+ARRAYS = ("obs_sizes", "action_sizes", "obs_center", "obs_scale", "action_limit")
+# What numpy, its archives and JSON raise where a file is not what was written.
+DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error)
 
 Observations = Mapping[str, ArrayLike] | Float[np.ndarray, "agents obs"]
 
@@ -52,7 +59,9 @@ class Policy:
         if not isinstance(observations, Mapping):
             rows = np.asarray(observations, dtype=np.float32)
             if rows.shape != self.obs_center.shape:
-                raise UserError(f"observations have shape {rows.shape}; expected {self.obs_center.shape}")
+                raise UserError(
+                    f"observations have shape {rows.shape}; expected {self.obs_center.shape}"
+                )
             return self._actions(rows)
         rows = np.zeros(self.obs_center.shape, np.float32)
         for i, name in enumerate(self.agents):
@@ -60,7 +69,9 @@ class Policy:
                 raise UserError(f"observations lack agent '{name}'; give one entry for every agent")
             seen = np.asarray(observations[name], dtype=np.float32).ravel()
             if len(seen) != self.obs_sizes[i]:
-                raise UserError(f"agent '{name}' observes {self.obs_sizes[i]} numbers, got {len(seen)}")
+                raise UserError(
+                    f"agent '{name}' observes {self.obs_sizes[i]} numbers, got {len(seen)}"
+                )
             rows[i, : len(seen)] = seen
         actions = self._actions(rows)
         return {name: actions[i, : self.action_sizes[i]] for i, name in enumerate(self.agents)}
@@ -83,11 +94,7 @@ class Policy:
         np.savez_compressed(
             buffer,
             head=np.array(head),
-            obs_sizes=self.obs_sizes,
-            action_sizes=self.action_sizes,
-            obs_center=self.obs_center,
-            obs_scale=self.obs_scale,
-            action_limit=self.action_limit,
+            **{name: getattr(self, name) for name in ARRAYS},
             **layers,
         )
         write_bytes(path, buffer.getvalue())
@@ -96,21 +103,40 @@ class Policy:
     def load(path: Path) -> "Policy":
         """Inverse of `save`; `UserError` if there is no such file or it is damaged."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
                 data = {name: stored[name] for name in stored.files}
             head = json.loads(str(data["head"]))
             count = sum(name.startswith("weight_") for name in data)
-            return Policy(
+            policy = Policy(
                 agents=tuple(head["agents"]),
                 action_head=head["action_head"],
                 weights=tuple(data[f"weight_{k}"] for k in range(count)),
                 biases=tuple(data[f"bias_{k}"] for k in range(count)),
-                **{
-                    name: data[name]
-                    for name in ("obs_sizes", "action_sizes", "obs_center", "obs_scale", "action_limit")
-                },
+                **{name: data[name] for name in ARRAYS},
             )
         except FileNotFoundError as error:
-            raise UserError(f"there is no policy '{path}'; train or resume the run first") from error
-        except Exception as error:
-            raise UserError(f"policy '{path}' is damaged ({error}); resume the run to write it again") from error
+            raise UserError(
+                f"there is no policy '{path}'; train or resume the run first"
+            ) from error
+        except DAMAGE as error:
+            raise _damaged(path, error) from error
+        if not policy._shapes_fit():
+            raise _damaged(path, "shapes of its arrays do not go together")
+        return policy
+
+    def _shapes_fit(self) -> bool:
+        agents, widths = len(self.agents), [self.obs_center.shape[-1:]]
+        widths += [bias.shape[-1:] for bias in self.biases]
+        layers = list(pairwise(widths))
+        return (
+            self.obs_sizes.shape == self.action_sizes.shape == (agents,)
+            and self.obs_center.shape == self.obs_scale.shape == (agents, *widths[0])
+            and self.action_limit.shape == (agents, *widths[-1])
+            and len(layers) > 0
+            and [w.shape for w in self.weights] == [(agents, *one, *two) for one, two in layers]
+            and [b.shape for b in self.biases] == [(agents, *two) for _, two in layers]
+        )
+
+
+def _damaged(path: Path, what: object) -> UserError:
+    return UserError(f"policy '{path}' is damaged ({what}); resume the run to write it again")

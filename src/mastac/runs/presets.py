@@ -207,8 +207,7 @@ def _is_constant(algorithm: str, knob: str, value: Any) -> UserError:
             "choose another algorithm"
         )
     return UserError(
-        f"algorithm '{algorithm}' does not use knob '{knob}'; "
-        f"it is used by {users_text(knob)}"
+        f"algorithm '{algorithm}' does not use knob '{knob}'; it is used by {users_text(knob)}"
     )
 
 

@@ -1,4 +1,4 @@
-"""What a run tells while it works: one line that moves on a terminal, one line a chunk elsewhere."""
+"""Progress of a run: one line that moves on a terminal, or lines one below the other elsewhere."""
 
 import sys
 import time
@@ -9,7 +9,13 @@ from rich.console import Console
 
 @dataclass(frozen=True)
 class Report:
-    """State of a run after a chunk. Returns are means over the seeds that are still alive; times in seconds."""
+    """State of a run after a chunk.
+
+    - `epoch`, `epochs`: how many are done, and of how many; `env_steps` of each seed.
+    - `train_return`, `greedy_return`: means over the seeds that are still alive; `score` of the
+        latter, `None` where there are no reference figures.
+    - `env_steps_per_second`: of all seeds together. `remaining`: estimate, in seconds.
+    """
 
     epoch: int
     epochs: int
@@ -21,10 +27,12 @@ class Report:
     remaining: float
 
     def line(self) -> str:
+        """The report in one line."""
         score = "" if self.score is None else f"  score {self.score:.3f}"
         return (
-            f"epoch {self.epoch:>6}/{self.epochs}  steps {self.env_steps:>8,}  return {self.train_return:>10.3f}"
-            f"  greedy {self.greedy_return:>10.3f}{score}  {self.env_steps_per_second:>8,.0f} steps/s"
+            f"epoch {self.epoch:>6}/{self.epochs}  steps {self.env_steps:>8,}"
+            f"  return {self.train_return:>10.3f}  greedy {self.greedy_return:>10.3f}{score}"
+            f"  {self.env_steps_per_second:>8,.0f} steps/s"
             f"  left {clock(self.remaining)}"
         )
 
@@ -37,7 +45,12 @@ def clock(seconds: float) -> str:
 
 
 class Progress:
-    """Prints reports to standard error, so that standard output stays free for results; `name` stands before each."""
+    """Prints reports to standard error; standard output stays free for results.
+
+    **Arguments:**
+
+    - `name`: stands before every line.
+    """
 
     def __init__(self, name: str = "") -> None:
         self.prefix = f"{name}  " if name else ""

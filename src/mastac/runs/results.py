@@ -1,6 +1,6 @@
-"""Reading run folders back into numpy arrays; the only place that knows how their files look to a reader."""
+"""Reading run folders back into numpy arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from mastac.errors import UserError
 from mastac.files import read_json
+from mastac.runs.environment import read_environment
 from mastac.runs.folder import RunFolder
 
 Table = Mapping[str, np.ndarray]
@@ -24,7 +25,8 @@ class Results:
 
     - `metrics`, `evaluation`: column name -> values, one entry for each row of the file; empty
         where there is no row.
-    - `config`, `summary`: the JSON files; `summary` is empty while the run has not ended.
+    - `config`, `summary`, `environment`: the JSON files; `summary` is empty while the run has not
+        ended, `environment` where an earlier version wrote the folder.
     """
 
     folder: Path
@@ -32,11 +34,18 @@ class Results:
     metrics: Table
     evaluation: Table = field(default_factory=dict)
     summary: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def env(self) -> str:
         """Name of the environment."""
         return str(self.summary.get("env", _name(self.config.get("env", "?"))))
+
+    @property
+    def env_options(self) -> Mapping[str, Any]:
+        """Options of the environment."""
+        options = self.config.get("env_options")
+        return options if isinstance(options, Mapping) else {}
 
     @property
     def algorithm(self) -> str:
@@ -45,7 +54,7 @@ class Results:
 
     @property
     def kappa(self) -> int | None:
-        """Truncation of the value dependency sets; `None` means exact sets, or that the run does not say."""
+        """Window of the value dependency sets; `None` for exact sets, or where none is stored."""
         value = self.config.get("kappa")
         return int(value) if isinstance(value, int | float) else None
 
@@ -56,12 +65,16 @@ class Results:
 
     @cached_property
     def seeds(self) -> tuple[int, ...]:
-        """The run's seeds in the order of its configuration; every row of a result belongs to one of them."""
-        found = np.unique(self.metrics["seed"]).astype(int).tolist() if self.metrics else []
+        """The run's seeds in the order of its configuration."""
+        present = np.unique(self.metrics["seed"]).astype(int).tolist() if self.metrics else []
         stored = self.config.get("seeds")
-        if isinstance(stored, list) and all(isinstance(seed, int) for seed in stored) and set(found) <= set(stored):
+        if (
+            isinstance(stored, list)
+            and all(isinstance(seed, int) for seed in stored)
+            and set(present) <= set(stored)
+        ):
             return tuple(stored)
-        return tuple(found)
+        return tuple(present)
 
     @property
     def epochs(self) -> int:
@@ -70,7 +83,7 @@ class Results:
 
     @property
     def failed(self) -> Mapping[str, Mapping[str, Any]]:
-        """Seeds that stopped because a number was no longer finite: `{"3": {"epoch": …, "where": …}}`."""
+        """Seeds at which a number was no longer finite: `{"3": {"epoch": …, "where": …}}`."""
         return self.summary.get("failed") or {}
 
     @property
@@ -99,12 +112,16 @@ class Results:
 
     def _steps_at(self, epochs: np.ndarray) -> np.ndarray:
         if "env_steps" not in self.metrics:
-            raise UserError(f"'{self.folder}/metrics.csv' has no column 'env_steps'; plot over epochs instead")
+            raise UserError(
+                f"'{self.folder}/metrics.csv' has no column 'env_steps'; plot over epochs instead"
+            )
         known, first = np.unique(self.metrics["epoch"], return_index=True)
-        return np.interp(epochs, np.append(0.0, known), np.append(0.0, self.metrics["env_steps"][first]))
+        return np.interp(
+            epochs, np.append(0.0, known), np.append(0.0, self.metrics["env_steps"][first])
+        )
 
     def final20_by_seed(self) -> Float[np.ndarray, " seeds"]:
-        """Mean training return of each seed over the last 20 % of the epochs: the paper's measure (its Table 1)."""
+        """Mean training return of each seed over the last 20 % of the epochs (paper, Table 1)."""
         _, values = self.curve()
         if not values.size:
             return np.full(len(self.seeds), np.nan)
@@ -118,8 +135,8 @@ class Results:
         """
         stored = self.summary.get("greedy_by_seed")
         if stored is not None:
-            found = [stored.get(str(seed)) for seed in self.seeds]
-            return np.array([np.nan if value is None else value for value in found], float)
+            means = [stored.get(str(seed)) for seed in self.seeds]
+            return np.array([np.nan if value is None else value for value in means], float)
         _, values = self.curve(greedy=True)
         return values[:, -1] if values.size else np.full(len(self.seeds), np.nan)
 
@@ -138,20 +155,34 @@ def read_results(folder: str | Path) -> Results:
         metrics=read_table(run.metrics, required=columns),
         evaluation=read_table(run.evaluation, required=columns),
         summary=read_json(run.summary) if run.summary.is_file() else {},
+        environment=read_environment(run) if run.environment.is_file() else {},
     )
 
 
 def labels(runs: list[Results]) -> list[str]:
-    """Short names that tell the runs apart: the algorithm and κ where that is enough, else the folders' names.
+    """Short names that tell the runs apart: the algorithm and κ, or else the folders' names.
 
     Runs of several environments, or several runs of the same algorithm, go by their folders.
     """
-    by_algorithm = [run.algorithm + ("" if run.kappa is None else f" κ={run.kappa}") for run in runs]
+    by_algorithm = [
+        run.algorithm + ("" if run.kappa is None else f" κ={run.kappa}") for run in runs
+    ]
     by_folder = [run.folder.resolve().name for run in runs]
     for names in (by_algorithm, by_folder):
-        if len(set(names)) == len(runs) and (names is by_folder or len({run.env for run in runs}) == 1):
+        if len(set(names)) == len(runs) and (
+            names is by_folder or len({run.env for run in runs}) == 1
+        ):
             return names
     return [str(run.folder) for run in runs]
+
+
+def differing_options(runs: Sequence[Results]) -> list[str]:
+    """Names of the environment options that not all runs have alike, in order."""
+    names = dict.fromkeys(name for run in runs for name in run.env_options)
+    values = {
+        name: [run.env_options[name] for run in runs if name in run.env_options] for name in names
+    }
+    return [name for name, given in values.items() if any(value != given[0] for value in given)]
 
 
 def _name(env: Any) -> str:
@@ -166,7 +197,17 @@ def _mean_of_known(values: np.ndarray) -> np.ndarray:
 
 
 def read_table(path: Path, required: tuple[str, ...]) -> Table:
-    """Columns of a CSV file of numbers, an empty mapping if it is missing or has no rows. Empty fields are NaN."""
+    """Columns of a CSV file of numbers; empty cells are NaN.
+
+    **Arguments:**
+
+    - `path`: the file. Where it is missing or has no rows there are no columns.
+    - `required`: columns that it must have.
+
+    **Raises:**
+
+    - `UserError` if the file is malformed.
+    """
     if not path.is_file():
         return {}
     try:
@@ -184,7 +225,9 @@ def read_table(path: Path, required: tuple[str, ...]) -> Table:
             raise
         raise UserError(f"'{path}' is malformed: {' '.join(str(error).split())[:120]}") from None
     if rows.shape[1] != len(names):
-        raise UserError(f"'{path}' is malformed: {rows.shape[1]} values in a row under {len(names)} names")
+        raise UserError(
+            f"'{path}' is malformed: {rows.shape[1]} values in a row under {len(names)} names"
+        )
     table = dict(zip(names, rows.T, strict=True))
     if not all(np.isfinite(table[name]).all() for name in ("seed", "epoch") if name in table):
         raise UserError(f"'{path}' is malformed: a seed or an epoch is not a number")

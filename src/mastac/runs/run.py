@@ -1,95 +1,123 @@
 """Runs: train, resume, load, evaluate. The host loop around the compiled chunks."""
 
-import signal
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
+from mastac.checks import whole_number
 from mastac.errors import UserError
-from mastac.runs.config import ExperimentConfig, check_actions, resolve
 from mastac.files import read_json
+from mastac.runs.config import ExperimentConfig, check_actions, resolve
 from mastac.runs.folder import RunFolder
+from mastac.runs.interruption import Stopped, interruptions
 from mastac.runs.policy import EVALUATION_SEED, FINAL_EPISODES, Policy
 from mastac.runs.progress import Progress, Report
+from mastac.runs.saving import SavingTimes
 
 if TYPE_CHECKING:
     from mastac.envs.base import Environment
-
-# at most this much work is lost to a crash, or one chunk if that takes longer
-CHECKPOINT_SECONDS = 20.0
+    from mastac.runs.plan import RunPlan
 
 ProgressLike = bool | Callable[[Report], None]
 
 
-class Stopped(Exception):
-    """The run was interrupted; its state is saved and `mastac resume` goes on from there."""
-
-
 class Run:
-    """A run folder opened: its configuration, summary, policies, and how to evaluate them."""
+    """A run folder opened: its configuration, summary, policies, and how to evaluate them.
+
+    **Arguments:**
+
+    - `path`: the run folder.
+    - `env`: the environment; needed only where the user built it.
+
+    **Raises:**
+
+    - `UserError` if there is no such run, or if `env` is not what it was trained on.
+    """
 
     def __init__(self, path: str | Path, env: "Environment | None" = None) -> None:
         self.folder = RunFolder(path)
         self.path = self.folder.path
         self.config = ExperimentConfig.from_dict(self.folder.read_config())
-        self._env = env
+        self._env = None if env is None else self._checked(env)
 
     @property
     def env(self) -> "Environment":
-        """The environment, built again from its id and options; a custom one must have been given."""
+        """The environment, built again from its id and options; a custom one must be given."""
         if self._env is None:
-            self._env = rebuilt_environment(self.folder, self.config)
+            self._env = self._checked(rebuilt_environment(self.folder, self.config))
         return self._env
+
+    def _checked(self, env: "Environment") -> "Environment":
+        from mastac.runs.environment import check_environment_of_run
+
+        check_environment_of_run(env, self.folder, self.config)
+        return env
 
     @property
     def is_finished(self) -> bool:
+        """Whether the run came to its end."""
         return self.folder.summary.is_file()
 
     @property
     def summary(self) -> dict[str, Any]:
         """`summary.json`; `UserError` if the run has not ended."""
         if not self.is_finished:
-            raise UserError(f"run '{self.path}' has not ended; finish it with 'mastac resume {self.path}'")
+            raise UserError(
+                f"run '{self.path}' has not ended; finish it with 'mastac resume {self.path}'"
+            )
         return read_json(self.folder.summary)
 
     def policy(self, seed: int | None = None) -> Policy:
-        """The greedy policies of one seed (default: the first), as of the last checkpoint; runs on numpy alone."""
-        seed = self.config.seeds[0] if seed is None else seed
+        """The greedy policies of one seed, as of the last checkpoint; they need numpy alone.
+
+        **Arguments:**
+
+        - `seed`: one of the run's seeds; the first one unless given.
+        """
+        seed = self.config.seeds[0] if seed is None else whole_number("seed", seed)
         if seed not in self.config.seeds:
-            raise UserError(f"run '{self.path}' has no seed {seed}; it has {', '.join(map(str, self.config.seeds))}")
+            seeds = ", ".join(map(str, self.config.seeds))
+            raise UserError(f"run '{self.path}' has no seed {seed}; it has {seeds}")
         return Policy.load(self.folder.policies / f"seed-{seed}.npz")
 
-    def evaluate(self, episodes: int = FINAL_EPISODES, seed: int = EVALUATION_SEED) -> dict[str, Any]:
-        """Returns of the greedy policies; `seed` chooses the episodes, by default those of the summary.
+    def evaluate(
+        self, episodes: SupportsIndex = FINAL_EPISODES, seed: SupportsIndex = EVALUATION_SEED
+    ) -> dict[str, Any]:
+        """Play episodes with the greedy policies.
 
-        Gives `greedy_mean`, `greedy_std` over seeds, `greedy_by_seed`, `score` and, for each agent,
-        the mean return over seeds (`greedy_by_agent`).
+        **Arguments:**
+
+        - `episodes`: how many for each seed of the run.
+        - `seed`: chooses the episodes; by default those of the summary.
+
+        **Returns:**
+
+        `greedy_mean`, `greedy_std` over seeds, `greedy_by_seed`, `reference`, `score`, and for each
+        agent the mean return over seeds (`greedy_by_agent`).
         """
-        if episodes < 1:
-            raise UserError(f"episodes must be at least 1, got {episodes}")
+        episodes = whole_number("episodes", episodes, least=1)
+        seed = whole_number("seed", seed)
+        from mastac.runs.environment import reference_of_run
         from mastac.runs.evaluation import greedy_summary, policy_returns
 
         failed = self.summary.get("failed", {}) if self.is_finished else {}
         alive = [s for s in self.config.seeds if str(s) not in failed]
         returns = {s: policy_returns(self.env, self.policy(s), episodes, seed) for s in alive}
-        return greedy_summary(self.env, returns, self.env.reference(), self.config.seeds)
+        reference = reference_of_run(self.folder, self.env)
+        return greedy_summary(self.env, returns, reference, self.config.seeds)
 
 
 def train(
     env: "Environment | str",
     algorithm: str = "mastac",
     kappa: Any = "preset",
-    epochs: int | None = None,
+    epochs: SupportsIndex | None = None,
     seeds: Any = (0,),
     out: str | Path | None = None,
     preset: str = "default",
     progress: ProgressLike = True,
     env_options: Mapping[str, Any] | None = None,
-    evaluation_interval: int | None = None,
+    evaluation_interval: SupportsIndex | None = None,
     **knobs: Any,
 ) -> Run:
     """Train and leave everything in the run folder `out`.
@@ -109,21 +137,17 @@ def train(
     - `evaluation_interval`: epochs between evaluations of the greedy policy; by default a fiftieth
         of the run.
 
-    **Raises:** `UserError` before anything is compiled, if an argument is wrong; `Stopped` after
-    Ctrl-C, when the chunk at work has been finished and saved.
-    """
-    from mastac.envs.registry import checked_options
+    **Returns:** the finished run.
 
-    if isinstance(env, str):
-        env_id, options, custom = env, checked_options(env, env_options or {}), False
-    else:
-        if env_options:
-            raise UserError("env_options go with an environment's name; this environment is built already")
-        env_id, options, custom = env.id, dict(env.options), not _is_registered(env)
-    config = resolve(
-        env_id,
-        options,
-        custom,
+    **Raises:**
+
+    - `UserError` before anything is written, if an argument is wrong or another process writes to
+      the folder.
+    - `Stopped` after Ctrl-C, when the chunk at work has been finished and saved.
+    """
+    config = _configuration(
+        env,
+        env_options or {},
         algorithm=algorithm,
         kappa=kappa,
         epochs=epochs,
@@ -132,123 +156,107 @@ def train(
         evaluation_interval=evaluation_interval,
         **knobs,
     )
-    if not isinstance(env, str):
-        check_actions(algorithm, env_id, env.head.is_discrete)
-    folder = RunFolder(default_folder(env_id, algorithm) if out is None else out)
-    folder.check_is_free()
-    if isinstance(env, str):
-        from mastac.envs.registry import make
+    if out is not None:
+        RunFolder(out).check_is_free()
+    # JAX is imported only now: mistakes in arguments are heard of at once.
+    from mastac.envs.registry import make
+    from mastac.runs.plan import plan_run
 
-        env = make(env, **options)
-    folder.begin(config.to_dict(), env.couplings)
-    return _execute(Run(folder.path, env), progress)
+    built = make(env, **config.env_options) if isinstance(env, str) else env
+    plan = plan_run(built, config)
+    description = plan.description()
+    folder = RunFolder.numbered(built.id, algorithm) if out is None else RunFolder(out)
+    with folder.claimed():
+        folder.begin(config.to_dict(), built.couplings, description)
+        _execute(folder, plan, progress)
+    run = Run(folder.path)
+    run._env = built
+    return run
+
+
+def _configuration(
+    env: "Environment | str", env_options: Mapping[str, Any], **choices: Any
+) -> ExperimentConfig:
+    from mastac.envs.registry import checked_options, is_built_in
+
+    if isinstance(env, str):
+        return resolve(env, checked_options(env, env_options), **choices)
+    if env_options:
+        raise UserError("env_options go with an environment's name; this one is built already")
+    config = resolve(env.id, env.options, not is_built_in(env), **choices)
+    check_actions(config.algorithm, env.id, env.head.is_discrete)
+    return config
 
 
 def resume(out: str | Path, progress: ProgressLike = True, env: "Environment | None" = None) -> Run:
-    """Go on with an interrupted run; the result is bit for bit that of an uninterrupted one on the same kind of device.
+    """Go on with an interrupted run.
 
-    `env` is needed only for environments that the user built. A run that has ended is returned as
-    it is.
+    The result is bit for bit that of an uninterrupted one on the same kind of device. A run that
+    has ended is returned as it is.
+
+    **Arguments:**
+
+    - `out`: the run folder.
+    - `progress`: as for [`train`][mastac.runs.run.train].
+    - `env`: needed only for environments that the user built.
+
+    **Raises:**
+
+    - `UserError` if there is no such run, if `env` is not what it was trained on, or if another
+      process writes to the folder.
+    - `Stopped` after Ctrl-C.
     """
     run = Run(out, env)
     if run.is_finished:
         return run
-    if env is not None and env.couplings.to_dict() != read_json(run.folder.couplings):
-        raise UserError(f"the environment given has other couplings than the run in '{run.path}'")
-    return _execute(run, progress)
+    with run.folder.writing():
+        if run.is_finished:  # by another process, since we looked
+            return run
+        from mastac.runs.plan import plan_run
 
-
-def load(out: str | Path, env: "Environment | None" = None) -> Run:
-    """Open a run folder, for its summary and policies; trains nothing and builds nothing yet."""
-    return Run(out, env)
-
-
-def default_folder(env_id: str, algorithm: str) -> Path:
-    """`runs/<env>-<algorithm>-<number>`, the first number that is free."""
-    number = 1
-    while (path := Path("runs") / f"{env_id}-{algorithm}-{number}").exists():
-        number += 1
-    return path
-
-
-def rebuilt_environment(folder: RunFolder, config: ExperimentConfig) -> "Environment":
-    """The environment of a stored run; `UserError` if only the user can build it, or if it is no longer the same."""
-    if config.custom:
-        raise UserError(
-            f"run '{folder.path}' uses an environment of your own ('{config.env}'); "
-            "call mastac.resume or mastac.load from Python and pass env="
-        )
-    from mastac.envs.registry import make
-
-    env = make(config.env, **config.env_options)
-    if env.couplings.to_dict() != read_json(folder.couplings):
-        raise UserError(f"couplings.json in '{folder.path}' does not belong to {config.env} with the stored options")
-    return env
-
-
-def _is_registered(env: "Environment") -> bool:
-    from mastac.envs.registry import make
-
-    try:
-        again = make(env.id, **env.options)
-    except UserError:
-        return False
-    return bool(env.options) and again.couplings.to_dict() == env.couplings.to_dict()
-
-
-def _execute(run: Run, progress: ProgressLike) -> Run:
-    """Build the program, find the last checkpoint, and advance chunk by chunk to the end."""
-    from mastac.runs.execution import Execution
-
-    report = (Progress() if progress else lambda _: None) if isinstance(progress, bool) else progress
-    say = report.say if isinstance(report, Progress) else lambda _: None
-    with interruptions() as is_interrupted:
-        execution = Execution(run.folder, run.config, run.env, say)
-        execution.start()
-        last_saved = time.monotonic()
-        while execution.epoch < run.config.epochs:
-            report(execution.advance())
-            finished = execution.epoch == run.config.epochs
-            if finished or is_interrupted() or time.monotonic() - last_saved > CHECKPOINT_SECONDS:
-                execution.save()
-                last_saved = time.monotonic()
-            if is_interrupted() and not finished:
-                raise Stopped(
-                    f"stopped after epoch {execution.epoch} of {run.config.epochs}; "
-                    f"go on with: mastac resume {run.path}"
-                )
-        execution.finish()
+        _execute(run.folder, plan_run(run.env, run.config, run.folder), progress)
     return run
 
 
-class Interruption:
-    """A signal handler that notes the first signal; a second one stops at once."""
-
-    def __init__(self) -> None:
-        self.is_asked = False
-
-    def __call__(self, number: int, frame: object) -> None:
-        if self.is_asked:
-            raise KeyboardInterrupt
-        self.is_asked = True
-        print("\nstopping after this chunk, saving (press Ctrl-C again to stop at once)", file=sys.stderr, flush=True)
+def load(out: str | Path, env: "Environment | None" = None) -> Run:
+    """Open a run folder, for its summary and policies; see [`Run`][mastac.runs.run.Run]."""
+    return Run(out, env)
 
 
-@contextmanager
-def interruptions() -> Iterator[Callable[[], bool]]:
-    """Within, Ctrl-C (and SIGTERM) only raise a flag; a second Ctrl-C stops at once. Gives a function that reads it.
+def rebuilt_environment(folder: RunFolder, config: ExperimentConfig) -> "Environment":
+    """The environment of a stored run; `UserError` if only the user can build it."""
+    if config.custom:
+        raise UserError(
+            f"run '{folder.path}' uses an environment of your own ('{config.env}'), which its "
+            f"folder cannot build again; pass it from Python: mastac.load('{folder.path}', "
+            "env=...).evaluate(), or mastac.resume with env=..."
+        )
+    from mastac.envs.registry import make
 
-    Within another one it is the same flag: what has been interrupted inside is to stop outside,
-    too.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    outer = signal.getsignal(signal.SIGINT)
-    asked = outer if isinstance(outer, Interruption) else Interruption()
-    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: asked.is_asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return make(config.env, **config.env_options)
+
+
+def _execute(folder: RunFolder, plan: "RunPlan", progress: ProgressLike) -> None:
+    """Build the program, find the last checkpoint, and advance chunk by chunk to the end."""
+    from mastac.runs.execution import Execution
+
+    is_switch = isinstance(progress, bool)
+    report = (Progress() if progress else lambda _: None) if is_switch else progress
+    say = report.say if isinstance(report, Progress) else lambda _: None
+    epochs = plan.config.epochs
+    with interruptions() as is_interrupted:
+        execution = Execution(folder, plan, say)
+        execution.start()
+        saving = SavingTimes()
+        while execution.epoch < epochs:
+            report(execution.advance())
+            is_last = execution.epoch == epochs
+            if is_last or is_interrupted() or saving.is_due():
+                with saving.measured():
+                    execution.save()
+            if is_interrupted() and not is_last:
+                raise Stopped(
+                    f"stopped after epoch {execution.epoch} of {epochs}; "
+                    f"go on with: mastac resume {folder.path}"
+                )
+        execution.finish()

@@ -1,50 +1,82 @@
-"""Results in words and tables: one run against the exact reference figures, several runs against each other."""
+"""Results in words and tables: one run against reference figures, runs against each other."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from mastac.text import number, plus_minus, seeds_text, table
-from mastac.runs.results import Results, labels
+from mastac.runs.results import Results, differing_options, labels
 from mastac.runs.statistics import iqm, iqm_interval
+from mastac.text import number, plus_minus, seeds_text, table
 
-REFERENCE_NAMES = {"simple": "simple policy", "best_known": "best known", "bound": "bound on any policy"}
+REFERENCE_NAMES = {
+    "simple": "simple policy",
+    "best_known": "best known",
+    "bound": "bound on any policy",
+}
 
 
 def run_table(run: Results) -> str:
-    """One run: the reference figures, what training reached, and each seed's greedy policy, with scores.
+    """One run: the reference figures, what training reached, and each seed's greedy policy.
 
     A score is 0 for the environment's simple policy and 1 for its best known one.
     """
     reference = run.reference
-    rows = [(name, number(value), number(score_of(value, reference))) for name, value in reference_figures(reference)]
+    figures = reference_figures(reference)
+    above = [name for name, value in figures if is_above_bound(value, reference)]
+    rows = [
+        (name, number(value), number(score_of(value, reference)))
+        for name, value in figures
+        if name not in above
+    ]
+    rows += [(f"{name} *", number(value), "") for name, value in figures if name in above]
     rows += [("", "", "")] if rows else []
-    final = run.final20_by_seed()
-    rows.append(("training, last 20 %", spread(final), number(score_of(mean_of(final), reference))))
-    greedy = run.greedy_by_seed()
+    final, greedy = run.final20_by_seed(), run.greedy_by_seed()
+    score = number(score_of(mean_of(final), reference))
+    rows.append(("training, last 20 %", mean_and_std(final), score))
     if np.isfinite(greedy).any():
-        rows.append(("greedy policy", spread(greedy), number(score_of(mean_of(greedy), reference))))
+        score = number(score_of(mean_of(greedy), reference))
+        rows.append(("greedy policy", mean_and_std(greedy), score))
         rows += [
             (f"  seed {seed}", number(value) or "stopped", number(score_of(value, reference)))
             for seed, value in zip(run.seeds, greedy, strict=True)
         ]
-    stopped = [
-        f"seed {seed} stopped in epoch {what.get('epoch')}: {what.get('where')} is no longer finite"
-        for seed, what in run.failed.items()
+    notes = [
+        f"seed {seed} stopped in epoch {stop.get('epoch')}: {stop.get('where')} is no longer finite"
+        for seed, stop in run.failed.items()
     ]
-    return "\n".join([headline(run), "", table(("", "return", "score"), rows), *stopped])
+    if above:
+        notes.append("* outside the bound: not held to the limits, or a mean over sampled episodes")
+    notes += bound_note([*final, *greedy], reference)
+    return "\n".join([headline(run), "", table(("", "return", "score"), rows), *notes])
 
 
-def evaluation_table(found: Mapping[str, Any], episodes: int) -> str:
-    """What `Run.evaluate` found: each seed's mean return, their mean and the score."""
-    rows = [(f"seed {seed}", number(value) or "stopped") for seed, value in found["greedy_by_seed"].items()]
-    rows.append(("all seeds", plus_minus(found["greedy_mean"], found["greedy_std"])))
-    if found.get("score") is not None:
-        rows.append(("score", number(found["score"])))
+def evaluation_table(evaluation: Mapping[str, Any], episodes: int) -> str:
+    """What `Run.evaluate` returns as text: each seed's mean return, their mean and the score."""
+    by_seed = evaluation["greedy_by_seed"]
+    rows = [(f"seed {seed}", number(value) or "stopped") for seed, value in by_seed.items()]
+    rows.append(("all seeds", plus_minus(evaluation["greedy_mean"], evaluation["greedy_std"])))
+    if evaluation.get("score") is not None:
+        rows.append(("score", number(evaluation["score"])))
     text = table(("greedy policy", "return"), rows)
-    return f"{text}\n\nmeans over {episodes:,} episode{'s' if episodes > 1 else ''} of each seed"
+    note = f"means over {episodes:,} episode{'s' if episodes > 1 else ''} of each seed"
+    values = [value for value in by_seed.values() if value is not None]
+    return "\n".join([text, "", note, *bound_note(values, evaluation.get("reference") or {})])
+
+
+def is_above_bound(value: float, reference: Mapping[str, Any]) -> bool:
+    """Whether a return, as it is printed, is larger than the bound on every policy."""
+    bound = reference.get("bound")
+    return bound is not None and value > bound and number(value) != number(bound)
+
+
+def bound_note(returns: Sequence[float], reference: Mapping[str, Any]) -> list[str]:
+    """Why returns of policies may be larger than the bound, where some are."""
+    if not any(is_above_bound(value, reference) for value in returns):
+        return []
+    return ["the bound holds for the mean over all episodes; a sample's may exceed it by chance"]
 
 
 def headline(run: Results) -> str:
@@ -62,66 +94,101 @@ def compare_rows(runs: Sequence[Results]) -> list[dict[str, Any]]:
 
     `final20`, `greedy`: mean and standard deviation over seeds. `iqm`, `iqm_low`, `iqm_high`:
     interquartile mean of the greedy returns over seeds and its 95 % bootstrap interval (of the
-    training returns where no greedy one is stored).
+    training returns where no greedy one is stored). `score` is held against the run's own
+    reference figures.
     """
-    rows = []
-    for run, name in zip(runs, labels(list(runs)), strict=True):
-        final, greedy = run.final20_by_seed(), run.greedy_by_seed()
-        known = greedy[np.isfinite(greedy)] if np.isfinite(greedy).any() else final[np.isfinite(final)]
-        low, high = iqm_interval(known) if len(known) > 1 else (math.nan, math.nan)
-        best = mean_of(greedy) if np.isfinite(greedy).any() else mean_of(final)
-        row = {
-            "final20_mean": mean_of(final),
-            "final20_std": std_of(final),
-            "greedy_mean": mean_of(greedy),
-            "greedy_std": std_of(greedy),
-            "iqm": float(iqm(known)) if len(known) else math.nan,
-            "iqm_low": low,
-            "iqm_high": high,
-            "score": score_of(best, run.reference),
-        }
-        about = {
-            "run": name,
-            "folder": str(run.folder),
-            "env": run.env,
-            "algorithm": run.algorithm,
-            "kappa": run.kappa,
-            "epochs": run.epochs,
-            "seeds": list(run.seeds),
-            "finished": run.is_finished,
-        }
-        rows.append(about | {key: value if math.isfinite(value) else None for key, value in row.items()})
-    return rows
+    return [
+        _about(run, name) | _measures(run)
+        for run, name in zip(runs, labels(list(runs)), strict=True)
+    ]
+
+
+def _about(run: Results, name: str) -> dict[str, Any]:
+    return {
+        "run": name,
+        "folder": str(run.folder),
+        "env": run.env,
+        "env_options": dict(run.env_options),
+        "algorithm": run.algorithm,
+        "kappa": run.kappa,
+        "epochs": run.epochs,
+        "seeds": list(run.seeds),
+        "finished": run.is_finished,
+    }
+
+
+def _measures(run: Results) -> dict[str, float | None]:
+    final, greedy = run.final20_by_seed(), run.greedy_by_seed()
+    returns = greedy if np.isfinite(greedy).any() else final
+    known = returns[np.isfinite(returns)]
+    low, high = iqm_interval(known) if len(known) > 1 else (math.nan, math.nan)
+    row = {
+        "final20_mean": mean_of(final),
+        "final20_std": std_of(final),
+        "greedy_mean": mean_of(greedy),
+        "greedy_std": std_of(greedy),
+        "iqm": float(iqm(known)) if len(known) else math.nan,
+        "iqm_low": low,
+        "iqm_high": high,
+        "score": score_of(mean_of(returns), run.reference),
+    }
+    return {name: value if math.isfinite(value) else None for name, value in row.items()}
 
 
 def compare_table(runs: Sequence[Results]) -> str:
-    """The runs below each other, the best greedy return of each environment first."""
+    """The runs below each other, the best greedy return of each environment first.
+
+    Environments with different options are different environments: the options that differ stand
+    behind the name.
+    """
+    names = {
+        env: differing_options([run for run in runs if run.env == env])
+        for env in {run.env for run in runs}
+    }
     rows = compare_rows(runs)
+    for row, run in zip(rows, runs, strict=True):
+        options = [
+            f"{name}={json.dumps(run.env_options[name])}"
+            for name in names[run.env]
+            if name in run.env_options
+        ]
+        row["env"] = " ".join([run.env, *options])
     rows.sort(key=lambda row: (row["env"], -_known(row["greedy_mean"], row["final20_mean"])))
-    cells = [
-        (
-            row["run"] + ("" if row["finished"] else " (not finished)"),
-            row["env"],
-            str(len(row["seeds"])),
-            f"{row['epochs']:,}",
-            plus_minus(row["final20_mean"], row["final20_std"]),
-            plus_minus(row["greedy_mean"], row["greedy_std"]),
-            number(row["iqm"])
-            + ("" if row["iqm_low"] is None else f" [{number(row['iqm_low'])}, {number(row['iqm_high'])}]"),
-            number(row["score"]),
+    head = ("run", "environment", "seeds", "epochs", "last 20 %", "greedy")
+    head += ("IQM of seeds [95 %]", "score")
+    notes = ["± is the standard deviation over seeds; the interval is a percentile bootstrap."]
+    if any(names.values()):
+        differing = ", ".join(sorted({name for options in names.values() for name in options}))
+        notes.append(
+            f"Runs with other environment options ({differing}) cannot be compared; "
+            "each score is held against the run's own reference figures."
         )
-        for row in rows
-    ]
-    head = ("run", "environment", "seeds", "epochs", "last 20 %", "greedy", "IQM of seeds [95 %]", "score")
-    note = "± is the standard deviation over seeds; the interval is a percentile bootstrap."
-    return f"{table(head, cells)}\n\n{note}"
+    return "\n".join([table(head, [_cells(row) for row in rows]), "", *notes])
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    interval = f" [{number(row['iqm_low'])}, {number(row['iqm_high'])}]"
+    return (
+        row["run"] + ("" if row["finished"] else " (not finished)"),
+        row["env"],
+        str(len(row["seeds"])),
+        f"{row['epochs']:,}",
+        plus_minus(row["final20_mean"], row["final20_std"]),
+        plus_minus(row["greedy_mean"], row["greedy_std"]),
+        number(row["iqm"]) + ("" if row["iqm_low"] is None else interval),
+        number(row["score"]),
+    )
 
 
 def reference_figures(reference: Mapping[str, Any]) -> list[tuple[str, float]]:
     """(name, return) of every reference figure, the lowest first."""
-    found = [(REFERENCE_NAMES[key], reference.get(key)) for key in REFERENCE_NAMES]
-    found += [(str(name), value) for name, value in (reference.get("policies") or {}).items()]
-    known = [(name, float(value)) for name, value in found if value is not None and math.isfinite(value)]
+    figures = [(REFERENCE_NAMES[key], reference.get(key)) for key in REFERENCE_NAMES]
+    figures += [(str(name), value) for name, value in (reference.get("policies") or {}).items()]
+    known = [
+        (name, float(value))
+        for name, value in figures
+        if value is not None and math.isfinite(value)
+    ]
     return sorted(known, key=lambda pair: pair[1])
 
 
@@ -133,10 +200,12 @@ def score_of(value: float | None, reference: Mapping[str, Any]) -> float:
     return (value - simple) / (best - simple)
 
 
-def spread(values: np.ndarray) -> str:
+def mean_and_std(values: np.ndarray) -> str:
     """Mean and standard deviation over the known values, and how many are not known."""
     missing = int((~np.isfinite(values)).sum())
-    return plus_minus(mean_of(values), std_of(values)) + (f" ({missing} stopped)" if missing else "")
+    return plus_minus(mean_of(values), std_of(values)) + (
+        f" ({missing} stopped)" if missing else ""
+    )
 
 
 def mean_of(values: np.ndarray) -> float:

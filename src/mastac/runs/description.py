@@ -1,0 +1,109 @@
+"""What defines an environment, written down: its declarations, and a digest of what it does."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from mastac.envs.base import Environment, Reference
+from mastac.envs.heads import HEADS
+from mastac.runs.environment import ARRAYS
+
+
+def description_of(env: Environment, reference: Reference | None) -> dict[str, Any]:
+    """What defines an environment, ready to be written as `environment.json`.
+
+    **Arguments:**
+
+    - `env`: the environment. Its functions are evaluated at four states and times.
+    - `reference`: its reference figures, which are stored with it.
+
+    **Returns:**
+
+    Declarations by name; under `behaviour` a digest of each function (see
+    [`behaviour_of`][mastac.runs.description.behaviour_of]); under `reference` the figures.
+    """
+    return {
+        "agents": list(env.agents),
+        "id": env.id,
+        "options": dict(env.options),
+        "horizon": int(env.horizon),
+        "report": env.report,
+        "action_head": env.action_head,
+        **{name: _plain(_array(env, name)) for name in ARRAYS},
+        "behaviour": behaviour_of(env),
+        "reference": None if reference is None else asdict(reference),
+    }
+
+
+def behaviour_of(env: Environment) -> dict[str, list[list[float | None]]]:
+    """A digest of each function of an environment: for every agent a weighted sum of its values.
+
+    A chain of four steps is taken from a fixed first state, at times from the first to the last one
+    of the episode, with fixed actions.
+
+    **Returns:**
+
+    For `reset`, `step`, `reward` and `observe` two lists with one number for each agent: the
+    weighted sum, and the sum of the absolute values, on whose scale sums are compared. `None`
+    stands for a number that is not finite.
+    """
+    times = [0, min(1, env.horizon - 1), env.horizon // 2, env.horizon - 1]
+
+    @jax.jit
+    def probe(state: Any, actions: Any, time: Any, key: Any) -> Any:
+        return (
+            env.step(state, actions, time, key),
+            env.reward(state, actions, time),
+            env.observed(state, time),
+        )
+
+    keys = [jax.random.key(k) for k in range(len(times))]
+    # TF32 products of a GPU differ from a CPU's by more than the tolerance.
+    with jax.default_matmul_precision("highest"):
+        first = [env.reset(key).astype(jnp.float32) for key in keys[:2]]
+        state, values = first[0], []
+        for time, key, actions in zip(times, keys, _probing_actions(env, len(times)), strict=True):
+            values.append(probe(state, actions, jnp.asarray(time), key))
+            state = values[-1][0]
+    steps, rewards, seen = zip(*values, strict=True)
+    return {
+        "reset": _digest(first),
+        "step": _digest(steps),
+        "reward": _digest(rewards),
+        "observe": _digest(seen),
+    }
+
+
+def _array(env: Environment, name: str) -> np.ndarray:
+    value = getattr(env, name)
+    return np.asarray(env.action_limit if name == "action_scale" and value is None else value)
+
+
+def _plain(array: np.ndarray) -> Any:
+    """As lists; one number where all entries are equal."""
+    is_constant = array.size > 0 and bool((array == array.flat[0]).all())
+    return array.flat[0].item() if is_constant else array.tolist()
+
+
+def _probing_actions(env: Environment, count: int) -> list[Float[jax.Array, "agents act"]]:
+    """Valid actions that are the same on every machine and for every version of the generators."""
+    widest = int(env.action_sizes.max())
+    mask = np.arange(widest) < env.action_sizes[:, None]
+    limit = np.broadcast_to(np.asarray(env.action_limit, np.float32), mask.shape)
+    logits = 1.5 * np.sin(1.0 + np.arange(count * mask.size)).reshape(count, *mask.shape)
+    head = HEADS[env.action_head]
+    return [jnp.asarray(head.apply(row, limit, mask), jnp.float32) for row in logits]
+
+
+def _digest(values: Sequence[Any]) -> list[list[float | None]]:
+    """For each agent a weighted sum over points and entries, and the sum of its absolute terms."""
+    array = np.stack([np.asarray(value, float).reshape(len(value), -1) for value in values], 1)
+    array = array.reshape(len(array), -1)
+    terms = array * (1.0 + 0.5 * np.sin(1.0 + np.arange(array.shape[1])))
+    sums = (terms.sum(1), np.abs(terms).sum(1))
+    return [[float(f"{x:.9g}") if np.isfinite(x) else None for x in sum.tolist()] for sum in sums]

@@ -1,0 +1,148 @@
+"""The environment of a run: stored when the run begins, compared before it goes on.
+
+A run folder names its environment, but a name does not say which reward or dynamics were behind it.
+`environment.json` holds every declaration (sizes, action head, limits, scales, horizon, report) and
+a digest of what the functions do at a few fixed points, so that another environment is refused by
+the name of what differs. This module compares and imports no JAX; `mastac.runs.description` writes.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mastac.errors import UserError
+from mastac.files import read_json
+from mastac.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from mastac.envs.base import Environment, Reference
+    from mastac.runs.config import ExperimentConfig
+
+ARRAYS = (
+    "state_sizes",
+    "obs_sizes",
+    "action_sizes",
+    "action_limit",
+    "state_center",
+    "state_scale",
+    "obs_center",
+    "obs_scale",
+    "action_center",
+    "action_scale",
+)
+DECLARATIONS = ("id", "horizon", "report", "action_head", *ARRAYS)
+FUNCTIONS = {
+    "reset": "first state",
+    "step": "step",
+    "reward": "reward",
+    "observe": "observation",
+}
+# Rounding differs between machines and devices; another function differs by far more than this.
+TOLERANCE = 1e-4
+
+
+def differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
+    """What differs between two descriptions, in words; the declarations first."""
+    if stored["agents"] != given["agents"]:
+        yield f"its agents are {_text(given['agents'])}, not {_text(stored['agents'])}"
+    yield from option_differences(stored["options"], given["options"])
+    for name in DECLARATIONS:
+        if not _equal(stored[name], given[name]):
+            yield f"its {name} is {_text(given[name])}, not {_text(stored[name])}"
+    for name, words in FUNCTIONS.items():
+        agent = _first_difference(stored["behaviour"][name], given["behaviour"][name])
+        if agent is not None:
+            yield f"the {words} of agent '{given['agents'][agent]}' differs"
+
+
+def option_differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
+    """Which options differ, in words."""
+    for name in sorted(stored.keys() | given.keys()):
+        if stored.get(name) != given.get(name):
+            yield f"its option {name} is {_text(given.get(name))}, not {_text(stored.get(name))}"
+
+
+def read_environment(folder: RunFolder) -> dict[str, Any]:
+    """What `environment.json` of a run holds; `UserError` if it is damaged."""
+    stored = read_json(folder.environment)
+    digests = stored.get("behaviour")
+    wanted = {*DECLARATIONS, "agents", "options", "behaviour", "reference"}
+    if (
+        not wanted <= stored.keys()
+        or not isinstance(digests, dict)
+        or not digests.keys() >= FUNCTIONS.keys()
+    ):
+        raise UserError(f"'{folder.environment}' is damaged; restore it or start the run anew")
+    return stored
+
+
+def check_environment_of_run(
+    env: "Environment", folder: RunFolder, config: "ExperimentConfig"
+) -> None:
+    """`UserError` that says what differs, unless `env` is what the run was trained on."""
+    difference = next(_differences_from_run(env, folder, config), None)
+    if difference is None:
+        return
+    if config.custom:
+        raise UserError(
+            f"the environment '{env.id}' is not the one of the run in '{folder.path}': "
+            f"{difference}; pass the one that it was trained on"
+        )
+    raise UserError(
+        f"the environment that config.json in '{folder.path}' names belongs to another "
+        f"configuration than the run: {difference}; restore the original config.json, or use the "
+        f"version of mastac that it names"
+    )
+
+
+def reference_of_run(folder: RunFolder, env: "Environment") -> "Reference | None":
+    """The reference figures that a run was begun with; those of `env` where none are stored."""
+    from mastac.envs.base import Reference
+    from mastac.envs.validation import checked_reference
+
+    if not folder.environment.is_file():  # the folder of an earlier version
+        return checked_reference(env)
+    stored = read_environment(folder)["reference"]
+    return None if stored is None else Reference(**stored)
+
+
+def _differences_from_run(
+    env: "Environment", folder: RunFolder, config: "ExperimentConfig"
+) -> Iterator[str]:
+    from mastac.runs.description import description_of
+
+    if folder.environment.is_file():
+        yield from differences(read_environment(folder), description_of(env, None))
+    elif env.id != config.env:  # the folder of an earlier version
+        yield f"its id is {_text(env.id)}, not {_text(config.env)}"
+    stored, given = read_json(folder.couplings), env.couplings.to_dict()
+    for name in sorted(stored.keys() | given.keys()):
+        if stored.get(name) != given.get(name):
+            yield f"its couplings differ ({name})"
+
+
+def _first_difference(stored: Any, given: Any) -> int | None:
+    """Number of the first agent whose digests differ by more than rounding."""
+    (one, one_size), (two, two_size) = (np.array(digest, float) for digest in (stored, given))
+    if one.shape != two.shape:
+        return 0
+    sizes = np.fmax(one_size, two_size)
+    close = np.abs(one - two) <= TOLERANCE * sizes + 1e-6 * np.nanmax(sizes, initial=0) + 1e-12
+    differs = ~(close | (np.isnan(one) & np.isnan(two)))
+    return int(np.argmax(differs)) if differs.any() else None
+
+
+def _equal(stored: Any, given: Any) -> bool:
+    if stored == given:
+        return True
+    try:
+        return bool(np.allclose(np.array(stored, float), np.array(given, float), rtol=1e-5, atol=0))
+    except (TypeError, ValueError):  # texts, or arrays whose shapes do not go together
+        return False
+
+
+def _text(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "…"
