@@ -7,8 +7,15 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Compilation dominates test time, and small programs gain nothing from being optimised.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
+# No silent broadcasting: axes are lined up where the code says so. (Types may mix: optax's Adam
+# multiplies floats by its whole number of steps.)
+os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
 
 from hypothesis import HealthCheck, settings
+from jaxtyping import install_import_hook
+
+# Before anything of the package is imported: every array is compared with its annotation.
+install_import_hook("mastac", "shape_checks.check")
 
 settings.register_profile(
     "mastac",

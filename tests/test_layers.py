@@ -123,6 +123,7 @@ def test_does_without_jax(module: str) -> None:
 
 def test_help_needs_nothing_heavy() -> None:
     heavy = ("jax", "numpy", "scipy", "sklearn", "networkx", "matplotlib", "rich")
-    code = f"import sys, mastac.cli.main; sys.exit(str([name for name in {heavy} if name in sys.modules] or ''))"
+    loaded = f"[name for name in {heavy} if name in sys.modules]"
+    code = f"import sys, mastac.cli.main; sys.exit(str({loaded} or ''))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == ""

@@ -214,11 +214,11 @@ class _Sampler:
 
 
 def headed(env: Environment, logits: Float[Array, "agents act"]) -> Actions:
-    """Actions by the environment's head. Where that is unbounded, logits are in the action's units."""
+    """Actions by the environment's head; where it is unbounded, logits are in its units."""
     if env.head.is_discrete:
         raise UserError(
-            f"the actions of '{env.id}' are choices, and variances are estimated for Gaussian policies; "
-            "take a small game instead: --game ring --agents 3"
+            f"the actions of '{env.id}' are choices, and variances are estimated for Gaussian "
+            "policies; take a small game instead: --game ring --agents 3"
         )
     real = jnp.arange(logits.shape[1]) < jnp.asarray(env.action_sizes)[:, None]
     return env.head.apply(logits, _limit(env, logits), real)
@@ -231,14 +231,17 @@ def _limit(env: Environment, values: Float[Array, "agents act"]) -> Float[Array,
 
 
 def simple_means(env: Environment) -> Means:
-    """The simple policy before the head. Actions at a limit stay a little within it, or noise would not move them.
+    """The simple policy before the head.
+
+    Actions at a limit stay a little within it, or noise would not move them.
 
     **Raises:** [`mastac.errors.UserError`][] if the environment has none.
     """
     simple = env.simple_actions
     if simple is None:
         raise UserError(
-            f"environment '{env.id}' has no simple policy; train one and give its run folder with --run"
+            f"environment '{env.id}' has no simple policy; "
+            "train one and give its run folder with --run"
         )
 
     def means(state: State, time: Time) -> Float[Array, "agents act"]:
