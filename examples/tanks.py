@@ -1,15 +1,24 @@
-"""Three tanks in a row, each fed by the one above and by a pump of its own: an environment written from nothing."""
+"""Three tanks in a row: a complete environment of your own.
+
+    python examples/tanks.py
+
+Water flows from the upper tank to the middle one, and from there to the lower one. Each tank is an
+agent with a pump of its own, and its task is to hold its water level at 1.
+"""
 
 import jax
 import numpy as np
 
 import mastac
 
+# Who affects whom, in pairs (source, target). Graphs that are left out have no edges between
+# agents: each tank sees its own level and is paid for its own level. `action=[]` says that a pump
+# moves water in its own tank alone; without it, actions would have the edges of `state`.
 row = mastac.Couplings(
     ["upper", "middle", "lower"], state=[("upper", "middle"), ("middle", "lower")], action=[]
 )
-inflow = np.array(row.state.toarray(), float) - np.eye(3)
-each = np.ones(3, int)
+inflow = np.array(row.state.toarray(), float) - np.eye(3)  # [i, j] is 1 if tank j feeds tank i
+sizes = np.ones(3, int)  # one number for each agent
 env = mastac.Environment(
     id="tanks",
     couplings=row,
@@ -18,9 +27,9 @@ env = mastac.Environment(
     step=lambda level, pump, time, key: 0.8 * level + 0.2 * inflow @ level + 0.5 * pump,
     reward=lambda level, pump, time: -((level - 1.0) ** 2)[:, 0] - 0.01 * (pump**2)[:, 0],
     observe=lambda level: level,
-    state_sizes=each,
-    obs_sizes=each,
-    action_sizes=each,
+    state_sizes=sizes,
+    obs_sizes=sizes,
+    action_sizes=sizes,
     action_head="tanh",
 )
 
