@@ -1,17 +1,19 @@
-"""Rows of a study on many environments at equal lengths and equal tuning, shared by the comparisons of algorithms.
+"""Algorithms compared on many environments, at equal lengths and equal tuning.
 
-Step sizes of actors and critics are chosen among five candidates around the environment's preset,
-each trained for the whole length from one seed that no result is reported for; then five seeds
-learn with the best. Both are one compiled program, five runs side by side. Cells that `--out`
-(default: runs/NAME) holds are not trained again; several processes may share the work. Of the
-environments of which all cells are there, `results/NAME.csv` has every run, `NAME-table.csv` a row
-for each cell, and `NAME.png` the scores. Another `--epochs-scale` than 1 writes to files of its
-own, and so does `--untuned`, which takes the preset's step sizes.
+Used by the studies `decomposition.py`, `number_of_agents.py`, `on_policy.py` and `stronger.py`.
+
+Step sizes of actors and critics are chosen among five candidates around the environment's preset.
+Each candidate is trained for the whole length, from one seed for which no result is reported. Then
+five seeds learn with the best. Both are one compiled program, five runs side by side.
+
+Cells that are in `--out` (default: runs/NAME) are not trained again, and several processes can
+share the work. When all cells of an environment are there, it enters `results/NAME.csv` (every
+run), `NAME-table.csv` (one row for each cell) and `NAME.png` (scores). An `--epochs-scale` other
+than 1 writes to files of its own, and so does `--untuned`, which takes the preset's step sizes.
 """
 
 import argparse
 import csv
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,18 +21,17 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 
 import mastac
 from common import RESULTS, write
+from comparing_figure import score_figure
 from mastac.cli.arguments import parse_assignments
-from mastac.files import as_csv, locked
+from mastac.files import as_csv, locked, write_text
 from mastac.reproduction.search import returns_by_tenth, side_by_side
 from mastac.runs.config import ExperimentConfig, resolve
-from mastac.runs.drawing import COLORS, INK, PALE, STYLE, save
-from mastac.runs.plan import chunk_for
+from mastac.runs.drawing import save
+from mastac.runs.execution import chunk_for
 from mastac.runs.statistics import (
     improvement_interval,
     iqm,
@@ -39,61 +40,30 @@ from mastac.runs.statistics import (
 )
 
 SEEDS, TUNING_SEED = (0, 1, 2, 3, 4), 1000
-FACTORS = (
-    (1.0, 1.0),
-    (0.3, 1.0),
-    (3.0, 1.0),
-    (1.0, 0.3),
-    (1.0, 3.0),
-)  # on actor_lr and critic_lr of the preset
-TENTHS, EPISODES, MEASURED = (
-    10,
-    50,
-    3,
-)  # candidates are judged by their last three tenths, which tames luck
-ACROSS = 5  # panels of a figure side by side
-SHOWN = 1.5  # scores, from the best downwards: what is lost would press the rest together
 RATES = ("actor_lr", "critic_lr")
-RUNS = [
-    "env",
-    "row",
-    "phase",
-    "seed",
-    "epochs",
-    *RATES,
-    *(f"greedy_{k}0" for k in range(1, 11)),
-    "seconds",
-]
-TABLE = [
-    "env",
-    "row",
-    "epochs",
-    "seeds",
-    *RATES,
-    "greedy_mean",
-    "greedy_std",
-    "iqm",
-    "iqm_low",
-    "iqm_high",
-]
-TABLE += [
-    "score_iqm",
-    "score_low",
-    "score_high",
-    "better_than",
-    "better",
-    "better_low",
-    "better_high",
-]
+# Each candidate multiplies the preset's rates, in the order of RATES.
+FACTORS = ((1.0, 1.0), (0.3, 1.0), (3.0, 1.0), (1.0, 0.3), (1.0, 3.0))
+TENTHS, EPISODES = 10, 50  # evaluations over a run, episodes of each
+MEASURED = 3  # candidates are judged by their last three tenths: one alone would be luck
+RUN_COLUMNS = ["env", "row", "phase", "seed", "epochs", *RATES]
+RUN_COLUMNS += [*(f"greedy_{k}0" for k in range(1, 11)), "seconds"]
+TABLE_COLUMNS = ["env", "row", "epochs", "seeds", *RATES]
+TABLE_COLUMNS += ["greedy_mean", "greedy_std", "iqm", "iqm_low", "iqm_high"]
+TABLE_COLUMNS += ["score_iqm", "score_low", "score_high"]
+TABLE_COLUMNS += ["better_than", "better", "better_low", "better_high"]
 
 
 @dataclass(frozen=True)
 class Study:
-    """Rows, each an algorithm with knobs, on all of some environments, and what they are held against.
+    """Algorithms with knobs, and the environments on which they are compared.
 
-    `epochs`: the length on each environment, by its name and what options it has:
-    'thermal-40,coolers=every-2'. `base`: the row that the others are to be better than. `without`:
-    cells that no machine of this size can train, as patterns like those of `--only`.
+    **Arguments:**
+
+    - `rows`: algorithm and knobs, by the name of the row.
+    - `epochs`: the length on each environment, by its name and options, as in
+        'thermal-40,coolers=every-2'.
+    - `base`: the row that the others are compared with.
+    - `without`: cells that are too large to train, as patterns like those of `--only`.
     """
 
     name: str
@@ -113,7 +83,7 @@ class Study:
             for env, epochs in lengths.items()
             for row in self.rows
         ]
-        return [cell for cell in cells if not cell.is_named(self.without)]
+        return [cell for cell in cells if not cell.matches(self.without)]
 
 
 @dataclass(frozen=True)
@@ -126,8 +96,12 @@ class Cell:
     epochs: int
     tuned: bool = True
 
-    def is_named(self, patterns: Sequence[str]) -> bool:
-        return any(fnmatchcase(f"{self.env}/{self.row}", each) for each in patterns)
+    @property
+    def name(self) -> str:
+        return f"{self.env}/{self.row}"
+
+    def matches(self, patterns: Sequence[str]) -> bool:
+        return any(fnmatchcase(self.name, pattern) for pattern in patterns)
 
     def config(self) -> ExperimentConfig:
         algorithm, knobs = self.study.rows[self.row]
@@ -141,23 +115,22 @@ class Cell:
 
 
 def environment(label: str) -> tuple[str, dict[str, Any]]:
-    """Its name and its options."""
+    """Name and options of an environment."""
     env_id, *options = label.split(",")
     return env_id, parse_assignments("an option", options)
 
 
 def candidates(config: ExperimentConfig) -> list[dict[str, float]]:
+    """Rates to choose from; the first are the preset's."""
+    preset = [getattr(config.settings, name) for name in RATES]
     return [
-        {
-            name: getattr(config.settings, name) * factor
-            for name, factor in zip(RATES, factors, strict=True)
-        }
+        {name: rate * factor for name, rate, factor in zip(RATES, preset, factors, strict=True)}
         for factors in FACTORS
     ]
 
 
 def trained(cell: Cell) -> list[list[Any]]:
-    """The rows of a cell: its candidates from the tuning seed, then the seeds with the best of them."""
+    """Rows of a cell: its candidates from the tuning seed, then all seeds with the best of them."""
     config = cell.config()
     env = mastac.make(config.env, **config.env_options)
     run, rows = returns_by_tenth(env, config, EPISODES, chunk_for(len(SEEDS))), []
@@ -166,21 +139,31 @@ def trained(cell: Cell) -> list[list[Any]]:
         began = time.perf_counter()
         returns = np.asarray(run(side_by_side(rates), np.asarray(seeds)), np.float64)
         seconds = time.perf_counter() - began
-        rows.extend(
-            [cell.env, cell.row, phase, seed, cell.epochs, *(f"{each[name]:.3g}" for name in RATES)]
-            + [f"{value:.6g}" for value in values]
-            + [f"{seconds:.1f}"]
-            for each, seed, values in zip(rates, seeds, returns, strict=True)
-        )
+        for chosen, seed, values in zip(rates, seeds, returns, strict=True):
+            row = [cell.env, cell.row, phase, seed, cell.epochs]
+            row += [f"{chosen[name]:.3g}" for name in RATES]
+            row += [f"{value:.6g}" for value in values]
+            rows.append([*row, f"{seconds:.1f}"])
         return returns
 
-    tried = candidates(config)
-    best = tried[0]
+    choices = candidates(config)
+    best = choices[0]
     if cell.tuned:
-        last = play("tuning", tried, [TUNING_SEED] * len(tried))[:, -MEASURED:].mean(1)
-        best = tried[int(np.argmax(np.nan_to_num(last, nan=-np.inf)))]
+        returns = play("tuning", choices, [TUNING_SEED] * len(choices))[:, -MEASURED:].mean(1)
+        best = choices[int(np.argmax(np.nan_to_num(returns, nan=-np.inf)))]
     play("seeds", [best] * len(SEEDS), SEEDS)
     return rows
+
+
+def train_missing(cell: Cell, out: Path) -> bool:
+    """Train a cell unless it is there or another process is at it; whether it was trained."""
+    path = cell.path(out)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path.with_suffix(".lock")) as held:
+        if not held or path.exists():
+            return False
+        write_text(path, as_csv([RUN_COLUMNS, *trained(cell)]))
+    return True
 
 
 def stored(cell: Cell, out: Path) -> list[dict[str, str]]:
@@ -193,80 +176,42 @@ def greedy_of(rows: Sequence[Mapping[str, str]]) -> np.ndarray:
     return np.array([float(row["greedy_100"]) for row in rows if row["phase"] == "seeds"])
 
 
+def table_row(cell: Cell, out: Path, reference: mastac.Reference | None) -> list[Any]:
+    """Returns and scores of a cell, and how often its seeds are better than those of the base."""
+    rows = stored(cell, out)
+    greedy, base = greedy_of(rows), greedy_of(stored(replace(cell, row=cell.study.base), out))
+    score = scores_of(greedy, reference)
+    figures = [greedy.mean(), greedy.std(), iqm(greedy), *iqm_interval(greedy)]
+    figures += [iqm(score), *iqm_interval(score)]
+    better = [probability_of_improvement(greedy, base), *improvement_interval(greedy, base)]
+    row = [cell.env, cell.row, cell.epochs, len(greedy), *(rows[-1][name] for name in RATES)]
+    row += [f"{value:.5g}" for value in figures]
+    return [*row, cell.study.base, *(f"{value:.5g}" for value in better)]
+
+
+def scores_of(greedy: np.ndarray, reference: mastac.Reference | None) -> np.ndarray:
+    """Score of every seed: 0 for the simple policy, 1 for the best known one."""
+    if reference is None:
+        return np.full(len(greedy), np.nan)
+    return np.array([reference.score(value) for value in greedy])
+
+
 def summary(
     cells: Sequence[Cell], out: Path
 ) -> tuple[list[list[Any]], dict[str, dict[str, np.ndarray]]]:
-    """The table's rows, and the scores of every seed by environment and row."""
+    """Rows of the table, and the scores of every seed by environment and row."""
     table: list[list[Any]] = []
     scores: dict[str, dict[str, np.ndarray]] = {}
-    references = {
-        label: mastac.make(env_id, **options).reference()
-        for label, (env_id, options) in {cell.env: environment(cell.env) for cell in cells}.items()
-    }
+    references: dict[str, mastac.Reference | None] = {}
     for cell in cells:
-        base = cell.study.base
-        rows, plain = stored(cell, out), greedy_of(stored(replace(cell, row=base), out))
-        greedy, used, reference = greedy_of(rows), rows[-1], references[cell.env]
-        score = np.array(
-            [np.nan if reference is None else reference.score(value) for value in greedy]
-        )
-        scores.setdefault(cell.env, {})[cell.row] = score
-        better = (probability_of_improvement(greedy, plain), *improvement_interval(greedy, plain))
-        figures = [
-            greedy.mean(),
-            greedy.std(),
-            iqm(greedy),
-            *iqm_interval(greedy),
-            iqm(score),
-            *iqm_interval(score),
-        ]
-        table.append(
-            [cell.env, cell.row, cell.epochs, len(greedy), *(used[name] for name in RATES)]
-            + [f"{value:.5g}" for value in figures]
-            + [base]
-            + [f"{value:.5g}" for value in better]
-        )
+        if cell.env not in references:
+            env_id, options = environment(cell.env)
+            references[cell.env] = mastac.make(env_id, **options).reference()
+        reference = references[cell.env]
+        greedy = greedy_of(stored(cell, out))
+        table.append(table_row(cell, out, reference))
+        scores.setdefault(cell.env, {})[cell.row] = scores_of(greedy, reference)
     return table, scores
-
-
-def drawn(study: Study, scores: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
-    """A panel for each environment: every seed's score as a dot, the interquartile mean and its interval as a line.
-
-    What lies further below the best than frames show is named by its interquartile mean.
-    """
-    places = {row: place for place, row in enumerate(study.rows)}
-    across, down = min(ACROSS, len(scores)), math.ceil(len(scores) / ACROSS)
-    with matplotlib.rc_context(STYLE):
-        size = (2.6 * across + 1.2, (0.9 + 0.25 * max(10, len(places))) * down)
-        figure = Figure(figsize=size, layout="constrained")
-        axes = figure.subplots(down, across, sharey=True, squeeze=False)
-        for panel, (env, rows) in zip(axes.flat, scores.items(), strict=False):
-            for row, values in rows.items():
-                place, color = places[row], COLORS[places[row] % len(COLORS)]
-                panel.plot(
-                    values, np.full(len(values), place), "o", color=color, markersize=3.5, alpha=0.5
-                )
-                panel.plot(iqm_interval(values), [place, place], color=color, linewidth=2.0)
-                panel.plot(
-                    [iqm(values)], [place], "|", color=INK, markersize=11, markeredgewidth=2.0
-                )
-            panel.axvline(float(iqm(rows[study.base])), color=PALE, linewidth=0.8, linestyle="--")
-            middles = {places[row]: float(iqm(values)) for row, values in rows.items()}
-            best = max(float(np.nanmax(values)) for values in rows.values())
-            lowest = min(float(np.nanmin(values)) for values in rows.values())
-            left = max(lowest, best - SHOWN)
-            span = max(best - left, 0.02)
-            panel.set_xlim(left - 0.03 * span, best + 0.05 * span)
-            for place, middle in middles.items():
-                if middle < left:
-                    panel.text(left, place, f"← {middle:.1f}", color=INK, va="center", fontsize=7)
-            panel.set_title(env.replace(",", "\n"))
-            panel.set_xlabel("score")
-        for panel in list(axes.flat)[len(scores) :]:
-            panel.set_visible(False)
-        axes[0, 0].set_yticks(range(len(places)), list(places))
-        axes[0, 0].invert_yaxis()
-    return figure
 
 
 def run(study: Study, doc: str) -> None:
@@ -275,43 +220,40 @@ def run(study: Study, doc: str) -> None:
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--only", nargs="*", default=["*"], help="cells like 'warehouse-9/*' or '*/twin'"
+        "--only",
+        nargs="*",
+        default=["*"],
+        metavar="ENV/ROW",
+        help="cells like 'warehouse-9/*' or '*/twin'",
     )
-    parser.add_argument("--epochs-scale", type=float, default=1.0)
+    parser.add_argument("--epochs-scale", type=float, default=1.0, help="factor on all lengths")
     parser.add_argument("--out", type=Path, default=Path("runs") / study.name)
     parser.add_argument(
         "--untuned", action="store_true", help="the preset's step sizes instead of the best of five"
     )
-    asked = parser.parse_args()
-    cells = study.cells(asked.epochs_scale, not asked.untuned)
-    wanted = [cell for cell in cells if cell.is_named(asked.only)]
-    for number, cell in enumerate(wanted, 1):
-        path = cell.path(asked.out)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(path.with_suffix(".lock")) as held:
-            if held and not path.exists():
-                began = time.perf_counter()
-                text = as_csv([RUNS, *trained(cell)])
-                path.with_suffix(".part").write_text(text, encoding="utf-8")
-                path.with_suffix(".part").replace(path)
-                print(
-                    f"{number} of {len(wanted)}: {path} in {time.perf_counter() - began:.0f} s",
-                    flush=True,
-                )
-    missing = [cell for cell in cells if not cell.path(asked.out).exists()]
+    args = parser.parse_args()
+    cells = study.cells(args.epochs_scale, not args.untuned)
+    chosen = [cell for cell in cells if cell.matches(args.only)]
+    for number, cell in enumerate(chosen, 1):
+        began = time.perf_counter()
+        if train_missing(cell, args.out):
+            seconds = time.perf_counter() - began
+            path = cell.path(args.out)
+            print(f"{number} of {len(chosen)}: {path} in {seconds:.0f} s", flush=True)
+    missing = [cell for cell in cells if not cell.path(args.out).exists()]
     if missing:
-        print(
-            f"{len(missing)} of {len(cells)} cells are still to be trained, {missing[0].env}/{missing[0].row} first"
-        )
-    cells = [cell for cell in cells if cell.env not in {each.env for each in missing}]
-    if not cells:
-        return
-    name = (
-        study.name
-        + (f"-x{asked.epochs_scale:g}" if asked.epochs_scale != 1 else "")
-        + "-untuned" * asked.untuned
-    )
-    table, scores = summary(cells, asked.out)
-    write(name, RUNS, [list(row.values()) for cell in cells for row in stored(cell, asked.out)])
-    write(f"{name}-table", TABLE, table)
-    save(drawn(study, scores), RESULTS / f"{name}.png")
+        print(f"{len(missing)} of {len(cells)} cells are not trained yet, {missing[0].name} first")
+    incomplete = {cell.env for cell in missing}
+    cells = [cell for cell in cells if cell.env not in incomplete]
+    if cells:
+        scale = f"-x{args.epochs_scale:g}" if args.epochs_scale != 1 else ""
+        write_results(study, study.name + scale + "-untuned" * args.untuned, cells, args.out)
+
+
+def write_results(study: Study, name: str, cells: Sequence[Cell], out: Path) -> None:
+    """Write every run, the table and the figure."""
+    table, scores = summary(cells, out)
+    runs = [list(row.values()) for cell in cells for row in stored(cell, out)]
+    write(name, RUN_COLUMNS, runs)
+    write(f"{name}-table", TABLE_COLUMNS, table)
+    save(score_figure(list(study.rows), study.base, scores), RESULTS / f"{name}.png")
