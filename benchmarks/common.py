@@ -1,4 +1,4 @@
-"""Shared by the benchmarks: timing, the machine's name, a CSV."""
+"""What all benchmarks use: timing, the name of the machine, CSV files."""
 
 import csv
 import os
@@ -14,7 +14,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def median_seconds(call: Callable[[], Any], repeats: int) -> float:
-    """Median over `repeats` calls after one that compiles."""
+    """Median time of `repeats` calls, after one call that compiles."""
     import jax
 
     jax.block_until_ready(call())
@@ -50,11 +50,14 @@ def write(name: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> No
     with open(RESULTS / f"{name}.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*header, "machine"])
-        where = machine()
+        name_of_machine = machine()
         for row in rows:
-            writer.writerow(
-                [*(f"{value:.4g}" if isinstance(value, float) else value for value in row), where]
-            )
+            writer.writerow([*map(rounded, row), name_of_machine])
     print(",".join(header))
     for row in rows:
-        print(",".join(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row))
+        print(",".join(str(rounded(value)) for value in row))
+
+
+def rounded(value: Any) -> Any:
+    """Four digits of a float; other values as they are."""
+    return f"{value:.4g}" if isinstance(value, float) else value

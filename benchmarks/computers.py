@@ -1,9 +1,12 @@
-"""Exact figures of rings of computers: `python benchmarks/computers.py [option=value …]`, or `… trained RUN …`.
+"""Exact returns on rings of three to six computers.
 
-For three to six computers the simple policy, own play (a Markov perfect equilibrium: everybody
-knows all and looks after its own return), the best policies found that see neighbours alone, and
-the optimum; returns of the team. With `trained`, what every seed of the runs returns, exactly and
-without episodes, beside the optimum.
+    python benchmarks/computers.py [option=value …]
+    python benchmarks/computers.py trained RUN …
+
+The first form gives returns of the team for simple policies, for an equilibrium (every agent knows
+all and maximises its own return), for the best known policies that see neighbours alone, and for
+the optimum. The second gives what every seed of trained runs returns, computed exactly and without
+episodes, beside the optimum.
 """
 
 import json
@@ -21,24 +24,14 @@ def trained(folders: list[str]) -> None:
     rows = []
     for folder in folders:
         run = mastac.load(folder)
-        figures, problem = (
-            run.env.reference(),
-            problem_of(steady(run.env.couplings), run.env.options),
-        )
+        figures = run.env.reference()
         assert figures is not None and figures.bound is not None
+        problem = problem_of(steady(run.env.couplings), run.env.options)
         for seed in run.config.seeds:
             value = float(returns_of(problem, plan_of(problem, run.policy(seed).act)).sum())
             shortfall = 1 - value / figures.bound
-            rows.append(
-                [
-                    run.config.env,
-                    run.config.algorithm,
-                    run.summary["env_steps"],
-                    seed,
-                    value,
-                    shortfall,
-                ]
-            )
+            start = [run.config.env, run.config.algorithm, run.summary["env_steps"]]
+            rows.append([*start, seed, value, shortfall])
     header = ["env", "algorithm", "env_steps", "seed", "exact_return", "below_the_optimum"]
     write("computers-trained", header, rows)
 
@@ -47,9 +40,8 @@ def main() -> None:
     if sys.argv[1:2] == ["trained"]:
         trained(sys.argv[2:])
         return
-    options = {
-        name: json.loads(value) for name, _, value in (each.partition("=") for each in sys.argv[1:])
-    }
+    pairs = [argument.split("=", 1) for argument in sys.argv[1:]]
+    options = {name: json.loads(value) for name, value in pairs}
     rows = []
     for num_agents in (3, 4, 5, 6):
         env = mastac.make(f"computers-{num_agents}", **options)
@@ -57,30 +49,12 @@ def main() -> None:
         figures = env.reference()
         assert figures is not None
         seconds = time.perf_counter() - began
-        policies = figures.policies
         names = ("leave all alone", "restart the infected, too", "each for its own return")
-        several = [policies.get(name, "") for name in names]
-        rows.append(
-            [
-                num_agents,
-                several[0],
-                figures.simple,
-                *several[1:],
-                figures.best_known,
-                figures.bound,
-                seconds,
-            ]
-        )
-    header = [
-        "agents",
-        "nothing",
-        "simple",
-        "restart_infected",
-        "own_play",
-        "neighbours_alone",
-        "optimum",
-        "seconds",
-    ]
+        nothing, infected, own = (figures.policies.get(name, "") for name in names)
+        policies = [nothing, figures.simple, infected, own, figures.best_known, figures.bound]
+        rows.append([num_agents, *policies, seconds])
+    header = ["agents", "nothing", "simple", "restart_infected", "own_play", "neighbours_alone"]
+    header += ["optimum", "seconds"]
     write("computers", header, rows)
 
 

@@ -1,19 +1,21 @@
-"""What makes the advantage? `python benchmarks/decomposition.py [--only ENV/ROW …] [--epochs-scale X] [--untuned]`.
+"""From MADDPG to MAStAC one step at a time, on every example whose simulator has slopes.
 
-From MADDPG to MAStAC one step at a time, and each step alone, on every example with a simulator
-that has slopes, at equal lengths and equal tuning (`comparing.py` says how), with small networks:
+    python benchmarks/decomposition.py [--only ENV/ROW …] [--epochs-scale X] [--untuned]
 
-- `maddpg-team`, `maddpg-own`: central critics of the team's mean reward, and of the own one;
-- `qhat-k2`: one central critic of the sum of the rewards of the gradient dependency set; `q-k2`:
-  one central critic for each reward, summed by the actors;
-- `k2-plain`, `exact-plain`: the same with critics that read the value dependency sets: MAStAC,
-    without decay;
-- `k2`, `exact`, `k1`, `k0`: with a decay of what is far away; `k2-replay`: actions of others from
-  the replay, not from their current policies; `k2-own`: the sets without the sum; `independent`:
-  neither.
+Lengths and tuning are equal (see `comparing.py`) and networks small. The rows:
 
-The decay was tuned on `thermal-40` alone; that others count as one step away at least, which
-matters where rewards are shared, on `thermal-40,reward=neighbours`.
+- `maddpg-team`, `maddpg-own`: central critics of the team's mean reward, and of the own reward;
+- `qhat-k2`: one central critic of the sum of the rewards of the gradient dependency set;
+- `q-k2`: one central critic for each reward, summed by the actors;
+- `k2-plain`, `exact-plain`: the same with critics that read the value dependency sets. This is
+    MAStAC without distance decay;
+- `k2`, `exact`, `k1`, `k0`: MAStAC with distance decay;
+- `k2-replay`: actions of others from the replay, not from their current policies;
+- `k2-own`: the sets without the sum;
+- `independent`: neither sets nor sum.
+
+The size of the decay was tuned on `thermal-40` alone. That other agents count as at least one step
+away, which matters where rewards are shared, was chosen on `thermal-40,reward=neighbours`.
 """
 
 from comparing import Study, run

@@ -1,9 +1,11 @@
-"""Why learning drifts away from a good policy, and what stops it: `python benchmarks/drift.py`.
+"""Why learning drifts away from a good policy, and what stops it.
 
-Trains one seed on the building twice, the same in everything but the scales on which critics read
-states and actions: as declared (around the operating point), and by the actuator's limit and the
-start of an episode alone. Writes the greedy return over training, and the slopes of both runs'
-critics at the end against the true ones (see `slopes.py`).
+    python benchmarks/drift.py
+
+Trains one seed on the building twice. Only the scales on which critics read states and actions
+differ: as declared (around the operating point), and plain (by the actuator's limit and the start
+of an episode). Writes the greedy return over training, and the slopes of both runs' critics at the
+end beside the true ones (see `slopes.py`).
 """
 
 import tempfile
@@ -28,16 +30,13 @@ def main() -> None:
     )
     curves, table = [], []
     with tempfile.TemporaryDirectory() as folder:
-        for name, each in (("operating-point", env), ("plain", plain)):
-            run = mastac.train(
-                each, kappa=2, distance_decay=1.0, epochs=400, seeds=0, out=Path(folder) / name
-            )
+        for name, scaled in (("operating-point", env), ("plain", plain)):
+            out = Path(folder) / name
+            run = mastac.train(scaled, kappa=2, distance_decay=1.0, epochs=400, seeds=0, out=out)
             epochs, returns = read_results(run.path).curve(greedy=True)
-            curves += [
-                [name, int(e), int(e) * env.horizon, float(r)]
-                for e, r in zip(epochs, returns[0], strict=True)
-            ]
-            table += slopes(run.path, each)
+            for epoch, value in zip(epochs.tolist(), returns[0].tolist(), strict=True):
+                curves.append([name, epoch, epoch * env.horizon, value])
+            table += slopes(run.path, scaled)
     write("drift-curves", ["scales", "epoch", "env_steps", "greedy_return"], curves)
     write("drift-slopes", HEADER, table)
 

@@ -1,9 +1,11 @@
-"""What many agents do to a learner: `python benchmarks/number_of_agents.py [--only ENV/ROW …] [--epochs-scale X]`.
+"""How learners fare as the number of agents grows, to 960.
 
-Rings of linear-quadratic agents of which every third has an actuator, twelve agents over and over
-again, so that the exact figures are alike for all lengths of the ring; and a building of 400 zones
-of which half have coolers. Tuning and networks are as in `decomposition.py`. Central and exact
-critics of many agents read all of them: on one core they are not trained above about a hundred.
+    python benchmarks/number_of_agents.py [--only ENV/ROW …] [--epochs-scale X] [--untuned]
+
+Rings of linear-quadratic agents of which every third has an actuator: twelve agents over and over
+again, so that exact figures are alike for all lengths of the ring. And a building of 400 zones of
+which half have coolers. Tuning and networks are as in `decomposition.py`. Central and exact critics
+of many agents read all of them: on one core they are not trained above about a hundred.
 """
 
 from comparing import Study, run

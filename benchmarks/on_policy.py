@@ -1,9 +1,10 @@
-"""What does structure give on-policy? `python benchmarks/on_policy.py [--only ENV/ROW …] [--epochs-scale X]`.
+"""What structure gives on-policy, at equal samples and equal tuning.
 
-PPO on three layouts that alone tell the rows apart, structured (`mastac-ppo`, windows of κ = 2),
-central (`mappo`) and independent (`ippo`); the structured advantage actor-critic, and the
-zeroth-order method of Jing et al. beside them; at equal samples and equal tuning (`comparing.py`
-says how).
+    python benchmarks/on_policy.py [--only ENV/ROW …] [--epochs-scale X] [--untuned]
+
+PPO on three layouts, which are all that tells the rows apart: structured (`mastac-ppo`, windows of
+κ = 2), central (`mappo`) and independent (`ippo`). Beside them the structured advantage
+actor-critic, and the zeroth-order method of Jing et al. `comparing.py` says how they are compared.
 """
 
 from comparing import Study, run

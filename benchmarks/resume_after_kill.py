@@ -1,9 +1,10 @@
-"""Kill a run at a random moment and resume it: `python benchmarks/resume_after_kill.py`.
+"""Kill runs at random moments and resume them.
 
-Each trial starts the same training in a process of its own, sends SIGKILL at a random moment,
-resumes with the command line until the run has ended, and compares `metrics.csv` byte for byte and
-the final policies bit for bit with those of an uninterrupted run. The result is one row for each
-trial.
+    python benchmarks/resume_after_kill.py
+
+Each trial starts the same training in a process of its own, sends SIGKILL at a random moment, and
+resumes on the command line until the run has ended. `metrics.csv` must then equal that of a run
+that was never stopped byte for byte, and the final policies bit for bit. One row for each trial.
 """
 
 import random
@@ -25,7 +26,8 @@ def mastac(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "mastac", *arguments, "--no-progress"]
 
 
-def same(a: Path, b: Path) -> bool:
+def identical(a: Path, b: Path) -> bool:
+    """Whether two runs have the same metrics and policies."""
     if (a / "metrics.csv").read_bytes() != (b / "metrics.csv").read_bytes():
         return False
     for path in sorted((a / "policies").glob("*.npz")):
@@ -66,13 +68,10 @@ def main() -> None:
             if not (killed / "config.json").exists():
                 continue  # killed before there was a run
             subprocess.run(mastac("resume", str(killed)), check=True, capture_output=True)
-            rows.append([trial, target, reached, done, same(whole, killed)])
+            rows.append([trial, target, reached, done, identical(whole, killed)])
             print(rows[-1], flush=True)
-    write(
-        "resume_after_kill",
-        ["trial", "killed_from_epoch", "epochs_written", "had_ended", "identical"],
-        rows,
-    )
+    header = ["trial", "killed_from_epoch", "epochs_written", "had_ended", "identical"]
+    write("resume_after_kill", header, rows)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
-"""What strengthens the learner? `python benchmarks/stronger.py [--only ENV/ROW …] [--epochs-scale X] [--untuned]`.
+"""What strengthens the learner: twins, smoothing, several steps, sharing, maximum entropy.
 
-Seven rows on all examples: `mastac` as it is, with twin critics, with twins and smoothed targets,
-with targets over three and five steps, with one actor for each kind of agent, and the soft
-actor-critic, at equal lengths and equal tuning (`comparing.py` says how). Lengths are short of the
-presets', so what is compared is how fast and how safely a row learns.
+    python benchmarks/stronger.py [--only ENV/ROW …] [--epochs-scale X] [--untuned]
+
+Seven rows on all examples, at equal lengths and equal tuning (see `comparing.py`): `mastac` as it
+is, with twin critics, with twins and smoothed targets, with targets over three and five steps, with
+one actor for each kind of agent, and the soft actor-critic. Lengths are short of the presets', so
+what is compared is how fast and how safely a row learns.
 """
 
 from comparing import Study, run
 
-PLAIN = {"distance_decay": 1.0}  # what is compared is the learner without it
+PLAIN = {"distance_decay": 1.0}  # the rows are compared without it
 STUDY = Study(
     name="stronger",
     rows={
