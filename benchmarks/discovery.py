@@ -1,19 +1,19 @@
-"""Discovered graphs against the true ones: `python benchmarks/discovery.py [growth] [rates] [methods] [train]`.
+"""Discovered graphs against the true ones.
+
+    python benchmarks/discovery.py [growth] [rates] [methods] [train]
 
 - `growth`: precision and recall as samples grow, from queries and from logs
     (`results/discovery.csv`).
-- `rates`: the false discovery rate that is attained beside the one that is asked for
+- `rates`: the false discovery rate that is attained, beside the one that is asked for
     (`discovery-fdr.csv`).
 - `methods`: other ways to the same graphs from the same logs (`discovery-methods.csv`).
-- `train`: MAStAC on true and on discovered graphs (`discovery-training.csv`); not done unless it is
-    named.
+- `train`: MAStAC on true and on discovered graphs (`discovery-training.csv`); done only if named.
 """
 
 import dataclasses
 import sys
 import tempfile
 import time
-import warnings
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from common import write
-from mastac.discovery import Discovered, Score, TransitionLog, discover, random_network, record
+from discovery_methods import covariance, lasso, ours
+from mastac.discovery import Score, TransitionLog, discover, random_network, record
 from mastac.envs import make
 from mastac.structure import CouplingSequence
 
@@ -35,46 +36,49 @@ SCORES = ["graph", "found", "true", "right", "precision", "recall"]
 
 
 def system(name: str, seed: int) -> Any:
-    """The environment, or the random network, by its name."""
-    return (
-        random_network(int(name.split("-")[1]), seed) if name.startswith("random") else make(name)
-    )
+    """The environment, or the random network, of a name."""
+    if name.startswith("random"):
+        return random_network(int(name.split("-")[1]), seed)
+    return make(name)
 
 
 def logged(simulator: Any, transitions: int, seed: int) -> TransitionLog:
+    """A log of at least so many transitions, and of 8 episodes."""
     return record(simulator, max(8, -(-transitions // simulator.horizon)), seed)
 
 
 def with_total(scores: dict[str, Score]) -> dict[str, Score]:
+    """The scores of all graphs, and of all of them together."""
     total = Score(0, 0, 0)
-    for each in scores.values():
-        total = each + total
+    for score in scores.values():
+        total = score + total
     return scores | {"all": total}
 
 
 def score_rows(start: list[Any], scores: dict[str, Score], seconds: float) -> list[list[Any]]:
-    return [
-        [
-            *start,
-            graph,
-            *each,
-            *("" if value is None else value for value in (each.precision, each.recall)),
-            seconds,
-        ]
-        for graph, each in scores.items()
-    ]
+    """A row for each graph."""
+    rows = []
+    for graph, score in scores.items():
+        shares = ["" if share is None else share for share in (score.precision, score.recall)]
+        rows.append([*start, graph, *score, *shares, seconds])
+    return rows
 
 
 def summed(runs: list[dict[str, Score]]) -> dict[str, Score]:
-    found: dict[str, Score] = defaultdict(lambda: Score(0, 0, 0))
+    """Scores of several runs together, for each graph."""
+    total: dict[str, Score] = defaultdict(lambda: Score(0, 0, 0))
     for scores in runs:
-        for graph, each in scores.items():
-            found[graph] = each + found[graph]
-    return dict(found)
+        for graph, score in scores.items():
+            total[graph] = score + total[graph]
+    return dict(total)
 
 
 def growth() -> None:
-    """One seed of queries for environments, whose graphs are the same for all; three of small random networks."""
+    """Precision and recall as samples grow.
+
+    Environments are queried with one seed, because their graphs are the same for all seeds, and
+    small random networks with three.
+    """
     rows = []
     for name in (*SMALL, *LARGE):
         small = name in SMALL
@@ -85,16 +89,11 @@ def growth() -> None:
             logged(simulators[seed % len(simulators)], longest, 100 + seed) for seed in range(seeds)
         ]
         for count in POINTS[small]:
-            rows += scored(
-                name,
-                "queries",
-                count,
-                [(each, {"points": count}) for each in simulators],
-                simulators,
-            )
+            sources = [(simulator, {"points": count}) for simulator in simulators]
+            rows += scored(name, "queries", count, sources, simulators)
         for count in TRANSITIONS[small]:
-            parts = [each.first(max(8, -(-count // each.steps))) for each in logs]
-            rows += scored(name, "log", count, [(each, {}) for each in parts], simulators)
+            sources = [(log.first(max(8, -(-count // log.steps))), {}) for log in logs]
+            rows += scored(name, "log", count, sources, simulators)
     write("discovery", ["system", "source", "samples", "seeds", *SCORES, "seconds"], rows)
 
 
@@ -102,22 +101,25 @@ def scored(
     name: str,
     source: str,
     count: int,
-    given: list[tuple[Any, dict[str, Any]]],
+    sources: list[tuple[Any, dict[str, Any]]],
     simulators: list[Any],
 ) -> list[list[Any]]:
+    """Rows of one system and number of samples: what is discovered from each of its sources."""
     runs, began = [], time.process_time()
-    for seed, (each, how) in enumerate(given):
-        found = discover(each, seed=seed, **how)
-        runs.append(with_total(found.score(simulators[seed % len(simulators)].couplings)))
-    rows = score_rows(
-        [name, source, count, len(given)], summed(runs), (time.process_time() - began) / len(given)
-    )
+    for seed, (given, options) in enumerate(sources):
+        discovered = discover(given, seed=seed, **options)
+        runs.append(with_total(discovered.score(simulators[seed % len(simulators)].couplings)))
+    seconds = (time.process_time() - began) / len(sources)
+    rows = score_rows([name, source, count, len(sources)], summed(runs), seconds)
     print(rows[-1], flush=True)
     return rows
 
 
 def rates() -> None:
-    """Per graph, the mean over seeds of the share of false edges among those found (0 if none was found)."""
+    """For each graph the share of false edges among the discovered ones, mean over seeds.
+
+    The share is 0 if no edge was discovered.
+    """
     rows = []
     for name, degree in (("random-10", 2.0), ("random-10 without edges", 0.0), ("random-50", 2.0)):
         for least_effect in (0.01, 0.0):
@@ -126,101 +128,20 @@ def rates() -> None:
             for seed in range(seeds):
                 simulator = random_network(int(name.split()[0].split("-")[1]), seed, degree=degree)
                 log = logged(simulator, RATE_TRANSITIONS, 500 + seed)
-                found = discover(log, seed=seed, least_effect=least_effect)
+                discovered = discover(log, seed=seed, least_effect=least_effect)
                 assert simulator.couplings is not None
                 for rate in RATES:
-                    for graph, each in found.score(simulator.couplings, 1 - rate).items():
-                        shares[rate, graph].append((each.found - each.right) / max(each.found, 1))
+                    for graph, score in discovered.score(simulator.couplings, 1 - rate).items():
+                        false = score.found - score.right
+                        shares[rate, graph].append(false / max(score.found, 1))
             for (rate, graph), values in shares.items():
                 rows.append([name, least_effect, seeds, graph, rate, float(np.mean(values))])
                 print(rows[-1], flush=True)
     write("discovery-fdr", ["system", "least_effect", "seeds", "graph", "asked", "attained"], rows)
 
 
-def lasso(log: TransitionLog) -> set[tuple[str, int, int]]:
-    """Agents with a coefficient that is not zero in a linear lasso chosen by BIC; next states only."""
-    from sklearn.linear_model import LassoLarsIC
-
-    owners, values, outcomes = table(log)
-    found = set()
-    for agent, outcome in outcomes:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of columns that double others
-            coefficients = LassoLarsIC("bic", max_iter=60).fit(values, outcome).coef_
-        found |= {(*owners[k], agent) for k in np.flatnonzero(np.abs(coefficients) > 1e-6)}
-    return {each for each in found if each[1] != each[2]}
-
-
-def covariance(log: TransitionLog) -> set[tuple[str, int, int]]:
-    """The generalised covariance measure (Shah and Peters 2020), all else given, by boosted trees; next states only."""
-    from scipy import stats
-    from sklearn.ensemble import HistGradientBoostingRegressor
-    from sklearn.model_selection import cross_val_predict
-
-    owners, values, outcomes = table(log)
-
-    def left_over(outcome: np.ndarray, without: list[int]) -> np.ndarray:
-        given = np.delete(values, without, 1)
-        return outcome - cross_val_predict(
-            HistGradientBoostingRegressor(max_iter=40), given, outcome, cv=2
-        )
-
-    blocks: dict[tuple[str, int], list[int]] = defaultdict(list)
-    for k, owner in enumerate(owners):
-        blocks[owner].append(k)
-    sources = {
-        owner: [left_over(values[:, k], places) for k in places] for owner, places in blocks.items()
-    }
-    tests = []
-    for agent, outcome in outcomes:
-        for owner, places in blocks.items():
-            if owner[1] == agent:
-                continue
-            mine = left_over(outcome, places)
-            sizes = [
-                abs(each.mean()) / each.std() for each in (mine * other for other in sources[owner])
-            ]
-            p_value = 2 * stats.norm.sf(np.sqrt(len(mine)) * max(sizes)) * len(sizes)
-            tests.append(((*owner, agent), min(1.0, p_value)))
-    adjusted = stats.false_discovery_control([each for _, each in tests])
-    return {edge for (edge, _), value in zip(tests, adjusted, strict=True) if value <= 0.05}
-
-
-def table(
-    log: TransitionLog,
-) -> tuple[list[tuple[str, int]], np.ndarray, list[tuple[int, np.ndarray]]]:
-    """Whose each column is, the columns (of all episodes, standardised), and what they are to explain."""
-    from mastac.discovery.samples import split_episodes
-
-    both = split_episodes(log, np.random.default_rng(0))
-    values = np.concatenate([each.values for each in both])
-    outcomes = np.concatenate([each.outcomes for each in both])
-    varies = np.flatnonzero(values.std(0) > 0)
-    wanted = [
-        (k, target.agent) for k, target in enumerate(both[0].targets) if target.what == "state"
-    ]
-    noise = 1e-4 * np.random.default_rng(1).standard_normal(outcomes.shape)
-    pairs = [
-        (agent, outcomes[:, k] + noise[:, k]) for k, agent in wanted if outcomes[:, k].std() > 0
-    ]
-    return (
-        [(both[0].blocks[k].kind, both[0].blocks[k].agent) for k in varies],
-        values[:, varies],
-        pairs,
-    )
-
-
-def ours(log: TransitionLog) -> set[tuple[str, int, int]]:
-    found: Discovered = discover(log)
-    number = {name: k for k, name in enumerate(log.names)}
-    return {
-        (each.graph, number[each.source], number[each.target])
-        for each in found.found()
-        if each.graph in ("state", "action")
-    }
-
-
 def methods() -> None:
+    """Three ways to the state and action graphs, from the same logs."""
     rows = []
     for name in ("warehouse-9", "thermal-9", "random-10"):
         simulator = system(name, 0)
@@ -230,25 +151,24 @@ def methods() -> None:
         }
         true = {
             (graph, int(j), int(i))
-            for graph, m in matrices.items()
-            for i, j in np.argwhere(m)
+            for graph, matrix in matrices.items()
+            for i, j in np.argwhere(matrix)
             if i != j
         }
         for way in (ours, lasso, covariance):
             began = time.process_time()
-            found = way(log)
-            score = Score(len(found), len(true), len(found & true))
-            rows += score_rows(
-                [name, way.__name__, 3000], {"state and action": score}, time.process_time() - began
-            )
+            edges = way(log)
+            score = Score(len(edges), len(true), len(edges & true))
+            start = [name, way.__name__, 3000]
+            seconds = time.process_time() - began
+            rows += score_rows(start, {"state and action": score}, seconds)
             print(rows[-1], flush=True)
     write("discovery-methods", ["system", "method", "transitions", *SCORES, "seconds"], rows)
 
 
 def training(epochs: int = 600, name: str = "warehouse-9", kappa: int = 2, seeds: int = 3) -> None:
-    """MAStAC on the true graphs, on those from queries, and on those from a small and a larger log."""
-    from mastac.runs.results import read_results
-    from mastac.runs.run import train
+    """MAStAC on the true graphs, and on those from queries and from logs of three sizes."""
+    from mastac.runs import read_results, train
 
     env = make(name)
     assert not isinstance(env.couplings, CouplingSequence)
@@ -263,33 +183,21 @@ def training(epochs: int = 600, name: str = "warehouse-9", kappa: int = 2, seeds
     for label, source in sources.items():
         couplings, wrong = env.couplings, (0, 0)
         if source is not None:
-            found = discover(source)
-            couplings = found.couplings()
-            total = with_total(found.score(env.couplings))["all"]
+            discovered = discover(source)
+            couplings = discovered.couplings()
+            total = with_total(discovered.score(env.couplings))["all"]
             wrong = (total.true - total.right, total.found - total.right)
         given = dataclasses.replace(env, id=f"{name}-graphs", couplings=couplings)
         with tempfile.TemporaryDirectory() as folder:
+            options = {"kappa": kappa, "epochs": epochs, "seeds": range(seeds)}
             out = Path(folder) / "run"
-            run = train(
-                given,
-                kappa=kappa,
-                epochs=epochs,
-                seeds=range(seeds),
-                out=out,
-                progress=False,
-                distance_decay=1.0,
-            )
+            run = train(given, out=out, progress=False, distance_decay=1.0, **options)
             returns = read_results(run.path).greedy_by_seed()
-        rows += [
-            [name, kappa, label, *wrong, epochs, seed, float(each)]
-            for seed, each in enumerate(returns)
-        ]
+        for seed, value in enumerate(returns.tolist()):
+            rows.append([name, kappa, label, *wrong, epochs, seed, value])
         print(rows[-1], flush=True)
-    write(
-        "discovery-training",
-        ["system", "kappa", "graphs", "missing", "false", "epochs", "seed", "greedy return"],
-        rows,
-    )
+    header = ["system", "kappa", "graphs", "missing", "false", "epochs", "seed", "greedy return"]
+    write("discovery-training", header, rows)
 
 
 PARTS = {"growth": growth, "rates": rates, "methods": methods, "train": training}
