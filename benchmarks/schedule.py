@@ -1,9 +1,11 @@
-"""Does it pay to know when doors are open? `python benchmarks/schedule.py [FOLDER] [ROW …]`.
+"""Does it pay to know when doors are open?
 
-Trains MAStAC on twelve rooms whose doors take turns, by the schedule and by the union of its
-graphs, with exact sets and with windows: the same simulator, seeds and settings. Writes the greedy
-returns of every seed, what critics read, and the curves. Rows that FOLDER (default: runs/schedule)
-holds are not trained again, and a stopped one goes on.
+    python benchmarks/schedule.py [FOLDER] [ROW …]
+
+Trains MAStAC on twelve rooms with a schedule of doors, by the schedule and by the union of its
+graphs, with exact sets and with κ = 2. Simulator, seeds and settings are the same. Writes the
+greedy returns of every seed, what critics read, and the curves. Rows that are in FOLDER (default:
+runs/schedule) are not trained again, and a stopped one goes on.
 """
 
 import sys
@@ -14,8 +16,8 @@ import numpy as np
 import mastac
 from common import RESULTS, write
 from mastac.runs.drawing import save
+from mastac.runs.execution import layout_of
 from mastac.runs.figures import learning_curves
-from mastac.runs.plan import layout_of
 from mastac.runs.results import read_results
 
 ENV, EPOCHS, SEEDS = "doors-12", 1000, range(5)
@@ -28,26 +30,24 @@ ROWS = {
 
 
 def trained(name: str, folder: Path) -> mastac.Run:
-    """The run of a row; trained, or gone on with, where that is not done."""
+    """The run of a row: opened, resumed or trained, whichever it needs."""
     known, kappa = ROWS[name]
     path = folder / name
     if not (path / "config.json").exists():
-        options = {"known": known}
-        # Without decay: what differs is the sets alone.
         return mastac.train(
             ENV,
             kappa=kappa,
             epochs=EPOCHS,
             seeds=SEEDS,
             out=path,
-            env_options=options,
-            distance_decay=1.0,
+            env_options={"known": known},
+            distance_decay=1.0,  # so that rows differ in their sets alone
         )
     return mastac.load(path) if read_results(path).is_finished else mastac.resume(path)
 
 
 def read_by_critics(run: mastac.Run) -> tuple[float, float]:
-    """How many states and actions a critic reads (mean over agents and times), and its room."""
+    """States and actions that a critic reads: mean over agents and times, and the most it can."""
     layout = layout_of(run.env, run.config)
     room = layout.states.nnz + layout.actions.nnz
     times = layout.schedule or [(layout.states, layout.actions)]
@@ -61,24 +61,21 @@ def main() -> None:
         return
     curves, table = [], []
     for name, run in runs.items():
-        found = read_results(run.path)
-        epochs, returns = found.curve(greedy=True)
+        results = read_results(run.path)
+        epochs, returns = results.curve(greedy=True)
         curves += [
             [name, seed, int(epoch), float(value)]
-            for seed, row in zip(found.seeds, returns, strict=True)
+            for seed, row in zip(results.seeds, returns, strict=True)
             for epoch, value in zip(epochs, row, strict=True)
         ]
-        greedy = found.greedy_by_seed()
-        table.append(
-            [name, len(greedy), *read_by_critics(run), float(greedy.mean()), float(greedy.std())]
-        )
+        greedy = results.greedy_by_seed()
+        figures = [*read_by_critics(run), float(greedy.mean()), float(greedy.std())]
+        table.append([name, len(greedy), *figures])
     write("schedule-curves", ["row", "seed", "epoch", "greedy_return"], curves)
-    write(
-        "schedule", ["row", "seeds", "read_by_a_critic", "room", "greedy_mean", "greedy_std"], table
-    )
+    header = ["row", "seeds", "read_by_a_critic", "room", "greedy_mean", "greedy_std"]
+    write("schedule", header, table)
     results = [read_results(run.path) for run in runs.values()]
-    # What the couplings declare changes nothing of what happens.
-    save(learning_curves(results, greedy=True, may_differ=["known"]), RESULTS / "schedule.png")
+    save(learning_curves(results, greedy=True), RESULTS / "schedule.png")
 
 
 if __name__ == "__main__":

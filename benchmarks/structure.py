@@ -1,9 +1,11 @@
-"""Time and peak memory of the dependency sets, up to a million agents: `python benchmarks/structure.py [MOST_AGENTS]`.
+"""Time and peak memory of dependency sets, up to a million agents.
+
+    python benchmarks/structure.py [MOST_AGENTS]
 
 Each row is computed in a process of its own, and so is its baseline: for few agents d-separation on
-the unrolled network by networkx, for many the same formula in plain scipy. Seconds are of the
-processor, which other work on the machine disturbs least; the wall's are beside them. Reading the
-edge matrices and naming the agents is `build_s`.
+the unrolled network by networkx, for many the same formula in plain scipy. Seconds are processor
+time, which other work on the machine disturbs least; the `wall` columns have the time by the clock.
+`build_s` is for reading the edge matrices and naming the agents.
 """
 
 import json
@@ -31,18 +33,17 @@ def edges(graph: str, agents: int) -> csr_array:
     """The matrix [source, target] of the state and the observation graph, without the diagonal."""
     own = np.arange(agents)
     if graph == "ring":
-        one, other = own, (own + 1) % agents
+        first, second = own, (own + 1) % agents
     elif graph == "grid":
         side = round(agents**0.5)
         square = own.reshape(side, side)
-        one = np.concatenate([square[:, :-1].ravel(), square[:-1].ravel()])
-        other = np.concatenate([square[:, 1:].ravel(), square[1:].ravel()])
+        first = np.concatenate([square[:, :-1].ravel(), square[:-1].ravel()])
+        second = np.concatenate([square[:, 1:].ravel(), square[1:].ravel()])
     else:  # each agent is affected by four others on average
-        one, other = np.random.default_rng(0).integers(0, agents, (2, 4 * agents))
-    both = graph != "random"
-    rows, columns = (
-        (np.concatenate([one, other]), np.concatenate([other, one])) if both else (one, other)
-    )
+        first, second = np.random.default_rng(0).integers(0, agents, (2, 4 * agents))
+    rows, columns = first, second
+    if graph != "random":  # both directions
+        rows, columns = np.concatenate([first, second]), np.concatenate([second, first])
     matrix = csr_array((np.ones(len(rows), bool), (rows, columns)), shape=(agents, agents))
     matrix.setdiag(False)
     matrix.eliminate_zeros()
@@ -50,6 +51,7 @@ def edges(graph: str, agents: int) -> csr_array:
 
 
 def ours(graph: str, agents: int, kappa: int | None) -> dict[str, Any]:
+    """`mastac.value_dependency`."""
     from mastac.structure import Couplings, value_dependency
 
     matrix = edges(graph, agents)
@@ -58,11 +60,11 @@ def ours(graph: str, agents: int, kappa: int | None) -> dict[str, Any]:
     built = time.process_time() - began
 
     def work() -> float:
-        found = value_dependency(couplings, kappa)
+        sets = value_dependency(couplings, kappa)
         if kappa is None:
-            found.members(0)
-            return int(found.sizes().sum())
-        return found.states.nnz
+            sets.members(0)
+            return int(sets.sizes().sum())
+        return sets.states.nnz
 
     return timed(work) | {"build_s": built}
 
@@ -76,18 +78,18 @@ def plain(graph: str, agents: int, kappa: int | None) -> dict[str, Any]:
             number, labels = connected_components(both @ both, connection="strong")
             assert len(labels) == agents
             return number
-        found: Any = both
+        sets: Any = both
         for _ in range(kappa - 1):
-            found = (found @ both) @ both
-        found = found @ both
-        found.sort_indices()
-        return found.nnz
+            sets = (sets @ both) @ both
+        sets = sets @ both
+        sets.sort_indices()
+        return sets.nnz
 
     return timed(work)
 
 
 def brute(graph: str, agents: int, kappa: int | None) -> dict[str, Any]:
-    """Which states and actions are not d-separated from each agent's rewards, one question at a time."""
+    """States and actions that are not d-separated from each agent's rewards, one by one."""
     import networkx as nx
 
     from mastac.structure import Couplings, bayesian_network
@@ -102,8 +104,8 @@ def brute(graph: str, agents: int, kappa: int | None) -> dict[str, Any]:
         count = 0
         for name in couplings.agents:
             rewards = {("z", name, t) for t in range(last + 1)}
-            for other in couplings.agents:
-                ends = ({("s", other, 0)}, {("a", other, 0)})
+            for member in couplings.agents:
+                ends = ({("s", member, 0)}, {("a", member, 0)})
                 count += any(
                     not nx.is_d_separator(network, end, rewards, first - end) for end in ends
                 )
@@ -113,19 +115,16 @@ def brute(graph: str, agents: int, kappa: int | None) -> dict[str, Any]:
 
 
 def timed(work: Any) -> dict[str, Any]:
+    """Time and memory of a call that returns how many entries the sets have."""
     wall, processor = time.perf_counter(), time.process_time()
     entries = work()
     seconds = time.process_time() - processor
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {
-        "entries": entries,
-        "s": seconds,
-        "wall_s": time.perf_counter() - wall,
-        "peak_mib": peak,
-    }
+    wall_seconds = time.perf_counter() - wall
+    return {"entries": entries, "s": seconds, "wall_s": wall_seconds, "peak_mib": peak}
 
 
-def apart(way: str, graph: str, agents: int, kappa: int | None) -> dict[str, Any]:
+def in_own_process(way: str, graph: str, agents: int, kappa: int | None) -> dict[str, Any]:
     """The figures of one way, from a process of its own."""
     words = [sys.executable, __file__, way, graph, str(agents), json.dumps(kappa)]
     return json.loads(
@@ -140,13 +139,13 @@ def main(most: int) -> None:
     for graph, kappa, sizes in CASES:
         for agents in (size for size in sizes if size <= most):
             baseline = "brute" if agents <= FEW else "plain"
-            mine, other = (apart(way, graph, agents, kappa) for way in ("ours", baseline))
+            mine, base = (in_own_process(way, graph, agents, kappa) for way in ("ours", baseline))
             if baseline == "brute" or kappa is not None:
-                assert mine["entries"] == other["entries"]
+                assert mine["entries"] == base["entries"]
             window = "exact" if kappa is None else kappa
             figures = [mine[key] for key in ("entries", "build_s", "s", "wall_s", "peak_mib")]
-            beside = [other[key] for key in ("s", "wall_s", "peak_mib")]
-            ratio = other["s"] / max(mine["s"], 1e-9)
+            beside = [base[key] for key in ("s", "wall_s", "peak_mib")]
+            ratio = base["s"] / max(mine["s"], 1e-9)
             rows.append([graph, window, agents, *figures, baseline, *beside, ratio])
             print(rows[-1], flush=True)
     mine = ["entries", "build_s", "s", "wall_s", "peak_mib"]
