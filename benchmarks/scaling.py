@@ -1,7 +1,9 @@
-"""Time and peak memory of one update on rings of 40 to 2560 agents at κ = 2: `python benchmarks/scaling.py`.
+"""Time and peak memory of one update, as the number of agents grows.
 
-Each size runs in a process of its own, so that its peak memory is its own. The exponent is the
-slope of log time over log agents from 160 to 2560 (1 means linear).
+    python benchmarks/scaling.py
+
+Rings of 40 to 2560 agents at κ = 2. Each size runs in a process of its own, so that its peak memory
+is its own. The exponent is the slope of log time over log agents from 160 to 2560; 1 means linear.
 """
 
 import json
@@ -13,7 +15,8 @@ import sys
 SIZES = (40, 160, 640, 2560)
 
 
-def one(agents: int) -> None:
+def measure(agents: int) -> None:
+    """Print the row of one size as JSON."""
     import jax
     import jax.numpy as jnp
 
@@ -54,10 +57,9 @@ def main() -> None:
 
     rows = []
     for agents in SIZES:
-        done = subprocess.run(
-            [sys.executable, __file__, str(agents)], capture_output=True, text=True, check=True
-        )
-        rows.append(json.loads(done.stdout.splitlines()[-1]))
+        command = [sys.executable, __file__, str(agents)]
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        rows.append(json.loads(output.splitlines()[-1]))
         print(rows[-1], flush=True)
     large = [row for row in rows if row[0] >= 160]
     exponent = math.log(large[-1][2] / large[0][2]) / math.log(large[-1][0] / large[0][0])
@@ -66,4 +68,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    one(int(sys.argv[1])) if len(sys.argv) > 1 else main()
+    measure(int(sys.argv[1])) if len(sys.argv) > 1 else main()

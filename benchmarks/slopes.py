@@ -1,15 +1,20 @@
-"""Are the critics' slopes right where the policy goes? `python benchmarks/slopes.py RUN [RUN …]`.
+"""Are the critics' slopes right where the policy goes?
 
-An actor climbs the slope of the summed values in its own action, and nothing else of the critics
-matters to it. The simulator is differentiable, so the true slope is known: along greedy episodes of
-a trained run, the derivative of the discounted sum of all rewards still to come with respect to one
-action, the policies following after. The table gives mean and spread of the true and the learnt
-slopes (return per unit of action) at several times of the episode, the root mean square of their
-difference, and the return of the greedy policy.
+    python benchmarks/slopes.py RUN [RUN …]
+
+An actor follows the slope of the summed values in its own action; nothing else of the critics
+matters to it. The simulator is differentiable, so the true slope is known. It is the derivative of
+the discounted sum of all rewards still to come with respect to one action, where the policies act
+afterwards.
+
+Along greedy episodes of a trained run, the table gives mean and standard deviation of the true and
+the learnt slopes (return per unit of action) at several times of the episode, the root mean square
+of their difference, and the return of the greedy policy.
 """
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,103 +22,109 @@ import numpy as np
 
 import mastac
 from common import write
-from mastac.learning.actor_step import action_gradients
 from mastac.learning.buffer import Batch
-from mastac.learning.critic_inputs import action_inputs, action_units, batch_inputs, observations
+from mastac.learning.critic_inputs import action_rows, action_units, batch_rows, observations
+from mastac.learning.spec import LearnerSpec, LearnerState
+from mastac.learning.updates.simultaneous import action_gradients
 from mastac.runs.execution import Execution
-from mastac.runs.plan import plan_run
+from mastac.runs.folder import RunFolder
 
 EPISODES, NOISES = 32, 8
-HEADER = [
-    "run",
-    "epochs",
-    "greedy_return",
-    "time",
-    "true_mean",
-    "true_std",
-    "learnt_mean",
-    "learnt_std",
-    "rms_error",
-]
+HEADER = ["run", "epochs", "greedy_return", "time"]
+HEADER += ["true_mean", "true_std", "learnt_mean", "learnt_std", "rms_error"]
 
 
 def slopes(folder: Path, env: mastac.Environment | None = None) -> list[list]:
     """Rows of the table for one run, for its first seed."""
     run = mastac.load(folder, env=env)
-    env, settings = run.env, run.config.settings
-    execution = Execution(run.folder, plan_run(env, run.config), lambda text: None)
+    env = run.env
+    execution = Execution(RunFolder(folder), run.config, env, lambda text: None)
     execution.start()
-    spec = execution.plan.spec
+    spec = execution.spec
     learner = jax.tree.map(lambda leaf: leaf[0], execution.state.learner)
-
-    def act(state):
-        return spec.actors.apply(learner.actors, env.observed(state, 0)[:, :, None])[:, :, 0]
-
-    def episode(key):
-        reset_key, step_key = jax.random.split(key)
-
-        def one(state, time_and_key):
-            time, noise_key = time_and_key
-            return env.step(state, act(state), time, noise_key), state
-
-        times = (jnp.arange(env.horizon), jax.random.split(step_key, env.horizon))
-        return jax.lax.scan(one, env.reset(reset_key), times)[1]
-
-    def true_slope(state, time, key):
-        def rest(actions):
-            def one(carry, ahead):
-                state, weight = carry
-                at = time + 1 + ahead
-                actions = act(state)
-                goes_on = (at < env.horizon) | (not settings.finite_horizon)
-                reward = jnp.where(goes_on, weight, 0.0) * env.reward(state, actions, at)
-                state = env.step(state, actions, at, jax.random.fold_in(key, ahead))
-                return (state, weight * settings.discount), reward
-
-            after = env.step(state, actions, time, jax.random.fold_in(key, env.horizon))
-            _, rewards = jax.lax.scan(one, (after, settings.discount), jnp.arange(env.horizon))
-            return env.reward(state, actions, time).sum() + rewards.sum()
-
-        return jax.grad(rest)(act(state))
-
-    states = jax.jit(jax.vmap(episode))(jax.random.split(jax.random.key(1), EPISODES))
-    exact = jax.jit(
+    states = jax.jit(jax.vmap(lambda key: greedy_states(spec, learner, key)))(
+        jax.random.split(jax.random.key(1), EPISODES)
+    )
+    true_slopes = jax.jit(
         jax.vmap(
-            lambda s, t, key: jax.vmap(lambda k: true_slope(s, t, k))(key).mean(0), (0, None, 0)
+            lambda state, time, keys: jax.vmap(
+                lambda key: true_slope(spec, learner, state, time, key)
+            )(keys).mean(0),
+            (0, None, 0),
         )
     )
     greedy = run.evaluate()["greedy_by_seed"][str(run.config.seeds[0])]
-    real = np.arange(int(env.action_sizes.max())) < env.action_sizes[:, None]
+    is_real = np.arange(int(env.action_sizes.max())) < env.action_sizes[:, None]
     rows = []
     for time in sorted({0, *np.linspace(1, env.horizon - 2, 5).astype(int).tolist()}):
         state = states[:, time]
         keys = jax.random.split(jax.random.key(2), (EPISODES, NOISES))
-        true = np.asarray(exact(state, time, keys))
-        blank = jnp.zeros((EPISODES, env.num_agents, int(env.action_sizes.max())))
-        batch = Batch(state, blank, blank[:, :, 0], state, jnp.full(EPISODES, time))
-        now, _, _ = batch_inputs(spec, batch, learner.actors)
-        chosen = action_inputs(
-            env, spec.actors.apply(learner.actors, observations(env, state, batch.time))
-        )
-        learnt = np.asarray(action_gradients(spec, learner.critics, now, chosen))[:-1]
-        _, scale = action_units(env)
-        learnt = (
-            np.moveaxis(learnt.reshape(*real.shape, EPISODES) / scale[:, :, None], -1, 0)
-            / settings.reward_scale
-        )
-        a, b = true[:, real], learnt[:, real]
-        spread = float(np.sqrt(((a - b) ** 2).mean()))
-        rows.append(
-            [
-                folder.name,
-                run.config.epochs,
-                greedy,
-                time,
-                *map(float, (a.mean(), a.std(), b.mean(), b.std())),
-                spread,
-            ]
-        )
+        true = np.asarray(true_slopes(state, time, keys))[:, is_real]
+        learnt = learnt_slopes(spec, learner, state, time)[:, is_real]
+        error = np.sqrt(((true - learnt) ** 2).mean())
+        figures = map(float, (true.mean(), true.std(), learnt.mean(), learnt.std(), error))
+        rows.append([folder.name, run.config.epochs, greedy, time, *figures])
     return rows
+
+
+def greedy_actions(spec: LearnerSpec, learner: LearnerState, state: jax.Array) -> jax.Array:
+    """Actions of the greedy policies, [agents, act]."""
+    observed = spec.env.observed(state, 0)
+    return spec.actors.apply(learner.actors, observed[:, :, None])[:, :, 0]
+
+
+def greedy_states(spec: LearnerSpec, learner: LearnerState, key: jax.Array) -> jax.Array:
+    """States of one episode of the greedy policies, [time, agents, state]."""
+    env = spec.env
+    reset_key, step_key = jax.random.split(key)
+
+    def one_step(state, time_and_key):
+        time, noise_key = time_and_key
+        return env.step(state, greedy_actions(spec, learner, state), time, noise_key), state
+
+    times = (jnp.arange(env.horizon), jax.random.split(step_key, env.horizon))
+    return jax.lax.scan(one_step, env.reset(reset_key), times)[1]
+
+
+def true_slope(
+    spec: LearnerSpec, learner: LearnerState, state: jax.Array, time: Any, key: jax.Array
+) -> jax.Array:
+    """Derivative of all rewards from a time on, discounted, in the actions at that time."""
+    env, settings = spec.env, spec.settings
+
+    def later_return(actions):
+        def one_step(carry, ahead):
+            state, weight = carry
+            at = time + 1 + ahead
+            actions = greedy_actions(spec, learner, state)
+            goes_on = (at < env.horizon) | (not settings.finite_horizon)
+            reward = jnp.where(goes_on, weight, 0.0) * env.reward(state, actions, at)
+            state = env.step(state, actions, at, jax.random.fold_in(key, ahead))
+            return (state, weight * settings.discount), reward
+
+        after = env.step(state, actions, time, jax.random.fold_in(key, env.horizon))
+        start = (after, settings.discount)
+        _, rewards = jax.lax.scan(one_step, start, jnp.arange(env.horizon))
+        return env.reward(state, actions, time).sum() + rewards.sum()
+
+    return jax.grad(later_return)(greedy_actions(spec, learner, state))
+
+
+def learnt_slopes(
+    spec: LearnerSpec, learner: LearnerState, state: jax.Array, time: int
+) -> np.ndarray:
+    """The same slopes as the critics have them, [episodes, agents, act], in unscaled units."""
+    env, act = spec.env, int(spec.env.action_sizes.max())
+    blank = jnp.zeros((EPISODES, env.num_agents, act))
+    batch = Batch(state, blank, blank[:, :, 0], state, jnp.full(EPISODES, time))
+    inputs, _, _ = batch_rows(spec, batch, learner.actors)
+    observed = observations(env, state, batch.time)
+    actions = action_rows(env, spec.actors.apply(learner.actors, observed))
+    # The last row is the zeros that padded places read.
+    slopes = np.asarray(action_gradients(spec, learner.critics, inputs, actions))[:-1]
+    _, scale = action_units(env)
+    by_agent = slopes.reshape(env.num_agents, act, EPISODES) / scale[:, :, None]
+    return np.moveaxis(by_agent, -1, 0) / spec.settings.reward_scale
 
 
 def main(*folders: str) -> None:
