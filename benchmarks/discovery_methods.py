@@ -2,7 +2,6 @@
 
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -50,14 +49,14 @@ def covariance(log: TransitionLog) -> set[EdgeKey]:
     }
     tests: list[tuple[EdgeKey, float]] = []
     for agent, outcome in outcomes:
-        for owner, columns in blocks.items():
-            if owner[1] == agent:
+        for (kind, source), columns in blocks.items():
+            if source == agent:
                 continue
             target = residual(outcome, columns)
-            products = [target * source for source in sources[owner]]
+            products = [target * residuals for residuals in sources[kind, source]]
             largest = max(abs(product.mean()) / product.std() for product in products)
             p_value = 2 * stats.norm.sf(np.sqrt(len(target)) * largest) * len(products)
-            tests.append(((*owner, agent), min(1.0, p_value)))
+            tests.append(((kind, source, agent), min(1.0, float(p_value))))
     adjusted = stats.false_discovery_control([p_value for _, p_value in tests])
     return {edge for (edge, _), value in zip(tests, adjusted, strict=True) if value <= 0.05}
 
@@ -70,18 +69,19 @@ def table(
     Columns and outcomes are standardised. Episodes are in a random order, so that the folds of a
     cross-validation are alike, and outcomes have a little noise, for some are exact functions.
     """
-    sizes = {"state": log.state_sizes, "action": log.action_sizes}
+    sizes = {"state": np.asarray(log.state_sizes), "action": np.asarray(log.action_sizes)}
     owners = [
         (kind, i) for kind in sizes for i, size in enumerate(sizes[kind]) for _ in range(size)
     ]
     order = np.random.default_rng(0).permutation(log.episodes)
-    states, actions = (entries(log.states, sizes["state"]), entries(log.actions, sizes["action"]))
+    states, actions = entries(log.states, sizes["state"]), entries(log.actions, sizes["action"])
     values = standardized(np.concatenate([states[:, :-1], actions], -1))[order]
     values = values.reshape(-1, values.shape[-1])
     outcomes = standardized(states[:, 1:])[order].reshape(len(values), -1)
     # Noise was drawn for rewards and observations, too.
     width = states.shape[-1] + len(log.names)
-    width += 0 if log.observations is None else int(np.sum(log.obs_sizes))
+    if log.observations is not None:
+        width += int(np.asarray(log.obs_sizes).sum())
     noise = 1e-4 * np.random.default_rng(1).standard_normal((len(values), width))
     agents = [agent for kind, agent in owners if kind == "state"]
     pairs = [
@@ -93,7 +93,7 @@ def table(
     return [owners[k] for k in varying], values[:, varying], pairs
 
 
-def entries(rows: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
+def entries(rows: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Real entries of all agents, [episodes, times, entries]."""
     return np.concatenate([rows[:, :, i, :size] for i, size in enumerate(sizes)], -1)
 
