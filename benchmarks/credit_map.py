@@ -39,7 +39,7 @@ from mastac.envs.registry import checked_options
 from mastac.files import as_csv, locked, write_text
 from mastac.runs.drawing import STYLE, save
 from mastac.structure import Couplings, steady
-from mastac.theory.credit_games import credited_fixed_point, windowed_credit
+from mastac.theory import credited_fixed_point, windowed_credit
 
 OUT = Path("runs") / "credit-map"
 PERSISTENCE, COUPLING, EVERY = (0.9, 1.0), (0.05, 0.15, 0.3, 0.45, 0.6, 0.75), (1, 2, 3, 5, 10)

@@ -26,18 +26,22 @@ from typing import Any
 import numpy as np
 
 from mastac.structure import Couplings
-from mastac.theory.games import Game
-from mastac.theory.linear_quadratic import best_structured_gain
-from mastac.theory.lq_variance import gaussian_network, lq_terms
-from mastac.theory.makers import (
+from mastac.theory import (
+    BASELINES,
+    Game,
+    VarianceTerms,
     constant_pair,
+    dependency_sets,
+    game_bounds,
     game_couplings,
+    game_terms,
+    gaussian_network,
     infection_ring,
+    lq_terms,
     random_game,
     random_logits,
 )
-from mastac.theory.sets import sets_of
-from mastac.theory.variance import BASELINES, Terms, game_bounds, game_terms
+from mastac.theory.linear_quadratic import best_structured_gain
 from variance_critics import all_critics, network
 
 RESULTS = Path(__file__).parent / "results"
@@ -70,7 +74,7 @@ def read(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def summed(terms: Terms) -> list[Any]:
+def summed(terms: VarianceTerms) -> list[Any]:
     """Totals over agents, the relative bias, and the share of agents that the structure helps."""
     gap, gradient = (terms.bias**2 * terms.mean_centralised).sum(), terms.mean_centralised.sum()
     helped = np.mean(terms.difference > 1e-9 * terms.centralised)
@@ -126,7 +130,7 @@ def game_rows(graph: str, count: int, seed: int, game: Game) -> list[list[Any]]:
     # On other graphs than the stream every exact set has all agents: nothing is gained.
     for kappa in (None, 1) if graph == "stream" else (1,):
         window = "exact" if kappa is None else kappa
-        sets = sets_of(game.couplings, kappa)
+        sets = dependency_sets(game.couplings, kappa)
         for baseline in BASELINES:
             terms = game_terms(game, logits, sets, baseline)
             rows.append([graph, count, seed, window, baseline, *summed(terms)])
@@ -151,7 +155,7 @@ def linear_rows(graph: str, count: int, seed: int) -> list[list[Any]]:
     # On other graphs than the stream every exact set has all agents, and both estimators are equal.
     for kappa in (None, 1, 2) if graph == "stream" else (1, 2):
         window = "exact" if kappa is None else kappa
-        sets = sets_of(couplings, kappa)
+        sets = dependency_sets(couplings, kappa)
         for baseline in BASELINES:
             terms = lq_terms(gaussian, sets, baseline)
             rows.append([graph, count, seed, window, baseline, *summed(terms)])
@@ -163,7 +167,7 @@ def counterexamples() -> None:
     rows = []
     for first, second in ((-1.0, -1.0), (1.0, -1.0)):
         game = constant_pair(first, second)
-        logits, sets = [np.zeros((1, 2))] * 2, sets_of(game.couplings)
+        logits, sets = [np.zeros((1, 2))] * 2, dependency_sets(game.couplings)
         bounds, terms = game_bounds(game, logits, sets), game_terms(game, logits, sets)
         shared = game_terms(game, logits, sets, "shared")
         name = f"constant rewards {first:+g} {second:+g}"
@@ -186,7 +190,7 @@ def random_bounds(name: str, couplings: Couplings, count: int = 200) -> list[lis
     comparisons: dict[str, list[np.ndarray]] = {STATED: [], CORRECTED: []}
     for seed in range(count):
         game = random_game(couplings, seed)
-        logits, sets = random_logits(game, seed), sets_of(couplings)
+        logits, sets = random_logits(game, seed), dependency_sets(couplings)
         bounds = game_bounds(game, logits, sets)
         plain = game_terms(game, logits, sets, "none").difference
         shared = game_terms(game, logits, sets, "shared").difference

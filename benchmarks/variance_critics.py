@@ -11,11 +11,17 @@ from mastac.envs.linear_quadratic.references import lq_problem
 from mastac.envs.linear_system import LinearQuadraticProblem
 from mastac.envs.registry import checked_options
 from mastac.structure import Couplings
-from mastac.theory.games import Game, action_values, joint_policy, occupancy
+from mastac.theory import (
+    DependencySets,
+    Game,
+    dependency_sets,
+    game_couplings,
+    gaussian_network,
+    random_game,
+    random_logits,
+)
+from mastac.theory.games import action_values, joint_policy, occupancy
 from mastac.theory.linear_quadratic import best_structured_gain
-from mastac.theory.lq_variance import gaussian_network
-from mastac.theory.makers import game_couplings, random_game, random_logits
-from mastac.theory.sets import Sets, sets_of
 
 DISCOUNT = 0.9
 SAMPLES, CRITIC_SEEDS = (100, 300, 1000, 3000, 10_000, 30_000), 5
@@ -44,7 +50,12 @@ def all_critics(std: float) -> list[list[Any]]:
 
 
 def critic_rows(
-    start: list[Any], sets: Sets, learnt: Any, exact: np.ndarray, returns: np.ndarray, test: slice
+    start: list[Any],
+    sets: DependencySets,
+    learnt: Any,
+    exact: np.ndarray,
+    returns: np.ndarray,
+    test: slice,
 ) -> list[list[Any]]:
     """Mean squared errors over a test set: of the team's value, and mean over agents of their sums.
 
@@ -53,11 +64,11 @@ def critic_rows(
     """
     rows, agents = [], range(exact.shape[1])
     team = exact[test].sum(1)
-    own = exact[test] @ sets.moved.T
+    own = exact[test] @ sets.gradient.T
     for samples in SAMPLES:
         central = learnt(returns.sum(1), None, samples)
         local = np.stack([learnt(returns[:, i], i, samples) for i in agents], 1)
-        errors = [np.mean((central - team) ** 2), np.mean((local @ sets.moved.T - own) ** 2)]
+        errors = [np.mean((central - team) ** 2), np.mean((local @ sets.gradient.T - own) ** 2)]
         rows.append([*start, samples, *errors, team.var(), own.var(0).mean()])
     return rows
 
@@ -68,7 +79,10 @@ def linear_critics(
     """Ridge regression of single discounted returns on all products of what a critic reads."""
     couplings, problem = network(graph, count, seed)
     gain = best_structured_gain(problem, constant=False)[0][:, :count]
-    gaussian, sets = gaussian_network(problem, gain, DISCOUNT, std), sets_of(couplings, kappa)
+    gaussian, sets = (
+        gaussian_network(problem, gain, DISCOUNT, std),
+        dependency_sets(couplings, kappa),
+    )
     random, train, test = np.random.default_rng([seed, 7]), max(SAMPLES), 2000
     z = random.multivariate_normal(np.zeros(2 * count), gaussian.covariance, train + test)
     exact = np.einsum("za,iab,zb->zi", z, gaussian.forms, z) + gaussian.constants
@@ -128,7 +142,7 @@ def linear_returns(
 def game_critics(graph: str, count: int, kappa: int | None, seed: int) -> list[list[Any]]:
     """Tables over what a critic reads: mean return of a cell, or of all if the cell is empty."""
     couplings = game_couplings(graph, count)
-    game, sets = random_game(couplings, seed, discount=DISCOUNT), sets_of(couplings, kappa)
+    game, sets = random_game(couplings, seed, discount=DISCOUNT), dependency_sets(couplings, kappa)
     logits, random = random_logits(game, seed), np.random.default_rng([seed, 8])
     policy, train, test = joint_policy(game, logits), max(SAMPLES), 20_000
     states = random.choice(game.joint_states, train + test, p=occupancy(game, logits))
