@@ -200,8 +200,8 @@ def training(epochs: int = 600, name: str = "warehouse-9", kappa: int = 2, seeds
     write("discovery-training", header, rows)
 
 
-PARTS = {"growth": growth, "rates": rates, "methods": methods, "train": training}
+STUDIES = {"growth": growth, "rates": rates, "methods": methods, "train": training}
 
 if __name__ == "__main__":
-    for part in sys.argv[1:] or ("growth", "rates", "methods"):
-        PARTS[part]()
+    for name in sys.argv[1:] or ("growth", "rates", "methods"):
+        STUDIES[name]()

@@ -1,9 +1,10 @@
-"""What ruff cannot check: files and functions stay short, and lines of documents too.
+"""Check that files, functions and lines of documents are short.
 
     python tools/check_sizes.py
 
-A file of code has at most 300 lines, a function at most 60, a line of a document at most 100
-characters. Tables, code blocks and links of documents may be longer: they cannot be broken.
+Ruff checks the lines of code. A file of code has at most 300 lines, a function at most 60, and a
+line of a document at most 100 characters. Tables, code blocks and links of documents may be longer:
+they cannot be broken.
 """
 
 import ast
@@ -18,15 +19,14 @@ CODE = ("src", "benchmarks", "examples", "tools")
 
 
 def tracked(*patterns: str) -> list[Path]:
-    """The files of the repository that match."""
-    listed = subprocess.run(
-        ["git", "ls-files", *patterns], capture_output=True, text=True, check=True
-    )
-    return [path for path in map(Path, listed.stdout.splitlines()) if path.is_file()]
+    """Files of the repository that match a pattern."""
+    command = ["git", "ls-files", *patterns]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return [path for path in map(Path, output.splitlines()) if path.is_file()]
 
 
 def long_code(path: Path) -> Iterator[str]:
-    """What is too long in a file of Python."""
+    """Messages about a Python file and its functions."""
     text = path.read_text(encoding="utf-8")
     lines = text.count("\n")
     if lines > FILE_LINES:
@@ -40,7 +40,7 @@ def long_code(path: Path) -> Iterator[str]:
 
 
 def docstring_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines of a function's docstring, which do not count: nobody should save on them."""
+    """Lines of a function's docstring. They do not count: explanations should not be cut."""
     if ast.get_docstring(node) is None:
         return 0
     first = node.body[0]
@@ -48,22 +48,23 @@ def docstring_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 
 def long_text(path: Path) -> Iterator[str]:
-    """Lines of a document that are too long and could be broken."""
+    """Messages about lines of a document that could be broken."""
     in_code = False
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         in_code ^= line.lstrip().startswith("```")
-        fixed = in_code or line.startswith(("|", "    ")) or not re.search(r"\S\s+\S", line.strip())
-        if not fixed and len(line) > LINE_CHARACTERS:
+        one_word = not re.search(r"\S\s+\S", line.strip())
+        cannot_break = in_code or line.startswith(("|", "    ")) or one_word
+        if not cannot_break and len(line) > LINE_CHARACTERS:
             yield f"{path}:{number}: {len(line)} characters; at most {LINE_CHARACTERS}"
 
 
 def main() -> int:
-    """Print what is too long; the exit code is 1 if anything is."""
+    """Print all messages; the exit code is 1 if there are any."""
     code = [path for path in tracked("*.py") if path.parts[0] in CODE]
-    found = [line for path in code for line in long_code(path)]
-    found += [line for path in tracked("*.md") for line in long_text(path)]
-    print("\n".join(found) or "sizes are fine")
-    return 1 if found else 0
+    messages = [message for path in code for message in long_code(path)]
+    messages += [message for path in tracked("*.md") for message in long_text(path)]
+    print("\n".join(messages) or "sizes are fine")
+    return 1 if messages else 0
 
 
 if __name__ == "__main__":
