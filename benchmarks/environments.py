@@ -9,7 +9,7 @@ import jax
 
 import mastac
 from common import median_seconds, write
-from mastac.envs.base import rollout_return
+from mastac.envs import rollout_return
 
 COPIES = (1, 64, 1024)
 

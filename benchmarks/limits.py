@@ -17,7 +17,7 @@ import optax
 
 import mastac
 from common import write
-from mastac.agents.actors import actors
+from mastac.agents import actors
 from mastac.structure import gradient_dependency, value_dependency
 
 STEPS, RATE, HIDDEN = 400, 2e-3, (64, 64)

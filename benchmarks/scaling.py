@@ -22,10 +22,9 @@ def measure(agents: int) -> None:
 
     import mastac
     from common import median_seconds
-    from mastac.learning.buffer import Batch
-    from mastac.learning.learner import learner_of, learner_spec
+    from mastac.learning import Batch, learner_of, learner_spec
     from mastac.runs.config import resolve
-    from mastac.runs.plan import chunk_for, layout_of
+    from mastac.runs.execution import chunk_for, layout_of
 
     env = mastac.make(f"warehouse-{agents}")
     config = resolve(env.id, {}, kappa=2)

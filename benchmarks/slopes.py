@@ -22,10 +22,16 @@ import numpy as np
 
 import mastac
 from common import write
-from mastac.learning.buffer import Batch
-from mastac.learning.critic_inputs import action_rows, action_units, batch_rows, observations
-from mastac.learning.spec import LearnerSpec, LearnerState
-from mastac.learning.updates.simultaneous import action_gradients
+from mastac.learning import (
+    Batch,
+    LearnerSpec,
+    LearnerState,
+    action_gradients,
+    action_inputs,
+    action_units,
+    batch_inputs,
+    observations,
+)
 from mastac.runs.execution import Execution
 from mastac.runs.folder import RunFolder
 
@@ -117,9 +123,9 @@ def learnt_slopes(
     env, act = spec.env, int(spec.env.action_sizes.max())
     blank = jnp.zeros((EPISODES, env.num_agents, act))
     batch = Batch(state, blank, blank[:, :, 0], state, jnp.full(EPISODES, time))
-    inputs, _, _ = batch_rows(spec, batch, learner.actors)
+    inputs, _, _ = batch_inputs(spec, batch, learner.actors)
     observed = observations(env, state, batch.time)
-    actions = action_rows(env, spec.actors.apply(learner.actors, observed))
+    actions = action_inputs(env, spec.actors.apply(learner.actors, observed))
     # The last row is the zeros that padded places read.
     slopes = np.asarray(action_gradients(spec, learner.critics, inputs, actions))[:-1]
     _, scale = action_units(env)

@@ -19,8 +19,8 @@ import jax.numpy as jnp
 
 import mastac
 from common import median_seconds, write
-from mastac.agents.networks import each_member
-from mastac.learning.spec import LearnerSpec
+from mastac.agents import each_member
+from mastac.learning import LearnerSpec
 from mastac.runs.config import resolve
 from mastac.runs.execution import Execution, chunk_for
 from mastac.runs.folder import RunFolder
