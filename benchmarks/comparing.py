@@ -29,9 +29,8 @@ from comparing_figure import score_figure
 from mastac.cli.arguments import parse_assignments
 from mastac.files import as_csv, locked, write_text
 from mastac.reproduction.search import returns_by_tenth, side_by_side
-from mastac.runs.config import ExperimentConfig, resolve
+from mastac.runs import ExperimentConfig, chunk_for, resolve
 from mastac.runs.drawing import save
-from mastac.runs.execution import chunk_for
 from mastac.runs.statistics import (
     improvement_interval,
     iqm,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import mastac
 from common import write
-from mastac.runs.results import read_results
+from mastac.runs import read_results
 from slopes import HEADER, slopes
 
 

@@ -23,8 +23,7 @@ def measure(agents: int) -> None:
     import mastac
     from common import median_seconds
     from mastac.learning import Batch, learner_of, learner_spec
-    from mastac.runs.config import resolve
-    from mastac.runs.execution import chunk_for, layout_of
+    from mastac.runs import chunk_for, layout_of, resolve
 
     env = mastac.make(f"warehouse-{agents}")
     config = resolve(env.id, {}, kappa=2)

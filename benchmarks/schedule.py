@@ -15,10 +15,8 @@ import numpy as np
 
 import mastac
 from common import RESULTS, write
+from mastac.runs import layout_of, learning_curves, read_results
 from mastac.runs.drawing import save
-from mastac.runs.execution import layout_of
-from mastac.runs.figures import learning_curves
-from mastac.runs.results import read_results
 
 ENV, EPOCHS, SEEDS = "doors-12", 1000, range(5)
 ROWS = {
@@ -75,7 +73,9 @@ def main() -> None:
     header = ["row", "seeds", "read_by_a_critic", "room", "greedy_mean", "greedy_std"]
     write("schedule", header, table)
     results = [read_results(run.path) for run in runs.values()]
-    save(learning_curves(results, greedy=True), RESULTS / "schedule.png")
+    # Declaring other couplings changes nothing of what happens.
+    figure = learning_curves(results, greedy=True, may_differ=["known"])
+    save(figure, RESULTS / "schedule.png")
 
 
 if __name__ == "__main__":

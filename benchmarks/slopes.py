@@ -32,8 +32,7 @@ from mastac.learning import (
     batch_inputs,
     observations,
 )
-from mastac.runs.execution import Execution
-from mastac.runs.folder import RunFolder
+from mastac.runs import Execution, plan_run
 
 EPISODES, NOISES = 32, 8
 HEADER = ["run", "epochs", "greedy_return", "time"]
@@ -44,9 +43,9 @@ def slopes(folder: Path, env: mastac.Environment | None = None) -> list[list]:
     """Rows of the table for one run, for its first seed."""
     run = mastac.load(folder, env=env)
     env = run.env
-    execution = Execution(RunFolder(folder), run.config, env, lambda text: None)
+    execution = Execution(run.folder, plan_run(env, run.config), lambda text: None)
     execution.start()
-    spec = execution.spec
+    spec = execution.plan.spec
     learner = jax.tree.map(lambda leaf: leaf[0], execution.state.learner)
     states = jax.jit(jax.vmap(lambda key: greedy_states(spec, learner, key)))(
         jax.random.split(jax.random.key(1), EPISODES)

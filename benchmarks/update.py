@@ -21,9 +21,7 @@ import mastac
 from common import median_seconds, write
 from mastac.agents import each_member
 from mastac.learning import LearnerSpec
-from mastac.runs.config import resolve
-from mastac.runs.execution import Execution, chunk_for
-from mastac.runs.folder import RunFolder
+from mastac.runs import Execution, RunFolder, chunk_for, plan_run, resolve
 
 # A layer's output, and the gradients of its weights and of its inputs, as products of
 # i inputs, o outputs and a batch b.
@@ -127,9 +125,9 @@ def main(env_id: str, algorithm: str, seeds: int, batch: int | None, epochs: int
     if settings.mixer != "none" or settings.twin_critics:
         raise SystemExit("the products are counted for single critics with errors of their own")
     with tempfile.TemporaryDirectory() as folder:
-        run = Execution(RunFolder(folder), config, env, lambda text: None)
+        run = Execution(RunFolder(folder), plan_run(env, config), lambda text: None)
         seconds = epoch_seconds(run, epochs)
-        counted = [product for product in products(run.spec, seeds) if product.times]
+        counted = [product for product in products(run.plan.spec, seeds) if product.times]
     bare = sum(product.times * product_seconds(product, settings.batch_size) for product in counted)
     flop = sum(product.flop(settings.batch_size) for product in counted)
     update = seconds / settings.updates_per_epoch

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
+    from mastac.runs import drawing, statistics
     from mastac.runs.config import ExperimentConfig, resolve
+    from mastac.runs.execution import Execution
     from mastac.runs.figures import learning_curves
     from mastac.runs.folder import RunFolder
     from mastac.runs.interruption import Stopped
-    from mastac.runs.plan import RunPlan, plan_run
+    from mastac.runs.plan import RunPlan, chunk_for, layout_of, plan_run
     from mastac.runs.policy import Policy
     from mastac.runs.progress import Report
     from mastac.runs.results import Results, read_results
@@ -21,12 +23,14 @@ if TYPE_CHECKING:
 
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
+    submodules=["drawing", "statistics"],
     submod_attrs={
         "config": ["ExperimentConfig", "resolve"],
+        "execution": ["Execution"],
         "figures": ["learning_curves"],
         "folder": ["RunFolder"],
         "interruption": ["Stopped"],
-        "plan": ["RunPlan", "plan_run"],
+        "plan": ["RunPlan", "chunk_for", "layout_of", "plan_run"],
         "policy": ["Policy"],
         "progress": ["Report"],
         "results": ["Results", "read_results"],
@@ -36,6 +40,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
 )
 
 __all__ = [
+    "Execution",
     "ExperimentConfig",
     "Policy",
     "Report",
@@ -44,8 +49,11 @@ __all__ = [
     "RunFolder",
     "RunPlan",
     "Stopped",
+    "chunk_for",
     "compare_rows",
     "compare_table",
+    "drawing",
+    "layout_of",
     "learning_curves",
     "load",
     "plan_run",
@@ -53,5 +61,6 @@ __all__ = [
     "resolve",
     "resume",
     "run_table",
+    "statistics",
     "train",
 ]
