@@ -22,7 +22,7 @@ def test_an_environment_of_ones_own_trains_and_acts(tmp_path: Path) -> None:
     actions = run.policy(seed=1).act({"upper": [0.2], "middle": [1.0], "lower": [1.3]})
     assert list(actions) == ["upper", "middle", "lower"]
     assert all(-1 <= float(action[0]) <= 1 for action in actions.values())
-    with pytest.raises(mastac.UserError, match="pass env="):
+    with pytest.raises(mastac.UserError, match="pass it from Python"):
         run.evaluate(episodes=2)
 
 
