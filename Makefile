@@ -22,6 +22,7 @@ test: lint
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/python tools/check_sizes.py
 	$(BIN)/pyright
 
 format: $(VENV)/.installed-dev

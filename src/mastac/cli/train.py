@@ -70,16 +70,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, then print the table, the figure's path and the run folder."""
-    from mastac.envs.graphs import structure_of
+    from mastac.envs.registry import named
     from mastac.runs.run import train
 
     env_options = arguments.parse_assignments("--env-set", args.env_set)
     chosen = _chosen(args)
-    structure_of(args.env, env_options)  # to report mistakes in graphs before JAX is imported
-    progress = not args.no_progress
-    return run_and_report(
-        lambda: train(args.env, env_options=env_options, progress=progress, **chosen)
-    )
+    env = named(args.env, env_options)  # mistakes in graphs are reported before JAX is imported
+    return run_and_report(lambda: train(env, progress=not args.no_progress, **chosen))
 
 
 def _chosen(args: argparse.Namespace) -> dict[str, Any]:

@@ -43,6 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="truncate the dependency sets after K steps: 0, 1, 2, …, which adds a bias, or exact "
         "(default: exact)",
     )
+    _add_estimator_arguments(parser)
+    arguments.add_json(parser)
+    arguments.add_env_set(parser)
+
+
+def _add_estimator_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--baseline",
         metavar="NAME",
@@ -75,8 +81,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--agent", metavar="NAME", help="measure the gradient of this agent (default: of all)"
     )
-    arguments.add_json(parser)
-    arguments.add_env_set(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mastac.envs.family import AnyCouplings, Structure
-from mastac.envs.registry import checked_options, entry_of
+from mastac.envs.registry import entry_of, named
 
 __all__ = ["Structure", "couplings_of", "structure_of"]
 
@@ -16,8 +16,7 @@ def structure_of(id: str, options: Mapping[str, Any] | None = None) -> Structure
 
     - `UserError` as [`mastac.make`][].
     """
-    family, num_agents = entry_of(id)
-    return family.structure(num_agents, checked_options(id, options or {}))
+    return named(id, options or {}).structure
 
 
 def couplings_of(id: str, options: Mapping[str, Any]) -> AnyCouplings:

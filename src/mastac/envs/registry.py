@@ -4,11 +4,12 @@ import dataclasses
 import re
 import weakref
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mastac.envs.computers.family import FAMILY as COMPUTERS
 from mastac.envs.doors.family import FAMILY as DOORS
-from mastac.envs.family import Family
+from mastac.envs.family import Family, Structure
 from mastac.envs.linear_quadratic.family import FAMILY as LINEAR_QUADRATIC
 from mastac.envs.options import resolved
 from mastac.envs.thermal.family import FAMILY as THERMAL
@@ -66,6 +67,47 @@ def checked_options(id: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return resolved(id, family.options, options, num_agents)
 
 
+@dataclass(frozen=True, eq=False)
+class NamedEnvironment:
+    """An environment of the table, resolved but not built; needs no JAX.
+
+    **Arguments:**
+
+    - `id`, `family`: its name, and the family that this belongs to.
+    - `options`: every option of the family, checked and JSON-ready.
+    - `structure`: its couplings, and the sizes of its agents' states and actions.
+    """
+
+    id: str
+    family: Family
+    options: dict[str, Any]
+    structure: Structure
+
+    def build(self) -> "Environment":
+        """The environment itself; imports JAX."""
+        from mastac.envs.stored_figures import reference
+
+        couplings = self.structure.couplings
+        env = dataclasses.replace(
+            self.family.build(self.id, couplings, self.options),
+            reference=lambda: reference(self.family, self.id, couplings, self.options),
+        )
+        _BUILT_IN.add(env)
+        return env
+
+
+def named(id: str, options: Mapping[str, Any]) -> NamedEnvironment:
+    """Resolve an id and the options that differ from the defaults.
+
+    **Raises:**
+
+    - `UserError` as [`mastac.make`][].
+    """
+    family, num_agents = entry_of(id)
+    values = resolved(id, family.options, options, num_agents)
+    return NamedEnvironment(id, family, values, family.structure(num_agents, values))
+
+
 def make(id: str, **options: Any) -> "Environment":
     """The environment named `id`, for example `make("thermal-40", limit_kw=20.0)`.
 
@@ -77,17 +119,7 @@ def make(id: str, **options: Any) -> "Environment":
     - `UserError` for an unknown id or option (offering the nearest one) and for a value of the
         wrong kind.
     """
-    from mastac.envs.stored_figures import reference
-
-    family, num_agents = entry_of(id)
-    values = resolved(id, family.options, options, num_agents)
-    couplings = family.structure(num_agents, values).couplings
-    env = dataclasses.replace(
-        family.build(id, couplings, values),
-        reference=lambda: reference(family, id, couplings, values),
-    )
-    _BUILT_IN.add(env)
-    return env
+    return named(id, options).build()
 
 
 def is_built_in(env: "Environment") -> bool:

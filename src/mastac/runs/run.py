@@ -16,6 +16,7 @@ from mastac.runs.saving import SavingTimes
 
 if TYPE_CHECKING:
     from mastac.envs.base import Environment
+    from mastac.envs.registry import NamedEnvironment
     from mastac.runs.plan import RunPlan
 
 ProgressLike = bool | Callable[[Report], None]
@@ -108,7 +109,7 @@ class Run:
 
 
 def train(
-    env: "Environment | str",
+    env: "Environment | NamedEnvironment | str",
     algorithm: str = "mastac",
     kappa: Any = "preset",
     epochs: SupportsIndex | None = None,
@@ -124,7 +125,8 @@ def train(
 
     **Arguments:**
 
-    - `env`: an [`Environment`][mastac.envs.base.Environment] or the id of one (with `env_options`).
+    - `env`: an [`Environment`][mastac.envs.base.Environment], the id of one (with `env_options`),
+        or a [`NamedEnvironment`][mastac.envs.registry.NamedEnvironment].
     - `algorithm`: a name from `mastac algorithms`.
     - `kappa`: window of the value dependency sets; `None` or "exact" for the exact sets; by default
         the preset's.
@@ -145,9 +147,13 @@ def train(
       the folder.
     - `Stopped` after Ctrl-C, when the chunk at work has been finished and saved.
     """
+    from mastac.envs.registry import NamedEnvironment, named
+
+    if env_options and not isinstance(env, str):
+        raise UserError("env_options go with an environment's name; this one is built already")
+    chosen = named(env, env_options or {}) if isinstance(env, str) else env
     config = _configuration(
-        env,
-        env_options or {},
+        chosen,
         algorithm=algorithm,
         kappa=kappa,
         epochs=epochs,
@@ -159,10 +165,9 @@ def train(
     if out is not None:
         RunFolder(out).check_is_free()
     # JAX is imported only now: mistakes in arguments are heard of at once.
-    from mastac.envs.registry import make
     from mastac.runs.plan import plan_run
 
-    built = make(env, **config.env_options) if isinstance(env, str) else env
+    built = chosen.build() if isinstance(chosen, NamedEnvironment) else chosen
     plan = plan_run(built, config)
     description = plan.description()
     folder = RunFolder.numbered(built.id, algorithm) if out is None else RunFolder(out)
@@ -174,15 +179,11 @@ def train(
     return run
 
 
-def _configuration(
-    env: "Environment | str", env_options: Mapping[str, Any], **choices: Any
-) -> ExperimentConfig:
-    from mastac.envs.registry import checked_options, is_built_in
+def _configuration(env: "Environment | NamedEnvironment", **choices: Any) -> ExperimentConfig:
+    from mastac.envs.registry import NamedEnvironment, is_built_in
 
-    if isinstance(env, str):
-        return resolve(env, checked_options(env, env_options), **choices)
-    if env_options:
-        raise UserError("env_options go with an environment's name; this one is built already")
+    if isinstance(env, NamedEnvironment):
+        return resolve(env.id, env.options, **choices)
     config = resolve(env.id, env.options, not is_built_in(env), **choices)
     check_actions(config.algorithm, env.id, env.head.is_discrete)
     return config

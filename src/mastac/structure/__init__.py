@@ -13,7 +13,8 @@ from mastac.structure.dependency import (
 from mastac.structure.layout import CriticLayout
 from mastac.structure.paths import Explanation, explain, explanations
 from mastac.structure.readers import read_couplings, read_graphs, read_sequence
-from mastac.structure.sequences import CouplingSequence, periodic, steady, with_failures
+from mastac.structure.schedules import periodic, with_failures
+from mastac.structure.sequences import CouplingSequence, steady
 from mastac.structure.topologies import chain, complete, grid, ring, star, uncoupled
 
 __all__ = [
