@@ -25,8 +25,8 @@ class MLP(eqx.Module):
     measured on a CPU.
     """
 
-    weights: tuple[Float[Array, "*members inputs outputs"], ...]
-    biases: tuple[Float[Array, "*members outputs"], ...]
+    weights: tuple[Float[Array, "*members _inputs _outputs"], ...]
+    biases: tuple[Float[Array, "*members _outputs"], ...]
     activation: str = eqx.field(static=True, default="relu")
 
     def __call__(self, x: Float[Array, "inputs batch"]) -> Float[Array, "outputs batch"]:
