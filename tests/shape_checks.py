@@ -6,7 +6,7 @@ expects is the library's own message.
 
 import inspect
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from beartype import BeartypeConf, beartype
 from jaxtyping import AbstractArray
@@ -18,6 +18,8 @@ def speaks_of_arrays(hint: Any) -> bool:
     """Whether an annotation is an array's shape, or holds one (as in a tuple of arrays)."""
     if inspect.isclass(hint) and issubclass(hint, AbstractArray):
         return True
+    if get_origin(hint) is Callable:  # what a function takes is checked where it is called
+        return False
     return any(map(speaks_of_arrays, get_args(hint)))
 
 

@@ -106,7 +106,7 @@ def test_targets_read_the_sets_of_the_later_time(algorithm):
     spec, learner = scheduled(algorithm)
     state, batch = learner.init(jax.random.key(0)), random_batch(spec.env, 6)
     early = batch._replace(time=jnp.ones(6, jnp.int32))
-    moved = early._replace(next_state=early.next_state + (jnp.arange(4) == 2)[:, None])
+    moved = early._replace(next_state=early.next_state + (jnp.arange(4) == 2)[None, :, None])
     update = jax.jit(learner.update)
 
     def losses(steps):

@@ -135,7 +135,7 @@ def test_densities_and_entropies(head):
     obs = jnp.moveaxis(
         jax.random.normal(jax.random.key(3), (7, 4, int(env.obs_sizes.max()))), 0, -1
     )
-    obs = jnp.where((jnp.arange(obs.shape[1]) < env.obs_sizes[:, None])[:, :, None], obs, 0.0)
+    obs = jnp.where((np.arange(obs.shape[1]) < env.obs_sizes[:, None])[:, :, None], obs, 0.0)
     draw = spec.stochastic.draw(weights, obs, jax.random.key(4))
     density, entropy = spec.stochastic.log_prob_and_entropy(weights, obs, draw.drawn)
     np.testing.assert_allclose(density, draw.log_prob, rtol=1e-6)

@@ -100,9 +100,8 @@ def test_what_is_not_in_the_set_at_a_time_changes_nothing(algorithm):
     env, state = spec.env, learner.init(jax.random.key(0))
     batch = random_batch(env, 6)
     last = batch._replace(time=jnp.full(6, env.horizon - 1, jnp.int32))
-    others = (
-        jnp.arange(env.num_agents)[:, None] == 2
-    )  # c, which a observes but whose couplings do not reach it
+    # Agent c, which a observes but whose couplings do not reach it.
+    others = jnp.arange(env.num_agents)[None, :, None] == 2
     moved = last._replace(state=last.state + others, actions=last.actions + others)
     update = jax.jit(learner.update)
     one, other = (

@@ -160,7 +160,7 @@ def test_actor_gradient_is_the_chain_rule_of_the_objective():
 
     def objective(actors):
         center, scale = action_units(env)
-        actions = (jnp.moveaxis(spec.actors.apply(actors, obs), -1, 0) - center) / scale
+        actions = (jnp.moveaxis(spec.actors.apply(actors, obs), -1, 0) - center[None]) / scale[None]
         total = 0.0
         for agent in range(env.num_agents):
             weights, biases = critic_of(spec, state.critics, agent)

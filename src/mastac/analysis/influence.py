@@ -21,7 +21,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from mastac.analysis.influence_shares import Influence, beside_own, shares_beyond
 from mastac.checks import whole_number
@@ -118,7 +118,7 @@ def _checked_rollouts(env: Environment, rollouts: int) -> int:
 
 
 def _state_scale(
-    env: Environment, acting: Acting, keys: PRNGKeyArray
+    env: Environment, acting: Acting, keys: Key[Array, " rollouts"]
 ) -> Float[Array, "agents state"]:
     """Standard deviation of each entry of the state over steps and rollouts."""
 

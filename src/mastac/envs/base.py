@@ -216,7 +216,7 @@ class Environment:
         """How the outputs of a policy's network become actions."""
         return HEADS[self.action_head]
 
-    def observed(self, state: State, time: Time) -> Obs:
+    def observed(self, state: Any, time: Time) -> Any:
         """Every agent's observation of the state at a time, `[agents, obs]`."""
         return self.observe(state, time) if self.__dict__["_sees_time"] else self.observe(state)
 

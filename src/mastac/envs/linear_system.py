@@ -15,7 +15,8 @@ import scipy.linalg
 import scipy.optimize
 from jaxtyping import Bool, Float, Int
 
-Gain = Float[np.ndarray, "actions states+1"]
+# `affine`: the states and the constant 1 behind them.
+Gain = Float[np.ndarray, "actions affine"]
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,12 @@ class LinearQuadraticProblem:
         return self.input_matrix.shape[1]
 
     @cached_property
-    def transition(self) -> Float[np.ndarray, "states+1 states+1"]:
+    def transition(self) -> Float[np.ndarray, "affine affine"]:
         """$A$ and $c$ in homogeneous coordinates."""
         return self._homogeneous(self.state_matrix)
 
     @cached_property
-    def transitions(self) -> Sequence[Float[np.ndarray, "states+1 states+1"]]:
+    def transitions(self) -> Sequence[Float[np.ndarray, "affine affine"]]:
         """`transition` of every step."""
         if self.schedule is None:
             return [self.transition] * self.horizon
@@ -91,24 +92,24 @@ class LinearQuadraticProblem:
         return np.block([[state_matrix, self.offset[:, None]], [np.zeros((1, n)), np.ones((1, 1))]])
 
     @cached_property
-    def inputs(self) -> Float[np.ndarray, "states+1 actions"]:
+    def inputs(self) -> Float[np.ndarray, "affine actions"]:
         """$B$ in homogeneous coordinates."""
         return np.vstack([self.input_matrix, np.zeros((1, self.num_actions))])
 
     @cached_property
-    def noise(self) -> Float[np.ndarray, "states+1 states+1"]:
+    def noise(self) -> Float[np.ndarray, "affine affine"]:
         """Covariance of the disturbance in homogeneous coordinates."""
         return np.diag(np.append(self.noise_variance, 0.0))
 
     @cached_property
-    def start(self) -> Float[np.ndarray, "states+1 states+1"]:
+    def start(self) -> Float[np.ndarray, "affine affine"]:
         r"""Second moment $E[\bar x \bar x^\top]$ of the first state."""
         mean = np.append(self.start_mean, 1.0)
         return np.outer(mean, mean) + np.diag(np.append(self.start_variance, 0.0))
 
     def state_cost(
         self, weights: Float[np.ndarray, " states"]
-    ) -> Float[np.ndarray, "states+1 states+1"]:
+    ) -> Float[np.ndarray, "affine affine"]:
         r"""The quadratic form in $\bar x$ of $\sum_k w_k (x_k - x^*_k)^2$."""
         cross = -weights * self.target
         return np.block(
@@ -116,7 +117,7 @@ class LinearQuadraticProblem:
         )
 
     @cached_property
-    def free(self) -> Bool[np.ndarray, "actions states+1"]:
+    def free(self) -> Bool[np.ndarray, "actions affine"]:
         """The entries of a gain that a structured affine policy may set."""
         return np.hstack([self.gain_mask, np.ones((self.num_actions, 1), bool)])
 
@@ -223,7 +224,7 @@ def best_structured_gain(
 
 def riccati(
     problem: LinearQuadraticProblem, action_cost: Float[np.ndarray, "horizon actions"] | None = None
-) -> tuple[list[Gain], list[Float[np.ndarray, "states+1 states+1"]], float]:
+) -> tuple[list[Gain], list[Float[np.ndarray, "affine affine"]], float]:
     r"""The optimum with full information and unbounded actions, by the Riccati recursion.
 
     Every policy, whatever it observes, returns at most this.

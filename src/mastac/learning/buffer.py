@@ -23,7 +23,7 @@ class Episode(NamedTuple):
     the episode was played with; `None` where updates need neither.
     """
 
-    states: Float[Array, "time+1 agents state"]
+    states: Float[Array, "times agents state"]
     actions: Float[Array, "time agents act"]
     rewards: Float[Array, "time agents"]
     drawn: Any = None
@@ -152,7 +152,7 @@ def _several_steps(
 ) -> Batch:
     """Transitions over up to `steps` steps: none goes beyond the end of its episode."""
     horizon = store.rewards.shape[1]
-    later = time[:, None] + jnp.arange(min(steps, horizon))
+    later = time[:, None] + jnp.arange(min(steps, horizon))[None]
     rewards = store.rewards.at[episode[:, None], later].get(mode="fill", fill_value=0.0)
     end = jnp.minimum(time + steps, horizon)
     powers = discount ** jnp.arange(rewards.shape[1], dtype=jnp.float32)

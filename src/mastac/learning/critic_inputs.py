@@ -38,8 +38,11 @@ def state_inputs(
     env: Environment, state: Float[Array, "batch agents state"]
 ) -> Float[Array, "features batch"]:
     """States of all agents, centred and scaled as the environment declares."""
-    units = (np.asarray(unit, np.float32) for unit in (env.state_center, env.state_scale))
-    center, scale = (unit[None] if unit.ndim else unit for unit in units)
+    rows = (1, env.num_agents, int(env.state_sizes.max()))
+    center, scale = (
+        np.broadcast_to(np.asarray(unit, np.float32), rows)
+        for unit in (env.state_center, env.state_scale)
+    )
     scaled = (state - center) / scale
     return append_zeros(scaled.reshape(len(state), -1).T)
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
 
 from mastac.envs.base import Environment, rollout_return
 from mastac.learning.buffer import Buffer, Episode
@@ -222,7 +222,9 @@ class OneSeed:
         )
         return new_state, row
 
-    def play(self, learner_state: Any, keys: PRNGKeyArray) -> Float[Array, "episodes agents"]:
+    def play(
+        self, learner_state: Any, keys: Key[Array, " episodes"]
+    ) -> Float[Array, "episodes agents"]:
         """Undiscounted returns of the greedy policies, an episode for each key."""
         policy = lambda obs, state, time: self.learner.act(learner_state, obs)  # noqa: E731
         return jax.vmap(lambda key: rollout_return(self.env, policy, key))(keys)
@@ -268,7 +270,7 @@ def training_program(
     seed = one_seed(env, learner, buffer, settings, epochs)
 
     def epochs_from(
-        state: RunState, keys: PRNGKeyArray, times: Int[Array, " length"]
+        state: RunState, keys: Key[Array, " seeds"], times: Int[Array, " length"]
     ) -> tuple[RunState, EpochMetrics]:
         # The epoch stays outside the vectorisation over seeds: storing stays a copy and the branch
         # a branch.
@@ -276,7 +278,7 @@ def training_program(
         state, rows = jax.lax.scan(lambda state, epoch: one_epoch(state, keys, epoch), state, times)
         return state, jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), rows)
 
-    def advance(state: RunState, keys: PRNGKeyArray, epoch: Int[Array, ""], length: int):
+    def advance(state: RunState, keys: Key[Array, " seeds"], epoch: Int[Array, ""], length: int):
         return shard_over_seeds(epochs_from, True, False)(state, keys, epoch + jnp.arange(length))
 
     def evaluate(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Real
 
 WIDENED = (0.5, 1.0, 2.0)
 """How far widened states lie from reached ones, in scales of each entry."""
@@ -77,7 +77,7 @@ def stratified_times(
 
 
 def draw_points(
-    visited: Float[np.ndarray, "points agents state"],
+    visited: Real[np.ndarray, "points agents state"],
     times: Int[np.ndarray, " points"],
     state_sizes: Int[np.ndarray, " agents"],
     actions: tuple[np.ndarray, np.ndarray],

@@ -79,13 +79,16 @@ def read_environment(folder: RunFolder) -> dict[str, Any]:
 
 
 def check_environment_of_run(
-    env: "Environment", folder: RunFolder, config: "ExperimentConfig"
+    env: "Environment", folder: RunFolder, config: "ExperimentConfig", rebuilt: bool
 ) -> None:
-    """`UserError` that says what differs, unless `env` is what the run was trained on."""
+    """Refuse an environment that is not what the run was trained on, and say what differs.
+
+    `rebuilt`: whether `env` was built from what `config.json` names, and not given by the user.
+    """
     difference = next(_differences_from_run(env, folder, config), None)
     if difference is None:
         return
-    if config.custom:
+    if not rebuilt:
         raise UserError(
             f"the environment '{env.id}' is not the one of the run in '{folder.path}': "
             f"{difference}; pass the one that it was trained on"

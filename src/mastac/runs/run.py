@@ -39,19 +39,20 @@ class Run:
         self.folder = RunFolder(path)
         self.path = self.folder.path
         self.config = ExperimentConfig.from_dict(self.folder.read_config())
-        self._env = None if env is None else self._checked(env)
+        self._env = None if env is None else self._checked(env, rebuilt=False)
 
     @property
     def env(self) -> "Environment":
         """The environment, built again from its id and options; a custom one must be given."""
         if self._env is None:
-            self._env = self._checked(rebuilt_environment(self.folder, self.config))
+            env = rebuilt_environment(self.folder, self.config)
+            self._env = self._checked(env, rebuilt=True)
         return self._env
 
-    def _checked(self, env: "Environment") -> "Environment":
+    def _checked(self, env: "Environment", rebuilt: bool) -> "Environment":
         from mastac.runs.environment import check_environment_of_run
 
-        check_environment_of_run(env, self.folder, self.config)
+        check_environment_of_run(env, self.folder, self.config, rebuilt)
         return env
 
     @property

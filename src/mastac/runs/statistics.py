@@ -28,7 +28,7 @@ def t_interval(
         mean = np.where(known, values, 0.0).sum(0) / count
         variance = np.where(known, (values - mean) ** 2, 0.0).sum(0) / (count - 1)
         half = stdtrit(np.maximum(count - 1, 1), (1 + level) / 2) * np.sqrt(variance / count)
-    return mean, np.where(count > 1, half, np.nan)
+    return np.asarray(mean), np.where(count > 1, half, np.nan)
 
 
 def iqm(values: Float[np.ndarray, "... seeds"]) -> Float[np.ndarray, "..."]:
@@ -42,7 +42,7 @@ def iqm(values: Float[np.ndarray, "... seeds"]) -> Float[np.ndarray, "..."]:
     """
     from scipy.stats import trim_mean
 
-    return trim_mean(values, 0.25, axis=-1)
+    return np.asarray(trim_mean(values, 0.25, axis=-1))
 
 
 def iqm_interval(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float, Inexact, Int
+from jaxtyping import Float, Inexact, Int, Num
 
 from mastac.errors import UserError
 from mastac.structure import Couplings
@@ -144,7 +144,7 @@ class Game:
         )
 
     @cached_property
-    def reward_table(self) -> Float[np.ndarray, "agents states actions"]:
+    def reward_table(self) -> Num[np.ndarray, "agents states actions"]:
         """Every agent's reward in every joint state and action."""
         tables = []
         for i, table in enumerate(self.rewards):
@@ -227,7 +227,7 @@ def occupancy(game: Game, logits: Logits) -> Inexact[np.ndarray, " states"]:
     return (1 - game.discount) * np.linalg.solve(system, game.start)
 
 
-def expected_return(game: Game, logits: Logits) -> Inexact[np.ndarray, ""]:
+def expected_return(game: Game, logits: Logits) -> np.inexact:
     r"""$J = E \sum_t \gamma^t \sum_i r_i(t)$."""
     return state_values(game, logits).sum(0) @ game.start
 

@@ -135,7 +135,7 @@ def lyapunov(
 
 def discounted_moments(
     problem: LinearQuadraticProblem, gain: Float[np.ndarray, "actions _"], discount: float
-) -> Float[np.ndarray, "states+1 states+1"]:
+) -> Float[np.ndarray, "affine affine"]:
     r"""$\sum_t \gamma^t E[\bar x_t \bar x_t^\top]$ under `gain`, $\bar x = (x, 1)$.
 
     These are the second moments of the states that a policy gradient averages over.

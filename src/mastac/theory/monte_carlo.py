@@ -201,7 +201,7 @@ class _Sampler:
 
     def _noise(self, key: PRNGKeyArray) -> Float[Array, "agents act"]:
         sizes = self.env.action_sizes
-        real = jnp.arange(int(sizes.max())) < jnp.asarray(sizes)[:, None]
+        real = np.arange(int(sizes.max())) < sizes[:, None]
         return jnp.where(real, jax.random.normal(key, real.shape), 0.0)
 
     def _acted(self, state: State, time: Time, noise: Array) -> Actions:
@@ -209,7 +209,7 @@ class _Sampler:
 
     def _seen(self, state: State, time: Time) -> Float[Array, "agents obs"]:
         scaled = (self.env.observed(state, time) - self.env.obs_center) / self.env.obs_scale
-        real = jnp.arange(scaled.shape[1]) < jnp.asarray(self.env.obs_sizes)[:, None]
+        real = np.arange(scaled.shape[1]) < self.env.obs_sizes[:, None]
         return jnp.where(real, scaled, 0.0)
 
 
@@ -220,7 +220,7 @@ def headed(env: Environment, logits: Float[Array, "agents act"]) -> Actions:
             f"the actions of '{env.id}' are choices, and variances are estimated for Gaussian "
             "policies; take a small game instead: --game ring --agents 3"
         )
-    real = jnp.arange(logits.shape[1]) < jnp.asarray(env.action_sizes)[:, None]
+    real = np.arange(logits.shape[1]) < env.action_sizes[:, None]
     return env.head.apply(logits, _limit(env, logits), real)
 
 

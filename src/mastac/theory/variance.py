@@ -35,7 +35,8 @@ from mastac.theory.games import (
 from mastac.theory.sets import DependencySets
 
 BASELINES = ("none", "state", "shared", "counterfactual")
-PerAgent = Float[np.ndarray, " agents"]
+# With a leading axis of batches where they are estimates.
+PerAgent = Float[np.ndarray, "*batch agents"]
 
 
 @dataclass(frozen=True)

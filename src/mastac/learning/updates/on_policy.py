@@ -85,7 +85,7 @@ def state_values(
 
 
 def advantages(
-    values: Float[Array, "... time+1"],
+    values: Float[Array, "... times"],
     rewards: Float[Array, "... time"],
     discount: float,
     trace: float,
