@@ -3,8 +3,10 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import networkx as nx
 import pytest
 
 import mastac
@@ -53,6 +55,31 @@ def imported_layers(module: Path) -> set[str]:
             )
         found |= {name.split(".")[1] for name in names if name and name.startswith("mastac.")}
     return found
+
+
+def imports_at_run_time(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Imports below a node, also within functions, but not those for the type checker alone."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield child
+        elif not (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test)):
+            yield from imports_at_run_time(child)
+
+
+def test_no_two_modules_import_each_other_not_even_lazily() -> None:
+    names = {".".join(("mastac", *path.parts)).removesuffix(".__init__") for path in MODULES}
+    network = nx.DiGraph()
+    for path in MODULES:
+        module = ".".join(("mastac", *path.parts)).removesuffix(".__init__")
+        tree = ast.parse((SOURCE / path).with_suffix(".py").read_text(encoding="utf-8"))
+        for node in imports_at_run_time(tree):
+            package = getattr(node, "module", None)
+            for alias in node.names:
+                target = f"{package}.{alias.name}" if package else alias.name
+                network.add_edge(module, target if target in names else package or target)
+    circles = [sorted(c) for c in nx.strongly_connected_components(network) if len(c) > 1]
+    assert network.number_of_edges() > 100
+    assert circles == []
 
 
 def test_every_package_is_a_layer() -> None:

@@ -1,6 +1,6 @@
 """What defines an environment, written down: its declarations, and a digest of what it does."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +11,12 @@ from jaxtyping import Float
 
 from mastac.envs.base import Environment, Reference
 from mastac.envs.heads import HEADS
-from mastac.runs.environment import ARRAYS
+from mastac.envs.validation import checked_reference
+from mastac.errors import UserError
+from mastac.files import read_json
+from mastac.runs.config import ExperimentConfig
+from mastac.runs.environment import ARRAYS, as_text, differences, read_environment
+from mastac.runs.folder import RunFolder
 
 
 def description_of(env: Environment, reference: Reference | None) -> dict[str, Any]:
@@ -82,6 +87,49 @@ def behaviour_of(env: Environment) -> dict[str, list[list[float | None]]]:
 def _array(env: Environment, name: str) -> np.ndarray:
     value = getattr(env, name)
     return np.asarray(env.action_limit if name == "action_scale" and value is None else value)
+
+
+def check_environment_of_run(
+    env: Environment, folder: RunFolder, config: ExperimentConfig, rebuilt: bool
+) -> None:
+    """Refuse an environment that is not what the run was trained on, and say what differs.
+
+    `rebuilt`: whether `env` was built from what `config.json` names, and not given by the user.
+    """
+    difference = next(_differences_from_run(env, folder, config), None)
+    if difference is None:
+        return
+    if not rebuilt:
+        raise UserError(
+            f"the environment '{env.id}' is not the one of the run in '{folder.path}': "
+            f"{difference}; pass the one that it was trained on"
+        )
+    raise UserError(
+        f"the environment that config.json in '{folder.path}' names belongs to another "
+        f"configuration than the run: {difference}; restore the original config.json, or use the "
+        f"version of mastac that it names"
+    )
+
+
+def reference_of_run(folder: RunFolder, env: Environment) -> Reference | None:
+    """The reference figures that a run was begun with; those of `env` where none are stored."""
+    if not folder.environment.is_file():  # the folder of an earlier version
+        return checked_reference(env)
+    stored = read_environment(folder)["reference"]
+    return None if stored is None else Reference(**stored)
+
+
+def _differences_from_run(
+    env: Environment, folder: RunFolder, config: ExperimentConfig
+) -> Iterator[str]:
+    if folder.environment.is_file():
+        yield from differences(read_environment(folder), description_of(env, None))
+    elif env.id != config.env:  # the folder of an earlier version
+        yield f"its id is {as_text(env.id)}, not {as_text(config.env)}"
+    stored, given = read_json(folder.couplings), env.couplings.to_dict()
+    for name in sorted(stored.keys() | given.keys()):
+        if stored.get(name) != given.get(name):
+            yield f"its couplings differ ({name})"
 
 
 def _plain(array: np.ndarray) -> Any:

@@ -3,22 +3,19 @@
 A run folder names its environment, but a name does not say which reward or dynamics were behind it.
 `environment.json` holds every declaration (sizes, action head, limits, scales, horizon, report) and
 a digest of what the functions do at a few fixed points, so that another environment is refused by
-the name of what differs. This module compares and imports no JAX; `mastac.runs.description` writes.
+the name of what differs. This module reads and compares without JAX; `mastac.runs.description`
+describes an environment.
 """
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mastac.errors import UserError
 from mastac.files import read_json
 from mastac.runs.folder import RunFolder
-
-if TYPE_CHECKING:
-    from mastac.envs.base import Environment, Reference
-    from mastac.runs.config import ExperimentConfig
 
 ARRAYS = (
     "state_sizes",
@@ -46,11 +43,11 @@ TOLERANCE = 1e-4
 def differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
     """What differs between two descriptions, in words; the declarations first."""
     if stored["agents"] != given["agents"]:
-        yield f"its agents are {_text(given['agents'])}, not {_text(stored['agents'])}"
+        yield f"its agents are {as_text(given['agents'])}, not {as_text(stored['agents'])}"
     yield from option_differences(stored["options"], given["options"])
     for name in DECLARATIONS:
         if not _equal(stored[name], given[name]):
-            yield f"its {name} is {_text(given[name])}, not {_text(stored[name])}"
+            yield f"its {name} is {as_text(given[name])}, not {as_text(stored[name])}"
     for name, words in FUNCTIONS.items():
         agent = _first_difference(stored["behaviour"][name], given["behaviour"][name])
         if agent is not None:
@@ -61,7 +58,8 @@ def option_differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> I
     """Which options differ, in words."""
     for name in sorted(stored.keys() | given.keys()):
         if stored.get(name) != given.get(name):
-            yield f"its option {name} is {_text(given.get(name))}, not {_text(stored.get(name))}"
+            here, there = as_text(given.get(name)), as_text(stored.get(name))
+            yield f"its option {name} is {here}, not {there}"
 
 
 def read_environment(folder: RunFolder) -> dict[str, Any]:
@@ -76,54 +74,6 @@ def read_environment(folder: RunFolder) -> dict[str, Any]:
     ):
         raise UserError(f"'{folder.environment}' is damaged; restore it or start the run anew")
     return stored
-
-
-def check_environment_of_run(
-    env: "Environment", folder: RunFolder, config: "ExperimentConfig", rebuilt: bool
-) -> None:
-    """Refuse an environment that is not what the run was trained on, and say what differs.
-
-    `rebuilt`: whether `env` was built from what `config.json` names, and not given by the user.
-    """
-    difference = next(_differences_from_run(env, folder, config), None)
-    if difference is None:
-        return
-    if not rebuilt:
-        raise UserError(
-            f"the environment '{env.id}' is not the one of the run in '{folder.path}': "
-            f"{difference}; pass the one that it was trained on"
-        )
-    raise UserError(
-        f"the environment that config.json in '{folder.path}' names belongs to another "
-        f"configuration than the run: {difference}; restore the original config.json, or use the "
-        f"version of mastac that it names"
-    )
-
-
-def reference_of_run(folder: RunFolder, env: "Environment") -> "Reference | None":
-    """The reference figures that a run was begun with; those of `env` where none are stored."""
-    from mastac.envs.base import Reference
-    from mastac.envs.validation import checked_reference
-
-    if not folder.environment.is_file():  # the folder of an earlier version
-        return checked_reference(env)
-    stored = read_environment(folder)["reference"]
-    return None if stored is None else Reference(**stored)
-
-
-def _differences_from_run(
-    env: "Environment", folder: RunFolder, config: "ExperimentConfig"
-) -> Iterator[str]:
-    from mastac.runs.description import description_of
-
-    if folder.environment.is_file():
-        yield from differences(read_environment(folder), description_of(env, None))
-    elif env.id != config.env:  # the folder of an earlier version
-        yield f"its id is {_text(env.id)}, not {_text(config.env)}"
-    stored, given = read_json(folder.couplings), env.couplings.to_dict()
-    for name in sorted(stored.keys() | given.keys()):
-        if stored.get(name) != given.get(name):
-            yield f"its couplings differ ({name})"
 
 
 def _first_difference(stored: Any, given: Any) -> int | None:
@@ -146,6 +96,7 @@ def _equal(stored: Any, given: Any) -> bool:
         return False
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """A value as short JSON text."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "…"

@@ -13,8 +13,7 @@ from mastac.learning.learner import learner_spec, update_schedule
 from mastac.learning.schedule import UpdateSchedule
 from mastac.learning.spec import LearnerSpec
 from mastac.runs.config import ExperimentConfig
-from mastac.runs.description import description_of
-from mastac.runs.environment import reference_of_run
+from mastac.runs.description import description_of, reference_of_run
 from mastac.runs.folder import RunFolder
 from mastac.structure.layout import CriticLayout
 from mastac.structure.layouts import with_distances

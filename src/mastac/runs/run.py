@@ -50,7 +50,7 @@ class Run:
         return self._env
 
     def _checked(self, env: "Environment", rebuilt: bool) -> "Environment":
-        from mastac.runs.environment import check_environment_of_run
+        from mastac.runs.description import check_environment_of_run
 
         check_environment_of_run(env, self.folder, self.config, rebuilt)
         return env
@@ -99,7 +99,7 @@ class Run:
         """
         episodes = whole_number("episodes", episodes, least=1)
         seed = whole_number("seed", seed)
-        from mastac.runs.environment import reference_of_run
+        from mastac.runs.description import reference_of_run
         from mastac.runs.evaluation import greedy_summary, policy_returns
 
         failed = self.summary.get("failed", {}) if self.is_finished else {}
