@@ -14,8 +14,10 @@ os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
-# Before anything of the package is imported: every array is compared with its annotation.
-install_import_hook("mastac", "shape_checks.check")
+from shape_checks import checked_modules
+
+# Before anything of the package is imported: arrays are compared with their annotations.
+install_import_hook(checked_modules(), "shape_checks.check")
 
 settings.register_profile(
     "mastac",

@@ -174,7 +174,7 @@ def test_actor_gradient_is_the_chain_rule_of_the_objective():
             columns.append(2.0 * batch.time[:, None] / env.horizon - 1.0)
             x = jnp.concatenate(columns, axis=1)
             for layer, (w, b) in enumerate(zip(weights, biases, strict=True)):
-                x = x @ jnp.asarray(w, jnp.float32) + jnp.asarray(b, jnp.float32)
+                x = x @ jnp.asarray(w, jnp.float32) + jnp.asarray(b, jnp.float32)[None]
                 x = jax.nn.relu(x) if layer < len(weights) - 1 else x
             total = total + x.mean()
         return total

@@ -147,7 +147,7 @@ def test_effects_without_a_derivative_and_at_a_single_time():
     """A comparison, rounding, a kink, and functions that look at the time."""
 
     def step(state, actions, time, key):
-        heard = jnp.where((actions[0] > 0.5) & (time == 2), 1.0, 0.0)
+        heard = jnp.where((actions[0, 0] > 0.5) & (time == 2), 1.0, 0.0)
         return 0.5 * state + jnp.array([[0.0], [1.0], [0.0]]) * heard + actions
 
     def reward(state, actions, time):
@@ -185,10 +185,10 @@ def test_rounding_is_no_edge_and_a_weak_edge_is_one():
     def step(state, actions, time, key):
         noise = 0.1 * jax.random.normal(key, (3, 1))
         everyone = 10.0 * state.sum()
-        weak = jnp.array([[0.0], [1e-4], [0.0]]) * state[2]
+        weak = jnp.array([[0.0], [1e-4], [0.0]]) * state[2, 0]
         return (
             0.5 * state
-            + (everyone - 10.0 * (state[0] + state[1] + state[2]))
+            + (everyone - 10.0 * (state[0, 0] + state[1, 0] + state[2, 0]))
             + weak
             + actions
             + noise
@@ -211,7 +211,7 @@ def test_whole_numbers_and_functions_without_derivatives():
     def reset(key):
         return jax.random.randint(key, (3, 1), 0, 4)
 
-    env = toy(reset=reset, step=lambda state, actions, time, key: (state + state[0]) % 4)
+    env = toy(reset=reset, step=lambda state, actions, time, key: (state + state[0, 0]) % 4)
     assert edges_of(env) == {("state", "a", "b"), ("state", "a", "c")}
 
 

@@ -107,7 +107,7 @@ def test_a_built_in_environment_needs_not_be_brought(tmp_path):
     run = mastac.train(small_env(), epochs=2, out=tmp_path / "run", **KNOBS)
     assert not run.config.custom
     assert mastac.load(run.path).evaluate(3) == run.evaluate(3)
-    with pytest.raises(UserError, match="'lq-3' is not the one of the run .* trained on"):
+    with pytest.raises(UserError, match=r"'lq-3' is not the one of the run .* trained on"):
         mastac.load(run.path, env=own())
     path = run.path / "environment.json"
     stored = json.loads(path.read_text())

@@ -135,7 +135,7 @@ def _state_scale(
 
     visited = jax.jit(jax.vmap(states))(keys)
     std = visited.std((0, 1))
-    real = jnp.arange(std.shape[1]) < jnp.asarray(env.state_sizes)[:, None]
+    real = np.arange(std.shape[1]) < env.state_sizes[:, None]
     fallback = jnp.broadcast_to(jnp.asarray(env.state_scale, std.dtype), std.shape)
     # A constant entry varies by rounding.
     varies = std > 1e-6 * (1 + jnp.abs(visited).max((0, 1)))
@@ -177,7 +177,7 @@ def _random_actions(
     env: Environment, key: PRNGKeyArray, shape: tuple[int, ...], dtype: Any
 ) -> Array:
     """A random action of each agent, over all actions that it has."""
-    real = jnp.arange(shape[1]) < jnp.asarray(env.action_sizes)[:, None]
+    real = np.arange(shape[1]) < env.action_sizes[:, None]
     limit = jnp.broadcast_to(jnp.asarray(env.action_limit, dtype), shape)
     if not env.head.is_bounded:
         return jnp.where(real, limit * jax.random.normal(key, shape, dtype), 0.0)

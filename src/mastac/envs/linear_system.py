@@ -13,10 +13,10 @@ from functools import cached_property
 import numpy as np
 import scipy.linalg
 import scipy.optimize
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Inexact, Int
 
 # `affine`: the states and the constant 1 behind them.
-Gain = Float[np.ndarray, "actions affine"]
+Gain = Inexact[np.ndarray, "actions affine"]
 
 
 @dataclass(frozen=True)

@@ -43,11 +43,11 @@ class Points:
     times: Int[np.ndarray, " points"]
     seeds: Int[np.ndarray, " points"]
     reached: Bool[np.ndarray, " points"]
-    states: Float[np.ndarray, "points agents state"]
-    actions: Float[np.ndarray, "points agents act"]
-    other_states: Float[np.ndarray, "points agents state"]
-    other_actions: Float[np.ndarray, "points agents act"]
-    directions: Float[np.ndarray, "points agents state"]
+    states: Real[np.ndarray, "points agents state"]
+    actions: Real[np.ndarray, "points agents act"]
+    other_states: Real[np.ndarray, "points agents state"]
+    other_actions: Real[np.ndarray, "points agents act"]
+    directions: Real[np.ndarray, "points agents state"]
 
 
 def entry_scale(values: np.ndarray) -> np.ndarray:
@@ -133,7 +133,7 @@ def draw_points(
     )
 
 
-def are_conditions(visited: Float[np.ndarray, "points agents state"]) -> bool:
+def are_conditions(visited: Real[np.ndarray, "points agents state"]) -> bool:
     """Whether states are one-hot rows or flags: entries that are all 0 or 1, and both."""
     return bool(
         ((visited == 0) | (visited == 1)).all() and (visited == 0).any() and (visited == 1).any()

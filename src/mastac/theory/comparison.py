@@ -23,7 +23,9 @@ class TheoremCheck(NamedTuple):
 
 
 def complex_slopes(
-    function: Callable[[list[np.ndarray]], np.ndarray], parameters: Sequence[np.ndarray], which: int
+    function: Callable[[list[np.ndarray]], np.ndarray | np.inexact],
+    parameters: Sequence[np.ndarray],
+    which: int,
 ) -> Inexact[np.ndarray, "..."]:
     r"""$\partial f / \partial \theta_k$ by complex steps: exact up to rounding.
 

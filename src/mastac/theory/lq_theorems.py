@@ -56,7 +56,7 @@ def moments(
 
 def team_return(
     problem: LinearQuadraticProblem, gain: Gain, discount: float, std: float = 0.0
-) -> Inexact[np.ndarray, ""]:
+) -> np.inexact:
     r"""$J$ of $u \sim N(K \bar x, \text{std}^2 I)$, from second moments: no value is used."""
     cost = problem.state_cost(problem.state_weights.sum(0))
     paid = problem.action_weights.sum(0)

@@ -179,7 +179,7 @@ class _Sampler:
             ),
             self.known,
         )
-        return whole, whole - others
+        return whole, whole[None] - others
 
     def _continued(self, state: State, time: Array, noise: Array, key: PRNGKeyArray) -> Array:
         """Every agent's discounted return from `time` on; `noise` is that of the first actions."""

@@ -62,8 +62,8 @@ class VarianceTerms:
     mean_centralised: PerAgent
     mean_structured: PerAgent
     bias: PerAgent
-    critic_centralised: PerAgent | float = 0.0
-    critic_structured: PerAgent | float = 0.0
+    critic_centralised: Float[np.ndarray, "*batch _"] | float = 0.0
+    critic_structured: Float[np.ndarray, "*batch _"] | float = 0.0
 
     @property
     def centralised(self) -> PerAgent:
