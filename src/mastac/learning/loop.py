@@ -272,8 +272,7 @@ def training_program(
     def epochs_from(
         state: RunState, keys: Key[Array, " seeds"], times: Int[Array, " length"]
     ) -> tuple[RunState, EpochMetrics]:
-        # The epoch stays outside the vectorisation over seeds: storing stays a copy and the branch
-        # a branch.
+        # The epoch is not vectorised over seeds: storing stays a copy, and the branch a branch.
         one_epoch = jax.vmap(seed.one_epoch, in_axes=(0, 0, None))
         state, rows = jax.lax.scan(lambda state, epoch: one_epoch(state, keys, epoch), state, times)
         return state, jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), rows)
@@ -281,22 +280,20 @@ def training_program(
     def advance(state: RunState, keys: Key[Array, " seeds"], epoch: Int[Array, ""], length: int):
         return shard_over_seeds(epochs_from, True, False)(state, keys, epoch + jnp.arange(length))
 
-    def evaluate(
-        state: RunState, key: PRNGKeyArray, episodes: int
-    ) -> Float[Array, "seeds episodes agents"]:
+    def evaluate(state: RunState, key: PRNGKeyArray, episodes: int) -> Array:
         play = shard_over_seeds(jax.vmap(seed.play, in_axes=(0, None)), False)
         return play(state.learner, jax.random.split(key, episodes))
 
-    advance = jax.jit(advance, static_argnums=3, donate_argnums=0)
-    evaluate = jax.jit(evaluate, static_argnums=2)
+    advancing = jax.jit(advance, static_argnums=3, donate_argnums=0)
+    evaluating = jax.jit(evaluate, static_argnums=2)
     return Program(
-        init=jax.jit(shard_over_seeds(jax.vmap(seed.init))),
-        advance=lambda state, *others: advance(placed(state), *others),
-        evaluate=lambda state, *others: evaluate(placed(state), *others),
+        jax.jit(shard_over_seeds(jax.vmap(seed.init))),
+        advance=lambda state, *others: advancing(placed(state), *others),
+        evaluate=lambda state, *others: evaluating(placed(state), *others),
     )
 
 
 def _not_measured(shape: jax.ShapeDtypeStruct) -> Array:
     """NaN for numbers, `False` for flags."""
-    is_number = jnp.issubdtype(shape.dtype, jnp.floating)
-    return jnp.full(shape.shape, jnp.nan if is_number else False, shape.dtype)
+    nothing = jnp.nan if jnp.issubdtype(shape.dtype, jnp.floating) else False
+    return jnp.full(shape.shape, nothing, shape.dtype)
