@@ -23,7 +23,7 @@ class CriticLayout:
     - `states`, `actions`: `[terms, agents]`, true where term `m` reads agent `j`'s state or action.
     - `rewards`: `[values, agents]`, the weight of agent `j`'s reward in value `v`; or one row
         `[1, agents]` where all values predict the same.
-    - `credit`: `[agents, values]`, the weight of value `v` in what actor `i` climbs ($\hat Q_i$,
+    - `credit`: `[agents, values]`, the weight of value `v` in what actor `i` maximises ($\hat Q_i$,
         eq. 11).
     - `mix`: `[values, terms]`, the weight of term `m` in value `v`; `None` where terms are values.
     - `schedule`: for each time which of `states` and `actions` are read then; `None` where all are
@@ -102,7 +102,7 @@ class CriticLayout:
         return replace(self, actions=nothing, schedule=schedule)
 
     def useful_credit(self) -> csr_array:
-        """The weight of each term in what an actor climbs, `[agents, terms]`.
+        """The weight of each term in what an actor maximises, `[agents, terms]`.
 
         That is `credit`, handed down to terms by `mix`, where the term reads the actor's action.
         Elsewhere the gradient is exactly zero.

@@ -36,7 +36,7 @@ def structured(*over_time: Dependency) -> CriticLayout:
     r"""MAStAC: critic `i` reads $\mathcal{I}_Q^i$ and predicts agent `i`'s reward.
 
     It is credited to all agents whose actions it reads ($\mathcal{I}_{GD}$), so that every actor
-    climbs $\hat Q_i$ (eq. 11).
+    maximises $\hat Q_i$ (eq. 11).
 
     **Arguments:**
 
