@@ -129,7 +129,12 @@ def predicted_rewards(
     if identity and (weights.row == weights.col).all() and (weights.data == 1).all():
         return scale * rewards
     if weights.nnz == agents * num_rows:
-        total = jnp.asarray(weights.toarray(), jnp.float32) @ rewards
+        matrix = jnp.asarray(weights.toarray(), jnp.float32)
+        # Critics that read everything are as large as a row for each value, and a product of many
+        # rows rounds otherwise than that of one: their stored runs keep their last bits.
+        if spec.layout.states.nnz == values * agents:
+            matrix = jnp.broadcast_to(matrix, (values, agents))
+        total = matrix @ rewards
     else:
         total = weighted_sums(spec.layout.rewards, rewards)
     # One row of weights stands for all values: they predict the same.

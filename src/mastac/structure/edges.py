@@ -198,7 +198,12 @@ def _from_pairs(edges: Edges, graph: str, names: Names) -> tuple[np.ndarray, np.
     """The indices of the sources and of the targets of pairs or of a networkx graph."""
     if isinstance(edges, nx.classes.reportviews.OutEdgeView):  # `network.edges`
         # Only the graph tells whether its edges are undirected, and the order of its nodes.
-        edges = edges._graph
+        try:
+            edges = edges._graph
+        except ReferenceError:  # from networkx 3.7 on, a view does not keep its graph alive
+            raise UserError(
+                f"the networkx graph of the {graph} edges no longer exists; pass the graph itself"
+            ) from None
     if isinstance(edges, nx.Graph):
         names.check_nodes(list(edges.nodes), graph)
         pairs = [(source, target) for source, target, *_ in edges.edges]
