@@ -1,9 +1,9 @@
 """`mastac check`. Checks what can be checked before JAX is imported."""
 
 import argparse
-import json
 
 from mastac.cli import arguments
+from mastac.cli.output import print_json
 
 HELP = "check that the declared graphs are true of the simulator"
 
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
     checked = check(args.source, couplings, points, seed, tolerance, not args.reached_only, options)
     if args.json:
-        print(json.dumps(checked.to_dict(), indent=2, ensure_ascii=False, allow_nan=False))
+        print_json(checked.to_dict())
     else:
         print(checked)
     return 0 if checked.ok else 1

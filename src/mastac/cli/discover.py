@@ -1,11 +1,11 @@
 """`mastac discover`. Checks what can be checked before JAX is imported."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from mastac.cli import arguments
+from mastac.cli.output import print_json
 from mastac.errors import UserError
 
 HELP = "find the graphs of a simulator, or of a log of transitions"
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         report = found.to_dict()
         if scores is not None:
             report["score"] = {graph: score._asdict() for graph, score in scores.items()}
-        print(json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False))
+        print_json(report)
         return 0
     print(found)
     if scores is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mastac.cli import arguments
+from mastac.cli.output import print_json
 from mastac.errors import UserError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         play=_player(args.source, env_options, rollouts) if args.influence else None,
     )
     if args.json:
-        print(json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False))
+        print_json(report)
     else:
         print(format_report(report).rstrip())
     return 0

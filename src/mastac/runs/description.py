@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Float
 
 from mastac.envs.base import Environment, Reference
-from mastac.envs.heads import HEADS
 from mastac.envs.validation import checked_reference
 from mastac.errors import UserError
 from mastac.files import read_json
@@ -144,8 +143,7 @@ def _probing_actions(env: Environment, count: int) -> list[Float[jax.Array, "age
     mask = np.arange(widest) < env.action_sizes[:, None]
     limit = np.broadcast_to(np.asarray(env.action_limit, np.float32), mask.shape)
     logits = 1.5 * np.sin(1.0 + np.arange(count * mask.size)).reshape(count, *mask.shape)
-    head = HEADS[env.action_head]
-    return [jnp.asarray(head.apply(row, limit, mask), jnp.float32) for row in logits]
+    return [jnp.asarray(env.head.apply(row, limit, mask), jnp.float32) for row in logits]
 
 
 def _digest(values: Sequence[Any]) -> list[list[float | None]]:
