@@ -19,7 +19,7 @@ import numpy as np
 from common import write
 
 TRIALS, EPOCHS = 10, 300
-COMMAND = ["lq-4", "--epochs", str(EPOCHS), "--seeds", "0-1", "--set", "evaluation_interval=5"]
+COMMAND = ["lq-4", "--epochs", str(EPOCHS), "--seeds", "0-1", "--evaluation-interval", "5"]
 
 
 def mastac(*arguments: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Mistakes of the user, each told in one sentence that names the thing and the fix."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from mastac.text import shortened
 
@@ -32,7 +32,16 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     "unknown algorithm 'mastak'; did you mean 'mastac'? (known: mastac, maddpg)"
     """
     names = [str(candidate) for candidate in known]
-    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
     listed = ", ".join(names[:MOST_NAMES]) + (", …" if len(names) > MOST_NAMES else "")
+    hint = nearest(name, names)
     return UserError(f"unknown {kind} '{shortened(name)}'{hint} (known: {listed})")
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """The end of a sentence that offers the nearest name; empty where none is near.
+
+    >>> nearest("mastak", ["mastac", "maddpg"]), nearest("x", ["mastac"])
+    ("; did you mean 'mastac'?", '')
+    """
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    return f"; did you mean '{near[0]}'?" if near else ""

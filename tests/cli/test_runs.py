@@ -117,8 +117,8 @@ def test_ctrl_c_saves_and_resume_loses_no_epoch(tmp_path: Path, capsys) -> None:
         "train",
         *SMALL,
         *epochs,
-        "--set",
-        "evaluation_interval=2",
+        "--evaluation-interval",
+        "2",
     ]
     process = subprocess.Popen(
         [*command, "--out", str(tmp_path / "a")], stderr=subprocess.PIPE, text=True

@@ -24,7 +24,8 @@ def add_env(
     parser: argparse.ArgumentParser,
     name: str = "env",
     optional: bool = False,
-    help: str = "name of an environment, such as warehouse-9 ('mastac envs' lists them)",
+    help: str = "name of an environment, such as warehouse-9 ('mastac envs' lists them), or "
+    "module:name of an Environment of your own, or of a function that returns one",
 ) -> None:
     """The argument that names an environment."""
     nargs = "?" if optional else None
@@ -38,8 +39,8 @@ def add_env_set(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="OPTION=VALUE",
-        help="set an option of the environment ('mastac envs ENV' lists them); "
-        "repeat it for several options",
+        help="set an option of the environment ('mastac envs ENV' lists them), or an argument of "
+        "the function that module:name names; repeat it for several options",
     )
 
 
@@ -153,15 +154,16 @@ def parse_share(option: str, text: str) -> float:
 def check_source(source: str, env_options: Mapping[str, Any]) -> None:
     """Refuse mistakes in an environment's name or options before JAX is imported.
 
-    A simulator of a module, or a log, has no options.
+    What is wrong with a module is said when it is imported. A log has no options.
     """
-    if ":" not in source and not source.endswith(".npz"):
-        from mastac.envs.graphs import structure_of
+    if source.endswith(".npz"):
+        if env_options:
+            name = shortened(source)
+            raise UserError(f"--env-set sets options of an environment, and '{name}' is a log")
+    elif ":" not in source:
+        from mastac.envs.naming import environment_from
 
-        structure_of(source, dict(env_options))
-    elif env_options:
-        name = shortened(source)
-        raise UserError(f"--env-set sets options of a named environment, and '{name}' is none")
+        environment_from(source, env_options)
 
 
 def parse_assignments(
@@ -183,7 +185,8 @@ def parse_assignments(
                 f"{option} '{shortened(pair)}' is not understood; write {option} name=value"
             )
         if name in own_options:
-            raise UserError(f"{name} has an option of its own; write --{name} {shortened(text)}")
+            option = f"--{name.replace('_', '-')}"
+            raise UserError(f"{name} has an option of its own; write {option} {shortened(text)}")
         if name in values:
             raise UserError(f"{option} sets '{shortened(name)}' twice; say it once")
         values[name] = _value(text.strip())

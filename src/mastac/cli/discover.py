@@ -138,13 +138,15 @@ def _record(args: argparse.Namespace, options: dict[str, Any], seed: int) -> int
 
 def _truth(place: str, options: dict[str, Any]) -> Any:
     """Couplings of a file, or of a named environment with these options."""
-    from mastac.cli.graph import structure_from
+    from mastac.cli.graph import is_file, structure_of
+    from mastac.envs.naming import environment_from
     from mastac.structure import read_sequence
 
     if place.endswith(".json"):
         sequence = read_sequence(place)
         return sequence[0] if len(sequence) == 1 else sequence
-    return structure_from(place, options)[0]
+    source = place if is_file(place) else environment_from(place, options)
+    return structure_of(source, options)[0]
 
 
 def _write(couplings: Any, path: str) -> None:

@@ -13,9 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_run_folder(parser)
     parser.add_argument(
         "--episodes",
-        default="100",
         metavar="E",
-        help="episodes to play with the policies of each seed, at least 1 (default: %(default)s)",
+        help="episodes to play with the policies of each seed, at least 1 "
+        "(default: as many as at the end of training)",
     )
     parser.add_argument(
         "--seed",
@@ -31,10 +31,13 @@ def run(args: argparse.Namespace) -> int:
     from mastac.runs.run import load
     from mastac.runs.summary import evaluation_table
 
-    chosen = {"episodes": arguments.parse_count("episodes", args.episodes)}
+    trained = load(args.dir)
+    chosen = {"episodes": trained.config.final_episodes}
+    if args.episodes is not None:
+        chosen["episodes"] = arguments.parse_count("episodes", args.episodes)
     if args.seed is not None:
         chosen["seed"] = arguments.parse_count("seed", args.seed, least=0)
-    returns = load(args.dir).evaluate(**chosen)
+    returns = trained.evaluate(**chosen)
     if args.json:
         print_json(returns)
     else:

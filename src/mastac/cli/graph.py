@@ -12,7 +12,11 @@ from mastac.cli.output import print_json
 from mastac.errors import UserError
 
 if TYPE_CHECKING:
-    from mastac.envs.graphs import Structure
+    from mastac.envs.family import Structure
+    from mastac.envs.naming import ImportedEnvironment
+    from mastac.envs.registry import NamedEnvironment
+
+    AnyNamed = NamedEnvironment | ImportedEnvironment
 
 HELP = "show who depends on whom, and what that saves, before anything is trained"
 
@@ -20,7 +24,9 @@ HELP = "show who depends on whom, and what that saves, before anything is traine
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     """The options of the command."""
     sub.add_argument(
-        "source", metavar="ENV|FILE", help="an environment, a couplings file or a run folder"
+        "source",
+        metavar="ENV|FILE",
+        help="an environment (module:name for one of your own), a couplings file or a run folder",
     )
     sub.add_argument(
         "--kappa",
@@ -52,6 +58,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print who depends on whom and what that saves."""
     from mastac.analysis import format_report, graph_report
+    from mastac.envs.naming import environment_from
     from mastac.learning.settings import Settings
 
     kappa = None if args.kappa is None else arguments.parse_kappa(args.kappa)
@@ -59,8 +66,9 @@ def run(args: argparse.Namespace) -> int:
     if args.why is not None and args.agent is None:
         raise UserError(f"--why {args.why} asks of the set of an agent; name it with --agent")
     rollouts = _rollouts(args)
-    couplings, state_sizes, action_sizes = structure_from(args.source, env_options)
-    train, discrete = _training(args.source, args.env_set)
+    source = args.source if is_file(args.source) else environment_from(args.source, env_options)
+    couplings, state_sizes, action_sizes = structure_of(source, env_options)
+    train, discrete = _training(source, shlex.join([args.source, *_env_set(args.env_set)]))
     report = graph_report(
         couplings,
         kappa=kappa,
@@ -73,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         messages=args.messages,
         train=train,
         discrete=discrete,
-        play=_player(args.source, env_options, rollouts) if args.influence else None,
+        play=_player(source, rollouts) if args.influence else None,
     )
     if args.json:
         print_json(report)
@@ -97,74 +105,87 @@ def _rollouts(args: argparse.Namespace) -> int | None:
 
 
 def _player(
-    source: str, env_options: dict[str, Any], rollouts: int | None
+    source: "str | AnyNamed", rollouts: int | None
 ) -> Callable[[list[int]], dict[str, Any]]:
     """Plays the policy of a run folder, or an environment's simple policy, for some kappas."""
 
     def play(kappas: list[int]) -> dict[str, Any]:
         from mastac.analysis.influence import ROLLOUTS, influence_curve
 
-        env, acting, discount, name = _played_policy(source, env_options)
+        env, acting, discount, name = _played_policy(source)
         number = ROLLOUTS if rollouts is None else rollouts
         return {"policy": name, **influence_curve(env, acting, kappas, number, discount)}
 
     return play
 
 
-def _played_policy(source: str, env_options: dict[str, Any]) -> tuple[Any, Any, float, str]:
+def _played_policy(source: "str | AnyNamed") -> tuple[Any, Any, float, str]:
     """An environment, a policy (`None`: its simple one), the discount, and what it is called."""
-    from mastac.envs.registry import make
     from mastac.learning.settings import Settings
     from mastac.runs.evaluation import greedy_actions
     from mastac.runs.run import load
 
-    if not is_file(source):
-        return make(source, **env_options), None, Settings().discount, "the simple policy"
+    if not isinstance(source, str):
+        return source.build(), None, Settings().discount, "the simple policy"
     trained = load(source)
     acting = greedy_actions(trained.env, trained.policy())
     name = f"the trained policy of seed {trained.config.seeds[0]}"
     return trained.env, acting, trained.config.settings.discount, name
 
 
-def _training(source: str, env_set: list[str]) -> tuple[str, bool]:
-    """What `mastac train` takes (`ENV` where unknown), and whether actions are discrete."""
-    from mastac.envs.registry import entry_of
+def _training(source: "str | AnyNamed", typed: str) -> tuple[str, bool]:
+    """What `mastac train` takes (`ENV` where unknown), and whether actions are discrete.
 
-    if is_file(source):
-        config = Path(source) / "config.json"
-        stored = {"custom": True}
-        if config.exists():
-            stored: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))
-        if stored.get("custom", True):
-            return "ENV", False
-        source = stored["env"]
-        options = entry_of(source)[0].options
-        env_set = [
-            f"{name}={json.dumps(value)}"
-            for name, value in stored["env_options"].items()
-            if value != options[name].default
-        ]
-    words = [word for pair in env_set for word in ("--env-set", pair)]
-    return shlex.join([source, *words]), entry_of(source)[0].discrete
+    `typed`: the environment and its options as they were typed; a run folder knows its own.
+    """
+    if not isinstance(source, str):
+        return typed, source.discrete
+    if not (Path(source) / "config.json").exists():
+        return "ENV", False
+    from mastac.files import read_json
+    from mastac.runs.folder import RunFolder
+
+    folder = RunFolder(source)
+    config = folder.read_config()
+    if config.get("custom", True):
+        is_known = folder.environment.is_file()
+        discrete = is_known and read_json(folder.environment).get("action_head") == "discrete"
+        origin = config.get("origin")
+        if origin is None:
+            return "ENV", discrete
+        name, given = origin["place"], origin["options"]
+    else:
+        from mastac.envs.registry import entry_of
+
+        name, given = config["env"], config["env_options"]
+        family = entry_of(name)[0]
+        discrete = family.discrete
+        given = {key: v for key, v in given.items() if v != family.options[key].default}
+    pairs = [f"{key}={json.dumps(value)}" for key, value in given.items()]
+    return shlex.join([name, *_env_set(pairs)]), discrete
+
+
+def _env_set(pairs: list[str]) -> list[str]:
+    """Options of an environment as words of a command."""
+    return [word for pair in pairs for word in ("--env-set", pair)]
 
 
 def is_file(source: str) -> bool:
     """Whether `source` is a file or a run folder, and not an environment."""
     path = Path(source)
-    looks = path.exists() or path.suffix or len(path.parts) > 1
+    looks = path.exists() or (":" not in source and (path.suffix or len(path.parts) > 1))
     return bool(looks) and not (path.is_dir() and not (path / "couplings.json").exists())
 
 
-def structure_from(
-    source: str, env_options: dict[str, Any]
+def structure_of(
+    source: "str | AnyNamed", env_options: dict[str, Any]
 ) -> "Structure | tuple[Any, None, None]":
     """Couplings and sizes of an environment, a couplings file (sizes unknown) or a run folder."""
-    from mastac.envs.graphs import structure_of
-    from mastac.structure import read_graphs
-
-    if not is_file(source):
-        return structure_of(source, env_options)
+    if not isinstance(source, str):
+        return source.structure
     if env_options:
         raise UserError(f"--env-set sets options of an environment, and '{source}' is a file")
+    from mastac.structure import read_graphs
+
     path = Path(source)
     return read_graphs(path / "couplings.json" if path.is_dir() else path), None, None

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 HELP = "train decentralised policies in an environment and keep the run in a folder"
 
-OWN_OPTIONS = ("algorithm", "kappa", "epochs", "seeds", "out", "preset")
+OWN_OPTIONS = ("algorithm", "kappa", "epochs", "seeds", "out", "preset", "evaluation_interval")
+OWN_OPTIONS += ("evaluation_episodes",)
 # Arguments of `mastac.train` that are no knobs: --set must not reach them.
-NO_KNOBS = ("env", "env_id", "env_options", "custom", "progress")
+NO_KNOBS = ("env", "env_id", "env_options", "custom", "origin", "progress")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +58,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(the settings of the paper)",
     )
     parser.add_argument(
+        "--evaluation-interval",
+        metavar="E",
+        help="epochs between evaluations of the greedy policy (default: a fiftieth of the run)",
+    )
+    parser.add_argument(
+        "--evaluation-episodes",
+        metavar="N",
+        help="episodes of each evaluation (default: 20; after training 100, or N if that is more)",
+    )
+    parser.add_argument(
         "--set",
         action="append",
         default=[],
@@ -70,12 +81,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, then print the table, the figure's path and the run folder."""
-    from mastac.envs.registry import named
+    from mastac.envs.naming import environment_from
     from mastac.runs.run import train
 
     env_options = arguments.parse_assignments("--env-set", args.env_set)
     chosen = _chosen(args)
-    env = named(args.env, env_options)  # mistakes in graphs are reported before JAX is imported
+    env = environment_from(args.env, env_options)  # to hear of mistakes before anything slow
     return run_and_report(lambda: train(env, progress=not args.no_progress, **chosen))
 
 
@@ -90,8 +101,9 @@ def _chosen(args: argparse.Namespace) -> dict[str, Any]:
     chosen |= {"algorithm": args.algorithm, "preset": args.preset, "out": args.out}
     if args.kappa is not None:
         chosen["kappa"] = arguments.parse_kappa(args.kappa)
-    if args.epochs is not None:
-        chosen["epochs"] = arguments.parse_count("epochs", args.epochs)
+    for name in ("epochs", "evaluation_interval", "evaluation_episodes"):
+        if (text := getattr(args, name)) is not None:
+            chosen[name] = arguments.parse_count(name, text)
     if args.seeds is not None:
         chosen["seeds"] = arguments.parse_seeds(args.seeds)
     return chosen

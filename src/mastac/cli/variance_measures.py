@@ -160,19 +160,19 @@ def _of_linear_network(env: str, question: Question) -> Answer:
 
 def _of_environment(name: str, question: Question) -> Answer:
     """Sample around the simple policy of an environment."""
-    from mastac.envs.graphs import structure_of
+    from mastac.envs.naming import environment_from
     from mastac.learning.settings import Settings
     from mastac.structure import CouplingSequence
 
     # Mistakes are reported before JAX is imported.
-    declared = structure_of(name, question.env_options).couplings
+    source = environment_from(name, question.env_options)
+    declared = source.structure.couplings
     if declared.num_agents > MOST_AGENTS:
         raise UserError(f"'{name}' is too large to sample; ask of at most {MOST_AGENTS} agents")
     _chosen(question, declared.union() if isinstance(declared, CouplingSequence) else declared)
-    from mastac.envs.registry import make
     from mastac.theory.monte_carlo import simple_means
 
-    env = make(name, **question.env_options)
+    env = source.build()
     discount = Settings().discount if question.discount is None else question.discount
     return _sampled(question, env, simple_means(env), discount, "the simple policy")
 

@@ -11,9 +11,9 @@ from mastac.discovery.from_logs import discover_from_log
 from mastac.discovery.from_queries import discover_by_queries
 from mastac.discovery.logs import TransitionLog, read_log
 from mastac.envs import make
+from mastac.envs.modules import is_environment, is_place
 from mastac.errors import UserError
 from mastac.probing.loading import load
-from mastac.probing.probes import is_environment
 from mastac.probing.simulator import Simulator
 
 
@@ -49,7 +49,7 @@ def discover(
         are not looked for: a regression that does not fit perfectly gives such traces to agents
         that move alike.
     - `by_time`: of queries, tell the times apart ([`Discovered.sequence`][]).
-    - `env_options`: of an environment that is named.
+    - `env_options`: of an environment that is named; arguments of the function of a module.
 
     **Returns:**
 
@@ -75,13 +75,14 @@ def discover(
 
 def source_of(given: Any, env_options: Mapping[str, Any] | None = None) -> Any:
     """The log or simulator that is given, or named by a string."""
-    is_text = isinstance(given, str)
-    if is_text and not given.endswith(".npz") and ":" not in given:
+    if isinstance(given, str) and not given.endswith(".npz"):
+        if is_place(given):
+            return load(given, env_options)[0]
         return make(given, **(env_options or {}))
     if env_options:
         raise UserError("env_options are of environments that are named; leave them out here")
-    if is_text:
-        return read_log(given) if given.endswith(".npz") else load(given)[0]
+    if isinstance(given, str):
+        return read_log(given)
     if not isinstance(given, Simulator | TransitionLog) and not is_environment(given):
         raise UserError(
             f"nothing is discovered from a {type(given).__name__}; give a mastac.Environment, a "

@@ -8,9 +8,9 @@ import numpy as np
 
 from mastac.checks import whole_number
 from mastac.discovery.logs import TransitionLog
+from mastac.envs.modules import is_environment
 from mastac.errors import UserError, unknown
 from mastac.probing.black_box import LARGEST_SEED, BlackBox
-from mastac.probing.probes import is_environment
 from mastac.probing.simulator import Simulator
 
 POLICIES = ("random", "held", "simple")

@@ -83,6 +83,11 @@ class NamedEnvironment:
     options: dict[str, Any]
     structure: Structure
 
+    @property
+    def discrete(self) -> bool:
+        """Whether actions are choices."""
+        return self.family.discrete
+
     def build(self) -> "Environment":
         """The environment itself; imports JAX."""
         from mastac.envs.stored_figures import reference

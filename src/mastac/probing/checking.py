@@ -11,6 +11,7 @@ import numpy as np
 
 from mastac.checks import whole_number
 from mastac.envs import make
+from mastac.envs.modules import is_environment, is_place
 from mastac.errors import UserError
 from mastac.probing.check_text import (
     DEFAULTED,
@@ -22,7 +23,7 @@ from mastac.probing.check_text import (
 from mastac.probing.effects import Effects
 from mastac.probing.findings import Declared, Finding, compared, corrected, edge_keys, in_order
 from mastac.probing.loading import load
-from mastac.probing.probes import is_environment, probe
+from mastac.probing.probes import probe
 from mastac.probing.simulator import Simulator
 from mastac.structure import Couplings, CouplingSequence, value_dependency
 from mastac.structure.couplings import GRAPHS
@@ -191,7 +192,7 @@ def check(
         environment, or `module:function`.
     - `couplings`: what is checked; what the simulator declares unless given.
     - `points`, `seed`, `tolerance`, `widen`: as for [`mastac.probing.probe`][].
-    - `env_options`: of an environment that is named.
+    - `env_options`: of an environment that is named; arguments of the function of a module.
 
     **Returns:**
 
@@ -225,12 +226,12 @@ def check(
 def _simulator(given: Any, env_options: Mapping[str, Any] | None) -> tuple[Any, Declared | None]:
     """The simulator that is given or named, and the couplings that came with it as a pair."""
     paired = None
-    if isinstance(given, str) and ":" not in given:
+    if isinstance(given, str) and is_place(given):
+        given, paired = load(given, env_options)
+    elif isinstance(given, str):
         given = make(given, **(env_options or {}))
     elif env_options:
         raise UserError("env_options are of environments that are named; leave them out here")
-    elif isinstance(given, str):
-        given, paired = load(given)
     if not isinstance(given, Simulator) and not is_environment(given):
         raise UserError(
             f"a {type(given).__name__} cannot be checked; give a mastac.Environment, a "

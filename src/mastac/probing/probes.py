@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
 
 from mastac.checks import real_number, whole_number
+from mastac.envs.modules import is_environment
 from mastac.errors import UserError
 from mastac.probing.effects import Change, Effects, EvidenceSum
 from mastac.probing.points import (
@@ -141,12 +141,6 @@ def prober_of(simulator: Any) -> Prober:
         f"a {type(simulator).__name__} cannot be probed; give a mastac.Environment or a "
         "mastac.Simulator"
     )
-
-
-def is_environment(value: Any) -> bool:
-    """Whether it is an [`mastac.Environment`][], without importing the module that defines them."""
-    base = sys.modules.get("mastac.envs.base")
-    return base is not None and isinstance(value, base.Environment)
 
 
 def _collected(

@@ -9,10 +9,12 @@ from typing import Any, Literal, SupportsIndex
 
 from mastac.algorithms import ALGORITHMS
 from mastac.checks import whole_number
+from mastac.envs.naming import Origin
 from mastac.envs.registry import entry_of
 from mastac.errors import UserError, unknown
 from mastac.learning.knob_names import stored_knobs
 from mastac.learning.settings import Settings, checked_settings
+from mastac.runs.policy import FINAL_EPISODES
 from mastac.runs.presets import PRESETS, settings_for
 from mastac.version import __version__
 
@@ -26,7 +28,8 @@ class ExperimentConfig:
     **Arguments:**
 
     - `env`, `env_options`: id and options of the environment.
-    - `custom`: whether a user built it, who must pass it again.
+    - `custom`: whether a user built it. Who gave the object must pass it again.
+    - `origin`: where it was imported from, if it is a user's and was named `module:name`.
     - `algorithm`: a name in `ALGORITHMS`.
     - `kappa`: window of the value dependency sets; `None` for the exact ones.
     - `epochs`: episodes of each seed.
@@ -34,7 +37,7 @@ class ExperimentConfig:
     - `preset`: the name of the preset that filled in what the user did not set.
     - `evaluation_interval`: epochs between evaluations of the greedy policy, and the length of the
         compiled chunk after which metrics are written.
-    - `evaluation_episodes`: episodes of such an evaluation.
+    - `evaluation_episodes`: episodes of such an evaluation; see `final_episodes`.
     - `settings`: the knobs.
     """
 
@@ -49,6 +52,12 @@ class ExperimentConfig:
     evaluation_interval: int
     evaluation_episodes: int
     settings: Settings
+    origin: Origin | None = None
+
+    @property
+    def final_episodes(self) -> int:
+        """Episodes of the evaluation after training: 100, or more if others have more."""
+        return max(FINAL_EPISODES, self.evaluation_episodes)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, knobs under `knobs`, with the versions that matter."""
@@ -64,7 +73,8 @@ class ExperimentConfig:
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> "ExperimentConfig":
         """Inverse of `to_dict`; `UserError` names what is missing."""
-        names = [field.name for field in fields(ExperimentConfig) if field.name != "settings"]
+        absent = ("settings", "origin")  # the one is called knobs; earlier versions lack the other
+        names = [field.name for field in fields(ExperimentConfig) if field.name not in absent]
         missing = [name for name in [*names, "knobs"] if name not in data]
         if missing:
             raise UserError(
@@ -77,7 +87,19 @@ class ExperimentConfig:
         values["kappa"] = checked_kappa(values["kappa"])
         for name in ("epochs", "evaluation_interval", "evaluation_episodes"):
             values[name] = whole_number(f"{name} in config.json", values[name], least=1)
-        return ExperimentConfig(settings=checked_settings(stored_knobs(data["knobs"])), **values)
+        settings = checked_settings(stored_knobs(data["knobs"]))
+        return ExperimentConfig(settings=settings, origin=_origin(data.get("origin")), **values)
+
+
+def _origin(stored: Any) -> Origin | None:
+    if stored is None:
+        return None
+    try:
+        return Origin(str(stored["place"]), str(stored["directory"]), dict(stored["options"]))
+    except (KeyError, TypeError, ValueError):
+        raise UserError(
+            "config.json is damaged: origin must have a place, a directory and options"
+        ) from None
 
 
 def checked_kappa(kappa: Any) -> int | None:
@@ -107,7 +129,8 @@ def resolve(
     seeds: Any = (0,),
     preset: str = "default",
     evaluation_interval: SupportsIndex | None = None,
-    evaluation_episodes: int = 20,
+    evaluation_episodes: SupportsIndex = 20,
+    origin: Origin | None = None,
     **knobs: Any,
 ) -> ExperimentConfig:
     """The configuration of a run, with the preset filled in and everything checked.
@@ -118,6 +141,7 @@ def resolve(
 
     - `env_id`, `env_options`: the environment's id, and all its options.
     - `custom`: whether the user built it.
+    - `origin`: where it was imported from.
 
     **Raises:**
 
@@ -150,8 +174,9 @@ def resolve(
         seeds=checked_seeds(seeds),
         preset=preset,
         evaluation_interval=min(interval, epochs),
-        evaluation_episodes=evaluation_episodes,
+        evaluation_episodes=whole_number("evaluation_episodes", evaluation_episodes, least=1),
         settings=settings,
+        origin=origin,
     )
 
 

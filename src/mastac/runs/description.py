@@ -93,7 +93,8 @@ def check_environment_of_run(
 ) -> None:
     """Refuse an environment that is not what the run was trained on, and say what differs.
 
-    `rebuilt`: whether `env` was built from what `config.json` names, and not given by the user.
+    `rebuilt`: whether `env` was built or imported by what `config.json` names, and not given by the
+    user.
     """
     difference = next(_differences_from_run(env, folder, config), None)
     if difference is None:
@@ -102,6 +103,12 @@ def check_environment_of_run(
         raise UserError(
             f"the environment '{env.id}' is not the one of the run in '{folder.path}': "
             f"{difference}; pass the one that it was trained on"
+        )
+    if config.origin is not None and config.custom:
+        raise UserError(
+            f"'{config.origin.place}' is not the environment that the run in '{folder.path}' was "
+            f"trained on: {difference}; bring the module back to what it was (it was used in the "
+            f"directory '{config.origin.directory}'), or train a new run"
         )
     raise UserError(
         f"the environment that config.json in '{folder.path}' names belongs to another "

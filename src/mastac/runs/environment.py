@@ -3,19 +3,23 @@
 A run folder names its environment, but a name does not say which reward or dynamics were behind it.
 `environment.json` holds every declaration (sizes, action head, limits, scales, horizon, report) and
 a digest of what the functions do at a few fixed points, so that another environment is refused by
-the name of what differs. This module reads and compares without JAX; `mastac.runs.description`
-describes an environment.
+the name of what differs. This module reads, compares and builds again, itself without JAX;
+`mastac.runs.description` describes an environment.
 """
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mastac.errors import UserError
 from mastac.files import read_json
 from mastac.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from mastac.envs.base import Environment
+    from mastac.runs.config import ExperimentConfig
 
 ARRAYS = (
     "state_sizes",
@@ -74,6 +78,31 @@ def read_environment(folder: RunFolder) -> dict[str, Any]:
     ):
         raise UserError(f"'{folder.environment}' is damaged; restore it or start the run anew")
     return stored
+
+
+def rebuilt_environment(folder: RunFolder, config: "ExperimentConfig") -> "Environment":
+    """The environment of a stored run, built or imported; `UserError` if only the user has it."""
+    if not config.custom:
+        from mastac.envs.registry import make
+
+        return make(config.env, **config.env_options)
+    in_python = f"mastac.load('{folder.path}', env=...).evaluate(), or mastac.resume with env=..."
+    if config.origin is None:
+        raise UserError(
+            f"run '{folder.path}' uses an environment of your own ('{config.env}'), which its "
+            f"folder cannot build again; pass it from Python: {in_python}"
+        )
+    from mastac.envs.naming import environment_from
+
+    place, directory = config.origin.place, config.origin.directory
+    try:
+        return environment_from(place, config.origin.options).build()
+    except UserError as error:
+        raise UserError(
+            f"run '{folder.path}' was trained on '{place}' in the directory '{directory}', and "
+            f"{error}; set PYTHONPATH='{directory}' if the module is there, or pass the "
+            f"environment from Python: {in_python}"
+        ) from error
 
 
 def _first_difference(stored: Any, given: Any) -> int | None:

@@ -17,7 +17,6 @@ from mastac.runs.checkpoints import load_checkpoint, save_checkpoint, saved_epoc
 from mastac.runs.evaluation import evaluation_key, greedy_summary, policies_of
 from mastac.runs.folder import RunFolder
 from mastac.runs.plan import RunPlan
-from mastac.runs.policy import FINAL_EPISODES
 from mastac.runs.progress import Report
 from mastac.runs.results import read_results
 
@@ -87,7 +86,8 @@ class Execution:
 
     def finish(self) -> None:
         """Evaluate over many episodes and write `summary.json`."""
-        returns = np.asarray(self.program.evaluate(self.state, evaluation_key(), FINAL_EPISODES))
+        episodes = self.config.final_episodes
+        returns = np.asarray(self.program.evaluate(self.state, evaluation_key(), episodes))
         failed = self._failed_epochs()
         by_seed = {s: returns[k] for k, s in enumerate(self.config.seeds) if failed[k] < 0}
         final20 = read_results(self.folder.path).final20_by_seed()

@@ -83,7 +83,7 @@ class RunFolder:
         if self.config.exists():
             raise UserError(
                 f"--out '{self.path}' holds a run already; continue it with "
-                f"'mastac resume {self.path}' or choose another folder"
+                f"'{self.how_to_resume()}' or choose another folder"
             )
         if self.path.is_dir() and any(path != self.lock for path in self.path.iterdir()):
             raise UserError(
@@ -155,6 +155,13 @@ class RunFolder:
             raise UserError(f"'{self.path}' is not a run folder: it has no config.json")
         config = read_json(self.config)
         return config | {"knobs": stored_knobs(config["knobs"])} if "knobs" in config else config
+
+    def how_to_resume(self) -> str:
+        """What goes on with the run: only Python can pass an environment that has no name."""
+        config = self.read_config()
+        if config.get("custom") and config.get("origin") is None:
+            return f"mastac.resume({str(self.path)!r}, env=...)"
+        return f"mastac resume {self.path}"
 
     def cut_back(self, epochs: int) -> None:
         """Drop rows written after the checkpoint at `epochs`; start the tables where missing."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class Stopped(Exception):
-    """The run was interrupted; its state is saved and `mastac resume` goes on from there."""
+    """The run was interrupted; its state is saved, and the run can be resumed from there."""
 
 
 class Interruption:

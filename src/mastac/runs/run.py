@@ -2,23 +2,27 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
 from mastac.checks import whole_number
+from mastac.envs.modules import is_environment
 from mastac.errors import UserError
 from mastac.files import read_json
 from mastac.runs.config import ExperimentConfig, check_actions, resolve
+from mastac.runs.environment import rebuilt_environment
 from mastac.runs.folder import RunFolder
 from mastac.runs.interruption import Stopped, interruptions
-from mastac.runs.policy import EVALUATION_SEED, FINAL_EPISODES, Policy
+from mastac.runs.policy import EVALUATION_SEED, Policy
 from mastac.runs.progress import Progress, Report
 from mastac.runs.saving import SavingTimes
 
 if TYPE_CHECKING:
     from mastac.envs.base import Environment
+    from mastac.envs.naming import ImportedEnvironment
     from mastac.envs.registry import NamedEnvironment
     from mastac.runs.plan import RunPlan
 
+AnyNamed: TypeAlias = "NamedEnvironment | ImportedEnvironment"
 ProgressLike = bool | Callable[[Report], None]
 
 
@@ -28,7 +32,7 @@ class Run:
     **Arguments:**
 
     - `path`: the run folder.
-    - `env`: the environment; needed only where the user built it.
+    - `env`: the environment; needed only where the user gave an object.
 
     **Raises:**
 
@@ -41,9 +45,18 @@ class Run:
         self.config = ExperimentConfig.from_dict(self.folder.read_config())
         self._env = None if env is None else self._checked(env, rebuilt=False)
 
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    def __str__(self) -> str:
+        from mastac.runs.results import read_results
+        from mastac.runs.summary import run_text
+
+        return run_text(read_results(self.path))
+
     @property
     def env(self) -> "Environment":
-        """The environment, built again from its id and options; a custom one must be given."""
+        """The environment, built or imported again; one that was an object must be given."""
         if self._env is None:
             env = rebuilt_environment(self.folder, self.config)
             self._env = self._checked(env, rebuilt=True)
@@ -65,7 +78,7 @@ class Run:
         """`summary.json`; `UserError` if the run has not ended."""
         if not self.is_finished:
             raise UserError(
-                f"run '{self.path}' has not ended; finish it with 'mastac resume {self.path}'"
+                f"run '{self.path}' has not ended; finish it with '{self.folder.how_to_resume()}'"
             )
         return read_json(self.folder.summary)
 
@@ -83,13 +96,13 @@ class Run:
         return Policy.load(self.folder.policies / f"seed-{seed}.npz")
 
     def evaluate(
-        self, episodes: SupportsIndex = FINAL_EPISODES, seed: SupportsIndex = EVALUATION_SEED
+        self, episodes: SupportsIndex | None = None, seed: SupportsIndex = EVALUATION_SEED
     ) -> dict[str, Any]:
         """Play episodes with the greedy policies.
 
         **Arguments:**
 
-        - `episodes`: how many for each seed of the run.
+        - `episodes`: how many for each seed of the run; by default as many as for the summary.
         - `seed`: chooses the episodes; by default those of the summary.
 
         **Returns:**
@@ -97,6 +110,7 @@ class Run:
         `greedy_mean`, `greedy_std` over seeds, `greedy_by_seed`, `reference`, `score`, and for each
         agent the mean return over seeds (`greedy_by_agent`).
         """
+        episodes = self.config.final_episodes if episodes is None else episodes
         episodes = whole_number("episodes", episodes, least=1)
         seed = whole_number("seed", seed)
         from mastac.runs.description import reference_of_run
@@ -110,7 +124,7 @@ class Run:
 
 
 def train(
-    env: "Environment | NamedEnvironment | str",
+    env: "Environment | AnyNamed | str",
     algorithm: str = "mastac",
     kappa: Any = "preset",
     epochs: SupportsIndex | None = None,
@@ -120,14 +134,17 @@ def train(
     progress: ProgressLike = True,
     env_options: Mapping[str, Any] | None = None,
     evaluation_interval: SupportsIndex | None = None,
+    evaluation_episodes: SupportsIndex = 20,
     **knobs: Any,
 ) -> Run:
     """Train and leave everything in the run folder `out`.
 
     **Arguments:**
 
-    - `env`: an [`Environment`][mastac.envs.base.Environment], the id of one (with `env_options`),
-        or a [`NamedEnvironment`][mastac.envs.registry.NamedEnvironment].
+    - `env`: an [`Environment`][mastac.envs.base.Environment]; its name, that is, an id such as
+        "thermal-40" or a place "module:name"; or what
+        [`environment_from`][mastac.envs.naming.environment_from] makes of such a name.
+    - `env_options`: of a named environment; of a place the arguments of its function.
     - `algorithm`: a name from `mastac algorithms`.
     - `kappa`: window of the value dependency sets; `None` or "exact" for the exact sets; by default
         the preset's.
@@ -139,6 +156,8 @@ def train(
         [`Report`][mastac.runs.progress.Report].
     - `evaluation_interval`: epochs between evaluations of the greedy policy; by default a fiftieth
         of the run.
+    - `evaluation_episodes`: episodes of each evaluation, at least 1. After training there are 100,
+        or `evaluation_episodes` if that is more.
 
     **Returns:** the finished run.
 
@@ -148,11 +167,15 @@ def train(
       the folder.
     - `Stopped` after Ctrl-C, when the chunk at work has been finished and saved.
     """
-    from mastac.envs.registry import NamedEnvironment, named
+    from mastac.envs.naming import ImportedEnvironment, environment_from
+    from mastac.envs.registry import NamedEnvironment
 
     if env_options and not isinstance(env, str):
         raise UserError("env_options go with an environment's name; this one is built already")
-    chosen = named(env, env_options or {}) if isinstance(env, str) else env
+    chosen = environment_from(env, env_options) if isinstance(env, str) else env
+    is_named = isinstance(chosen, NamedEnvironment | ImportedEnvironment)
+    if not is_named and not is_environment(chosen):
+        raise UserError(f"env is a {type(env).__name__}; give a mastac.Environment or a name")
     config = _configuration(
         chosen,
         algorithm=algorithm,
@@ -161,6 +184,7 @@ def train(
         seeds=seeds,
         preset=preset,
         evaluation_interval=evaluation_interval,
+        evaluation_episodes=evaluation_episodes,
         **knobs,
     )
     if out is not None:
@@ -168,7 +192,7 @@ def train(
     # JAX is imported only now: mistakes in arguments are heard of at once.
     from mastac.runs.plan import plan_run
 
-    built = chosen.build() if isinstance(chosen, NamedEnvironment) else chosen
+    built = chosen.build() if is_named else chosen
     plan = plan_run(built, config)
     description = plan.description()
     folder = RunFolder.numbered(built.id, algorithm) if out is None else RunFolder(out)
@@ -180,12 +204,19 @@ def train(
     return run
 
 
-def _configuration(env: "Environment | NamedEnvironment", **choices: Any) -> ExperimentConfig:
+def _configuration(env: "Environment | AnyNamed", **choices: Any) -> ExperimentConfig:
+    from mastac.envs.naming import ImportedEnvironment
     from mastac.envs.registry import NamedEnvironment, is_built_in
 
     if isinstance(env, NamedEnvironment):
         return resolve(env.id, env.options, **choices)
-    config = resolve(env.id, env.options, not is_built_in(env), **choices)
+    origin = env.origin if isinstance(env, ImportedEnvironment) else None
+    env = env.env if isinstance(env, ImportedEnvironment) else env
+    if is_built_in(env):
+        return resolve(env.id, env.options, **choices)
+    # What the function was called with tells runs apart, as options do.
+    options = {**(origin.options if origin else {}), **env.options}
+    config = resolve(env.id, options, custom=True, origin=origin, **choices)
     check_actions(config.algorithm, env.id, env.head.is_discrete)
     return config
 
@@ -200,7 +231,7 @@ def resume(out: str | Path, progress: ProgressLike = True, env: "Environment | N
 
     - `out`: the run folder.
     - `progress`: as for [`train`][mastac.runs.run.train].
-    - `env`: needed only for environments that the user built.
+    - `env`: needed only if the run was given an object that `mastac.make` did not build.
 
     **Raises:**
 
@@ -225,19 +256,6 @@ def load(out: str | Path, env: "Environment | None" = None) -> Run:
     return Run(out, env)
 
 
-def rebuilt_environment(folder: RunFolder, config: ExperimentConfig) -> "Environment":
-    """The environment of a stored run; `UserError` if only the user can build it."""
-    if config.custom:
-        raise UserError(
-            f"run '{folder.path}' uses an environment of your own ('{config.env}'), which its "
-            f"folder cannot build again; pass it from Python: mastac.load('{folder.path}', "
-            "env=...).evaluate(), or mastac.resume with env=..."
-        )
-    from mastac.envs.registry import make
-
-    return make(config.env, **config.env_options)
-
-
 def _execute(folder: RunFolder, plan: "RunPlan", progress: ProgressLike) -> None:
     """Build the program, find the last checkpoint, and advance chunk by chunk to the end."""
     from mastac.runs.execution import Execution
@@ -259,6 +277,6 @@ def _execute(folder: RunFolder, plan: "RunPlan", progress: ProgressLike) -> None
             if is_interrupted() and not is_last:
                 raise Stopped(
                     f"stopped after epoch {execution.epoch} of {epochs}; "
-                    f"go on with: mastac resume {folder.path}"
+                    f"go on with: {folder.how_to_resume()}"
                 )
         execution.finish()

@@ -53,6 +53,15 @@ def run_table(run: Results) -> str:
     return "\n".join([headline(run), "", table(("", "return", "score"), rows), *notes])
 
 
+def run_text(run: Results) -> str:
+    """One run in three lines: its folder, what it is, and what came out."""
+    greedy = run.greedy_by_seed()
+    score = number(score_of(mean_of(greedy), run.reference))
+    result = f"greedy return {mean_and_std(greedy)}" + (f", score {score}" if score else "")
+    known = np.isfinite(greedy).any()
+    return "\n".join([f"run {run.folder}", headline(run), result if known else "no greedy return"])
+
+
 def evaluation_table(evaluation: Mapping[str, Any], episodes: int) -> str:
     """What `Run.evaluate` returns as text: each seed's mean return, their mean and the score."""
     by_seed = evaluation["greedy_by_seed"]

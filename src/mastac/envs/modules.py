@@ -1,0 +1,148 @@
+"""What a user's own module holds, named `module:name`. Imports no JAX itself."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import pkgutil
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from mastac.errors import UserError, nearest, unknown
+
+
+def is_place(text: str) -> bool:
+    """Whether a text names something in a module, and not an environment of the table."""
+    return ":" in text
+
+
+def is_environment(value: Any) -> bool:
+    """Whether it is an [`mastac.Environment`][], without importing the module that defines them."""
+    base = sys.modules.get("mastac.envs.base")
+    return base is not None and isinstance(value, base.Environment)
+
+
+def imported(place: str, options: Mapping[str, Any] | None = None) -> Any:
+    """What `module:name` is, or what it returns if it is a function.
+
+    The module is looked for in the working directory first, then on the path.
+
+    **Arguments:**
+
+    - `place`: `module:name`; the module may be one of a package, as in `package.module:name`.
+    - `options`: keyword arguments of the function.
+
+    **Raises:**
+
+    - `UserError` if there is no such module or name, if importing or calling raises, and if the
+      options are not those that the function takes.
+    """
+    module, _, name = place.partition(":")
+    if module.endswith(".py") or os.sep in module:
+        raise UserError(f"'{module}' is a file; name the module, as in {as_module(module)}:{name}")
+    if not all(part.isidentifier() for part in [*module.split("."), name]):
+        raise UserError(
+            f"'{place}' is not understood; write module:function, as in "
+            "my_package.my_module:my_simulator"
+        )
+    found = _named(_module(module), module, name)
+    if not callable(found):
+        if options:
+            raise UserError(
+                f"'{place}' is no function but an object, and takes no options; leave out "
+                f"'{next(iter(options))}', or name a function that takes it"
+            )
+        return found
+    given = dict(options or {})
+    _check_arguments(place, found, given)
+    try:
+        return found(**given)
+    except (Exception, SystemExit) as error:
+        raise UserError(f"'{place}' raised {_told(error)}") from error
+
+
+def as_module(file: str) -> str:
+    """The module that a Python file is, seen from the working directory.
+
+    >>> as_module("./cars/platoon.py")
+    'cars.platoon'
+    """
+    return file.removesuffix(".py").strip(os.sep + ".").replace(os.sep, ".")
+
+
+def _module(name: str) -> ModuleType:
+    here = os.getcwd()
+    if sys.path[:1] != [here]:
+        sys.path.insert(0, here)  # as `python -m` does; an installed command would not look here
+    importlib.invalidate_caches()  # a file may be younger than what was seen of its folder
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        parts = name.split(".")
+        if error.name in {".".join(parts[:count]) for count in range(1, len(parts) + 1)}:
+            hint = nearest(name, [module.name for module in pkgutil.iter_modules([here])])
+            raise UserError(
+                f"there is no module '{name}' in {here} or on the path{hint}"
+            ) from error
+        raise UserError(
+            f"module '{name}' imports '{error.name}', which is not installed"
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise UserError(f"importing module '{name}' raised {_told(error)}") from error
+
+
+def _named(module: ModuleType, place: str, name: str) -> Any:
+    if hasattr(module, name):
+        return getattr(module, name)
+    names = [
+        known
+        for known, value in vars(module).items()
+        if not known.startswith("_") and not isinstance(value, ModuleType)
+    ]
+    raise unknown(f"name in module '{place}'", name, names)
+
+
+def _check_arguments(place: str, function: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """`UserError` unless the function takes these keyword arguments and needs no others."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # written in C: the call itself will tell
+        return
+    by_name = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    names = [parameter.name for parameter in by_name]
+    for name in given:
+        if name not in names and not any(p.kind == p.VAR_KEYWORD for p in parameters):
+            if not names:
+                raise UserError(f"'{place}' takes no options; leave out '{name}'")
+            raise unknown(f"option of '{place}'", name, names)
+    needed = [p.name for p in by_name if p.default is p.empty and p.name not in given]
+    if needed:
+        raise UserError(
+            f"'{place}' needs a value for {' and '.join(needed)}; set it with "
+            f"--env-set {needed[0]}=VALUE (in Python with env_options), or give it a default"
+        )
+
+
+def _told(error: BaseException) -> str:
+    """Type and message of an exception, and the line of the user's that it comes from."""
+    said = error.msg if isinstance(error, SyntaxError) else str(error)
+    if isinstance(error, SyntaxError) and error.filename is not None:
+        file, line = error.filename, error.lineno
+    else:
+        frames = traceback.extract_tb(error.__traceback__)
+        mine = [frame for frame in frames if _is_users(frame.filename)]
+        file, line = (mine or frames)[-1].filename, (mine or frames)[-1].lineno
+    path = Path(file)
+    if path.is_relative_to(Path.cwd()):
+        path = path.relative_to(Path.cwd())
+    return f"{type(error).__name__}: {said} ({path}, line {line})"
+
+
+def _is_users(file: str) -> bool:
+    """Whether a file is in the working directory and belongs to no installed package."""
+    return Path(file).is_relative_to(Path.cwd()) and "site-packages" not in Path(file).parts

@@ -1,0 +1,92 @@
+"""From the text that names an environment to the environment. Imports no JAX itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mastac.envs.family import Structure
+from mastac.envs.fields import json_ready
+from mastac.envs.modules import as_module, imported, is_environment, is_place
+from mastac.envs.registry import NamedEnvironment, named
+from mastac.errors import UserError
+
+if TYPE_CHECKING:
+    from mastac.envs.base import Environment
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an environment was imported from; a run folder remembers it.
+
+    **Arguments:**
+
+    - `place`: `module:name`.
+    - `directory`: the working directory at that time.
+    - `options`: keyword arguments that the function was called with.
+    """
+
+    place: str
+    directory: str
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class ImportedEnvironment:
+    """An environment of a user's own module, and where it was imported from."""
+
+    env: Environment
+    origin: Origin
+
+    @property
+    def structure(self) -> Structure:
+        """Its couplings, and the sizes of its agents' states and actions."""
+        env = self.env
+        return Structure(env.couplings, np.asarray(env.state_sizes), np.asarray(env.action_sizes))
+
+    @property
+    def discrete(self) -> bool:
+        """Whether actions are choices."""
+        return self.env.head.is_discrete
+
+    def build(self) -> Environment:
+        """The environment itself."""
+        return self.env
+
+
+def environment_from(
+    text: str, options: Mapping[str, Any] | None = None
+) -> NamedEnvironment | ImportedEnvironment:
+    """The environment that a text names: what every command does with its argument ENV.
+
+    **Arguments:**
+
+    - `text`: an id, such as `thermal-40`, or `module:name`, where `name` is an
+        [`mastac.Environment`][] or a function that returns one.
+    - `options`: options of the environment, or keyword arguments of the function.
+
+    **Returns:**
+
+    The environment; one with an id is resolved but not built. `structure` and `discrete` can be
+    asked of both, and `build` gives the [`mastac.Environment`][].
+
+    **Raises:**
+
+    - `UserError` as [`mastac.make`][], and for a module or name that cannot be used.
+    """
+    if text.endswith(".py"):
+        raise UserError(f"'{text}' is a file; name what it holds, as in {as_module(text)}:env")
+    if not is_place(text):
+        return named(text, options or {})
+    stored = json_ready(f"options of '{text}'", options or {})
+    env = imported(text, stored)
+    if not is_environment(env):
+        raise UserError(
+            f"'{text}' gives {type(env).__name__}; it must be a mastac.Environment or a function "
+            "that returns one"
+        )
+    return ImportedEnvironment(env, Origin(text, os.getcwd(), stored))
