@@ -107,6 +107,7 @@ def test_figures_and_results_do_not_train() -> None:
         "mastac.analysis.report",
         "mastac.envs.registry",
         "mastac.envs.graphs",
+        "mastac.envs.naming",
         "mastac.probing",
         "mastac.probing.black_box",
         "mastac.discovery",

@@ -49,6 +49,11 @@ MISTAKES = {
     "train warehouse-9 --out {full}": "not empty",
     "train warehouse-9 --out {file}/below": "not writable",
     "train warehouse-9 --kapa 3": "did you mean '--kappa'",
+    "train warehouse-9 --evaluation-episodes 0": "evaluation_episodes is 0; it must be at least 1",
+    "train warehouse-9 --evaluation-interval x": "evaluation_interval 'x'",
+    "train warehouse-9 --set evaluation_episodes=3": "write --evaluation-episodes 3",
+    "train warehouse-9 --set origin=x": "origin",
+    "train platoon.py": "as in platoon:env",
     "train warehouse-9 again": "again",
     "resume {tmp}/none": "none",
     "resume {full}": "config.json",
@@ -77,7 +82,7 @@ MISTAKES = {
     "check warehouse-9 --points 1": "points",
     "check warehouse-9 --tolerance 2": "--tolerance must be at least 0 and below 1",
     "check warehouse-9 --couplings {stranger}": "'c'",
-    "check nowhere:simulator --env-set a=1": "--env-set",
+    "discover log.npz --env-set a=1": "'log.npz' is a log",
     "envs warehous-9": "did you mean 'warehouse-9'",
 }
 
@@ -151,6 +156,7 @@ def test_control_characters_are_shown_as_escapes(mistake: list[str], capsys) -> 
         "train warehouse-9 --set knob=1",
         "train warehouse-9 --algorithm x",
         "train thermal-40 --env-set limit_kw=-1",
+        "train nowhere:env",
         "graph none.json",
         "graph warehouse-9 --agent warehouse-1 --why warehouse-10",
         "check warehouse-9 --tolerance 2",

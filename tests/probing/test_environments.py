@@ -303,10 +303,10 @@ MISTAKES = {
     "tanks.py:f": "name the module, as in tanks:f",
     "odd_module:tank": "did you mean 'tanks'?",
     "odd_module:broken": "'odd_module:broken' raised ZeroDivisionError: division by zero",
-    "odd_module:needs": "raised TypeError",
+    "odd_module:needs": "'odd_module:needs' needs a value for what",
     "odd_module:three": "'odd_module:three' gives int",
-    "odd_module:": "write module:function",
-    "odd_module:tanks --env-set a=1": "--env-set",
+    "odd_module:": "write module:name",
+    "odd_module:tanks --env-set a=1": "unknown option of 'odd_module:tanks' 'a'",
     "needs_more:f": "imports 'surely_not_installed', which is not installed",
     "no_python:f": "raised SyntaxError",
 }

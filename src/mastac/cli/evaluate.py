@@ -31,15 +31,15 @@ def run(args: argparse.Namespace) -> int:
     from mastac.runs.run import load
     from mastac.runs.summary import evaluation_table
 
-    trained = load(args.dir)
-    chosen = {"episodes": trained.config.final_episodes}
+    chosen = {}
     if args.episodes is not None:
         chosen["episodes"] = arguments.parse_count("episodes", args.episodes)
     if args.seed is not None:
         chosen["seed"] = arguments.parse_count("seed", args.seed, least=0)
+    trained = load(args.dir)
     returns = trained.evaluate(**chosen)
     if args.json:
         print_json(returns)
     else:
-        print(evaluation_table(returns, chosen["episodes"]))
+        print(evaluation_table(returns, chosen.get("episodes", trained.config.final_episodes)))
     return 0

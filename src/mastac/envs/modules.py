@@ -47,8 +47,7 @@ def imported(place: str, options: Mapping[str, Any] | None = None) -> Any:
         raise UserError(f"'{module}' is a file; name the module, as in {as_module(module)}:{name}")
     if not all(part.isidentifier() for part in [*module.split("."), name]):
         raise UserError(
-            f"'{place}' is not understood; write module:function, as in "
-            "my_package.my_module:my_simulator"
+            f"'{place}' is not understood; write module:name, as in my_package.my_module:make"
         )
     found = _named(_module(module), module, name)
     if not callable(found):
