@@ -29,6 +29,7 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
     with working_in(tmp_path) as folder:
         folder.write("odd.py", ODD)
         folder.write("loud.py", "import numpy\n\ndeep = numpy.zeros(3).reshape(2, 2)\n")
+        folder.write("twice.py", "import mastac\n\nenv = mastac.Couplings(['a', 'a'])\n")
         folder.write("torn.py", "x = 1\ndef")
         folder.write("wanting.py", "import surely_not_installed")
         folder.write("lakes/__init__.py", "")
@@ -79,6 +80,7 @@ MISTAKES = {
     "odd:leaves": "'odd:leaves' raised SystemExit: 3 (odd.py, line 7)",
     "loud:env": "importing module 'loud' raised ValueError: cannot reshape",
     "loud:deep": "(loud.py, line 3)",
+    "twice:env": "(twice.py, line 3)",
     "torn:env": "importing module 'torn' raised SyntaxError: invalid syntax (torn.py, line 2)",
     "wanting:env": "module 'wanting' imports 'surely_not_installed', which is not installed",
     "ponds:make --env-set numbr=3": "unknown option of 'ponds:make' 'numbr'; did you mean 'number'",

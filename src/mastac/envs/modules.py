@@ -15,6 +15,8 @@ from typing import Any
 
 from mastac.errors import UserError, nearest, unknown
 
+PACKAGE = Path(__file__).parents[1]
+
 
 def is_place(text: str) -> bool:
     """Whether a text names something in a module, and not an environment of the table."""
@@ -143,5 +145,7 @@ def _told(error: BaseException) -> str:
 
 
 def _is_users(file: str) -> bool:
-    """Whether a file is in the working directory and belongs to no installed package."""
-    return Path(file).is_relative_to(Path.cwd()) and "site-packages" not in Path(file).parts
+    """Whether a file is in the working directory, and neither installed nor ours."""
+    path = Path(file)
+    is_foreign = "site-packages" in path.parts or path.is_relative_to(PACKAGE)
+    return path.is_relative_to(Path.cwd()) and not is_foreign
