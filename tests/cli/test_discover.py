@@ -108,7 +108,7 @@ MISTAKES = {
     "own_tanks:tanks --out no/graphs.json --points 4": "cannot be written",
     "own_tanks:tanks --against none.json": "there is no such file",
     "own_tanks:tanks --against thermal-4 --points 4": "there is no agent 'upper'",
-    "own_tanks:tanks --env-set a=1": "--env-set",
+    "own_tanks:tanks --env-set a=1": "takes no options; leave out 'a'",
     "own_tanks:tanks --episodes 4": "--episodes goes with --record",
     "own_tanks:tanks --policy held": "--policy goes with --record",
     "own_tanks:tanks --record log.csv": "a name that ends in .npz",
