@@ -25,6 +25,7 @@ ALLOWED = {
     "algorithms": {"structure", "envs", "agents", "learning"},
     "runs": {"structure", "envs", "agents", "learning", "algorithms"},
     "reproduction": {"structure", "envs", "learning", "algorithms", "runs"},
+    "examples": {"envs"},
     "cli": {
         *("structure", "envs", "probing", "discovery", "agents", "analysis"),
         *("theory", "learning", "algorithms", "runs", "reproduction"),
@@ -107,6 +108,7 @@ def test_figures_and_results_do_not_train() -> None:
         "mastac.analysis.report",
         "mastac.envs.registry",
         "mastac.envs.graphs",
+        "mastac.examples",
         "mastac.probing",
         "mastac.probing.black_box",
         "mastac.discovery",
