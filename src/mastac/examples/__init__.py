@@ -12,9 +12,9 @@ from mastac.errors import unknown
 if TYPE_CHECKING:
     from mastac.envs.base import Environment
 
-OPEN = ("platoon", "reservoirs")
+OPEN = ("platoon", "reservoirs", "inventory", "voltage")
 """Examples that may be looked at when defaults are chosen."""
-HELD_OUT = ()
+HELD_OUT = ("formation", "microgrid")
 """Examples that must never be used to choose a default: they tell whether defaults carry over."""
 EXAMPLES = OPEN + HELD_OUT
 
