@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 OPEN = ("platoon", "reservoirs", "inventory", "voltage")
 """Examples that may be looked at when defaults are chosen."""
-HELD_OUT = ("formation", "microgrid")
+HELD_OUT = ("formation", "epidemic", "microgrid", "traffic")
 """Examples that must never be used to choose a default: they tell whether defaults carry over."""
 EXAMPLES = OPEN + HELD_OUT
 

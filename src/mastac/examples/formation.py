@@ -97,4 +97,4 @@ def _observe(state: jax.Array) -> jax.Array:
 def rule(obs: jax.Array) -> jax.Array:
     """Go to where one should be, at the speed of the robots that one follows."""
     seen = obs[:, :4].at[5].set((obs[5, :4] + obs[5, 4:]) / 2)
-    return jnp.clip(0.6 * seen[:, :2] + 1.2 * seen[:, 2:], -LIMIT, LIMIT)
+    return jnp.clip(0.7 * seen[:, :2] + 1.5 * seen[:, 2:], -LIMIT, LIMIT)

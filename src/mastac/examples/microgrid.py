@@ -105,9 +105,9 @@ def _observe(state: jax.Array, time: jax.Array | int) -> jax.Array:
 
 
 def rule(obs: jax.Array) -> jax.Array:
-    """Hold a level of charge that is higher while power is cheap, and buy what the sun leaves."""
+    """Buy what half of the sun leaves, and hold more charge while power is cheap."""
     charge, clouds, load, noon, price = obs[:, 0], obs[:, 1], obs[:, 2], -obs[:, 6], obs[:, 7]
-    wanted = jnp.where(price < 0.2, 0.6, 0.4) * jnp.asarray(CAPACITY)
+    wanted = jnp.where(price < 0.2, 0.6, 0.3) * jnp.asarray(CAPACITY)
     sun = clouds * jnp.maximum(noon, 0.0) * jnp.asarray(PANELS)
-    power = load - sun + 0.5 * (wanted - charge)
+    power = load - 0.5 * sun + 0.3 * (wanted - charge)
     return jnp.clip(power, -LIMIT, LIMIT)[:, None]

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 import mastac
@@ -26,18 +27,25 @@ def with_rule(env: mastac.Environment, rule: Rule) -> mastac.Environment:
     """
 
     def reference() -> mastac.Reference:
-        simple = env.simple_actions
-        assert simple is not None
-        return mastac.Reference(
-            simple=_mean_return(env, lambda obs, state, time: simple(state, time)),
-            best_known=_mean_return(env, lambda obs, state, time: rule(obs)),
-            notes=NOTES,
-        )
+        simple, best = _mean_returns(env, rule)
+        return mastac.Reference(simple=simple, best_known=best, notes=NOTES)
 
     return dataclasses.replace(env, reference=reference)
 
 
-def _mean_return(env: mastac.Environment, policy: Callable) -> float:
-    keys = jax.random.split(jax.random.key(0), EPISODES)
-    returns = jax.jit(jax.vmap(lambda key: rollout_return(env, policy, key)))(keys)
-    return float(env.reported(returns).mean())
+def _mean_returns(env: mastac.Environment, rule: Rule) -> tuple[float, float]:
+    """Mean returns of the simple policy and of the rule, by one compiled program for both."""
+    simple_actions = env.simple_actions
+    assert simple_actions is not None
+
+    def play(key: jax.Array, by_rule: jax.Array) -> jax.Array:
+        return rollout_return(
+            env,
+            lambda obs, state, time: jnp.where(by_rule, rule(obs), simple_actions(state, time)),
+            key,
+        )
+
+    keys, by_rule = jax.random.split(jax.random.key(0), EPISODES), jnp.array([False, True])
+    returns = jax.jit(jax.vmap(jax.vmap(play, (0, None)), (None, 0)))(keys, by_rule)
+    simple, best = env.reported(returns).mean(1)
+    return float(simple), float(best)
