@@ -25,6 +25,7 @@ ALLOWED = {
     "algorithms": {"structure", "envs", "agents", "learning"},
     "runs": {"structure", "envs", "agents", "learning", "algorithms"},
     "reproduction": {"structure", "envs", "learning", "algorithms", "runs"},
+    "examples": {"envs"},
     "cli": {
         *("structure", "envs", "probing", "discovery", "agents", "analysis"),
         *("theory", "learning", "algorithms", "runs", "reproduction"),
@@ -108,6 +109,7 @@ def test_figures_and_results_do_not_train() -> None:
         "mastac.envs.registry",
         "mastac.envs.graphs",
         "mastac.envs.naming",
+        "mastac.examples",
         "mastac.probing",
         "mastac.probing.black_box",
         "mastac.discovery",
