@@ -15,7 +15,7 @@ class Kind:
     - `credit`: which critics an actor follows, in the same words.
     """
 
-    estimator: Literal["pathwise", "score", "perturbation"] = "pathwise"
+    estimator: Literal["pathwise", "score", "perturbation", "model"] = "pathwise"
     mixer: Literal["none", "sum", "monotonic", "nonmonotonic"] = "none"
     max_entropy: bool = False
     coordinated: bool = False
@@ -28,24 +28,44 @@ def every_learner(kind: Kind) -> bool:
     return True
 
 
+def by_steps(kind: Kind) -> bool:
+    """Learners whose actors take one step at each update."""
+    return kind.estimator != "model"
+
+
 def with_critics(kind: Kind) -> bool:
     """Learners that have critics."""
+    return kind.estimator in ("pathwise", "score")
+
+
+def with_batches(kind: Kind) -> bool:
+    """Learners whose networks are fitted to batches of transitions."""
     return kind.estimator != "perturbation"
 
 
 def off_policy(kind: Kind) -> bool:
-    """Learners from a replay buffer."""
+    """Learners of critics from a replay buffer."""
     return kind.estimator == "pathwise"
+
+
+def with_replay(kind: Kind) -> bool:
+    """Learners that keep past episodes."""
+    return kind.estimator in ("pathwise", "model")
+
+
+def by_model(kind: Kind) -> bool:
+    """Learners through a model of the dynamics."""
+    return kind.estimator == "model"
 
 
 def on_policy(kind: Kind) -> bool:
     """Learners from rollouts of the current policies."""
-    return kind.estimator != "pathwise"
+    return kind.estimator in ("score", "perturbation")
 
 
 def exploring(kind: Kind) -> bool:
     """Learners of deterministic policies, to which exploration is added."""
-    return off_policy(kind) and not kind.max_entropy
+    return with_replay(kind) and not kind.max_entropy
 
 
 def by_scores(kind: Kind) -> bool:

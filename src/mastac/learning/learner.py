@@ -31,6 +31,7 @@ from mastac.learning.updates import (
     coordinated,
     max_entropy,
     mixed,
+    model,
     on_policy,
     perturbation,
     simultaneous,
@@ -44,6 +45,8 @@ def update_kind(settings: Settings) -> UpdateKind:
         return max_entropy.UPDATE
     if settings.estimator == "score":
         return on_policy.UPDATE
+    if settings.estimator == "model":
+        return model.UPDATE
     if settings.estimator == "perturbation":
         return perturbation.UPDATE
     if settings.mixer != "none":
@@ -67,6 +70,7 @@ def learner_spec(
     settings: Settings,
     total_updates: int = 1,
     chunk: int = 0,
+    episodes: int = 1,
 ) -> LearnerSpec:
     """What all kinds of update are made of.
 
@@ -76,6 +80,7 @@ def learner_spec(
     - `total_updates`: over how many of them the step sizes fall.
     - `chunk`: how many critics go through their forward and backward pass together; 0: all
         ([`each_member`][mastac.agents.networks.each_member]).
+    - `episodes`: of the whole run.
 
     **Raises:** [`mastac.errors.UserError`][] if couplings change with the time and critics are not
     told it.
@@ -105,6 +110,7 @@ def learner_spec(
         actor_optimizer=optimizer(settings.actor_lr, settings, actor_updates),
         critic_optimizer=optimizer(settings.critic_lr, settings, total_updates),
         chunk=chunk,
+        episodes=episodes,
     )
 
 
@@ -134,9 +140,13 @@ def initial_state(spec: LearnerSpec, key: PRNGKeyArray) -> LearnerState:
         initial_critics(bucket, spec.settings, jax.random.fold_in(critic_key, b))
         for b, bucket in enumerate(spec.buckets if kind.has_critics else ())
     )
+    if kind.first_model is not None:
+        critics = kind.first_model(spec, weights, critic_key)
     if kind.has_mixer:
         critics += (spec.mixer.init(jax.random.fold_in(critic_key, len(critics))),)
         optimizers = (spec.critic_optimizer.init(critics),)
+    elif kind.first_model is not None:
+        optimizers = kind.model_optimizers(critics)
     else:
         optimizers = tuple(
             jax.vmap(lambda critic: spec.critic_optimizer.init(critic))(stack) for stack in critics

@@ -7,8 +7,10 @@ from typing import Any
 from mastac.errors import UserError, unknown
 from mastac.learning.kinds import (
     Kind,
+    by_model,
     by_perturbation,
     by_scores,
+    by_steps,
     every_learner,
     exploring,
     off_policy,
@@ -17,9 +19,11 @@ from mastac.learning.kinds import (
     reading_sets,
     unmixed_at_once,
     updating_at_once,
+    with_batches,
     with_critics,
     with_entropy,
     with_mixing_network,
+    with_replay,
     with_sets,
     with_target_policies,
 )
@@ -36,11 +40,11 @@ class Settings:
     lr_final: float = knob(
         0.02,
         "both step sizes fall linearly to this fraction of their start over the run",
-        every_learner,
+        by_steps,
         least=0,
         most=1,
     )
-    discount: float = knob(0.95, "discount factor of the values", every_learner, least=0, most=1)
+    discount: float = knob(0.95, "discount factor of the values", by_steps, least=0, most=1)
     n_steps: int = knob(
         1,
         "rewards in a target before its bootstrap value; above 1 it is biased by older policies",
@@ -55,27 +59,27 @@ class Settings:
         most=1,
     )
     batch_size: int = knob(
-        256, "transitions in one update, the same for all agents", with_critics, least=1
+        256, "transitions in one update, the same for all agents", with_batches, least=1
     )
     buffer_size: int = knob(
-        100_000, "environment steps that the replay buffer holds", off_policy, least=1
+        100_000, "environment steps that the replay buffer holds", with_replay, least=1
     )
     updates_per_epoch: int = knob(
         4,
         "updates of all agents after each episode, on-policy after each rollout",
-        every_learner,
+        by_steps,
         least=1,
     )
     warmup_epochs: int = knob(
         0,
         "episodes before the first update (at least until the replay buffer could fill a batch)",
-        off_policy,
+        with_replay,
         least=0,
     )
     noise: float = knob(
         0.1,
         "standard deviation of the Gaussian exploration, or of stochastic policies, at the start",
-        with_critics,
+        with_batches,
         least=0,
     )
     noise_final: float = knob(
@@ -154,7 +158,7 @@ class Settings:
         choices=("relu", "silu", "tanh"),
     )
     max_grad_norm: float = knob(
-        0.0, "largest norm of one network's gradient; 0: no limit", every_learner, least=0
+        0.0, "largest norm of one network's gradient; 0: no limit", by_steps, least=0
     )
     twin_critics: bool = knob(
         False,
@@ -199,10 +203,10 @@ class Settings:
     )
     estimator: str = knob(
         "pathwise",
-        "how actors' gradients are estimated: through the critics, by scores of drawn actions, or "
-        "by perturbed weights",
+        "how actors' gradients are estimated: through the critics, by scores of drawn actions, by "
+        "perturbed weights, or through a model of the dynamics",
         every_learner,
-        choices=("pathwise", "score", "perturbation"),
+        choices=("pathwise", "score", "perturbation", "model"),
     )
     rollout_steps: int = knob(
         512,
@@ -237,6 +241,33 @@ class Settings:
         by_perturbation,
         above=0,
     )
+    dynamics: str = knob(
+        "learnt",
+        "what imagined episodes are played through: local models, or the simulator itself",
+        by_model,
+        choices=("learnt", "true"),
+    )
+    model_reads: str = knob(
+        "neighbours",
+        "what a local model reads: its agent's in-neighbours in the graphs, or all agents",
+        by_model,
+        choices=("neighbours", "all"),
+    )
+    model_members: int = knob(
+        3, "local models of each next state and reward, which differ by chance", by_model, least=1
+    )
+    model_units: int = knob(32, "hidden units of a local model", by_model, least=2)
+    model_lr: float = knob(0.03, "Adam step size of the local models", by_model, above=0)
+    model_steps: int = knob(
+        150,
+        "steps of the local models in a round; three times as many in the first",
+        by_model,
+        least=1,
+    )
+    imagined_episodes: int = knob(
+        16, "imagined episodes of each member that actors climb", by_model, least=1
+    )
+    climbing_steps: int = knob(40, "steps of the actors in a round", by_model, least=1)
     mixer: str = knob(
         "none",
         "how utilities and payoffs become values",
@@ -253,7 +284,7 @@ class Settings:
     @property
     def on_policy(self) -> bool:
         """Whether there is a rollout instead of a replay."""
-        return self.estimator != "pathwise"
+        return self.estimator in ("score", "perturbation")
 
 
 KNOBS: dict[str, Knob] = {field.name: field.metadata["knob"] for field in fields(Settings)}

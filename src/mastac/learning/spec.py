@@ -85,6 +85,7 @@ class LearnerSpec(NamedTuple):
     actor_optimizer: optax.GradientTransformation
     critic_optimizer: optax.GradientTransformation
     chunk: int
+    episodes: int
 
 
 Update = Callable[[LearnerSpec, LearnerState, Any, PRNGKeyArray, Any], tuple[LearnerState, Metrics]]
@@ -112,6 +113,8 @@ class UpdateKind(NamedTuple):
     - `first_actors`: `(spec, key) -> weights`.
     - `has_critics`, `has_mixer`, `has_target_actors`, `has_target_critics`: what evolves.
     - `critics_read_actions`: or states alone.
+    - `first_model`: `(spec, actors, key) -> model`, what takes the critics' place where dynamics
+        are learnt; `model_optimizers`: its optimizers.
     - `one_stack`: whether critics are picked by number, which needs them all in one stack.
     """
 
@@ -127,6 +130,8 @@ class UpdateKind(NamedTuple):
     has_target_critics: bool = True
     critics_read_actions: bool = True
     one_stack: bool = False
+    first_model: Callable[[LearnerSpec, Any, PRNGKeyArray], tuple[Any, ...]] | None = None
+    model_optimizers: Callable[[tuple[Any, ...]], tuple[optax.OptState, ...]] = lambda model: ()
 
 
 def optimizer(rate: float, settings: Settings, total_updates: int) -> optax.GradientTransformation:

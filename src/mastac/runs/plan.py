@@ -72,6 +72,7 @@ def plan_run(
             config.settings,
             schedule.total(config.epochs),
             chunk_for(len(config.seeds)),
+            config.epochs,
         ),
         schedule=schedule,
         reference=checked_reference(env) if folder is None else reference_of_run(folder, env),

@@ -187,6 +187,40 @@ def neighbourhoods(couplings: Couplings, kappa: int | None) -> CriticLayout:
     )
 
 
+def dynamics_layout(
+    couplings: Couplings | CouplingSequence, read_all: bool = False
+) -> CriticLayout:
+    """Term `i` reads what enters agent `i`'s next state: states and actions of its in-neighbours.
+
+    **Arguments:**
+
+    - `couplings`: those that change with the time are read as their union.
+    - `read_all`: every term reads all agents (an ablation).
+    """
+    steady = couplings.union() if isinstance(couplings, CouplingSequence) else couplings
+    return _one_step(steady, steady.state, steady.action, read_all)
+
+
+def reward_layout(couplings: Couplings | CouplingSequence, read_all: bool = False) -> CriticLayout:
+    """Term `i` reads what enters agent `i`'s reward; see [`dynamics_layout`][]."""
+    steady = couplings.union() if isinstance(couplings, CouplingSequence) else couplings
+    return _one_step(steady, steady.reward, steady.reward_action, read_all)
+
+
+def _one_step(
+    couplings: Couplings, states: csr_array, actions: csr_array, read_all: bool
+) -> CriticLayout:
+    every = _all_pairs(couplings.num_agents)
+    own = csr_array(eye_array(couplings.num_agents))
+    return CriticLayout(
+        agents=couplings.agents,
+        states=every if read_all else states,
+        actions=every if read_all else actions,
+        rewards=own,
+        credit=own,
+    )
+
+
 def team(couplings: Couplings, pairs: Sequence[tuple[int, int]] = ()) -> CriticLayout:
     """One value of the team's mean reward, the mean of utilities plus the mean of payoffs.
 

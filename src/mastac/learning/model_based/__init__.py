@@ -1,0 +1,1 @@
+"""Learning through a model of the dynamics: units, fitting, imagined episodes, climbing."""

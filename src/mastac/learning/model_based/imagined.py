@@ -1,0 +1,116 @@
+"""Imagined episodes: policies played through learnt or true dynamics, differentiably."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from mastac.agents.actors import Actors
+from mastac.agents.local_models import LocalModels, Networks, Units
+from mastac.envs.base import Environment
+
+SATURATED = 2.0  # logits beyond it have hardly a slope; a tanh policy is held within
+TEMPERATURE = 1.0
+
+Dynamics = Callable[..., tuple[Float[Array, "batch agents state"], Float[Array, "batch agents"]]]
+"""`(states, actions, time, key) -> (next states, rewards)`, batch first."""
+
+
+class Imagined(NamedTuple):
+    """Episodes from a batch of first states.
+
+    - `returns`: undiscounted, of each agent.
+    - `saturation`: mean over all logits of the square of how far they are beyond `SATURATED`.
+    """
+
+    returns: Float[Array, "batch agents"]
+    saturation: Float[Array, ""]
+
+
+def true_dynamics(env: Environment) -> Dynamics:
+    """The simulator itself."""
+
+    def step(states: Array, actions: Array, time: Array, key: PRNGKeyArray):
+        keys = jax.random.split(key, len(states))
+        following = jax.vmap(env.step, (0, 0, None, 0))(states, actions, time, keys)
+        return following, jax.vmap(env.reward, (0, 0, None))(states, actions, time)
+
+    return step
+
+
+def learnt_dynamics(
+    models: LocalModels,
+    networks: Networks,
+    units: Units,
+    residual: Float[Array, "agents state"],
+    state_range: tuple[Array, Array],
+    reward_range: tuple[Array, Array],
+) -> Dynamics:
+    """The local models; every member has an equal part of the batch.
+
+    What they do not explain is added as noise of its size. States stay within what was seen and a
+    margin, rewards within what was ever paid: a model promises nothing beyond.
+    """
+
+    def step(states: Array, actions: Array, time: Array, key: PRNGKeyArray):
+        at = jnp.full((models.members, len(states) // models.members), time, jnp.float32)
+        following, rewards = models.step(
+            networks, units, *(_by_member(models, leaf) for leaf in (states, actions)), at
+        )
+        following, rewards = (
+            jnp.moveaxis(leaf, -1, 1).reshape(-1, *leaf.shape[1:-1])
+            for leaf in (following, rewards)
+        )
+        following = following + residual[None] * jax.random.normal(key, following.shape)
+        following = jnp.clip(following, state_range[0][None], state_range[1][None])
+        return following, jnp.clip(rewards, reward_range[0][None], reward_range[1][None])
+
+    return step
+
+
+def imagined(
+    env: Environment,
+    actors: Actors,
+    weights: Any,
+    dynamics: Dynamics,
+    first: Float[Array, "batch agents state"],
+    key: PRNGKeyArray,
+) -> Imagined:
+    """Whole episodes of the policies; nothing but the state is kept for the way back."""
+
+    def one_step(states: Array, time_and_key: tuple[Array, PRNGKeyArray]):
+        time, key = time_and_key
+        choice_key, noise_key = jax.random.split(key)
+        obs = jax.vmap(env.observed, (0, None))(states, time)
+        logits = actors.logits(weights, jnp.moveaxis(obs, 0, -1))
+        chosen = jnp.moveaxis(_actions(env, actors, logits, choice_key), -1, 0)
+        following, rewards = dynamics(states, chosen, time, noise_key)
+        beyond = jnp.maximum(jnp.abs(logits) - SATURATED, 0.0) if env.action_head == "tanh" else 0.0
+        return following, (rewards, jnp.mean(jnp.square(beyond)))
+
+    times = jnp.arange(env.horizon)
+    _, (rewards, beyond) = jax.lax.scan(
+        jax.checkpoint(one_step), first, (times, jax.random.split(key, env.horizon))
+    )
+    return Imagined(rewards.sum(0), beyond.mean())
+
+
+def _actions(env: Environment, actors: Actors, logits: Array, key: PRNGKeyArray) -> Array:
+    """What the logits mean; choices are drawn, and their slopes are those of their probabilities.
+
+    (Straight-through Gumbel-softmax: Jang et al. 2017, Maddison et al. 2017.)
+    """
+    if not env.head.is_discrete:
+        return actors.actions_of(logits)
+    mask = actors.constants.mask[:, :, None]
+    noisy = logits + jax.random.gumbel(key, logits.shape)
+    soft = jnp.where(mask, jax.nn.softmax(jnp.where(mask, noisy / TEMPERATURE, -1e9), axis=1), 0.0)
+    hard = actors.actions_of(noisy)
+    return soft + jax.lax.stop_gradient(hard - soft)
+
+
+def _by_member(models: LocalModels, leaf: Array) -> Array:
+    """`[members × batch, …]` as `[members, …, batch]`."""
+    return jnp.moveaxis(leaf.reshape(models.members, -1, *leaf.shape[1:]), 1, -1)
