@@ -38,7 +38,7 @@ def test_the_largest_real_logit_wins(chooser):
 
 def test_policies_without_jax_choose_alike(chooser):
     env, made = chooser
-    center, scale, limit, _ = map(np.asarray, made.constants)
+    center, limit = made.obs_center, np.asarray(made.constants.limit)
     for seed in range(20):
         weights = made.init(jax.random.key(seed))
         layers = tuple(map(np.asarray, weights.weights)), tuple(map(np.asarray, weights.biases))
@@ -48,7 +48,7 @@ def test_policies_without_jax_choose_alike(chooser):
             env.action_sizes,
             env.action_head,
             center,
-            1 / scale,
+            1 / made.obs_inverse_scale,
             limit,
             *layers,
         )

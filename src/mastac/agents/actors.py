@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,57 +18,113 @@ ObsBatch = Float[Array, "agents obs batch"]
 ActionBatch = Float[Array, "agents act batch"]
 
 
-class Constants(NamedTuple):
-    """What the networks of all agents know of their environment.
+MOST_GROWTH = 2.0
+"""How many times as large a first-layer weight may become when its input's scale grows."""
 
-    - `obs_center`, `obs_inverse_scale`: observations enter as `(obs - center) * inverse_scale`.
+
+class Actor(MLP):
+    """Weights of one agent's network, and how it reads observations; stacked over agents.
+
+    Observations enter as `(obs - center) * inverse_scale`. These two are never trained: their
+    gradient is zero, and where weights are perturbed they are left out.
+    """
+
+    center: Float[Array, "*agents obs"] = eqx.field(kw_only=True)
+    inverse_scale: Float[Array, "*agents obs"] = eqx.field(kw_only=True)
+
+    def __call__(self, x: Float[Array, "obs batch"]) -> Float[Array, "outputs batch"]:
+        center, inverse_scale = map(jax.lax.stop_gradient, (self.center, self.inverse_scale))
+        return super().__call__((x - center[:, None]) * inverse_scale[:, None])
+
+
+class Constants(NamedTuple):
+    """What the policies of all agents know of their environment's actions.
+
     - `limit`: of the actions, in the environment's units.
     - `mask`: which entries of an action are real.
     """
 
-    obs_center: Float[Array, "agents obs"]
-    obs_inverse_scale: Float[Array, "agents obs"]
     limit: Float[Array, "agents act"]
     mask: Bool[Array, "agents act"]
 
 
 @dataclass(frozen=True, eq=False)
 class Actors:
-    """How to make and apply the actors of one environment; their weights are an `MLP`.
+    """How to make and apply the actors of one environment; their weights are an `Actor`.
 
-    Observations are centred and scaled as the environment declares. What a network gives are the
-    logits; the environment's head makes actions of them, in the environment's units.
+    Observations are centred and scaled by what the weights hold: at first as the environment
+    declares. What a network gives are the logits; the environment's head makes actions of them, in
+    the environment's units.
 
+    - `obs_center`, `obs_inverse_scale`: those of the first weights, `[agents, obs]`.
     - `hidden`, `output_scale`: of [`glorot`][mastac.agents.networks.glorot].
     - `chunk`: of [`each_member`][mastac.agents.networks.each_member].
     """
 
     head: Head
     constants: Constants
+    obs_center: Float[np.ndarray, "agents obs"]
+    obs_inverse_scale: Float[np.ndarray, "agents obs"]
     obs_sizes: Int[np.ndarray, " agents"]
     hidden: tuple[int, ...]
     output_scale: float
     chunk: int
 
-    def init(self, key: PRNGKeyArray) -> MLP:
+    def init(self, key: PRNGKeyArray) -> Actor:
         """First weights of all agents."""
-        obs_width, action_width = (self.constants[k].shape[1] for k in (0, -1))
-        return glorot(key, self.obs_sizes, obs_width, self.hidden, action_width, self.output_scale)
+        widths = self.obs_center.shape[1], self.constants.mask.shape[1]
+        network = glorot(key, self.obs_sizes, widths[0], self.hidden, widths[1], self.output_scale)
+        return Actor(
+            network.weights,
+            network.biases,
+            network.activation,
+            center=jnp.asarray(self.obs_center),
+            inverse_scale=jnp.asarray(self.obs_inverse_scale),
+        )
 
-    def apply(self, weights: MLP, obs: ObsBatch) -> ActionBatch:
+    def rescaled(
+        self,
+        weights: Actor,
+        center: Float[Array, "agents obs"],
+        scale: Float[Array, "agents obs"],
+        keep: bool | Bool[Array, ""] | Bool[Array, " agents"],
+    ) -> Actor:
+        """The weights with another centre and scale of the observations.
+
+        **Arguments:**
+
+        - `keep`: whether the policy stays the same function of the observations: the first layer
+            takes up what changed. Else the layer is left alone, and so the policy changes. Where a
+            scale grows more than `MOST_GROWTH` times the input comes to count for less: an input
+            that was constant so far had no say, and must not get a loud one.
+        """
+        grown = scale * weights.inverse_scale
+        counts = jnp.minimum(grown, MOST_GROWTH) / grown
+        first, bias = weights.weights[0], weights.biases[0]
+        old = first * counts[:, :, None]
+        moved = (center - weights.center) * weights.inverse_scale
+        kept = jnp.broadcast_to(jnp.asarray(keep), center.shape[:1])
+        layer = jnp.where(kept[:, None, None], old * grown[:, :, None], first)
+        shift = bias + jnp.einsum("aio,ai->ao", old, moved)
+        return eqx.tree_at(
+            lambda actor: (actor.weights[0], actor.biases[0], actor.center, actor.inverse_scale),
+            weights,
+            (layer, jnp.where(kept[:, None], shift, bias), center, 1.0 / scale),
+        )
+
+    def apply(self, weights: Actor, obs: ObsBatch) -> ActionBatch:
         """The actions of all agents."""
         return each_member(self.one, weights, obs, *self.constants, chunk=self.chunk)
 
     def one(
-        self, weights: MLP, obs: Float[Array, "obs batch"], center, inverse_scale, limit, mask
+        self, weights: Actor, obs: Float[Array, "obs batch"], limit: Array, mask: Array
     ) -> Float[Array, "act batch"]:
         """The actions of a single agent, from its weights and its row of each of the constants."""
-        logits = _one_logits(weights, obs, center, inverse_scale)
-        return self.head.apply(logits, limit[:, None], mask[:, None], axis=0)
+        return self.head.apply(weights(obs), limit[:, None], mask[:, None], axis=0)
 
-    def logits(self, weights: MLP, obs: ObsBatch) -> ActionBatch:
+    def logits(self, weights: Actor, obs: ObsBatch) -> ActionBatch:
         """The outputs of all agents' networks, before the head."""
-        return jax.vmap(_one_logits)(weights, obs, *self.constants[:2])
+        return jax.vmap(lambda actor, seen: actor(seen))(weights, obs)
 
     def actions_of(self, logits: ActionBatch) -> ActionBatch:
         """What the logits of all agents mean."""
@@ -75,7 +132,7 @@ class Actors:
 
     def explore(
         self,
-        weights: MLP,
+        weights: Actor,
         obs: ObsBatch,
         noise: Float[Array, ""],
         random_fraction: Float[Array, ""],
@@ -100,7 +157,7 @@ class Actors:
         return jnp.where(is_random, uniform, noisy)
 
     def smoothed(
-        self, weights: MLP, obs: ObsBatch, noise: float, clip: float, key: PRNGKeyArray
+        self, weights: Actor, obs: ObsBatch, noise: float, clip: float, key: PRNGKeyArray
     ) -> ActionBatch:
         """Actions with Gaussian noise that is clipped at ± `clip` (Fujimoto et al. 2018)."""
         logits = self.logits(weights, obs)
@@ -118,15 +175,16 @@ def actors(
     obs_shape = (env.num_agents, int(env.obs_sizes.max()))
     mask = np.arange(int(env.action_sizes.max())) < env.action_sizes[:, None]
     constants = Constants(
-        obs_center=jnp.asarray(np.broadcast_to(env.obs_center, obs_shape), jnp.float32),
-        obs_inverse_scale=jnp.asarray(1.0 / np.broadcast_to(env.obs_scale, obs_shape), jnp.float32),
         limit=jnp.asarray(np.broadcast_to(env.action_limit, mask.shape), jnp.float32),
         mask=jnp.asarray(mask),
     )
-    return Actors(env.head, constants, env.obs_sizes, tuple(hidden), output_scale, chunk)
-
-
-def _one_logits(
-    weights: MLP, obs: Float[Array, "obs batch"], center: Array, inverse_scale: Array
-) -> Float[Array, "act batch"]:
-    return weights((obs - center[:, None]) * inverse_scale[:, None])
+    return Actors(
+        env.head,
+        constants,
+        obs_center=np.broadcast_to(env.obs_center, obs_shape).astype(np.float32),
+        obs_inverse_scale=(1.0 / np.broadcast_to(env.obs_scale, obs_shape)).astype(np.float32),
+        obs_sizes=env.obs_sizes,
+        hidden=tuple(hidden),
+        output_scale=output_scale,
+        chunk=chunk,
+    )

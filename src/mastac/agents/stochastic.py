@@ -11,10 +11,9 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from mastac.agents.actors import ActionBatch, Actors, ObsBatch
-from mastac.agents.networks import MLP
+from mastac.agents.actors import ActionBatch, Actor, Actors, ObsBatch
 
 # Bounds of the logarithm of a standard deviation: beyond them densities overflow.
 LOWEST, HIGHEST = math.log(1e-3), math.log(10.0)
@@ -28,7 +27,7 @@ class StochasticActor(eqx.Module):
     - `log_temperature`: $\ln \alpha_i$, the worth of entropy, where the soft actor-critic tunes it.
     """
 
-    mean_network: MLP
+    mean_network: Actor
     log_std: Float[Array, "*agents act"]
     log_temperature: Float[Array, "*agents"] | None = None
 
@@ -61,6 +60,17 @@ class StochasticActors:
         start = math.log(min(max(self.std, 1e-3), 10.0))
         shape = self.actors.constants.mask.shape
         return StochasticActor(self.actors.init(key), jnp.full(shape, start, jnp.float32))
+
+    def rescaled(
+        self,
+        weights: StochasticActor,
+        center: Float[Array, "agents obs"],
+        scale: Float[Array, "agents obs"],
+        keep: bool | Bool[Array, ""] | Bool[Array, " agents"],
+    ) -> StochasticActor:
+        """As [`Actors.rescaled`][mastac.agents.actors.Actors], for the mean or the choices."""
+        network = self.actors.rescaled(weights.mean_network, center, scale, keep)
+        return StochasticActor(network, weights.log_std, weights.log_temperature)
 
     def draw(self, weights: StochasticActor, obs: ObsBatch, key: PRNGKeyArray) -> Draw:
         """Actions at random. Gaussians are reparameterised: differentiable in the weights."""
@@ -127,6 +137,6 @@ def log_stds(weights: StochasticActor) -> Float[Array, "agents act 1"]:
     return jnp.clip(weights.log_std, LOWEST, HIGHEST)[:, :, None]
 
 
-def greedy_network(weights: MLP | StochasticActor) -> MLP:
+def greedy_network(weights: Actor | StochasticActor) -> Actor:
     """The network of the greedy actions: a distribution's mean, or its likeliest choice."""
     return weights.mean_network if isinstance(weights, StochasticActor) else weights

@@ -9,6 +9,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
+from mastac.agents.actors import Actor
 from mastac.agents.networks import ACTIVATIONS, MLP
 from mastac.learning.buffer import Batch
 from mastac.learning.critic_inputs import CriticInputs, action_inputs, append_zeros, observations
@@ -150,10 +151,10 @@ def action_gradients(
 
 def actor_gradient(
     spec: LearnerSpec,
-    weights: MLP,
+    weights: Actor,
     obs: Float[Array, "agents obs batch"],
     gradient_at: GradientAt,
-) -> MLP:
+) -> Actor:
     r"""Theorem 3.7(a): the batch mean of $\nabla_{\theta_i} \pi_i \, \nabla_{a_i} \hat Q_i$.
 
     For all actors at once: no actor's action depends on another's weights. Only `weights` are
@@ -176,7 +177,7 @@ def update_actors(
 ) -> UpdatedActors:
     """All deterministic actors one step up [`actor_gradient`][mastac.learning.actor_step]."""
 
-    def gradient() -> MLP:
+    def gradient() -> Actor:
         obs = observations(spec.env, batch.state, batch.time)
         return actor_gradient(spec, state.actors, obs, gradient_at)
 

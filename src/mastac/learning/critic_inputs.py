@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from scipy.sparse import csr_array
 
-from mastac.agents.networks import MLP
+from mastac.agents.actors import Actor
 from mastac.envs.base import Environment
 from mastac.learning.buffer import Batch, Episode
 from mastac.learning.spec import LearnerSpec
@@ -158,7 +158,7 @@ def weighted_sums(
 
 
 def batch_inputs(
-    spec: LearnerSpec, batch: Batch, target_actors: MLP, key: PRNGKeyArray | None = None
+    spec: LearnerSpec, batch: Batch, target_actors: Actor, key: PRNGKeyArray | None = None
 ) -> tuple[CriticInputs, CriticInputs, Float[Array, " batch"]]:
     r"""A batch as critics read it, with $a'_k = \pi'_k(o'_k)$ of the target policies (line 14).
 

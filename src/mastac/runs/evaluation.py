@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from mastac.agents.networks import MLP
+from mastac.agents.actors import Actor, actors
 from mastac.agents.stochastic import greedy_network
 from mastac.envs.base import Environment, Reference, rollout_return
 from mastac.learning.spec import LearnerSpec, LearnerState
@@ -26,7 +26,7 @@ def evaluation_key(seed: int = EVALUATION_SEED) -> PRNGKeyArray:
 def policies_of(spec: LearnerSpec, state: LearnerState) -> list[Policy]:
     """The policies of every seed, from a learner state with a leading axis of seeds."""
     env = spec.env
-    center, scale, limit, _ = map(np.asarray, spec.actors.constants)
+    limit = np.asarray(spec.actors.constants.limit)
     weights = jax.device_get(greedy_network(state.actors))
     return [
         Policy(
@@ -34,8 +34,8 @@ def policies_of(spec: LearnerSpec, state: LearnerState) -> list[Policy]:
             obs_sizes=env.obs_sizes,
             action_sizes=env.action_sizes,
             action_head=env.action_head,
-            obs_center=center,
-            obs_scale=(1.0 / scale).astype(np.float32),
+            obs_center=np.asarray(weights.center[k]),
+            obs_scale=(1.0 / np.asarray(weights.inverse_scale[k])).astype(np.float32),
             action_limit=limit,
             weights=tuple(np.asarray(w[k]) for w in weights.weights),
             biases=tuple(np.asarray(b[k]) for b in weights.biases),
@@ -46,11 +46,14 @@ def policies_of(spec: LearnerSpec, state: LearnerState) -> list[Policy]:
 
 def greedy_actions(env: Environment, policy: Policy) -> Callable[..., Array]:
     """A stored policy as `(obs, state, time) -> actions`, in JAX."""
-    from mastac.agents.actors import actors
-
     hidden = [weight.shape[2] for weight in policy.weights[:-1]]
     apply = actors(env, hidden).apply
-    weights = MLP(tuple(map(jnp.asarray, policy.weights)), tuple(map(jnp.asarray, policy.biases)))
+    weights = Actor(
+        tuple(map(jnp.asarray, policy.weights)),
+        tuple(map(jnp.asarray, policy.biases)),
+        center=jnp.asarray(policy.obs_center, jnp.float32),
+        inverse_scale=jnp.asarray(1.0 / policy.obs_scale, jnp.float32),
+    )
     return lambda obs, state, time: apply(weights, obs[:, :, None])[:, :, 0]
 
 

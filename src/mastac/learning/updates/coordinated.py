@@ -13,6 +13,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from mastac.agents.actors import Actor
 from mastac.agents.networks import MLP
 from mastac.learning.buffer import Batch, replay_of
 from mastac.learning.critic_inputs import (
@@ -107,7 +108,7 @@ class Fixed(NamedTuple):
 
 
 def action_of(
-    fixed: Fixed, weights: MLP, agent: Array, obs: Float[Array, "agents obs batch"]
+    fixed: Fixed, weights: Actor, agent: Array, obs: Float[Array, "agents obs batch"]
 ) -> Float[Array, "act batch"]:
     """What one agent's actor does, in the critics' units."""
     spec = fixed.spec
@@ -116,7 +117,7 @@ def action_of(
     return (spec.actors.one(weights, obs[agent], *constants) - center) / scale
 
 
-def credited_value(fixed: Fixed, weights: MLP, agent: Array, turn: Turn) -> Float[Array, ""]:
+def credited_value(fixed: Fixed, weights: Actor, agent: Array, turn: Turn) -> Float[Array, ""]:
     r"""Batch mean of $\hat Q_i$ (eq. 11) where agent `i` acts by `weights`; differentiated in them.
 
     The others act by their policies as they are now, or as in the replay (`others_actions`).

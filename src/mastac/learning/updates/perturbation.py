@@ -17,20 +17,27 @@ import optax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mastac.agents.networks import MLP
+from mastac.agents.actors import Actor
 from mastac.learning.buffer import Episode, whole_rollout
 from mastac.learning.critic_inputs import rewards_along, weighted_sums
 from mastac.learning.schedule import after_rollouts
 from mastac.learning.spec import LearnerSpec, LearnerState, Metrics, UpdateKind, optimizer_step
 
 
-def direction(actors: MLP, key: PRNGKeyArray) -> MLP:
-    """Standard normal numbers in the shape of the weights."""
-    flat, unravel = ravel_pytree(actors)
-    return unravel(jax.random.normal(key, flat.shape))
+def direction(actors: Actor, key: PRNGKeyArray) -> Actor:
+    """Standard normal numbers in the shape of what is trained; zeros for the scales."""
+    flat, unravel = ravel_pytree((actors.weights, actors.biases))
+    weights, biases = unravel(jax.random.normal(key, flat.shape))
+    return Actor(
+        weights,
+        biases,
+        actors.activation,
+        center=jnp.zeros_like(actors.center),
+        inverse_scale=jnp.zeros_like(actors.inverse_scale),
+    )
 
 
-def perturbed(spec: LearnerSpec, actors: MLP, key: PRNGKeyArray) -> MLP:
+def perturbed(spec: LearnerSpec, actors: Actor, key: PRNGKeyArray) -> Actor:
     r"""$\theta + \sigma u$, which an episode is played with; $\sigma$: the knob `perturbation`."""
     return jax.tree.map(
         lambda w, u: w + spec.settings.perturbation * u, actors, direction(actors, key)
@@ -77,8 +84,8 @@ def perturbation_update(
     keys = jax.random.wrap_key_data(rollout.drawn)
 
     def of_episode(
-        total: MLP, episode: tuple[PRNGKeyArray, Float[Array, " agents"]]
-    ) -> tuple[MLP, None]:
+        total: Actor, episode: tuple[PRNGKeyArray, Float[Array, " agents"]]
+    ) -> tuple[Actor, None]:
         key, gain = episode
         add = lambda sum, u: sum + gain.reshape(-1, *(1,) * (u.ndim - 1)) * u  # noqa: E731
         return jax.tree.map(add, total, direction(state.actors, key)), None
