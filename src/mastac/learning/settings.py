@@ -259,7 +259,7 @@ class Settings:
     model_units: int = knob(32, "hidden units of a local model", by_model, least=2)
     model_lr: float = knob(0.03, "Adam step size of the local models", by_model, above=0)
     model_steps: int = knob(
-        150,
+        200,
         "steps of the local models in a round; three times as many in the first",
         by_model,
         least=1,
@@ -267,7 +267,7 @@ class Settings:
     imagined_episodes: int = knob(
         16, "imagined episodes of each member that actors climb", by_model, least=1
     )
-    climbing_steps: int = knob(40, "steps of the actors in a round", by_model, least=1)
+    climbing_steps: int = knob(50, "steps of the actors in a round", by_model, least=1)
     mixer: str = knob(
         "none",
         "how utilities and payoffs become values",

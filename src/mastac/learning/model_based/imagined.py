@@ -87,14 +87,25 @@ def imagined(
         logits = actors.logits(weights, jnp.moveaxis(obs, 0, -1))
         chosen = jnp.moveaxis(_actions(env, actors, logits, choice_key), -1, 0)
         following, rewards = dynamics(states, chosen, time, noise_key)
-        beyond = jnp.maximum(jnp.abs(logits) - SATURATED, 0.0) if env.action_head == "tanh" else 0.0
-        return following, (rewards, jnp.mean(jnp.square(beyond)))
+        return following, (rewards, _saturation(env, actors, logits))
 
     times = jnp.arange(env.horizon)
     _, (rewards, beyond) = jax.lax.scan(
         jax.checkpoint(one_step), first, (times, jax.random.split(key, env.horizon))
     )
     return Imagined(rewards.sum(0), beyond.mean())
+
+
+def _saturation(env: Environment, actors: Actors, logits: Array) -> Array:
+    """Mean square of how far logits are where their head has hardly a slope."""
+    if env.action_head == "linear":
+        return jnp.zeros(())
+    mask = actors.constants.mask[:, :, None]
+    if env.action_head != "tanh":  # only differences matter
+        entries = jnp.maximum(mask.sum(1, keepdims=True), 1)
+        logits = logits - jnp.where(mask, logits, 0.0).sum(1, keepdims=True) / entries
+    beyond = jnp.maximum(jnp.abs(logits) - SATURATED, 0.0)
+    return jnp.mean(jnp.square(jnp.where(mask, beyond, 0.0)))
 
 
 def _actions(env: Environment, actors: Actors, logits: Array, key: PRNGKeyArray) -> Array:

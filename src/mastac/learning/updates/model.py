@@ -43,10 +43,10 @@ from mastac.learning.spec import LearnerSpec, LearnerState, Metrics, UpdateKind
 
 ROUND = 32  # environment steps of a round, at least
 FIRST = 128  # environment steps before the first round, at least
-GREEDY = 0.25  # share of the episodes that are played without exploration
+GREEDY = 0.15  # share of the episodes that are played without exploration
 LAST = 0.05  # share of the episodes, at the end, that only measure
-AMPLITUDES = (1.0, 0.3, 0.1)  # shares of random actions in the first episodes
-MARGIN = 0.1  # how far imagined states may leave what was seen, in widths of it
+AMPLITUDES = (1.0, 1.0, 0.3)  # shares of random actions in the first episodes
+MARGIN = 0.3  # how far imagined states may leave what was seen, in widths of it
 SATURATION = 0.1  # weight of saturated logits, in standard deviations of the rewards
 FASTER, SLOWER, SLOWEST = 1.3, 0.6, 0.03  # how the step size follows from where the best step was
 FIRST_FITS = 3  # the first fit is this many times as long as later ones
