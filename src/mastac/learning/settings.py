@@ -7,7 +7,6 @@ from typing import Any
 from mastac.errors import UserError, unknown
 from mastac.learning.kinds import (
     Kind,
-    by_model,
     by_perturbation,
     by_scores,
     by_steps,
@@ -29,10 +28,11 @@ from mastac.learning.kinds import (
 )
 from mastac.learning.knob_names import ELSEWHERE
 from mastac.learning.knobs import Knob, knob
+from mastac.learning.model_settings import ModelSettings
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(ModelSettings):
     """Knobs of a learner. Units: rates are per update, noise is in units of the action's limit."""
 
     actor_lr: float = knob(1e-3, "Adam step size of the actors", every_learner, above=0)
@@ -241,33 +241,6 @@ class Settings:
         by_perturbation,
         above=0,
     )
-    dynamics: str = knob(
-        "learnt",
-        "what imagined episodes are played through: local models, or the simulator itself",
-        by_model,
-        choices=("learnt", "true"),
-    )
-    model_reads: str = knob(
-        "neighbours",
-        "what a local model reads: its agent's in-neighbours in the graphs, or all agents",
-        by_model,
-        choices=("neighbours", "all"),
-    )
-    model_members: int = knob(
-        3, "local models of each next state and reward, which differ by chance", by_model, least=1
-    )
-    model_units: int = knob(32, "hidden units of a local model", by_model, least=2)
-    model_lr: float = knob(0.03, "Adam step size of the local models", by_model, above=0)
-    model_steps: int = knob(
-        200,
-        "steps of the local models in a round; three times as many in the first",
-        by_model,
-        least=1,
-    )
-    imagined_episodes: int = knob(
-        16, "imagined episodes of each member that actors climb", by_model, least=1
-    )
-    climbing_steps: int = knob(50, "steps of the actors in a round", by_model, least=1)
     mixer: str = knob(
         "none",
         "how utilities and payoffs become values",

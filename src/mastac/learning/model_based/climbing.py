@@ -19,6 +19,7 @@ class Climb(NamedTuple):
 
     - `actors`: the best of all that were tried, the first ones among them.
     - `before`, `after`: the objective of the first and of the best ones.
+    - `first_promise`, `promise`: what the objective says of them besides.
     - `best_step`: after how many steps the best ones were found.
     - `gradient_norm`: of each agent's actor at the first ones.
     """
@@ -26,12 +27,17 @@ class Climb(NamedTuple):
     actors: Any
     before: Float[Array, ""]
     after: Float[Array, ""]
+    first_promise: Any
+    promise: Any
     best_step: Int[Array, ""]
     gradient_norm: Float[Array, " agents"]
 
 
 def climb(
-    objective: Callable[[Any], Float[Array, ""]], actors: Any, steps: int, rate: Float[Array, ""]
+    objective: Callable[[Any], tuple[Float[Array, ""], Any]],
+    actors: Any,
+    steps: int,
+    rate: Float[Array, ""],
 ) -> Climb:
     """Adam up the gradient of an objective that is a fixed function of the actors.
 
@@ -40,28 +46,34 @@ def climb(
 
     **Arguments:**
 
-    - `objective`: what is climbed; where it is not finite, it counts as very bad.
+    - `objective`: `actors -> (what is climbed, what to tell of it)`; where it is not finite, it
+        counts as very bad.
     - `actors`: weights with a leading axis of agents.
     - `rate`: Adam's step size.
     """
     adam = optax.adam(1.0, b2=DECAY)
 
     def one(carry: tuple[Any, ...], step: Int[Array, ""]):
-        actors, state, best, best_value, best_step = carry
-        value, gradient = jax.value_and_grad(objective)(actors)
-        value = finite_or_worst(value)
-        better = value > best_value
-        best = jax.tree.map(lambda new, old: jnp.where(better, new, old), actors, best)
+        actors, state, best = carry
+        (value, promise), gradient = jax.value_and_grad(objective, has_aux=True)(actors)
+        value, promise = jax.tree.map(finite_or_worst, (value, promise))
         gradient, norms = bounded(gradient)
+        tried = Climb(actors, value, value, promise, promise, step, norms)
+        is_better = (value > best.after) | (step == 0)
+        best = jax.tree.map(lambda new, old: jnp.where(is_better, new, old), tried, best)
         move, state = adam.update(gradient, state, actors)
         size = rate * jnp.minimum(1.0, (step + 1.0) / RAMP)
         actors = jax.tree.map(lambda weight, move: weight - size * move, actors, move)
-        found = (jnp.maximum(value, best_value), jnp.where(better, step, best_step))
-        return (actors, state, best, *found), (value, norms)
+        return (actors, state, best), (value, promise, norms)
 
-    start = (actors, adam.init(actors), actors, jnp.float32(WORST), jnp.int32(0))
-    (_, _, best, after, best_step), (values, norms) = jax.lax.scan(one, start, jnp.arange(steps))
-    return Climb(best, values[0], after, best_step, norms[0])
+    shapes = jax.eval_shape(objective, actors)
+    value, promise = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    norms = jnp.zeros(len(jax.tree.leaves(actors)[0]))
+    nothing = Climb(actors, value, value, promise, promise, jnp.int32(0), norms)
+    start = (actors, adam.init(actors), nothing)
+    (_, _, best), tried = jax.lax.scan(one, start, jnp.arange(steps))
+    before, promise, norms = jax.tree.map(lambda leaf: leaf[0], tried)
+    return best._replace(before=before, first_promise=promise, gradient_norm=norms)
 
 
 def finite_or_worst(value: Array) -> Array:

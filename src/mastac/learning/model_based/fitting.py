@@ -73,7 +73,7 @@ def fit(
     falling = 0.5 * (1.0 + jnp.cos(jnp.pi * jnp.arange(steps) / steps))
     rates = rate * (LAST_STEP + (1.0 - LAST_STEP) * falling)
 
-    def one(carry: tuple[Networks, Any], at: tuple[PRNGKeyArray, Array]):
+    def one(carry: tuple[Any, Any], at: tuple[PRNGKeyArray, Array]):
         networks, state = carry
         key, rate = at
         sample = drawn(store, ages, key, models.members, batch)

@@ -29,6 +29,17 @@ class Imagined(NamedTuple):
     saturation: Float[Array, ""]
 
 
+class Promise(NamedTuple):
+    """What imagination says that policies return.
+
+    - `returns`: the mean of each agent's return.
+    - `spread`: the standard deviation of the reported return over episodes.
+    """
+
+    returns: Float[Array, " agents"]
+    spread: Float[Array, ""]
+
+
 def true_dynamics(env: Environment) -> Dynamics:
     """The simulator itself."""
 
@@ -56,9 +67,8 @@ def learnt_dynamics(
 
     def step(states: Array, actions: Array, time: Array, key: PRNGKeyArray):
         at = jnp.full((models.members, len(states) // models.members), time, jnp.float32)
-        following, rewards = models.step(
-            networks, units, *(_by_member(models, leaf) for leaf in (states, actions)), at
-        )
+        played = (_by_member(models, states), _by_member(models, actions))
+        following, rewards = models.step(networks, units, *played, at)
         following, rewards = (
             jnp.moveaxis(leaf, -1, 1).reshape(-1, *leaf.shape[1:-1])
             for leaf in (following, rewards)

@@ -43,6 +43,11 @@ def ages(capacity: int, count: Int[Array, ""]) -> Ages:
     return Ages(filled, order, is_filled.astype(jnp.float32), recent.astype(jnp.float32))
 
 
+def latest(age: Ages, number: int) -> Int[Array, " number"]:
+    """The places of the newest episodes of a store."""
+    return age.order[jnp.maximum(age.filled - 1 - jnp.arange(number), 0)]
+
+
 def mean_and_scale(
     values: Float[Array, "episodes time *features"], ages: Ages
 ) -> tuple[Float[Array, "*features"], Float[Array, "*features"]]:
@@ -92,7 +97,9 @@ def state_range(
     return lowest - beyond, highest + beyond
 
 
-def reward_range(store: Episode, ages: Ages) -> tuple[Float[Array, " agents"], ...]:
+def reward_range(
+    store: Episode, ages: Ages
+) -> tuple[Float[Array, " agents"], Float[Array, " agents"]]:
     """The smallest and the largest reward that each agent ever got."""
     return _extremes(store.rewards, ages)
 

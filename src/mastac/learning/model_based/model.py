@@ -1,0 +1,171 @@
+"""What is known of the dynamics: local models, their units and errors, and what they imagine."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from mastac.agents.local_models import LocalModels, Networks, Units, local_models
+from mastac.learning.buffer import Episode
+from mastac.learning.model_based.fitting import errors_of, fit, optimizer, taken
+from mastac.learning.model_based.imagined import (
+    Promise,
+    imagined,
+    learnt_dynamics,
+    true_dynamics,
+)
+from mastac.learning.model_based.record import Record, first_record
+from mastac.learning.model_based.rounds import after_rounds
+from mastac.learning.model_based.units import (
+    Ages,
+    latest,
+    measured_units,
+    no_units,
+    reward_range,
+    slowed,
+    state_range,
+)
+from mastac.learning.spec import LearnerSpec, LearnerState
+
+MARGIN = 0.3  # how far imagined states may leave what was seen, in widths of it
+SATURATION = 0.1  # weight of saturated logits, in standard deviations of the rewards
+FIRST_FITS = 3  # the first fit is this many times as long as later ones
+
+
+class Model(NamedTuple):
+    """What is known of the dynamics, and how this episode is played.
+
+    - `is_greedy`, `amplitude`: without exploration; the share of random actions before the first
+        round.
+    """
+
+    networks: Any
+    units: Units
+    residual: Float[Array, "agents state"]
+    record: Record
+    is_greedy: Float[Array, ""]
+    amplitude: Float[Array, ""]
+
+
+def models_of(spec: LearnerSpec) -> LocalModels:
+    """The local models that the settings ask for."""
+    settings = spec.settings
+    return local_models(
+        spec.env, settings.model_members, settings.model_units, settings.model_reads == "all"
+    )
+
+
+def first_model(spec: LearnerSpec, actors: Any, key: PRNGKeyArray) -> tuple[Model]:
+    """Before the first episode."""
+    env, zero = spec.env, jnp.zeros(())
+    state = jnp.zeros((env.num_agents, int(env.state_sizes.max())))
+    act = jnp.zeros((env.num_agents, int(env.action_sizes.max())))
+    networks = models_of(spec).init(key) if spec.settings.dynamics == "learnt" else ()
+    return (
+        Model(
+            networks, no_units(Episode(state, act, zero)), state, first_record(actors), zero, zero
+        ),
+    )
+
+
+def model_optimizers(critics: tuple[Model, ...]) -> tuple[Any, ...]:
+    """The optimizers of the local models, where there are any."""
+    (model,) = critics
+    return (optimizer().init(model.networks),) if model.networks else ()
+
+
+def fitted(
+    spec: LearnerSpec,
+    model: Model,
+    state: LearnerState,
+    store: Episode,
+    age: Ages,
+    key: PRNGKeyArray,
+    is_first: Array,
+) -> tuple[Model, Any, Float[Array, " agents"], Float[Array, ""]]:
+    """The models after a fit, their optimizers, and [`unseen_errors`][]."""
+    settings = spec.settings
+    units = slowed(measured_units(store, age), model.units, is_first)
+    if settings.dynamics == "true":
+        zero = jnp.zeros(spec.env.num_agents)
+        return model._replace(units=units), state.critic_optimizers, zero, zero[0]
+    models = models_of(spec)
+    moved = models.in_units(model.networks, model.units, units)
+    networks = jax.tree.map(lambda new, old: jnp.where(is_first, old, new), moved, model.networks)
+    error, doubt = unseen_errors(spec, models, networks, units, store, age)
+    times = jnp.where(is_first, FIRST_FITS, 1)
+    networks, optimizers, errors = fit(
+        models,
+        networks,
+        state.critic_optimizers[0],
+        units,
+        store,
+        age,
+        key,
+        steps=settings.model_steps,
+        times=times,
+        batch=settings.batch_size,
+        rate=settings.model_lr,
+    )
+    model = model._replace(networks=networks, units=units, residual=errors.residual)
+    return model, (optimizers,), error, doubt
+
+
+def unseen_errors(
+    spec: LearnerSpec,
+    models: LocalModels,
+    networks: Networks,
+    units: Units,
+    store: Episode,
+    age: Ages,
+) -> tuple[Float[Array, " agents"], Float[Array, ""]]:
+    """Squared errors on the episodes since the last fit, in squared scales.
+
+    **Returns:** of the members' mean, for each agent; the variance of the members around it.
+    """
+    horizon = spec.env.horizon
+    place = latest(age, after_rounds(spec.env, spec.settings).period)
+    episode = jnp.repeat(place, horizon)
+    time = jnp.tile(jnp.arange(horizon), len(place))
+    every = (models.members, len(time))
+    sample = taken(store, jnp.broadcast_to(episode, every), jnp.broadcast_to(time, every))
+    change, _ = errors_of(models, networks, units, sample)
+    real = jnp.maximum(models.mask.sum(1), 1)
+    error = (change.mean(0) ** 2).mean(-1).sum(1) / real
+    return error, (change.var(0).mean(-1).sum(1) / real).mean()
+
+
+def imagination(
+    spec: LearnerSpec, model: Model, store: Episode, age: Ages, key: PRNGKeyArray
+) -> Callable[[Any], tuple[Array, Promise]]:
+    """What actors climb this round: `actors -> (objective, promise)`.
+
+    First states and noise are the same in all calls.
+    """
+    env, settings = spec.env, spec.settings
+    first_key, play_key = jax.random.split(key)
+    episodes = settings.model_members * settings.imagined_episodes
+    if settings.dynamics == "true":
+        dynamics = true_dynamics(env)
+        first = jax.vmap(env.reset)(jax.random.split(first_key, episodes)).astype(jnp.float32)
+    else:
+        dynamics = learnt_dynamics(
+            models_of(spec),
+            model.networks,
+            model.units,
+            model.residual,
+            state_range(store, age, MARGIN),
+            reward_range(store, age),
+        )
+        which = jax.random.randint(first_key, (episodes,), 0, age.filled)
+        first = store.states[age.order[which], 0]
+    weight = SATURATION * env.horizon * model.units.reward_scale.sum()
+
+    def objective(actors: Any) -> tuple[Array, Promise]:
+        played = imagined(env, spec.actors, actors, dynamics, first, play_key)
+        promise = Promise(played.returns.mean(0), env.reported(played.returns).std())
+        return promise.returns.sum() - weight * played.saturation, promise
+
+    return objective

@@ -1,0 +1,39 @@
+"""The knobs of learners through a model of the dynamics. Imports no JAX."""
+
+from dataclasses import dataclass
+
+from mastac.learning.kinds import by_model
+from mastac.learning.knobs import knob
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Local models, imagined episodes, and how long actors climb them."""
+
+    dynamics: str = knob(
+        "learnt",
+        "what imagined episodes are played through: local models, or the simulator itself",
+        by_model,
+        choices=("learnt", "true"),
+    )
+    model_reads: str = knob(
+        "neighbours",
+        "what a local model reads: its agent's in-neighbours in the graphs, or all agents",
+        by_model,
+        choices=("neighbours", "all"),
+    )
+    model_members: int = knob(
+        3, "local models of each next state and reward, which differ by chance", by_model, least=1
+    )
+    model_units: int = knob(32, "hidden units of a local model", by_model, least=2)
+    model_lr: float = knob(0.03, "Adam step size of the local models", by_model, above=0)
+    model_steps: int = knob(
+        200,
+        "steps of the local models in a round; three times as many in the first",
+        by_model,
+        least=1,
+    )
+    imagined_episodes: int = knob(
+        16, "imagined episodes of each member that actors climb", by_model, least=1
+    )
+    climbing_steps: int = knob(50, "steps of the actors in a round", by_model, least=1)
