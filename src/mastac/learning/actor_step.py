@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mastac.agents.actors import Actor
 from mastac.agents.networks import ACTIVATIONS, MLP
@@ -154,6 +154,8 @@ def actor_gradient(
     weights: Actor,
     obs: Float[Array, "agents obs batch"],
     gradient_at: GradientAt,
+    scales: Any = (),
+    offset: Float[Array, "agents act batch"] | None = None,
 ) -> Actor:
     r"""Theorem 3.7(a): the batch mean of $\nabla_{\theta_i} \pi_i \, \nabla_{a_i} \hat Q_i$.
 
@@ -165,21 +167,51 @@ def actor_gradient(
     - `gradient_at`: $\nabla_a \hat Q$ at given actions, both in the critics' units: the learnt
         critics' in training, the exact ones' where they are known.
     """
-    actions, pull_back = jax.vjp(
-        lambda weights: action_inputs(spec.env, spec.actors.apply(weights, obs)), weights
-    )
+    def acted(weights: Actor) -> Float[Array, "features batch"]:
+        if offset is None:
+            return action_inputs(spec.env, spec.actors.apply(weights, obs), scales)
+        logits = spec.actors.logits(weights, obs) + offset
+        return action_inputs(spec.env, spec.actors.actions_of(logits), scales)
+
+    actions, pull_back = jax.vjp(acted, weights)
     (gradient,) = pull_back(gradient_at(actions) / actions.shape[-1])
+    if spec.settings.saturation_cost > 0 and spec.env.action_head == "tanh":
+        unsaturating = jax.grad(lambda weights: -saturation_cost(spec, weights, obs))(weights)
+        gradient = jax.tree.map(jnp.add, gradient, unsaturating)
     return gradient
 
 
+def saturation_cost(
+    spec: LearnerSpec, weights: Actor, obs: Float[Array, "agents obs batch"]
+) -> Float[Array, ""]:
+    """What logits beyond ± 2 cost: there a tanh hardly has a slope by which an actor could learn.
+
+    Summed over agents, so that each gets the gradient of its own.
+    """
+    beyond = jnp.maximum(jnp.abs(spec.actors.logits(weights, obs)) - 2.0, 0.0)
+    real = spec.actors.constants.mask[:, :, None]
+    return (
+        0.5 * spec.settings.saturation_cost * jnp.where(real, beyond**2, 0.0).sum(1).mean(1).sum()
+    )
+
+
 def update_actors(
-    spec: LearnerSpec, state: LearnerState, batch: Batch, gradient_at: GradientAt, due: Any
+    spec: LearnerSpec,
+    state: LearnerState,
+    batch: Batch,
+    gradient_at: GradientAt,
+    due: Any,
+    key: PRNGKeyArray | None = None,
 ) -> UpdatedActors:
     """All deterministic actors one step up [`actor_gradient`][mastac.learning.actor_step]."""
 
     def gradient() -> Actor:
         obs = observations(spec.env, batch.state, batch.time)
-        return actor_gradient(spec, state.actors, obs, gradient_at)
+        offset = None
+        if spec.settings.actor_noise > 0 and key is not None:
+            shape = (*spec.actors.constants.mask.shape, obs.shape[-1])
+            offset = spec.settings.actor_noise * jax.random.normal(jax.random.fold_in(key, 1), shape)
+        return actor_gradient(spec, state.actors, obs, gradient_at, state.scales, offset)
 
     return actor_step(spec, state, gradient, due)
 

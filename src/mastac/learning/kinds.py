@@ -63,6 +63,11 @@ def with_entropy(kind: Kind) -> bool:
     return kind.max_entropy
 
 
+def unmixed(kind: Kind) -> bool:
+    """Off-policy learners without a mixer."""
+    return off_policy(kind) and kind.mixer == "none"
+
+
 def unmixed_at_once(kind: Kind) -> bool:
     """Off-policy learners without a mixer whose agents update at once."""
     return off_policy(kind) and kind.mixer == "none" and not kind.coordinated
@@ -91,6 +96,11 @@ def reading_sets(kind: Kind) -> bool:
 def with_mixing_network(kind: Kind) -> bool:
     """Learners whose mixer has weights."""
     return kind.mixer not in ("none", "sum")
+
+
+def updating_deterministic(kind: Kind) -> bool:
+    """Off-policy learners whose deterministic policies step together."""
+    return exploring(kind) and not kind.coordinated
 
 
 def updating_at_once(kind: Kind) -> bool:

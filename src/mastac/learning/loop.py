@@ -35,6 +35,10 @@ __all__ = [
 FAILURES = ("the environment's state or reward of", "the critic of", "the actor of")
 
 
+# Where nobody knows how loud noise may be: one episode after the other.
+NOISE_CYCLE = (1.0, 0.3, 0.1)
+
+
 class RunState(NamedTuple):
     """Everything of one seed that evolves; a checkpoint holds it with a leading axis of seeds.
 
@@ -89,7 +93,7 @@ def exploring_episode(
 ) -> Episode:
     """One episode of the exploring policies (lines 2 to 10 of Algorithm 1)."""
     reset_key, steps_key = jax.random.split(key)
-    played, begun = learner.begin(state, jax.random.fold_in(key, 2))
+    played, begun = learner.begin(state, jax.random.fold_in(key, 2), noise)
 
     def one_step(at: Array, time_and_key: tuple[Array, PRNGKeyArray]):
         time, step_key = time_and_key
@@ -196,6 +200,7 @@ class OneSeed:
         store = self.buffer.add(state.store, episode, epoch)
 
         def updates(learner_state: Any) -> tuple[Any, Metrics]:
+            learner_state = self._measured(learner_state, store, epoch)
             return self._updates(learner_state, store, update_key, epoch)
 
         shapes = jax.eval_shape(updates, state.learner)[1]
@@ -233,8 +238,25 @@ class OneSeed:
         """The noise and the share of random actions, which fall linearly over the run."""
         progress, knobs = epoch / self.epochs, self.settings
         noise = knobs.noise + progress * (knobs.noise_final - knobs.noise)
+        if knobs.noise_cycle:
+            noise = noise * jnp.asarray(NOISE_CYCLE)[epoch % len(NOISE_CYCLE)]
         first, last = knobs.random_fraction, knobs.random_fraction_final
         return noise, first + progress * (last - first)
+
+    def _measured(self, learner_state: Any, store: Episode, epoch: Int[Array, ""]) -> Any:
+        """With scales measured anew at the first update and whenever episodes have doubled."""
+        measure = self.learner.measure
+        if measure is None:
+            return learner_state
+        times = [self.schedule.first - 1]
+        while times[-1] < self.epochs:
+            times.append(times[-1] + (times[-1] + 2) // 2)
+        return jax.lax.cond(
+            jnp.isin(epoch, jnp.asarray(times)),
+            lambda state: measure(state, store, epoch + 1, epoch == times[0]),
+            lambda state: state,
+            learner_state,
+        )
 
     def _updates(
         self, learner_state: Any, store: Episode, key: PRNGKeyArray, epoch: Int[Array, ""]

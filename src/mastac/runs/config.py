@@ -131,6 +131,7 @@ def resolve(
     evaluation_interval: SupportsIndex | None = None,
     evaluation_episodes: SupportsIndex = 20,
     origin: Origin | None = None,
+    undeclared: bool = False,
     **knobs: Any,
 ) -> ExperimentConfig:
     """The configuration of a run, with the preset filled in and everything checked.
@@ -153,7 +154,9 @@ def resolve(
         check_actions(algorithm, env_id, entry_of(env_id)[0].discrete)
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    settings, preset_kappa, preset_epochs = settings_for(algorithm, env_id, preset, knobs)
+    settings, preset_kappa, preset_epochs = settings_for(
+        algorithm, env_id, preset, knobs, undeclared
+    )
     if not ALGORITHMS[algorithm].uses_kappa:
         if kappa not in ("preset", None, "exact"):
             raise UserError(

@@ -120,6 +120,20 @@ ROLLOUTS: dict[str, Mapping[str, Any]] = {
 }
 
 
+# Over the default preset, for environments that leave scales open and learners from a replay.
+STRANGERS: dict[str, Any] = {
+    "noise": 0.5,
+    "noise_final": 0.1,
+    "noise_cycle": True,
+    "random_fraction": 0.0,
+    "saturation_cost": 0.01,
+    "relative_errors": True,
+    "critics_first": 300,
+    "updates_per_epoch": 20,
+    "reward_scale": 0.3,
+}
+
+
 # Environments that were searched stand for those like them; the last pattern that fits wins.
 SEARCHED = {"warehouse-*": "warehouse-40", "thermal-*": "thermal-40", "warehouse-9": "warehouse-9"}
 
@@ -140,7 +154,9 @@ def tuned_for(env_id: str, row: str) -> dict[str, float]:
     return tuned().get(searched[-1], {}).get(row, {}) if searched else {}
 
 
-def preset_for(preset: str, env_id: str, estimator: str = "pathwise") -> dict[str, Any]:
+def preset_for(
+    preset: str, env_id: str, estimator: str = "pathwise", undeclared: bool = False
+) -> dict[str, Any]:
     """What a preset says of an environment: knobs, `kappa` and `epochs`.
 
     **Arguments:**
@@ -156,11 +172,13 @@ def preset_for(preset: str, env_id: str, estimator: str = "pathwise") -> dict[st
     for pattern, knobs in layers:
         if fnmatchcase(env_id, pattern):
             merged |= knobs
+    if undeclared and preset == "default" and estimator == "pathwise":
+        merged |= STRANGERS
     return merged
 
 
 def settings_for(
-    algorithm: str, env_id: str, preset: str, knobs: Mapping[str, Any]
+    algorithm: str, env_id: str, preset: str, knobs: Mapping[str, Any], undeclared: bool = False
 ) -> tuple[Settings, int | None, int]:
     """The settings of a run, and the preset's window and length.
 
@@ -179,7 +197,7 @@ def settings_for(
     - `UserError` for a knob that does not exist, is out of its range, or is constant.
     """
     how = ALGORITHMS[algorithm]
-    chosen = preset_for(preset, env_id, how.kind.estimator)
+    chosen = preset_for(preset, env_id, how.kind.estimator, undeclared)
     kappa, epochs = chosen.pop("kappa"), chosen.pop("epochs")
     if preset == "default":
         chosen |= _tuned_rates(env_id, algorithm, knobs.get("rewards"))
