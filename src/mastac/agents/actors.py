@@ -144,11 +144,7 @@ class Actors:
         noise_key, uniform_key, choice_key = jax.random.split(key, 3)
         logits = self.logits(weights, obs)
         gauss = noise * jax.random.normal(noise_key, logits.shape)
-        import os
-        if os.environ.get("LOGITS"):
-            noisy = self.head.apply(logits + gauss, *self._limit_and_mask())
-        else:
-            noisy = self.head.perturb(logits, gauss, *self._limit_and_mask())
+        noisy = self.head.perturb(logits, gauss, *self._limit_and_mask())
         uniform = self.head.from_uniform(
             jax.random.uniform(uniform_key, logits.shape), *self._limit_and_mask()
         )

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int
 
 from mastac.agents.actors import Actor
 from mastac.agents.networks import ACTIVATIONS, MLP
@@ -155,7 +155,6 @@ def actor_gradient(
     obs: Float[Array, "agents obs batch"],
     gradient_at: GradientAt,
     scales: Any = (),
-    offset: Float[Array, "agents act batch"] | None = None,
 ) -> Actor:
     r"""Theorem 3.7(a): the batch mean of $\nabla_{\theta_i} \pi_i \, \nabla_{a_i} \hat Q_i$.
 
@@ -167,13 +166,9 @@ def actor_gradient(
     - `gradient_at`: $\nabla_a \hat Q$ at given actions, both in the critics' units: the learnt
         critics' in training, the exact ones' where they are known.
     """
-    def acted(weights: Actor) -> Float[Array, "features batch"]:
-        if offset is None:
-            return action_inputs(spec.env, spec.actors.apply(weights, obs), scales)
-        logits = spec.actors.logits(weights, obs) + offset
-        return action_inputs(spec.env, spec.actors.actions_of(logits), scales)
-
-    actions, pull_back = jax.vjp(acted, weights)
+    actions, pull_back = jax.vjp(
+        lambda weights: action_inputs(spec.env, spec.actors.apply(weights, obs), scales), weights
+    )
     (gradient,) = pull_back(gradient_at(actions) / actions.shape[-1])
     if spec.settings.saturation_cost > 0 and spec.env.action_head == "tanh":
         unsaturating = jax.grad(lambda weights: -saturation_cost(spec, weights, obs))(weights)
@@ -196,22 +191,13 @@ def saturation_cost(
 
 
 def update_actors(
-    spec: LearnerSpec,
-    state: LearnerState,
-    batch: Batch,
-    gradient_at: GradientAt,
-    due: Any,
-    key: PRNGKeyArray | None = None,
+    spec: LearnerSpec, state: LearnerState, batch: Batch, gradient_at: GradientAt, due: Any
 ) -> UpdatedActors:
     """All deterministic actors one step up [`actor_gradient`][mastac.learning.actor_step]."""
 
     def gradient() -> Actor:
         obs = observations(spec.env, batch.state, batch.time)
-        offset = None
-        if spec.settings.actor_noise > 0 and key is not None:
-            shape = (*spec.actors.constants.mask.shape, obs.shape[-1])
-            offset = spec.settings.actor_noise * jax.random.normal(jax.random.fold_in(key, 1), shape)
-        return actor_gradient(spec, state.actors, obs, gradient_at, state.scales, offset)
+        return actor_gradient(spec, state.actors, obs, gradient_at, state.scales)
 
     return actor_step(spec, state, gradient, due)
 

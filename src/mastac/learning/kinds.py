@@ -48,6 +48,11 @@ def exploring(kind: Kind) -> bool:
     return off_policy(kind) and not kind.max_entropy
 
 
+def exploring_at_once(kind: Kind) -> bool:
+    """Those of the former whose agents update at once."""
+    return exploring(kind) and not kind.coordinated
+
+
 def by_scores(kind: Kind) -> bool:
     """Learners of stochastic policies by the score function."""
     return kind.estimator == "score"
@@ -96,11 +101,6 @@ def reading_sets(kind: Kind) -> bool:
 def with_mixing_network(kind: Kind) -> bool:
     """Learners whose mixer has weights."""
     return kind.mixer not in ("none", "sum")
-
-
-def updating_deterministic(kind: Kind) -> bool:
-    """Off-policy learners whose deterministic policies step together."""
-    return exploring(kind) and not kind.coordinated
 
 
 def updating_at_once(kind: Kind) -> bool:

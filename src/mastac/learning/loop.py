@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from mastac.envs.base import Environment, rollout_return
 from mastac.learning.buffer import Buffer, Episode
 from mastac.learning.devices import placed, shard_over_seeds
+from mastac.learning.failures import FAILURES, failure_of
 from mastac.learning.learner import update_schedule
-from mastac.learning.schedule import UpdateSchedule
+from mastac.learning.schedule import NOISE_CYCLE, UpdateSchedule
 from mastac.learning.settings import Settings
 from mastac.learning.spec import Learner, Metrics
 
@@ -29,14 +30,6 @@ __all__ = [
     "training_program",
     "update_schedule",
 ]
-
-# Where a number first stopped being finite; the agent's index is added to the kind times the number
-# of agents.
-FAILURES = ("the environment's state or reward of", "the critic of", "the actor of")
-
-
-# Where nobody knows how loud noise may be: one episode after the other.
-NOISE_CYCLE = (1.0, 0.3, 0.1)
 
 
 class RunState(NamedTuple):
@@ -126,40 +119,6 @@ def epoch_means(metrics: Metrics) -> Metrics:
     return Metrics(loss, metrics.value.mean(0), norm, moved > 0)
 
 
-def failure_of(
-    env: Environment,
-    episode: Episode,
-    metrics: Metrics,
-    learner_state: Any,
-    updated: Bool[Array, ""],
-) -> Int[Array, ""]:
-    """-1 if every number is finite, else kind and agent of the first that is not.
-
-    `metrics` count only where they were measured: with `updated`, in an epoch with updates.
-    """
-    agents = env.num_agents
-    # In order of time, states before rewards: what breaks in one agent soon spreads to those it is
-    # coupled to.
-    states = ~jnp.isfinite(episode.states).all(2)
-    rewards = jnp.concatenate([~jnp.isfinite(episode.rewards), jnp.zeros((1, agents), bool)])
-    in_env = jnp.stack([states, rewards], axis=1).ravel()
-    in_critic = jnp.zeros(agents, bool)
-    if metrics.critic_loss is not None:
-        critics = ~jnp.isfinite(metrics.critic_loss) & updated
-        is_own = len(critics) == agents
-        in_critic = critics if is_own else jnp.broadcast_to(critics.any(), (agents,))
-    in_actor = ~jnp.isfinite(metrics.gradient_norm) & metrics.actors_moved
-    weights = (learner_state.critics, learner_state.actors)
-    # Weights can overflow in the very last update of an epoch, before any loss shows it.
-    finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(weights)]).all()
-    learner_failure = jnp.where(
-        in_critic.any(),
-        agents + jnp.argmax(in_critic),
-        jnp.where(in_actor.any(), 2 * agents + jnp.argmax(in_actor), jnp.where(finite, -1, agents)),
-    )
-    return jnp.where(in_env.any(), jnp.argmax(in_env) % agents, learner_failure)
-
-
 @dataclass(frozen=True, eq=False)
 class OneSeed:
     """The loop of one seed, not compiled: an episode, its storage, and the updates after it.
@@ -244,7 +203,7 @@ class OneSeed:
         return noise, first + progress * (last - first)
 
     def _measured(self, learner_state: Any, store: Episode, epoch: Int[Array, ""]) -> Any:
-        """With scales measured anew at the first update and whenever episodes have doubled."""
+        """With scales measured anew at the first update and when episodes are half as many more."""
         measure = self.learner.measure
         if measure is None:
             return learner_state

@@ -1,9 +1,9 @@
 """Centres and scales that an environment leaves open, measured from what has been played.
 
 Networks need numbers around zero and of size one. What the environment declares stays as it is; the
-rest is measured before the first update, and again each time the number of episodes has doubled,
-from the newer half of them. Networks keep their functions: their first layers, and for rewards the
-critics' last ones, take up the change.
+rest is measured before the first update, and again each time the number of episodes has grown by
+half, from the newer half of them. Networks keep their functions: their first layers take up the
+change, and critics' last layers that of the rewards' scale.
 """
 
 from typing import Any, NamedTuple
@@ -80,20 +80,26 @@ def measured(
     values: Float[Array, "episodes time *rest"],
     is_recent: Bool[Array, " episodes"],
     is_there: Bool[Array, " episodes"],
-    share: float,
+    share: float = 0.5,
 ) -> Measured:
-    """Medians over recent episodes of mean and mean square: a few wild ones do not count."""
+    """Medians over recent episodes of mean and mean square: a few wild ones do not count.
+
+    **Arguments:**
+
+    - `share`: below which quantile over episodes the mean square is taken; 0.5: the median.
+    """
     side = (slice(None), *(None,) * (values.ndim - 2))
-    recent, there = is_recent[side], is_there[side]
 
-    def median(by_episode: Array, share: float = 0.5) -> Array:
-        return jnp.nanquantile(jnp.where(recent, by_episode, jnp.nan), share, axis=0)
+    def quantile(by_episode: Array, share: float) -> Array:
+        return jnp.nanquantile(jnp.where(is_recent[side], by_episode, jnp.nan), share, axis=0)
 
-    center = median(values.mean(1))
-    middle = center[None, None] if share == 0.5 else values.mean(1, keepdims=True)
-    square = ((values - middle) ** 2).mean(1)
-    overall = jnp.where(there, square, 0.0).sum(0) / is_there.sum()
-    return Measured(center, jnp.sqrt(median(square, share)), jnp.sqrt(overall))
+    means = values.mean(1)
+    center = quantile(means, 0.5)
+    # Where calm episodes are asked for, each is calm about its own mean.
+    about = center[None, None] if share == 0.5 else means[:, None]
+    square = ((values - about) ** 2).mean(1)
+    overall = jnp.where(is_there[side], square, 0.0).sum(0) / is_there.sum()
+    return Measured(center, jnp.sqrt(quantile(square, share)), jnp.sqrt(overall))
 
 
 def next_scale(found: Measured, old: Array, is_first: Array) -> Array:
@@ -141,6 +147,45 @@ def rescaled_critics(bucket: Bucket, critics: MLP, old: Scales, new: Scales) -> 
     )
 
 
+class Which(NamedTuple):
+    """Which places of the store hold an episode of the newer half, and which hold any."""
+
+    is_recent: Bool[Array, " episodes"]
+    is_there: Bool[Array, " episodes"]
+
+
+def which_episodes(store: Episode, count: Int[Array, ""]) -> Which:
+    """Those of a store after so many episodes."""
+    capacity = store.rewards.shape[0]
+    # Place k holds the last episode whose number leaves k when divided by the capacity.
+    age = (count - 1 - jnp.arange(capacity)) % capacity
+    return Which(age < (jnp.minimum(count, capacity) + 1) // 2, age < count)
+
+
+def next_scales(
+    env: Environment, store: Episode, which: Which, old: Scales, is_first: Bool[Array, ""]
+) -> Scales:
+    """What critics read from now on: measured where the environment leaves it open."""
+    states, actions = measured(store.states, *which), measured(store.actions, *which)
+    # Returns of exploring policies may be thousands of times those of good ones. The calmer
+    # episodes say what rewards are like where it matters, and this scale may fall faster.
+    payments = measured(store.rewards, *which, share=0.25)
+    paid = Measured(*(jnp.sqrt((part**2).mean()) for part in payments))
+    found = (
+        ("state_center", states.center),
+        ("state_scale", next_scale(states, old.state_scale, is_first)),
+        ("action_center", actions.center),
+        ("action_scale", next_scale(actions, old.action_scale, is_first)),
+        ("reward_scale", next_scale(paid, SLEW * old.reward, is_first)),
+    )
+    return Scales(
+        *(
+            value if name in env.undeclared else kept
+            for kept, (name, value) in zip(old, found, strict=True)
+        )
+    )
+
+
 def remeasured(
     spec: LearnerSpec,
     state: LearnerState,
@@ -148,68 +193,37 @@ def remeasured(
     count: Int[Array, ""],
     is_first: Bool[Array, ""],
 ) -> LearnerState:
-    """The learner with its scales measured anew, from the newer half of the episodes in the store.
+    """The learner with its scales measured anew.
 
     **Arguments:**
 
-    - `count`: episodes played so far.
+    - `store`: of the replay, with the last of `count` episodes.
     - `is_first`: before the first update; networks are then taken as they are.
     """
-    env, old = spec.env, state.scales
-    capacity = store.rewards.shape[0]
-    # Slot k holds the last episode whose number leaves k when divided by the capacity.
-    age = (count - 1 - jnp.arange(capacity)) % capacity
-    is_there = age < count
-    is_recent = age < jnp.maximum((jnp.minimum(count, capacity) + 1) // 2, 1)
-
-    def of(values: Array, share: float = 0.5) -> Measured:
-        return measured(values, is_recent, is_there, share)
-
-    states, actions = of(store.states), of(store.actions)
-    payments = of(store.rewards, 0.25)
-    paid = Measured(*(jnp.sqrt((part**2).mean()) for part in payments))
-    new = Scales(
-        states.center,
-        next_scale(states, old.state_scale, is_first),
-        actions.center,
-        next_scale(actions, old.action_scale, is_first),
-        next_scale(paid, 0.5 * old.reward, is_first),
-    )
-    new = Scales(
-        *(
-            kept if name not in env.undeclared else value
-            for name, kept, value in zip(
-                ("state_center", "state_scale", "action_center", "action_scale", "reward_scale"),
-                old,
-                new,
-                strict=True,
-            )
-        )
-    )
-    if spec.kind.has_mixer:  # not linear in its inputs: measured once
+    env, old, stacks = spec.env, state.scales, len(spec.buckets)
+    which = which_episodes(store, count)
+    new = next_scales(env, store, which, old, is_first)
+    if spec.kind.has_mixer:  # not linear in what it reads: measured once
         new = jax.tree.map(lambda one, other: jnp.where(is_first, other, one), old, new)
 
-    def critics(stacks: tuple[Any, ...]) -> tuple[Any, ...]:
-        count = len(spec.buckets)
+    def critics(before: tuple[Any, ...]) -> tuple[Any, ...]:
         after = tuple(
             rescaled_critics(bucket, stack, old, new)
-            for bucket, stack in zip(spec.buckets, stacks[:count], strict=True)
+            for bucket, stack in zip(spec.buckets, before[:stacks], strict=True)
         )
-        kept = jax.tree.map(
-            lambda one, other: jnp.where(is_first, one, other), stacks[:count], after
-        )
-        return (*kept, *stacks[count:])
+        choose = lambda one, other: jnp.where(is_first, one, other)  # noqa: E731
+        return (*jax.tree.map(choose, before[:stacks], after), *before[stacks:])
 
     state = state._replace(
         scales=new,
         critics=critics(state.critics),
-        target_critics=critics(state.target_critics) if spec.kind.has_target_critics else (),
+        target_critics=critics(state.target_critics),
     )
-    if "obs_scale" not in env.undeclared and "obs_center" not in env.undeclared:
+    if not {"obs_scale", "obs_center"} & env.undeclared:
         return state
     observe = jax.vmap(jax.vmap(env.observed), in_axes=(0, None))
-    seen = observe(store.states, jnp.minimum(jnp.arange(store.states.shape[1]), env.horizon - 1))
-    return with_actors(spec, state, of(seen), is_first)
+    times = jnp.minimum(jnp.arange(store.states.shape[1]), env.horizon - 1)
+    return with_actors(spec, state, measured(observe(store.states, times), *which), is_first)
 
 
 def with_actors(
@@ -235,8 +249,9 @@ def with_actors(
         center, scale = seen.center, next_scale(seen, 1.0 / network.inverse_scale, is_first)
         center = center if "obs_center" in env.undeclared else network.center
         scale = scale if "obs_scale" in env.undeclared else 1.0 / network.inverse_scale
-        made = spec.stochastic if isinstance(actors, StochasticActor) else spec.actors
-        return made.rescaled(actors, center, scale, ~is_first)
+        if isinstance(actors, StochasticActor):
+            return spec.stochastic.rescaled(actors, center, scale, ~is_first)
+        return spec.actors.rescaled(actors, center, scale, ~is_first)
 
     targets = after(state.target_actors) if spec.kind.has_target_actors else ()
     return state._replace(actors=after(state.actors), target_actors=targets)

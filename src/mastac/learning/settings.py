@@ -11,6 +11,7 @@ from mastac.learning.kinds import (
     by_scores,
     every_learner,
     exploring,
+    exploring_at_once,
     off_policy,
     on_policy,
     reading_others,
@@ -18,7 +19,6 @@ from mastac.learning.kinds import (
     unmixed,
     unmixed_at_once,
     updating_at_once,
-    updating_deterministic,
     with_critics,
     with_entropy,
     with_mixing_network,
@@ -84,16 +84,7 @@ class Settings:
         False, "every second and third episode explores with 0.3 and 0.1 of the noise", exploring
     )
     episode_noise: float = knob(
-        0.0,
-        "how many times the noise, in logits, an actor is off for a whole episode",
-        exploring,
-        least=0,
-    )
-    actor_noise: float = knob(
-        0.0,
-        "standard deviation of noise on an actor's logits where it follows the critics",
-        updating_deterministic,
-        least=0,
+        0.0, "noise on logits that lasts for an episode, as a multiple of noise", exploring, least=0
     )
     noise_final: float = knob(
         0.05,
@@ -171,16 +162,13 @@ class Settings:
         choices=("relu", "silu", "tanh"),
     )
     saturation_cost: float = knob(
-        0.0,
-        "cost of an actor's logits beyond ±2 where actions are squashed, by half their square",
-        exploring,
-        least=0,
+        0.0, "half the cost of (|logit| - 2)² beyond 2 in a tanh", exploring_at_once, least=0
     )
     relative_errors: bool = knob(
         False, "critics weigh squared errors by 1 / (1 + value²), so that all sizes count", unmixed
     )
     critics_first: int = knob(
-        0, "updates of the critics before actors begin to move", exploring, least=0
+        0, "updates of the critics before actors begin to move", exploring_at_once, least=0
     )
     max_grad_norm: float = knob(
         0.0, "largest norm of one network's gradient; 0: no limit", every_learner, least=0

@@ -58,8 +58,8 @@ class Learner(NamedTuple):
 
     - `init`: `key -> state`.
     - `act`: `(state, obs) -> actions` of the greedy policies.
-    - `begin`: `(state, key, noise) -> (state, drawn)`, what an episode is played with, and what the buffer
-        is to know of it.
+    - `begin`: `(state, key, noise) -> (state, drawn)`, what an episode is played with, and what the
+        buffer is to know of it.
     - `explore`: `(state, obs, noise, random_fraction, key) -> (actions, drawn)`, likewise for a
         step.
     - `update`: `(state, batch, key, count) -> (state, metrics)`; `count` updates came before, the

@@ -131,7 +131,7 @@ def resolve(
     evaluation_interval: SupportsIndex | None = None,
     evaluation_episodes: SupportsIndex = 20,
     origin: Origin | None = None,
-    undeclared: bool = False,
+    unscaled_steps: int | None = None,
     **knobs: Any,
 ) -> ExperimentConfig:
     """The configuration of a run, with the preset filled in and everything checked.
@@ -143,6 +143,7 @@ def resolve(
     - `env_id`, `env_options`: the environment's id, and all its options.
     - `custom`: whether the user built it.
     - `origin`: where it was imported from.
+    - `unscaled_steps`: steps of an episode, where it leaves scales open.
 
     **Raises:**
 
@@ -155,7 +156,7 @@ def resolve(
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
     settings, preset_kappa, preset_epochs = settings_for(
-        algorithm, env_id, preset, knobs, undeclared
+        algorithm, env_id, preset, knobs, unscaled_steps
     )
     if not ALGORITHMS[algorithm].uses_kappa:
         if kappa not in ("preset", None, "exact"):

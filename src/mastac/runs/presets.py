@@ -120,18 +120,39 @@ ROLLOUTS: dict[str, Mapping[str, Any]] = {
 }
 
 
-# Over the default preset, for environments that leave scales open and learners from a replay.
-STRANGERS: dict[str, Any] = {
-    "noise": 0.5,
-    "noise_final": 0.1,
-    "noise_cycle": True,
-    "random_fraction": 0.0,
-    "saturation_cost": 0.01,
-    "relative_errors": True,
-    "critics_first": 300,
-    "updates_per_epoch": 20,
+# Over the default preset, for learners from a replay in environments that leave scales open; found
+# on platoon and reservoirs of `mastac.examples`.
+STRANGERS: Mapping[str, Any] = {
+    "actor_lr": 1e-3,
+    "critic_lr": 3e-3,
+    "actor_hidden": [32],
+    "critic_hidden": [64, 64],
+    "batch_size": 128,
+    "discount": 0.98,
+    "n_steps": 5,
     "reward_scale": 0.3,
+    "noise": 0.3,
+    "noise_cycle": True,
+    "episode_noise": 3.0,
+    "random_fraction": 0.0,
+    "saturation_cost": 0.5,
+    "relative_errors": True,
+    "critics_first": 500,
 }
+
+
+def for_strangers(steps: int) -> dict[str, Any]:
+    """The preset of an environment that leaves scales open and has episodes of so many steps.
+
+    Its length is counted in environment steps: 20,000, 1,000 of them before the first update, and
+    three updates for every four.
+    """
+    return {
+        **STRANGERS,
+        "epochs": -(-20_000 // steps),
+        "warmup_epochs": -(-1_000 // steps),
+        "updates_per_epoch": max(1, 3 * steps // 4),
+    }
 
 
 # Environments that were searched stand for those like them; the last pattern that fits wins.
@@ -155,7 +176,7 @@ def tuned_for(env_id: str, row: str) -> dict[str, float]:
 
 
 def preset_for(
-    preset: str, env_id: str, estimator: str = "pathwise", undeclared: bool = False
+    preset: str, env_id: str, estimator: str = "pathwise", unscaled_steps: int | None = None
 ) -> dict[str, Any]:
     """What a preset says of an environment: knobs, `kappa` and `epochs`.
 
@@ -164,6 +185,7 @@ def preset_for(
     - `preset`: a name in `PRESETS`.
     - `env_id`: the environment's name, such as "warehouse-9".
     - `estimator`: of the actors' gradients (see the knob).
+    - `unscaled_steps`: steps of an episode, where the environment leaves scales open.
     """
     layers = [*PRESETS[preset].items()]
     if preset == "default" and estimator == "score":
@@ -172,13 +194,17 @@ def preset_for(
     for pattern, knobs in layers:
         if fnmatchcase(env_id, pattern):
             merged |= knobs
-    if undeclared and preset == "default" and estimator == "pathwise":
-        merged |= STRANGERS
+    if unscaled_steps is not None and preset == "default" and estimator == "pathwise":
+        merged |= for_strangers(unscaled_steps)
     return merged
 
 
 def settings_for(
-    algorithm: str, env_id: str, preset: str, knobs: Mapping[str, Any], undeclared: bool = False
+    algorithm: str,
+    env_id: str,
+    preset: str,
+    knobs: Mapping[str, Any],
+    unscaled_steps: int | None = None,
 ) -> tuple[Settings, int | None, int]:
     """The settings of a run, and the preset's window and length.
 
@@ -189,6 +215,7 @@ def settings_for(
 
     - `algorithm`, `env_id`, `preset`: names that exist.
     - `knobs`: what the user set.
+    - `unscaled_steps`: of [`preset_for`][mastac.runs.presets.preset_for].
 
     **Returns:** the settings; `kappa`, `None` for exact sets and where it has no meaning; epochs.
 
@@ -197,7 +224,7 @@ def settings_for(
     - `UserError` for a knob that does not exist, is out of its range, or is constant.
     """
     how = ALGORITHMS[algorithm]
-    chosen = preset_for(preset, env_id, how.kind.estimator, undeclared)
+    chosen = preset_for(preset, env_id, how.kind.estimator, unscaled_steps)
     kappa, epochs = chosen.pop("kappa"), chosen.pop("epochs")
     if preset == "default":
         chosen |= _tuned_rates(env_id, algorithm, knobs.get("rewards"))

@@ -19,8 +19,8 @@ from mastac.learning.spec import (
     LearnerState,
     Metrics,
     UpdateKind,
-    by_term,
     actors_due,
+    by_term,
     is_due,
     optimizer_step,
     polyak_update,
@@ -76,7 +76,7 @@ def mixed_update(
             lambda actions: mixed_values(spec, state.critics, now._replace(actions=actions)).sum()
         )(policy_inputs)
 
-    actors = update_actors(spec, state, batch, gradient_at, actors_due(spec.settings, count), key)
+    actors = update_actors(spec, state, batch, gradient_at, actors_due(spec.settings, count))
     (_, (errors, values)), gradient = jax.value_and_grad(loss, has_aux=True)(state.critics)
     critics, optimizer_state = optimizer_step(
         spec.critic_optimizer, state.critics, gradient, state.critic_optimizers[0]

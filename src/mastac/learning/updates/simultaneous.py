@@ -60,7 +60,7 @@ def simultaneous_update(
     def gradient_at(policy_inputs: Float[Array, "features batch"]) -> Array:
         return action_gradients(spec, state.critics, now, policy_inputs)
 
-    actors = update_actors(spec, state, batch, gradient_at, actors_due(spec.settings, count), key)
+    actors = update_actors(spec, state, batch, gradient_at, actors_due(spec.settings, count))
     rewards = rewards_of_values(spec, batch, state.scales)
     critics = update_critics(spec, state, now, after, discount, rewards, due)
     learner = LearnerState(
@@ -72,7 +72,9 @@ def simultaneous_update(
         critic_optimizers=critics.optimizers,
         scales=state.scales,
     )
-    return learner, Metrics(critics.losses, critics.values, actors.norms, actors_due(spec.settings, count))
+    return learner, Metrics(
+        critics.losses, critics.values, actors.norms, actors_due(spec.settings, count)
+    )
 
 
 UPDATE = UpdateKind(
