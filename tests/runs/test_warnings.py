@@ -25,16 +25,16 @@ def test_returns_below_the_simple_policy_are_named() -> None:
     reference = mastac.Reference(simple=-5.0, best_known=-1.0)
     assert warnings_of(env, {0: -4.0, 1: None}, reference, -9.0, []) == []
     (one,) = warnings_of(env, {0: -4.0, 1: -6.0}, reference, -9.0, [])
-    assert "seed 1 earn less (-6) than the simple policy (-5)" in one
+    assert "seed 1 earn less (-6.00) than the simple policy (-5.00)" in one
     assert "declare the scales" in one
     (both,) = warnings_of(env, {0: -7.0, 1: -6.0}, reference, -9.0, [])
-    assert "seeds 0, 1 earn less (-7 at worst)" in both
+    assert "seeds 0, 1 earn less (-7.00 at worst)" in both
 
 
 def test_without_a_simple_policy_the_first_episodes_are_the_bar() -> None:
     env = mastac.make("lq-3")
     (said,) = warnings_of(env, {0: -4.0}, None, -3.0, [])
-    assert "the first episodes (-3)" in said and "scales" not in said
+    assert "the first episodes (-3.00)" in said and "scales" not in said
     assert warnings_of(env, {0: -4.0}, None, -4.5, []) == []
 
 
@@ -67,5 +67,5 @@ def test_a_warning_is_printed_and_stored(tmp_path: Path) -> None:
         tanks(), reference=lambda: mastac.Reference(simple=1.0, best_known=2.0)
     )
     run = mastac.train(env, epochs=8, out=tmp_path / "run", **KNOBS)
-    (said,) = (text for text in run.summary["warnings"] if "simple policy (1)" in text)
+    (said,) = (text for text in run.summary["warnings"] if "simple policy (1.00)" in text)
     assert f"warning: {said}" in run_table(read_results(run.path))

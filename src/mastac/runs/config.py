@@ -15,7 +15,7 @@ from mastac.errors import UserError, unknown
 from mastac.learning.knob_names import stored_knobs
 from mastac.learning.settings import Settings, checked_settings
 from mastac.runs.policy import FINAL_EPISODES
-from mastac.runs.presets import PRESETS, settings_for
+from mastac.runs.presets import PRESETS, Unscaled, settings_for
 from mastac.version import __version__
 
 Kappa = int | None | Literal["preset"]
@@ -155,9 +155,10 @@ def resolve(
         check_actions(algorithm, env_id, entry_of(env_id)[0].discrete)
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    settings, preset_kappa, preset_epochs = settings_for(
-        algorithm, env_id, preset, knobs, unscaled_steps
-    )
+    if epochs is not None:
+        epochs = whole_number("epochs", epochs, least=1)
+    unscaled = None if unscaled_steps is None else Unscaled(unscaled_steps, epochs)
+    settings, preset_kappa, preset_epochs = settings_for(algorithm, env_id, preset, knobs, unscaled)
     if not ALGORITHMS[algorithm].uses_kappa:
         if kappa not in ("preset", None, "exact"):
             raise UserError(
@@ -165,7 +166,7 @@ def resolve(
                 "drop kappa"
             )
         kappa = None
-    epochs = whole_number("epochs", preset_epochs if epochs is None else epochs, least=1)
+    epochs = preset_epochs if epochs is None else epochs
     interval = -(-epochs // 50) if evaluation_interval is None else evaluation_interval
     interval = whole_number("evaluation_interval", interval, least=1)
     return ExperimentConfig(
