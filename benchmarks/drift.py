@@ -26,7 +26,7 @@ def main() -> None:
         options={},
         state_scale=4.0,
         action_center=0.0,
-        action_scale=None,
+        action_scale=env.action_limit,
     )
     curves, table = [], []
     with tempfile.TemporaryDirectory() as folder:

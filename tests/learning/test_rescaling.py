@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from small_world import SMALL, random_batch, small_environment, small_learner
 
-from mastac.agents.actors import MOST_GROWTH, actors
+from mastac.agents.actors import actors
+from mastac.agents.networks import MOST_GROWTH
 from mastac.agents.stochastic import StochasticActors
 from mastac.learning.learner import learner_of
 from mastac.learning.updates.perturbation import perturbed

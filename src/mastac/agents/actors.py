@@ -10,16 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from mastac.agents.networks import MLP, each_member, glorot
+from mastac.agents.networks import MLP, each_member, glorot, read_anew
 from mastac.envs.base import Environment
 from mastac.envs.heads import Head
 
 ObsBatch = Float[Array, "agents obs batch"]
 ActionBatch = Float[Array, "agents act batch"]
-
-
-MOST_GROWTH = 2.0
-"""How many times as large a first-layer weight may become when its input's scale grows."""
 
 
 class Actor(MLP):
@@ -98,18 +94,18 @@ class Actors:
             scale grows more than `MOST_GROWTH` times the input comes to count for less: an input
             that was constant so far had no say, and must not get a loud one.
         """
-        grown = scale * weights.inverse_scale
-        counts = jnp.minimum(grown, MOST_GROWTH) / grown
-        first, bias = weights.weights[0], weights.biases[0]
-        old = first * counts[:, :, None]
         moved = (center - weights.center) * weights.inverse_scale
+        after = read_anew(weights, scale * weights.inverse_scale, moved)
         kept = jnp.broadcast_to(jnp.asarray(keep), center.shape[:1])
-        layer = jnp.where(kept[:, None, None], old * grown[:, :, None], first)
-        shift = bias + jnp.einsum("aio,ai->ao", old, moved)
         return eqx.tree_at(
             lambda actor: (actor.weights[0], actor.biases[0], actor.center, actor.inverse_scale),
             weights,
-            (layer, jnp.where(kept[:, None], shift, bias), center, 1.0 / scale),
+            (
+                jnp.where(kept[:, None, None], after.weights[0], weights.weights[0]),
+                jnp.where(kept[:, None], after.biases[0], weights.biases[0]),
+                center,
+                1.0 / scale,
+            ),
         )
 
     def apply(self, weights: Actor, obs: ObsBatch) -> ActionBatch:

@@ -14,6 +14,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 Result = TypeVar("Result")
 
 
+MOST_GROWTH = 2.0
+"""How many times as large a first-layer weight may become when its input's scale grows."""
 ACTIVATIONS = {"relu": jax.nn.relu, "silu": jax.nn.silu, "tanh": jnp.tanh}
 
 
@@ -75,6 +77,32 @@ def glorot(
         weights.append(piece.reshape(shape) * (scale * limit).astype(np.float32)[:, None, None])
     biases = tuple(jnp.zeros((members, size), jnp.float32) for size in sizes[1:])
     return MLP(weights=tuple(weights), biases=biases, activation=activation)
+
+
+def read_anew(
+    network: MLP,
+    growth: Float[Array, "*members inputs"],
+    shift: Float[Array, "*members inputs"],
+) -> MLP:
+    """The same functions of inputs that are now centred and scaled otherwise.
+
+    **Arguments:**
+
+    - `growth`: the new scale of every input over the old one. Where it is above `MOST_GROWTH` the
+        input comes to count for less: one that was constant so far had no say, and must not get a
+        loud one.
+    - `shift`: how far the centre moved, in old scales.
+    """
+    counts = jnp.minimum(growth, MOST_GROWTH) / growth
+    old = network.weights[0] * counts[..., None]
+    return eqx.tree_at(
+        lambda tree: (tree.weights[0], tree.biases[0]),
+        network,
+        (
+            old * growth[..., None],
+            network.biases[0] + jnp.einsum("...io,...i->...o", old, shift),
+        ),
+    )
 
 
 def each_member(function: Callable[..., Result], *stacks: object, chunk: int) -> Result:

@@ -23,10 +23,19 @@ Actions = Float[Array, "agents act"]
 Rewards = Float[Array, " agents"]
 Time = Int[Array, ""] | int
 
-_NUMBERS = (
+SCALES = (
     *("state_center", "state_scale", "obs_center", "obs_scale"),
-    *("action_limit", "action_center", "action_scale"),
+    *("action_center", "action_scale", "reward_scale"),
 )
+
+
+class Undeclared(float):
+    """The number that stands where an environment leaves a centre or a scale open."""
+
+
+OPEN_CENTER, OPEN_SCALE = Undeclared(0.0), Undeclared(1.0)
+ORDER_ONE = {name: 0.0 if name.endswith("center") else 1.0 for name in SCALES}
+"""Fields that declare all numbers to be of order one already, about zero."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +111,11 @@ class Environment:
     - `state_center`, `state_scale`, `obs_center`, `obs_scale`, `action_center`, `action_scale`:
         the value that a good policy settles at and the standard deviation around it, used to bring
         what networks read to order one; one number, or rows like the arrays they belong to. Critics
-        resolve slopes only on this scale (docs/learning.md). `action_scale` is the limit unless
-        given.
+        resolve slopes only on this scale (docs/learning.md). What is not given is measured while
+        training; elsewhere 0 stands for an open centre, 1 for an open scale, the limit for that of
+        actions.
+    - `reward_scale`: the size of an ordinary reward, by which rewards are divided before they reach
+        critics; measured likewise.
     - `report`: "sum" or "mean": whether returns are reported summed or averaged over agents.
     - `simple_actions`: `(state, time) -> actions` of the policy whose score is 0.
     - `reference`: `() -> Reference | None`, the exact figures; computed when first called.
@@ -129,12 +141,13 @@ class Environment:
     action_sizes: np.ndarray
     action_head: str
     action_limit: np.ndarray | float = 1.0
-    state_center: np.ndarray | float = 0.0
-    state_scale: np.ndarray | float = 1.0
-    obs_center: np.ndarray | float = 0.0
-    obs_scale: np.ndarray | float = 1.0
-    action_center: np.ndarray | float = 0.0
+    state_center: np.ndarray | float = OPEN_CENTER
+    state_scale: np.ndarray | float = OPEN_SCALE
+    obs_center: np.ndarray | float = OPEN_CENTER
+    obs_scale: np.ndarray | float = OPEN_SCALE
+    action_center: np.ndarray | float = OPEN_CENTER
     action_scale: np.ndarray | float | None = None
+    reward_scale: float = OPEN_SCALE
     report: str = "sum"
     simple_actions: Callable[[State, Time], Actions] | None = None
     reference: Callable[[], Reference | None] = lambda: None
@@ -189,15 +202,28 @@ class Environment:
             object.__setattr__(self, name, sizes)
         if not self.action_sizes.any():
             raise UserError(f"no agent of {self._name} has an action; give one at least one entry")
-        for name in _NUMBERS:
+        for name in ("action_limit", *SCALES):
             value, space = getattr(self, name), name.split("_")[0]
-            width = int(getattr(self, f"{space}_sizes").max())
-            if value is not None or name != "action_scale":
-                positive = not name.endswith("center")
-                numbers = checked_numbers(
-                    f"{name} of {self._name}", value, self.agents, width, positive
-                )
-                object.__setattr__(self, name, numbers)
+            if name in self.undeclared:
+                continue
+            # One number for the whole team: rewards of agents are added up.
+            width = 1 if space == "reward" else int(getattr(self, f"{space}_sizes").max())
+            positive = not name.endswith("center")
+            numbers = checked_numbers(
+                f"{name} of {self._name}", value, self.agents, width, positive
+            )
+            if space == "reward" and not isinstance(numbers, float):
+                raise UserError(f"reward_scale of {self._name} must be one number, got {numbers!r}")
+            object.__setattr__(self, name, numbers)
+
+    @property
+    def undeclared(self) -> frozenset[str]:
+        """Which of the centres and scales are left open, to be measured while training."""
+        return frozenset(
+            name
+            for name in SCALES
+            if getattr(self, name) is None or isinstance(getattr(self, name), Undeclared)
+        )
 
     @property
     def _name(self) -> str:

@@ -154,6 +154,7 @@ def actor_gradient(
     weights: Actor,
     obs: Float[Array, "agents obs batch"],
     gradient_at: GradientAt,
+    scales: Any = (),
 ) -> Actor:
     r"""Theorem 3.7(a): the batch mean of $\nabla_{\theta_i} \pi_i \, \nabla_{a_i} \hat Q_i$.
 
@@ -166,10 +167,27 @@ def actor_gradient(
         critics' in training, the exact ones' where they are known.
     """
     actions, pull_back = jax.vjp(
-        lambda weights: action_inputs(spec.env, spec.actors.apply(weights, obs)), weights
+        lambda weights: action_inputs(spec.env, spec.actors.apply(weights, obs), scales), weights
     )
     (gradient,) = pull_back(gradient_at(actions) / actions.shape[-1])
+    if spec.settings.saturation_cost > 0 and spec.env.action_head == "tanh":
+        unsaturating = jax.grad(lambda weights: -saturation_cost(spec, weights, obs))(weights)
+        gradient = jax.tree.map(jnp.add, gradient, unsaturating)
     return gradient
+
+
+def saturation_cost(
+    spec: LearnerSpec, weights: Actor, obs: Float[Array, "agents obs batch"]
+) -> Float[Array, ""]:
+    """What logits beyond ± 2 cost: there a tanh hardly has a slope by which an actor could learn.
+
+    Summed over agents, so that each gets the gradient of its own.
+    """
+    beyond = jnp.maximum(jnp.abs(spec.actors.logits(weights, obs)) - 2.0, 0.0)
+    real = spec.actors.constants.mask[:, :, None]
+    return (
+        0.5 * spec.settings.saturation_cost * jnp.where(real, beyond**2, 0.0).sum(1).mean(1).sum()
+    )
 
 
 def update_actors(
@@ -179,7 +197,7 @@ def update_actors(
 
     def gradient() -> Actor:
         obs = observations(spec.env, batch.state, batch.time)
-        return actor_gradient(spec, state.actors, obs, gradient_at)
+        return actor_gradient(spec, state.actors, obs, gradient_at, state.scales)
 
     return actor_step(spec, state, gradient, due)
 

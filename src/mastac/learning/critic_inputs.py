@@ -1,6 +1,6 @@
 """A batch as the features that critics read."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -35,9 +35,12 @@ def append_zeros(features: Array) -> Array:
 
 
 def state_inputs(
-    env: Environment, state: Float[Array, "batch agents state"]
+    env: Environment, state: Float[Array, "batch agents state"], scales: Any = ()
 ) -> Float[Array, "features batch"]:
-    """States of all agents, centred and scaled as the environment declares."""
+    """States of all agents, centred and scaled as measured, or as the environment declares."""
+    if scales:
+        scaled = (state - scales.state_center[None]) / scales.state_scale[None]
+        return append_zeros(scaled.reshape(len(state), -1).T)
     rows = (1, env.num_agents, int(env.state_sizes.max()))
     center, scale = (
         np.broadcast_to(np.asarray(unit, np.float32), rows)
@@ -47,11 +50,13 @@ def state_inputs(
     return append_zeros(scaled.reshape(len(state), -1).T)
 
 
-def action_units(env: Environment) -> tuple[np.ndarray, np.ndarray]:
+def action_units(env: Environment, scales: Any = ()) -> tuple[Any, Any]:
     """Centre and scale of the actions that critics read, `[agents, act]`.
 
-    The scale is the limit unless the environment gives one.
+    As measured, or as the environment declares; the limit stands for a scale that it leaves open.
     """
+    if scales:
+        return scales.action_center, scales.action_scale
     shape = (env.num_agents, int(env.action_sizes.max()))
     scale = env.action_limit if env.action_scale is None else env.action_scale
     center = np.broadcast_to(env.action_center, shape).astype(np.float32)
@@ -59,10 +64,10 @@ def action_units(env: Environment) -> tuple[np.ndarray, np.ndarray]:
 
 
 def action_inputs(
-    env: Environment, actions: Float[Array, "agents act batch"]
+    env: Environment, actions: Float[Array, "agents act batch"], scales: Any = ()
 ) -> Float[Array, "features batch"]:
-    """Actions of all agents, centred and scaled as the environment declares."""
-    center, scale = action_units(env)
+    """Actions of all agents, centred and scaled as in `action_units`."""
+    center, scale = action_units(env, scales)
     return append_zeros(
         ((actions - center[:, :, None]) / scale[:, :, None]).reshape(-1, actions.shape[-1])
     )
@@ -109,19 +114,23 @@ def open_at(
     return open.at[step].get(mode="fill", fill_value=False).T.astype(jnp.float32)
 
 
-def rewards_of_values(spec: LearnerSpec, batch: Batch) -> Float[Array, "values batch"]:
+def rewards_of_values(
+    spec: LearnerSpec, batch: Batch, scales: Any = ()
+) -> Float[Array, "values batch"]:
     """What each value predicts of a step, for a batch from the replay."""
-    return predicted_rewards(spec, batch.rewards.T)
+    return predicted_rewards(spec, batch.rewards.T, scales)
 
 
 def predicted_rewards(
-    spec: LearnerSpec, rewards: Float[Array, "agents batch"]
+    spec: LearnerSpec, rewards: Float[Array, "agents batch"], scales: Any = ()
 ) -> Float[Array, "values batch"]:
     r"""$\sum_j w_{vj} r_j$ for every value $v$, times `reward_scale`; $w$: the layout's weights.
 
+    Rewards come in units of the environment's `reward_scale`, as declared or measured.
+
     MAStAC: $r_v$ alone. Where critics predict team rewards: the mean of all.
     """
-    scale = spec.settings.reward_scale
+    scale = reward_factor(spec, scales)
     weights = spec.layout.rewards.tocoo()
     agents, values = spec.layout.num_agents, spec.layout.num_values
     num_rows = len(spec.layout.rewards.indptr) - 1
@@ -141,6 +150,11 @@ def predicted_rewards(
     return jnp.broadcast_to(scale * total, (values, rewards.shape[1]))
 
 
+def reward_factor(spec: LearnerSpec, scales: Any = ()) -> Any:
+    """What rewards are multiplied with before they reach critics."""
+    return spec.settings.reward_scale / (scales.reward if scales else spec.env.reward_scale)
+
+
 def rewards_along(spec: LearnerSpec, rollout: Episode) -> Float[Array, "values episodes time"]:
     """What each value predicts of every step of a rollout."""
     episodes, steps, agents = rollout.rewards.shape
@@ -158,7 +172,11 @@ def weighted_sums(
 
 
 def batch_inputs(
-    spec: LearnerSpec, batch: Batch, target_actors: Actor, key: PRNGKeyArray | None = None
+    spec: LearnerSpec,
+    batch: Batch,
+    target_actors: Actor,
+    key: PRNGKeyArray | None = None,
+    scales: Any = (),
 ) -> tuple[CriticInputs, CriticInputs, Float[Array, " batch"]]:
     r"""A batch as critics read it, with $a'_k = \pi'_k(o'_k)$ of the target policies (line 14).
 
@@ -174,11 +192,14 @@ def batch_inputs(
         next_actions = spec.actors.smoothed(target_actors, next_obs, noise, clip, key)
     else:
         next_actions = spec.actors.apply(target_actors, next_obs)
-    return inputs_with(spec, batch, next_actions)
+    return inputs_with(spec, batch, next_actions, scales)
 
 
 def inputs_with(
-    spec: LearnerSpec, batch: Batch, next_actions: Float[Array, "agents act batch"]
+    spec: LearnerSpec,
+    batch: Batch,
+    next_actions: Float[Array, "agents act batch"],
+    scales: Any = (),
 ) -> tuple[CriticInputs, CriticInputs, Float[Array, " batch"]]:
     r"""A batch as critics read it, with given actions at the next states.
 
@@ -188,14 +209,14 @@ def inputs_with(
     """
     env, settings = spec.env, spec.settings
     now = CriticInputs(
-        states=state_inputs(env, batch.state),
-        actions=action_inputs(env, jnp.moveaxis(batch.actions, 0, -1)),
+        states=state_inputs(env, batch.state, scales),
+        actions=action_inputs(env, jnp.moveaxis(batch.actions, 0, -1), scales),
         time=time_inputs(spec, batch.time),
         step=batch.time,
     )
     after = CriticInputs(
-        states=state_inputs(env, batch.next_state),
-        actions=action_inputs(env, next_actions),
+        states=state_inputs(env, batch.next_state, scales),
+        actions=action_inputs(env, next_actions, scales),
         time=time_inputs(spec, batch.next_time),
         step=batch.next_time,
     )

@@ -80,7 +80,7 @@ def update_term(
     scale of its first weights, and its inputs now and at the next states. It gives the critic, the
     target and the optimizer after the step, the loss before it and the mean value.
     """
-    twins = spec.settings.twin_critics
+    twins, relative = spec.settings.twin_critics, spec.settings.relative_errors
 
     def values(critic: MLP, x: Float[Array, "width batch"]) -> Float[Array, "twins batch"]:
         return jax.vmap(lambda twin: twin(x)[0])(critic) if twins else critic(x)
@@ -96,11 +96,18 @@ def update_term(
     ):
         y = rewards[term] + discount * values(target, x_after).min(0)
 
-        def loss(critic: MLP) -> tuple[Array, Array]:
+        def loss(critic: MLP) -> tuple[Array, tuple[Array, Array]]:
             value = values(critic, x)
-            return jnp.mean((y[None] - value) ** 2, axis=-1).sum(), jnp.mean(value)
+            error = y[None] - value
+            squared = jnp.mean(error**2, axis=-1).sum()
+            followed = squared
+            if relative:
+                weight = 1.0 / (1.0 + jax.lax.stop_gradient(value) ** 2)
+                weight = weight / weight.mean(-1, keepdims=True)
+                followed = jnp.mean(weight * error**2, axis=-1).sum()
+            return followed, (squared, jnp.mean(value))
 
-        (error, value), gradient = jax.value_and_grad(loss, has_aux=True)(critic)
+        (_, (error, value)), gradient = jax.value_and_grad(loss, has_aux=True)(critic)
         critic, optimizer_state = optimizer_step(
             spec.critic_optimizer, critic, gradient, optimizer_state, scale
         )

@@ -68,6 +68,11 @@ def exploring(kind: Kind) -> bool:
     return with_replay(kind) and not kind.max_entropy
 
 
+def exploring_at_once(kind: Kind) -> bool:
+    """Those of the former whose agents update at once."""
+    return exploring(kind) and not kind.coordinated
+
+
 def by_scores(kind: Kind) -> bool:
     """Learners of stochastic policies by the score function."""
     return kind.estimator == "score"
@@ -81,6 +86,11 @@ def by_perturbation(kind: Kind) -> bool:
 def with_entropy(kind: Kind) -> bool:
     """Learners whose rewards include the policies' entropies."""
     return kind.max_entropy
+
+
+def unmixed(kind: Kind) -> bool:
+    """Off-policy learners without a mixer."""
+    return off_policy(kind) and kind.mixer == "none"
 
 
 def unmixed_at_once(kind: Kind) -> bool:

@@ -15,6 +15,7 @@ from mastac.agents.stochastic import StochasticActors, greedy_network
 from mastac.envs.base import Environment
 from mastac.errors import UserError
 from mastac.learning.buffer import Buffer
+from mastac.learning.scales import declared_scales, remeasured, unseeing
 from mastac.learning.schedule import UpdateSchedule
 from mastac.learning.settings import Settings
 from mastac.learning.sharing import alike
@@ -125,10 +126,18 @@ def learner_of(spec: LearnerSpec) -> Learner:
     return Learner(
         init=lambda key: initial_state(spec, key),
         act=act,
-        begin=lambda state, key: kind.begin(spec, state, key),
+        begin=lambda state, *others: kind.begin(spec, state, *others),
         explore=lambda state, *others: kind.explore(spec, state, *others),
         update=lambda state, batch, key, count=0: kind.update(spec, state, batch, key, count),
+        measure=(lambda state, *others: remeasured(spec, state, *others))
+        if is_measured(spec)
+        else None,
     )
+
+
+def is_measured(spec: LearnerSpec) -> bool:
+    """Whether scales are measured: some are left open, and there is a replay to measure them in."""
+    return not spec.settings.on_policy and bool(spec.env.undeclared)
 
 
 def initial_state(spec: LearnerSpec, key: PRNGKeyArray) -> LearnerState:
@@ -151,6 +160,8 @@ def initial_state(spec: LearnerSpec, key: PRNGKeyArray) -> LearnerState:
         optimizers = tuple(
             jax.vmap(lambda critic: spec.critic_optimizer.init(critic))(stack) for stack in critics
         )
+    measures = is_measured(spec)
+    weights = unseeing(spec, weights) if measures else weights
     # Copies: a donated state must not hold the same array twice.
     return LearnerState(
         actors=weights,
@@ -159,6 +170,7 @@ def initial_state(spec: LearnerSpec, key: PRNGKeyArray) -> LearnerState:
         target_critics=jax.tree.map(jnp.copy, critics) if kind.has_target_critics else (),
         actor_optimizer=jax.vmap(lambda actor: spec.actor_optimizer.init(actor))(weights),
         critic_optimizers=optimizers,
+        scales=declared_scales(spec.env) if measures else (),
     )
 
 

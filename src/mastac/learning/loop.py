@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from mastac.envs.base import Environment, rollout_return
 from mastac.learning.buffer import Buffer, Episode
 from mastac.learning.devices import placed, shard_over_seeds
+from mastac.learning.failures import FAILURES, failure_of
 from mastac.learning.learner import update_schedule
-from mastac.learning.schedule import UpdateSchedule
+from mastac.learning.schedule import NOISE_CYCLE, UpdateSchedule
 from mastac.learning.settings import Settings
 from mastac.learning.spec import Learner, Metrics
 
@@ -29,10 +30,6 @@ __all__ = [
     "training_program",
     "update_schedule",
 ]
-
-# Where a number first stopped being finite; the agent's index is added to the kind times the number
-# of agents.
-FAILURES = ("the environment's state or reward of", "the critic of", "the actor of")
 
 
 class RunState(NamedTuple):
@@ -89,7 +86,7 @@ def exploring_episode(
 ) -> Episode:
     """One episode of the exploring policies (lines 2 to 10 of Algorithm 1)."""
     reset_key, steps_key = jax.random.split(key)
-    played, begun = learner.begin(state, jax.random.fold_in(key, 2))
+    played, begun = learner.begin(state, jax.random.fold_in(key, 2), noise)
 
     def one_step(at: Array, time_and_key: tuple[Array, PRNGKeyArray]):
         time, step_key = time_and_key
@@ -120,40 +117,6 @@ def epoch_means(metrics: Metrics) -> Metrics:
     norm = jnp.where(moved > 0, metrics.gradient_norm.mean(0) * (len(flags) / moved), jnp.nan)
     loss = None if metrics.critic_loss is None else metrics.critic_loss.mean(0)
     return Metrics(loss, metrics.value.mean(0), norm, moved > 0)
-
-
-def failure_of(
-    env: Environment,
-    episode: Episode,
-    metrics: Metrics,
-    learner_state: Any,
-    updated: Bool[Array, ""],
-) -> Int[Array, ""]:
-    """-1 if every number is finite, else kind and agent of the first that is not.
-
-    `metrics` count only where they were measured: with `updated`, in an epoch with updates.
-    """
-    agents = env.num_agents
-    # In order of time, states before rewards: what breaks in one agent soon spreads to those it is
-    # coupled to.
-    states = ~jnp.isfinite(episode.states).all(2)
-    rewards = jnp.concatenate([~jnp.isfinite(episode.rewards), jnp.zeros((1, agents), bool)])
-    in_env = jnp.stack([states, rewards], axis=1).ravel()
-    in_critic = jnp.zeros(agents, bool)
-    if metrics.critic_loss is not None:
-        critics = ~jnp.isfinite(metrics.critic_loss) & updated
-        is_own = len(critics) == agents
-        in_critic = critics if is_own else jnp.broadcast_to(critics.any(), (agents,))
-    in_actor = ~jnp.isfinite(metrics.gradient_norm) & metrics.actors_moved
-    weights = (learner_state.critics, learner_state.actors)
-    # Weights can overflow in the very last update of an epoch, before any loss shows it.
-    finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(weights)]).all()
-    learner_failure = jnp.where(
-        in_critic.any(),
-        agents + jnp.argmax(in_critic),
-        jnp.where(in_actor.any(), 2 * agents + jnp.argmax(in_actor), jnp.where(finite, -1, agents)),
-    )
-    return jnp.where(in_env.any(), jnp.argmax(in_env) % agents, learner_failure)
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,6 +159,7 @@ class OneSeed:
         store = self.buffer.add(state.store, episode, epoch)
 
         def updates(learner_state: Any) -> tuple[Any, Metrics]:
+            learner_state = self._measured(learner_state, store, epoch)
             return self._updates(learner_state, store, update_key, epoch)
 
         shapes = jax.eval_shape(updates, state.learner)[1]
@@ -233,8 +197,25 @@ class OneSeed:
         """The noise and the share of random actions, which fall linearly over the run."""
         progress, knobs = epoch / self.epochs, self.settings
         noise = knobs.noise + progress * (knobs.noise_final - knobs.noise)
+        if knobs.noise_cycle:
+            noise = noise * jnp.asarray(NOISE_CYCLE)[epoch % len(NOISE_CYCLE)]
         first, last = knobs.random_fraction, knobs.random_fraction_final
         return noise, first + progress * (last - first)
+
+    def _measured(self, learner_state: Any, store: Episode, epoch: Int[Array, ""]) -> Any:
+        """With scales measured anew at the first update and when episodes are half as many more."""
+        measure = self.learner.measure
+        if measure is None:
+            return learner_state
+        times = [self.schedule.first - 1]
+        while times[-1] < self.epochs:
+            times.append(times[-1] + (times[-1] + 2) // 2)
+        return jax.lax.cond(
+            jnp.isin(epoch, jnp.asarray(times)),
+            lambda state: measure(state, store, epoch + 1, epoch == times[0]),
+            lambda state: state,
+            learner_state,
+        )
 
     def _updates(
         self, learner_state: Any, store: Episode, key: PRNGKeyArray, epoch: Int[Array, ""]

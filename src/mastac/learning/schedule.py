@@ -5,6 +5,9 @@ from typing import Any, NamedTuple
 from mastac.envs.base import Environment
 from mastac.learning.settings import Settings
 
+NOISE_CYCLE = (1.0, 0.3, 0.1)
+"""Sizes of noise, one after the other, where nobody knows how loud noise may be."""
+
 
 class UpdateSchedule(NamedTuple):
     """When there are updates, and how many.

@@ -12,10 +12,12 @@ from mastac.learning.kinds import (
     by_steps,
     every_learner,
     exploring,
+    exploring_at_once,
     off_policy,
     on_policy,
     reading_others,
     reading_sets,
+    unmixed,
     unmixed_at_once,
     updating_at_once,
     with_batches,
@@ -81,6 +83,12 @@ class Settings(ModelSettings):
         "standard deviation of the Gaussian exploration, or of stochastic policies, at the start",
         with_batches,
         least=0,
+    )
+    noise_cycle: bool = knob(
+        False, "every second and third episode explores with 0.3 and 0.1 of the noise", exploring
+    )
+    episode_noise: float = knob(
+        0.0, "noise on logits that lasts for an episode, as a multiple of noise", exploring, least=0
     )
     noise_final: float = knob(
         0.05,
@@ -156,6 +164,15 @@ class Settings(ModelSettings):
         "activation between a critic's layers",
         with_critics,
         choices=("relu", "silu", "tanh"),
+    )
+    saturation_cost: float = knob(
+        0.0, "half the cost of (|logit| - 2)² beyond 2 in a tanh", exploring_at_once, least=0
+    )
+    relative_errors: bool = knob(
+        False, "critics weigh squared errors by 1 / (1 + value²), so that all sizes count", unmixed
+    )
+    critics_first: int = knob(
+        0, "updates of the critics before actors begin to move", exploring_at_once, least=0
     )
     max_grad_norm: float = knob(
         0.0, "largest norm of one network's gradient; 0: no limit", by_steps, least=0

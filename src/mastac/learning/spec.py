@@ -25,7 +25,8 @@ class LearnerState(NamedTuple):
     """Everything of a learner that evolves.
 
     Critics come in one stack for each bucket of the layout, a mixer after them. Twin critics have
-    an axis of two behind that of the critics. What a kind of update has none of is `()`.
+    an axis of two behind that of the critics. What a kind of update has none of is `()`. `scales`
+    are the units of what critics read, `()` where the environment declares them all.
     """
 
     actors: Any
@@ -34,6 +35,7 @@ class LearnerState(NamedTuple):
     target_critics: tuple[Any, ...]
     actor_optimizer: optax.OptState
     critic_optimizers: tuple[optax.OptState, ...]
+    scales: Any = ()
 
 
 class Metrics(NamedTuple):
@@ -56,19 +58,22 @@ class Learner(NamedTuple):
 
     - `init`: `key -> state`.
     - `act`: `(state, obs) -> actions` of the greedy policies.
-    - `begin`: `(state, key) -> (state, drawn)`, what an episode is played with, and what the buffer
-        is to know of it.
+    - `begin`: `(state, key, noise) -> (state, drawn)`, what an episode is played with, and what the
+        buffer is to know of it.
     - `explore`: `(state, obs, noise, random_fraction, key) -> (actions, drawn)`, likewise for a
         step.
     - `update`: `(state, batch, key, count) -> (state, metrics)`; `count` updates came before, the
         same for all seeds.
+    - `measure`: `(state, store, count, is_first) -> state`, with the scales that the environment
+        leaves open measured anew from `count` episodes; `None` where all are declared.
     """
 
     init: Callable[[PRNGKeyArray], LearnerState]
     act: Callable[[LearnerState, Float[Array, "agents obs"]], Float[Array, "agents act"]]
-    begin: Callable[[LearnerState, PRNGKeyArray], tuple[LearnerState, Any]]
+    begin: Callable[[LearnerState, PRNGKeyArray, Array], tuple[LearnerState, Any]]
     explore: Callable[..., tuple[Float[Array, "agents act"], Any]]
     update: Callable[..., tuple[LearnerState, Metrics]]
+    measure: Callable[..., LearnerState] | None = None
 
 
 class LearnerSpec(NamedTuple):
@@ -92,7 +97,7 @@ Update = Callable[[LearnerSpec, LearnerState, Any, PRNGKeyArray, Any], tuple[Lea
 
 
 def play_as_is(
-    spec: LearnerSpec, state: LearnerState, key: PRNGKeyArray
+    spec: LearnerSpec, state: LearnerState, key: PRNGKeyArray, noise: Array
 ) -> tuple[LearnerState, None]:
     """An episode is played with the actors as they are."""
     return state, None
@@ -216,6 +221,12 @@ def by_term(spec: LearnerSpec, results: Sequence[Array]) -> Array:
 def is_due(settings: Settings, count: Any) -> Any:
     """Whether actors and targets move at this update; a plain `True` where they always do."""
     return True if settings.policy_delay == 1 else count % settings.policy_delay == 0
+
+
+def actors_due(settings: Settings, count: Any) -> Any:
+    """Whether actors move at this update: where it is due, and critics have had their time."""
+    due = is_due(settings, count)
+    return due if settings.critics_first == 0 else due & (count >= settings.critics_first)
 
 
 def target_rate(settings: Settings, due: Any) -> Any:

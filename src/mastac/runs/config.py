@@ -15,7 +15,7 @@ from mastac.errors import UserError, unknown
 from mastac.learning.knob_names import stored_knobs
 from mastac.learning.settings import Settings, checked_settings
 from mastac.runs.policy import FINAL_EPISODES
-from mastac.runs.presets import PRESETS, settings_for
+from mastac.runs.presets import PRESETS, Unscaled, settings_for
 from mastac.version import __version__
 
 Kappa = int | None | Literal["preset"]
@@ -131,6 +131,7 @@ def resolve(
     evaluation_interval: SupportsIndex | None = None,
     evaluation_episodes: SupportsIndex = 20,
     origin: Origin | None = None,
+    unscaled_steps: int | None = None,
     **knobs: Any,
 ) -> ExperimentConfig:
     """The configuration of a run, with the preset filled in and everything checked.
@@ -142,6 +143,7 @@ def resolve(
     - `env_id`, `env_options`: the environment's id, and all its options.
     - `custom`: whether the user built it.
     - `origin`: where it was imported from.
+    - `unscaled_steps`: steps of an episode, where it leaves scales open.
 
     **Raises:**
 
@@ -153,7 +155,10 @@ def resolve(
         check_actions(algorithm, env_id, entry_of(env_id)[0].discrete)
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    settings, preset_kappa, preset_epochs = settings_for(algorithm, env_id, preset, knobs)
+    if epochs is not None:
+        epochs = whole_number("epochs", epochs, least=1)
+    unscaled = None if unscaled_steps is None else Unscaled(unscaled_steps, epochs)
+    settings, preset_kappa, preset_epochs = settings_for(algorithm, env_id, preset, knobs, unscaled)
     if not ALGORITHMS[algorithm].uses_kappa:
         if kappa not in ("preset", None, "exact"):
             raise UserError(
@@ -161,7 +166,7 @@ def resolve(
                 "drop kappa"
             )
         kappa = None
-    epochs = whole_number("epochs", preset_epochs if epochs is None else epochs, least=1)
+    epochs = preset_epochs if epochs is None else epochs
     interval = -(-epochs // 50) if evaluation_interval is None else evaluation_interval
     interval = whole_number("evaluation_interval", interval, least=1)
     return ExperimentConfig(

@@ -39,6 +39,8 @@ def description_of(env: Environment, reference: Reference | None) -> dict[str, A
         "report": env.report,
         "action_head": env.action_head,
         **{name: _plain(_array(env, name)) for name in ARRAYS},
+        "reward_scale": float(env.reward_scale),
+        "open_scales": sorted(env.undeclared),
         "behaviour": behaviour_of(env),
         "reference": None if reference is None else asdict(reference),
     }

@@ -33,6 +33,8 @@ ARRAYS = (
     "action_center",
     "action_scale",
 )
+# Environments of earlier versions had neither; what they left open was taken as it stands.
+LATER = ("reward_scale", "open_scales")
 DECLARATIONS = ("id", "horizon", "report", "action_head", *ARRAYS)
 FUNCTIONS = {
     "reset": "first state",
@@ -49,7 +51,8 @@ def differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator
     if stored["agents"] != given["agents"]:
         yield f"its agents are {as_text(given['agents'])}, not {as_text(stored['agents'])}"
     yield from option_differences(stored["options"], given["options"])
-    for name in DECLARATIONS:
+    later = [name for name in LATER if name in stored]
+    for name in (*DECLARATIONS, *later):
         if not _equal(stored[name], given[name]):
             yield f"its {name} is {as_text(given[name])}, not {as_text(stored[name])}"
     for name, words in FUNCTIONS.items():

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -19,6 +19,7 @@ from mastac.runs.folder import RunFolder
 from mastac.runs.plan import RunPlan
 from mastac.runs.progress import Report
 from mastac.runs.results import read_results
+from mastac.runs.warnings import saturated_agents, warnings_of
 
 
 class Execution:
@@ -92,6 +93,7 @@ class Execution:
         by_seed = {s: returns[k] for k, s in enumerate(self.config.seeds) if failed[k] < 0}
         final20 = read_results(self.folder.path).final20_by_seed()
         known = np.array([value for k, value in enumerate(final20) if failed[k] < 0])
+        greedy = greedy_summary(self.env, by_seed, self.plan.reference, self.config.seeds)
         write_json(
             self.folder.summary,
             {
@@ -103,13 +105,21 @@ class Execution:
                 "seeds": list(self.config.seeds),
                 "final20_mean": float(known.mean()) if known.size else None,
                 "final20_std": float(known.std()) if known.size else None,
-                **greedy_summary(self.env, by_seed, self.plan.reference, self.config.seeds),
+                **greedy,
                 "failed": {
                     str(self.config.seeds[k]): self._failure(k)
                     for k in np.flatnonzero(failed >= 0).tolist()
                 },
+                "warnings": self._warnings(greedy["greedy_by_seed"], failed < 0),
             },
         )
+
+    def _warnings(self, greedy: Mapping[Any, float | None], alive: np.ndarray) -> list[str]:
+        _, returns = read_results(self.folder.path).curve()
+        first = returns[:, : max(1, returns.shape[1] // 20)]
+        untrained = float(np.nanmean(first)) if np.isfinite(first).any() else -math.inf
+        saturated = saturated_agents(self.plan.spec, self.state, self.epoch, alive)
+        return warnings_of(self.env, greedy, self.plan.reference, untrained, saturated)
 
     def _key_data(self) -> np.ndarray:
         return np.asarray(jax.random.key_data(self.keys))

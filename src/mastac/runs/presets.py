@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mastac.algorithms import ALGORITHMS, users_text
 from mastac.errors import UserError
@@ -120,6 +120,54 @@ ROLLOUTS: dict[str, Mapping[str, Any]] = {
 }
 
 
+# Over the default preset, for learners from a replay in environments that leave scales open; found
+# on platoon and reservoirs of `mastac.examples`.
+STRANGERS: Mapping[str, Any] = {
+    "actor_lr": 1e-3,
+    "critic_lr": 3e-3,
+    "actor_hidden": [32],
+    "critic_hidden": [64, 64],
+    "batch_size": 128,
+    "discount": 0.98,
+    "n_steps": 3,
+    "reward_scale": 0.3,
+    "noise": 0.5,
+    "noise_cycle": True,
+    "episode_noise": 3.0,
+    "random_fraction": 0.0,
+    "saturation_cost": 0.5,
+    "relative_errors": True,
+}
+
+
+class Unscaled(NamedTuple):
+    """A run in an environment that leaves scales open.
+
+    - `steps`: of an episode.
+    - `epochs`: that the user asked for, `None` for the preset's.
+    """
+
+    steps: int
+    epochs: int | None = None
+
+
+def for_strangers(run: Unscaled) -> dict[str, Any]:
+    """The preset of an environment that leaves scales open.
+
+    Its length is counted in environment steps: 20,000, with three updates for every four. A
+    twentieth of the episodes comes before the first update, and as many before actors move.
+    """
+    epochs = -(-20_000 // run.steps) if run.epochs is None else run.epochs
+    updates, twentieth = max(1, 3 * run.steps // 4), epochs // 20
+    return {
+        **STRANGERS,
+        "epochs": epochs,
+        "warmup_epochs": twentieth,
+        "updates_per_epoch": updates,
+        "critics_first": twentieth * updates,
+    }
+
+
 # Environments that were searched stand for those like them; the last pattern that fits wins.
 SEARCHED = {"warehouse-*": "warehouse-40", "thermal-*": "thermal-40", "warehouse-9": "warehouse-9"}
 
@@ -140,7 +188,9 @@ def tuned_for(env_id: str, row: str) -> dict[str, float]:
     return tuned().get(searched[-1], {}).get(row, {}) if searched else {}
 
 
-def preset_for(preset: str, env_id: str, estimator: str = "pathwise") -> dict[str, Any]:
+def preset_for(
+    preset: str, env_id: str, estimator: str = "pathwise", unscaled: Unscaled | None = None
+) -> dict[str, Any]:
     """What a preset says of an environment: knobs, `kappa` and `epochs`.
 
     **Arguments:**
@@ -148,6 +198,7 @@ def preset_for(preset: str, env_id: str, estimator: str = "pathwise") -> dict[st
     - `preset`: a name in `PRESETS`.
     - `env_id`: the environment's name, such as "warehouse-9".
     - `estimator`: of the actors' gradients (see the knob).
+    - `unscaled`: the run, where the environment leaves scales open.
     """
     layers = [*PRESETS[preset].items()]
     if preset == "default" and estimator == "score":
@@ -156,11 +207,17 @@ def preset_for(preset: str, env_id: str, estimator: str = "pathwise") -> dict[st
     for pattern, knobs in layers:
         if fnmatchcase(env_id, pattern):
             merged |= knobs
+    if unscaled is not None and preset == "default" and estimator == "pathwise":
+        merged |= for_strangers(unscaled)
     return merged
 
 
 def settings_for(
-    algorithm: str, env_id: str, preset: str, knobs: Mapping[str, Any]
+    algorithm: str,
+    env_id: str,
+    preset: str,
+    knobs: Mapping[str, Any],
+    unscaled: Unscaled | None = None,
 ) -> tuple[Settings, int | None, int]:
     """The settings of a run, and the preset's window and length.
 
@@ -171,6 +228,7 @@ def settings_for(
 
     - `algorithm`, `env_id`, `preset`: names that exist.
     - `knobs`: what the user set.
+    - `unscaled`: of [`preset_for`][mastac.runs.presets.preset_for].
 
     **Returns:** the settings; `kappa`, `None` for exact sets and where it has no meaning; epochs.
 
@@ -179,7 +237,7 @@ def settings_for(
     - `UserError` for a knob that does not exist, is out of its range, or is constant.
     """
     how = ALGORITHMS[algorithm]
-    chosen = preset_for(preset, env_id, how.kind.estimator)
+    chosen = preset_for(preset, env_id, how.kind.estimator, unscaled)
     kappa, epochs = chosen.pop("kappa"), chosen.pop("epochs")
     if preset == "default":
         chosen |= _tuned_rates(env_id, algorithm, knobs.get("rewards"))

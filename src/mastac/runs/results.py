@@ -87,6 +87,11 @@ class Results:
         return self.summary.get("failed") or {}
 
     @property
+    def warnings(self) -> Sequence[str]:
+        """What went badly, in words."""
+        return self.summary.get("warnings") or ()
+
+    @property
     def reference(self) -> Mapping[str, Any]:
         """The environment's exact figures as stored with the summary; empty where it has none."""
         return self.summary.get("reference") or {}

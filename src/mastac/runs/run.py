@@ -216,7 +216,14 @@ def _configuration(env: "Environment | AnyNamed", **choices: Any) -> ExperimentC
         return resolve(env.id, env.options, **choices)
     # What the function was called with tells runs apart, as options do.
     options = {**(origin.options if origin else {}), **env.options}
-    config = resolve(env.id, options, custom=True, origin=origin, **choices)
+    config = resolve(
+        env.id,
+        options,
+        custom=True,
+        origin=origin,
+        unscaled_steps=env.horizon if env.undeclared else None,
+        **choices,
+    )
     check_actions(config.algorithm, env.id, env.head.is_discrete)
     return config
 

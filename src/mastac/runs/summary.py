@@ -50,6 +50,7 @@ def run_table(run: Results) -> str:
     if above:
         notes.append("* outside the bound: not held to the limits, or a mean over sampled episodes")
     notes += bound_note([*final, *greedy], reference)
+    notes += [f"warning: {warning}" for warning in run.warnings]
     return "\n".join([headline(run), "", table(("", "return", "score"), rows), *notes])
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int
 
-from mastac.envs.base import Environment, observed_agents
+from mastac.envs.base import ORDER_ONE, Environment, observed_agents
 from mastac.envs.computers.exact import CONDITIONS, FAILED, INFECTED, WORKING
 from mastac.envs.family import Options
 from mastac.structure import Couplings
@@ -51,6 +51,7 @@ def computers(id: str, couplings: Couplings, options: Options) -> Environment:
         obs_sizes=game.obs_sizes,
         action_sizes=np.full(couplings.num_agents, 2),
         action_head="discrete",
+        **ORDER_ONE,
         report="sum",
         simple_actions=game.restart_failed,
         units={

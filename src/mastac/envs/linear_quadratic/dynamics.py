@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sp
 
-from mastac.envs.base import Environment, observed_agents
+from mastac.envs.base import ORDER_ONE, Environment, observed_agents
 from mastac.envs.linear_quadratic.references import lq_problem
 from mastac.envs.linear_system import LinearQuadraticProblem
 from mastac.errors import UserError
@@ -88,6 +88,7 @@ def linear_quadratic(
         action_sizes=actions.sizes,
         action_head="linear",
         action_limit=limit,
+        **{**ORDER_ONE, "action_scale": limit},
         report="mean",
         simple_actions=no_control,
         units={"state": "1", "action": "1", "reward": "1"},

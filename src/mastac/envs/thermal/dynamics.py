@@ -46,6 +46,7 @@ def thermal(id: str, couplings: AnyCouplings, values: Options, options: Options)
         action_sizes=building.acts.astype(int),
         action_head="tanh",
         **building.scales(),
+        reward_scale=1.0,
         report="mean",
         simple_actions=building.constant_powers,
         units={"state": "°C", "action": "kW", "reward": "°C²"},

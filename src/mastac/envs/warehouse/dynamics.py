@@ -77,8 +77,13 @@ def warehouse(id: str, couplings: Couplings, options: Options) -> Environment:
         obs_sizes=warehouses.obs_sizes,
         action_sizes=warehouses.action_sizes,
         action_head="softmax",
+        state_center=0.0,
         state_scale=scale,
+        obs_center=0.0,
         obs_scale=np.append(np.tile(scale, couplings.num_agents), 1.0)[warehouses.picks],
+        action_center=0.0,
+        action_scale=1.0,
+        reward_scale=1.0,
         report="sum",
         simple_actions=warehouses.uniform,
         units={

@@ -37,7 +37,7 @@ from mastac.learning.spec import (
     optimizer_step,
     polyak_update,
 )
-from mastac.learning.updates.simultaneous import explore_by_noise
+from mastac.learning.updates.simultaneous import begin_with_offset, explore_by_noise
 
 
 class CreditedCritics(NamedTuple):
@@ -105,6 +105,7 @@ class Fixed(NamedTuple):
     after: CriticInputs
     obs: Float[Array, "agents obs batch"]
     next_obs: Float[Array, "agents obs batch"]
+    scales: Any
 
 
 def action_of(
@@ -112,7 +113,9 @@ def action_of(
 ) -> Float[Array, "act batch"]:
     """What one agent's actor does, in the critics' units."""
     spec = fixed.spec
-    center, scale = (jnp.asarray(unit)[agent][:, None] for unit in action_units(spec.env))
+    center, scale = (
+        jnp.asarray(unit)[agent][:, None] for unit in action_units(spec.env, fixed.scales)
+    )
     constants = (constant[agent] for constant in spec.actors.constants)
     return (spec.actors.one(weights, obs[agent], *constants) - center) / scale
 
@@ -150,11 +153,11 @@ def coordinated_update(
     """Lines 12 to 22 of Algorithm 1, one agent after the other: actor, critic, both targets."""
     (bucket,) = spec.buckets
     scales = input_scale(bucket, spec.settings)
-    now, after, discount = batch_inputs(spec, batch, state.target_actors)
+    now, after, discount = batch_inputs(spec, batch, state.target_actors, scales=state.scales)
     obs = observations(spec.env, batch.state, batch.time)
     next_obs = observations(spec.env, batch.next_state, batch.next_time)
-    fixed = Fixed(spec, credited_critics(spec), now, after, obs, next_obs)
-    one_term = update_term(spec, discount, rewards_of_values(spec, batch))
+    fixed = Fixed(spec, credited_critics(spec), now, after, obs, next_obs, state.scales)
+    one_term = update_term(spec, discount, rewards_of_values(spec, batch, state.scales))
     act, tau = spec.actors.constants.mask.shape[1], spec.settings.tau
 
     def one_agent(turn: Turn, agent: Array) -> tuple[Turn, tuple[Array, Array, Array]]:
@@ -183,6 +186,7 @@ def coordinated_update(
             target_critics=(with_member(old.target_critics[0], agent, target),),
             actor_optimizer=with_member(old.actor_optimizer, agent, optimizer),
             critic_optimizers=(with_member(old.critic_optimizers[0], agent, critic_optimizer),),
+            scales=old.scales,
         )
         replace = jax.lax.dynamic_update_slice_in_dim
         action = action_of(fixed, weights, agent, obs)
@@ -194,7 +198,7 @@ def coordinated_update(
         )
         return following, (loss, value, optax.tree.norm(gradient))
 
-    policy_inputs = action_inputs(spec.env, spec.actors.apply(state.actors, obs))
+    policy_inputs = action_inputs(spec.env, spec.actors.apply(state.actors, obs), state.scales)
     first = Turn(state, policy_inputs, after.actions)
     last, metrics = jax.lax.scan(one_agent, first, jnp.arange(spec.env.num_agents))
     return last.state, Metrics(*metrics)
@@ -203,6 +207,7 @@ def coordinated_update(
 UPDATE = UpdateKind(
     update=coordinated_update,
     explore=explore_by_noise,
+    begin=begin_with_offset,
     buffer=replay_of,
     schedule=after_episodes,
     one_stack=True,

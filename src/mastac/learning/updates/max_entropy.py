@@ -21,6 +21,7 @@ from mastac.learning.critic_inputs import (
     action_inputs,
     inputs_with,
     observations,
+    reward_factor,
     rewards_of_values,
 )
 from mastac.learning.critic_step import update_critics
@@ -62,6 +63,7 @@ def max_entropy_gradient(
     obs: Float[Array, "agents obs batch"],
     key: PRNGKeyArray,
     gradient_at: GradientAt,
+    scales: Any = (),
 ) -> StochasticActor:
     r"""Batch mean of $\nabla_{\theta_i} (\hat Q_i - \alpha_i \ln \pi_i)$, for all actors at once.
 
@@ -78,7 +80,7 @@ def max_entropy_gradient(
 
     def drawn(weights: StochasticActor) -> tuple[Array, Array]:
         actions, log_prob = spec.stochastic.actions_and_log_prob(weights, obs, key)
-        return action_inputs(env, actions), log_prob
+        return action_inputs(env, actions, scales), log_prob
 
     (actions, log_prob), pull_back = jax.vjp(drawn, weights)
     price = jnp.broadcast_to(-temperatures(spec, weights)[:, None], log_prob.shape)
@@ -104,10 +106,10 @@ def max_entropy_update(
     now_key, next_key = jax.random.split(key)
     next_obs = observations(env, batch.next_state, batch.next_time)
     next_actions, log_prob = spec.stochastic.actions_and_log_prob(state.actors, next_obs, next_key)
-    now, after, discount = inputs_with(spec, batch, next_actions)
+    now, after, discount = inputs_with(spec, batch, next_actions, state.scales)
     bonus = -discount[None] * temperatures(spec, state.actors)[:, None] * log_prob
     # Rewards are scaled on their way into the target; the bonus is in scaled units already.
-    rewarded = batch._replace(rewards=batch.rewards + bonus.T / spec.settings.reward_scale)
+    rewarded = batch._replace(rewards=batch.rewards + bonus.T / reward_factor(spec, state.scales))
 
     def gradient() -> StochasticActor:
         obs = observations(env, batch.state, batch.time)
@@ -117,10 +119,11 @@ def max_entropy_update(
             obs,
             now_key,
             lambda policy_inputs: action_gradients(spec, state.critics, now, policy_inputs),
+            state.scales,
         )
 
     actors = actor_step(spec, state, gradient, due)
-    rewards = rewards_of_values(spec, rewarded)
+    rewards = rewards_of_values(spec, rewarded, state.scales)
     critics = update_critics(spec, state, now, after, discount, rewards, due)
     learner = LearnerState(
         actors=actors.actors,
@@ -129,6 +132,7 @@ def max_entropy_update(
         target_critics=critics.targets,
         actor_optimizer=actors.optimizers,
         critic_optimizers=critics.optimizers,
+        scales=state.scales,
     )
     return learner, Metrics(critics.losses, critics.values, actors.norms, due)
 

@@ -19,13 +19,14 @@ from mastac.learning.spec import (
     LearnerState,
     Metrics,
     UpdateKind,
+    actors_due,
     by_term,
     is_due,
     optimizer_step,
     polyak_update,
     target_rate,
 )
-from mastac.learning.updates.simultaneous import explore_by_noise
+from mastac.learning.updates.simultaneous import begin_with_offset, explore_by_noise
 
 
 def mixed_values(
@@ -61,9 +62,9 @@ def mixed_update(
     act by their current policies, as FACMAC has it.
     """
     due = is_due(spec.settings, count)
-    now, after, discount = batch_inputs(spec, batch, state.target_actors, key)
+    now, after, discount = batch_inputs(spec, batch, state.target_actors, key, state.scales)
     next_values = mixed_values(spec, state.target_critics, after)
-    y = rewards_of_values(spec, batch) + discount[None] * next_values
+    y = rewards_of_values(spec, batch, state.scales) + discount[None] * next_values
 
     def loss(critics: tuple[Any, ...]) -> tuple[Array, tuple[Array, Array]]:
         values = mixed_values(spec, critics, now)
@@ -75,7 +76,7 @@ def mixed_update(
             lambda actions: mixed_values(spec, state.critics, now._replace(actions=actions)).sum()
         )(policy_inputs)
 
-    actors = update_actors(spec, state, batch, gradient_at, due)
+    actors = update_actors(spec, state, batch, gradient_at, actors_due(spec.settings, count))
     (_, (errors, values)), gradient = jax.value_and_grad(loss, has_aux=True)(state.critics)
     critics, optimizer_state = optimizer_step(
         spec.critic_optimizer, state.critics, gradient, state.critic_optimizers[0]
@@ -89,13 +90,15 @@ def mixed_update(
         ),
         actor_optimizer=actors.optimizers,
         critic_optimizers=(optimizer_state,),
+        scales=state.scales,
     )
-    return learner, Metrics(errors, values, actors.norms, due)
+    return learner, Metrics(errors, values, actors.norms, actors_due(spec.settings, count))
 
 
 UPDATE = UpdateKind(
     update=mixed_update,
     explore=explore_by_noise,
+    begin=begin_with_offset,
     buffer=replay_of,
     schedule=after_episodes,
     has_mixer=True,

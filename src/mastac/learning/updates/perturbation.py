@@ -45,7 +45,7 @@ def perturbed(spec: LearnerSpec, actors: Actor, key: PRNGKeyArray) -> Actor:
 
 
 def begin_perturbed(
-    spec: LearnerSpec, state: LearnerState, key: PRNGKeyArray
+    spec: LearnerSpec, state: LearnerState, key: PRNGKeyArray, noise: Array
 ) -> tuple[LearnerState, Array]:
     """An episode is played with perturbed weights; the buffer keeps the key that drew them."""
     return state._replace(actors=perturbed(spec, state.actors, key)), jax.random.key_data(key)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import equinox as eqx
+import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mastac.learning.actor_step import action_gradients, update_actors
@@ -9,7 +11,22 @@ from mastac.learning.buffer import Batch, replay_of
 from mastac.learning.critic_inputs import batch_inputs, rewards_of_values
 from mastac.learning.critic_step import update_critics
 from mastac.learning.schedule import after_episodes
-from mastac.learning.spec import LearnerSpec, LearnerState, Metrics, UpdateKind, is_due
+from mastac.learning.spec import LearnerSpec, LearnerState, Metrics, UpdateKind, actors_due, is_due
+
+
+def begin_with_offset(
+    spec: LearnerSpec, state: LearnerState, key: PRNGKeyArray, noise: Array
+) -> tuple[LearnerState, None]:
+    """Where `episode_noise` says so, every actor's logits are off by an amount for an episode.
+
+    Noise that changes at every step shows little of what an action does that is kept up.
+    """
+    if spec.settings.episode_noise == 0:
+        return state, None
+    bias = state.actors.biases[-1]
+    offset = spec.settings.episode_noise * noise * jax.random.normal(key, bias.shape)
+    played = eqx.tree_at(lambda actors: actors.biases[-1], state.actors, bias + offset)
+    return state._replace(actors=played), None
 
 
 def explore_by_noise(
@@ -38,13 +55,13 @@ def simultaneous_update(
     targets move at every so many updates only (Fujimoto et al. 2018).
     """
     due = is_due(spec.settings, count)
-    now, after, discount = batch_inputs(spec, batch, state.target_actors, key)
+    now, after, discount = batch_inputs(spec, batch, state.target_actors, key, state.scales)
 
     def gradient_at(policy_inputs: Float[Array, "features batch"]) -> Array:
         return action_gradients(spec, state.critics, now, policy_inputs)
 
-    actors = update_actors(spec, state, batch, gradient_at, due)
-    rewards = rewards_of_values(spec, batch)
+    actors = update_actors(spec, state, batch, gradient_at, actors_due(spec.settings, count))
+    rewards = rewards_of_values(spec, batch, state.scales)
     critics = update_critics(spec, state, now, after, discount, rewards, due)
     learner = LearnerState(
         actors=actors.actors,
@@ -53,13 +70,17 @@ def simultaneous_update(
         target_critics=critics.targets,
         actor_optimizer=actors.optimizers,
         critic_optimizers=critics.optimizers,
+        scales=state.scales,
     )
-    return learner, Metrics(critics.losses, critics.values, actors.norms, due)
+    return learner, Metrics(
+        critics.losses, critics.values, actors.norms, actors_due(spec.settings, count)
+    )
 
 
 UPDATE = UpdateKind(
     update=simultaneous_update,
     explore=explore_by_noise,
+    begin=begin_with_offset,
     buffer=replay_of,
     schedule=after_episodes,
 )

@@ -1,0 +1,94 @@
+"""What went badly in a run, in words, and what to try."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool
+
+from mastac.agents.stochastic import greedy_network
+from mastac.envs.base import Environment, Reference
+from mastac.learning.spec import LearnerSpec
+from mastac.text import number
+
+# At how much of its limit an action counts as at it, and how many of an agent's have to be.
+AT_LIMIT, MOST = 0.99, 0.95
+
+
+def warnings_of(
+    env: Environment,
+    greedy: Mapping[int, float | None],
+    reference: Reference | None,
+    first: float,
+    saturated: Sequence[str],
+) -> list[str]:
+    """One sentence for each thing that went badly; none where nothing did.
+
+    **Arguments:**
+
+    - `greedy`: the greedy return of every seed, `None` where it stopped.
+    - `first`: mean return of the first episodes, which played untrained policies.
+    - `saturated`: agents whose actions are nearly always at a limit.
+    """
+    known = {seed: value for seed, value in greedy.items() if value is not None}
+    bar, what = (
+        (first, "the first episodes")
+        if reference is None
+        else (reference.simple, "the simple policy")
+    )
+    bad = [seed for seed, value in known.items() if value < bar]
+    found = []
+    if bad:
+        worst = min(known[seed] for seed in bad)
+        hint = "more epochs or a smaller actor_lr"
+        if env.undeclared:
+            hint += ", or declare the scales of the environment"
+        seeds = ", ".join(map(str, bad))
+        found.append(
+            f"the greedy policies of seed{'s' if len(bad) > 1 else ''} {seeds} earn less "
+            f"({number(worst)}{' at worst' if len(bad) > 1 else ''}) than {what} "
+            f"({number(bar)}); try {hint}"
+        )
+    if saturated:
+        names = ", ".join(f"'{name}'" for name in saturated[:5])
+        names += f" and {len(saturated) - 5} more" if len(saturated) > 5 else ""
+        found.append(
+            f"the actions of {names} are at a limit nearly always, where actors hardly learn; "
+            "if that is not what is best, try a smaller actor_lr or a larger saturation_cost"
+        )
+    return found
+
+
+def saturated_agents(
+    spec: LearnerSpec, state: Any, epochs: int, alive: Bool[np.ndarray, " seeds"]
+) -> list[str]:
+    """Agents whose greedy actions are nearly always at a limit in a seed's last episodes.
+
+    **Arguments:**
+
+    - `state`: of a run, with a leading axis of seeds.
+    - `epochs`: episodes that were played.
+    - `alive`: of each seed whether it went on to the end.
+    """
+    env = spec.env
+    if env.action_head != "tanh" or not alive.any():
+        return []
+    mask = np.asarray(spec.actors.constants.mask)
+
+    def of_seed(actors: Any, states: Any) -> jax.Array:
+        recent = states[(epochs - 1 - np.arange(min(20, len(states), epochs))) % len(states)]
+        times = jnp.minimum(jnp.arange(recent.shape[1]), env.horizon - 1)
+        obs = jax.vmap(jax.vmap(env.observed), in_axes=(0, None))(recent, times)
+        seen = jnp.moveaxis(obs, (0, 1), (2, 3)).reshape(*obs.shape[2:], -1)
+        logits = spec.actors.logits(greedy_network(actors), seen)
+        return (jnp.abs(jnp.tanh(logits)) > AT_LIMIT).mean(2)
+
+    share = np.asarray(jax.jit(jax.vmap(of_seed))(state.learner.actors, state.store.states))
+    each = np.where(mask[None], share, 1.0).min(2)[alive].max(0)
+    return [
+        name
+        for name, most, size in zip(env.agents, each, env.action_sizes, strict=True)
+        if size > 0 and most > MOST
+    ]
