@@ -73,6 +73,11 @@ def exploring_at_once(kind: Kind) -> bool:
     return exploring(kind) and not kind.coordinated
 
 
+def exploring_with_critics(kind: Kind) -> bool:
+    """Those of the former that have critics."""
+    return exploring(kind) and with_critics(kind)
+
+
 def by_scores(kind: Kind) -> bool:
     """Learners of stochastic policies by the score function."""
     return kind.estimator == "score"

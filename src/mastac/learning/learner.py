@@ -136,8 +136,8 @@ def learner_of(spec: LearnerSpec) -> Learner:
 
 
 def is_measured(spec: LearnerSpec) -> bool:
-    """Whether scales are measured: some are left open, and there is a replay to measure them in."""
-    return not spec.settings.on_policy and bool(spec.env.undeclared)
+    """Whether the loop measures scales: some are left open, and critics learn from a replay."""
+    return spec.settings.estimator == "pathwise" and bool(spec.env.undeclared)
 
 
 def initial_state(spec: LearnerSpec, key: PRNGKeyArray) -> LearnerState:
@@ -145,6 +145,8 @@ def initial_state(spec: LearnerSpec, key: PRNGKeyArray) -> LearnerState:
     kind = spec.kind
     actor_key, critic_key = jax.random.split(key)
     weights = alike(spec, kind.first_actors(spec, actor_key))
+    if not spec.settings.on_policy:
+        weights = unseeing(spec, weights)
     critics: tuple[Any, ...] = tuple(
         initial_critics(bucket, spec.settings, jax.random.fold_in(critic_key, b))
         for b, bucket in enumerate(spec.buckets if kind.has_critics else ())
@@ -161,7 +163,6 @@ def initial_state(spec: LearnerSpec, key: PRNGKeyArray) -> LearnerState:
             jax.vmap(lambda critic: spec.critic_optimizer.init(critic))(stack) for stack in critics
         )
     measures = is_measured(spec)
-    weights = unseeing(spec, weights) if measures else weights
     # Copies: a donated state must not hold the same array twice.
     return LearnerState(
         actors=weights,

@@ -13,6 +13,7 @@ from mastac.learning.kinds import (
     every_learner,
     exploring,
     exploring_at_once,
+    exploring_with_critics,
     off_policy,
     on_policy,
     reading_others,
@@ -50,7 +51,7 @@ class Settings(ModelSettings):
     n_steps: int = knob(
         1,
         "rewards in a target before its bootstrap value; above 1 it is biased by older policies",
-        exploring,
+        exploring_with_critics,
         least=1,
     )
     tau: float = knob(
@@ -85,10 +86,15 @@ class Settings(ModelSettings):
         least=0,
     )
     noise_cycle: bool = knob(
-        False, "every second and third episode explores with 0.3 and 0.1 of the noise", exploring
+        False,
+        "every second and third episode explores with 0.3 and 0.1 of the noise",
+        exploring_with_critics,
     )
     episode_noise: float = knob(
-        0.0, "noise on logits that lasts for an episode, as a multiple of noise", exploring, least=0
+        0.0,
+        "noise on logits that lasts for an episode, as a multiple of noise",
+        exploring_with_critics,
+        least=0,
     )
     noise_final: float = knob(
         0.05,
@@ -132,8 +138,7 @@ class Settings(ModelSettings):
     )
     distance_decay: float = knob(
         1.0,
-        "factor on a critic's first weights and on their steps, for each kappa that an input is "
-        "further away",
+        "factor on a critic's first weights and their steps, for each kappa of an input's distance",
         reading_sets,
         above=0,
         most=1,
@@ -178,9 +183,7 @@ class Settings(ModelSettings):
         0.0, "largest norm of one network's gradient; 0: no limit", by_steps, least=0
     )
     twin_critics: bool = knob(
-        False,
-        "two networks for each critic, the smaller of whose values enters the target",
-        unmixed_at_once,
+        False, "two networks for each critic, the smaller value enters the target", unmixed_at_once
     )
     target_noise: float = knob(
         0.0,
@@ -220,8 +223,8 @@ class Settings(ModelSettings):
     )
     estimator: str = knob(
         "pathwise",
-        "how actors' gradients are estimated: through the critics, by scores of drawn actions, by "
-        "perturbed weights, or through a model of the dynamics",
+        "what actors' gradients come from: critics, scores of drawn actions, perturbed weights, or "
+        "a model of the dynamics",
         every_learner,
         choices=("pathwise", "score", "perturbation", "model"),
     )

@@ -120,6 +120,16 @@ ROLLOUTS: dict[str, Mapping[str, Any]] = {
 }
 
 
+# Over the default preset, for learners through a model: how long they take.
+MODELS: dict[str, Mapping[str, Any]] = {
+    "*": {"epochs": 100},
+    "warehouse-*": {"epochs": 375},
+    "warehouse-9": {"epochs": 62},
+    "lq-*": {"epochs": 60},
+    "computers-*": {"epochs": 300},
+}
+
+
 # Over the default preset, for learners from a replay in environments that leave scales open; found
 # on platoon and reservoirs of `mastac.examples`.
 STRANGERS: Mapping[str, Any] = {
@@ -203,6 +213,8 @@ def preset_for(
     layers = [*PRESETS[preset].items()]
     if preset == "default" and estimator == "score":
         layers += ROLLOUTS.items()
+    if preset == "default" and estimator == "model":
+        layers += MODELS.items()
     merged: dict[str, Any] = {}
     for pattern, knobs in layers:
         if fnmatchcase(env_id, pattern):

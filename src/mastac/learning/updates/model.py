@@ -121,7 +121,7 @@ def with_measured_scales(
 ) -> Any:
     """Actors that read observations in units of the recent ones, where the environment has none."""
     env = spec.env
-    if not getattr(env, "measures", lambda name: False)("obs"):
+    if "obs_scale" not in env.undeclared:
         return actors
     times = jnp.arange(env.horizon)
     obs = jax.vmap(lambda states: jax.vmap(env.observed)(states, times))(store.states[:, :-1])
