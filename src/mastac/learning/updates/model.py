@@ -34,7 +34,7 @@ FASTER, SLOWER, SLOWEST = 1.3, 0.6, 0.03  # how the step size follows from where
 
 
 def begin(
-    spec: LearnerSpec, state: LearnerState, key: PRNGKeyArray
+    spec: LearnerSpec, state: LearnerState, key: PRNGKeyArray, noise: Array
 ) -> tuple[LearnerState, Float[Array, ""]]:
     """Decide how an episode is played; the buffer keeps whether it is without exploration."""
     (model,) = state.critics
