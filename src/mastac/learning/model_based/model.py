@@ -17,7 +17,7 @@ from mastac.learning.model_based.imagined import (
     true_dynamics,
 )
 from mastac.learning.model_based.record import Record, first_record
-from mastac.learning.model_based.rounds import after_rounds
+from mastac.learning.model_based.rounds import after_rounds, rounds_in
 from mastac.learning.model_based.units import (
     Ages,
     latest,
@@ -95,7 +95,7 @@ def fitted(
     moved = models.in_units(model.networks, model.units, units)
     networks = jax.tree.map(lambda new, old: jnp.where(is_first, old, new), moved, model.networks)
     error, doubt = unseen_errors(spec, models, networks, units, store, age)
-    times = jnp.where(is_first, FIRST_FITS, 1)
+    times = rounds_in(spec.env) * jnp.where(is_first, FIRST_FITS, 1)
     networks, optimizers, errors = fit(
         models,
         networks,

@@ -34,6 +34,11 @@ def after_rounds(env: Environment, settings: Settings) -> UpdateSchedule:
     return UpdateSchedule(first, -(-ROUND // env.horizon), 1)
 
 
+def rounds_in(env: Environment) -> int:
+    """How many rounds' work is done after an episode that is as long as several."""
+    return max(1, env.horizon // ROUND)
+
+
 def last_episodes(episodes: int, period: int) -> int:
     """How many episodes at the end of a run only measure.
 

@@ -24,7 +24,13 @@ from mastac.learning.model_based.model import (
     model_optimizers,
 )
 from mastac.learning.model_based.record import judged
-from mastac.learning.model_based.rounds import Stored, after_rounds, last_episodes, whole_store
+from mastac.learning.model_based.rounds import (
+    Stored,
+    after_rounds,
+    last_episodes,
+    rounds_in,
+    whole_store,
+)
 from mastac.learning.model_based.units import Ages, ages, mean_and_scale
 from mastac.learning.spec import LearnerSpec, LearnerState, Metrics, UpdateKind
 
@@ -88,13 +94,14 @@ def model_update(
     progress = stored.total / spec.episodes
     rate = spec.settings.actor_lr * record.step_size * (1.0 - 0.9 * progress)
     objective = imagination(spec, model, store, age, climb_key)
-    ascent = climb(objective, actors, spec.settings.climbing_steps, rate)
+    steps = spec.settings.climbing_steps * rounds_in(spec.env)
+    ascent = climb(objective, actors, steps, rate)
     actors, promise = jax.tree.map(
         lambda old, new: jnp.where(only_measures, old, new),
         (actors, ascent.first_promise),
         (ascent.actors, ascent.promise),
     )
-    late = ascent.best_step > spec.settings.climbing_steps // 2
+    late = ascent.best_step > steps // 2
     pace = jnp.clip(record.step_size * jnp.where(late, FASTER, SLOWER), SLOWEST, 1.0)
     record = record._replace(
         rounds=record.rounds + 1,
