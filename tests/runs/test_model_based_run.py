@@ -1,0 +1,99 @@
+"""Runs that learn a model of the dynamics: trained, cut off, resumed."""
+
+import csv
+import math
+import shutil
+
+import numpy as np
+import pytest
+
+import mastac
+from mastac import UserError
+from mastac.learning.model_based.rounds import after_rounds, last_episodes
+from mastac.learning.settings import Settings
+
+KNOBS = {
+    "actor_hidden": [],
+    "actor_lr": 0.03,
+    "batch_size": 32,
+    "model_members": 2,
+    "model_units": 4,
+    "model_steps": 60,
+    "imagined_episodes": 4,
+    "climbing_steps": 20,
+}
+EVALUATED = {"evaluation_interval": 4, "evaluation_episodes": 4, "progress": False}
+EPOCHS = 24
+
+
+def small_env():
+    return mastac.make("lq-3", horizon=8)
+
+
+def train(out, **changed):
+    chosen = {"algorithm": "mastac-model", "epochs": EPOCHS, **EVALUATED, **KNOBS, **changed}
+    return mastac.train(small_env(), out=out, **chosen)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> mastac.Run:
+    return train(tmp_path_factory.mktemp("runs") / "whole", seeds=[5, 2])
+
+
+def rows(run: mastac.Run, name: str) -> list[dict[str, str]]:
+    with open(run.path / name) as file:
+        return list(csv.DictReader(file))
+
+
+def test_rounds_are_in_steps_and_the_last_episodes_only_measure():
+    schedule = after_rounds(small_env(), Settings(warmup_epochs=0))
+    assert (schedule.first, schedule.period) == (16, 4)  # 128 and 32 steps
+    later = after_rounds(small_env(), Settings(warmup_epochs=40))
+    assert (later.first, later.period) == (40, 4)
+    assert last_episodes(EPOCHS, 4) == 4 and last_episodes(1000, 4) == 50
+
+
+def test_two_seeds_side_by_side_end_with_a_summary_and_a_score(whole):
+    assert whole.is_finished
+    scores = {seed: whole.summary["seeds"][str(seed)]["score"] for seed in (5, 2)}
+    assert all(math.isfinite(score) for score in scores.values())
+    assert scores[5] != scores[2]
+    metrics = rows(whole, "metrics.csv")
+    assert {row["seed"] for row in metrics} == {"5", "2"}
+    assert [int(row["epoch"]) for row in metrics if row["seed"] == "5"] == [*range(1, EPOCHS + 1)]
+
+
+def test_resuming_gives_the_uninterrupted_run_bit_for_bit(whole, tmp_path):
+    folder = shutil.copytree(whole.path, tmp_path / "copy")
+    (folder / "summary.json").unlink()
+    for path in (folder / "checkpoints").glob(f"{EPOCHS}*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    resumed = mastac.resume(folder, progress=False)
+    for name in ("metrics.csv", "evaluation.csv"):
+        assert (resumed.path / name).read_bytes() == (whole.path / name).read_bytes()
+    assert resumed.summary == whole.summary
+    for seed in (5, 2):
+        for a, b in zip(resumed.policy(seed).weights, whole.policy(seed).weights, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_through_the_simulator_itself_actors_climb(tmp_path):
+    run = train(tmp_path / "true", dynamics="true", climbing_steps=40)
+    assert run.summary["seeds"]["0"]["score"] > 0.3
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"dynamics": "real"}, "dynamics.*learnt.*true"),
+        ({"model_reads": "nobody"}, "model_reads.*neighbours.*all"),
+        ({"model_member": 3}, "model_member.*model_members"),
+        ({"model_units": 1}, "model_units.*from 2"),
+        ({"critic_hidden": [4]}, "critic_hidden.*mastac-model"),
+        ({"algorithm": "mastac"}, "model_members|model_units|model_steps"),
+    ],
+)
+def test_wrong_knobs_are_refused_by_name_before_anything_is_written(changed, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        train(tmp_path / "run", **changed)
+    assert not (tmp_path / "run").exists()
