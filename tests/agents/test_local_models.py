@@ -1,5 +1,7 @@
 """Local models against their definitions: what they read, in which units, on which entries."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from learning.small_world import SIZES, small_environment
 from mastac.agents.gated import gated_networks, rescaled
 from mastac.agents.local_models import Units, local_models
+from mastac.structure import Couplings, CouplingSequence
 from structure.witnesses import sequences, systems
 
 N, STATE, ACT = 4, 3, 3
@@ -81,9 +84,9 @@ class Sized:
 @given(systems() | sequences(), st.integers(0, 5), st.booleans())
 @settings(max_examples=40)
 def test_networks_have_inputs_for_whole_in_neighbours_and_nobody_else(couplings, seed, read_all):
-    env = Sized(couplings, seed)
+    env: Any = Sized(couplings, seed)
     models = local_models(env, members=1, units=2, read_all=read_all)
-    union = couplings.union() if hasattr(couplings, "union") else couplings
+    union = couplings.union() if isinstance(couplings, CouplingSequence) else couplings
     n = couplings.num_agents
     for buckets, graphs in (
         (models.dynamics, (union.state, union.action)),
@@ -118,6 +121,7 @@ def test_predictions_have_slopes_in_what_the_graphs_say_and_nothing_else(read_al
     found = [[np.asarray(slope)[..., 0, :, :, 0] for slope in pair] for pair in slopes]
     every, own = np.ones((N, N), bool), np.eye(N, dtype=bool)
     graphs = env.couplings
+    assert isinstance(graphs, Couplings)
     real_state, real_action = (np.arange(3) < SIZES[name][:, None] for name in ("state", "action"))
     for number, graph in enumerate((graphs.state, graphs.action)):
         reads = every if read_all else graph.toarray()
@@ -180,7 +184,7 @@ def test_what_was_constant_so_far_gets_no_loud_say():
     networks = stirred(FIRST)
     states, actions, time = inputs_of(2, 5)
 
-    def at(value: float):
+    def at(value):
         return states.at[:, 1, 0].set(value)
 
     constant, moved = old.state_center[1, 0], new.state_center[1, 0]

@@ -22,6 +22,7 @@ from mastac.learning.model_based.imagined import (
     true_dynamics,
 )
 from mastac.learning.model_based.units import ages, measured_units, no_units
+from mastac.structure import Couplings
 from mastac.theory.linear_quadratic import agent_returns, episode_return
 
 
@@ -170,15 +171,12 @@ def test_fitted_models_have_the_slopes_of_the_true_matrices():
     models = local_models(env, members=2, units=8)
     units = measured_units(store, age)
     networks = jax.jit(models.init)(jax.random.key(0))
-    fitting = jax.jit(
-        lambda networks, times: fit(
-            *(models, networks, optimizer().init(networks), units, store, age, jax.random.key(1)),
-            steps=300,
-            times=times,
-            batch=64,
-            rate=0.03,
-        )
-    )
+
+    @jax.jit
+    def fitting(networks, times):
+        first, key = optimizer().init(networks), jax.random.key(1)
+        return fit(models, networks, first, units, store, age, key, 300, times, 64, 0.03)
+
     trained, _, errors = fitting(networks, jnp.int32(3))
 
     def step(states, actions):
@@ -203,7 +201,9 @@ def test_fitted_models_have_the_slopes_of_the_true_matrices():
     found = found.mean(0)  # [members, agents, states and actions]
     assert np.abs(found - true[None]).max() < 0.03 * np.abs(true).max()
     # What is no in-neighbour has no slope at all.
-    graphs = np.concatenate([env.couplings.state.toarray(), env.couplings.action.toarray()], axis=1)
+    couplings = env.couplings
+    assert isinstance(couplings, Couplings)
+    graphs = np.concatenate([couplings.state.toarray(), couplings.action.toarray()], axis=1)
     assert not found[:, ~graphs].any()
     expected = np.asarray(at[0]) @ problem.state_matrix.T + np.asarray(at[1]) @ (
         problem.input_matrix.T
