@@ -135,17 +135,18 @@ class LocalModels:
         """The same models of inputs and outputs in new units.
 
         An input's scale that grows more than twofold was that of a constant, of which nothing has
-        been learnt: its weights grow twofold and no more.
+        been learnt: its weights grow twofold and no more, and where it was, predictions stay.
         """
 
         def moved(stack: GatedNetwork, bucket: Bucket, out: tuple[Array, Array]) -> GatedNetwork:
             center, scale = _input_units(old, bucket)
             new_center, new_scale = _input_units(new, bucket)
             terms = np.asarray(bucket.terms)
+            stretch = jnp.minimum(new_scale / scale, 2.0)
             return rescaled(
                 stack,
-                jnp.minimum(new_scale / scale, 2.0)[None],
-                ((new_center - center) / scale)[None],
+                stretch[None],
+                (stretch * (new_center - center) / new_scale)[None],
                 out[0][terms][None],
                 out[1][terms][None],
             )
