@@ -262,7 +262,7 @@ def test_perturbations_against_plain_loops():
     spec = learner_spec(env, layout, how)
     learner = learner_of(spec)
     state, played = learner.init(jax.random.key(1)), random_rollout(env, 6, "perturbation", 2)
-    moved, data = learner.begin(state, jax.random.key(7))
+    moved, data = learner.begin(state, jax.random.key(7), jnp.zeros(()))
     u = direction(state.actors, jax.random.wrap_key_data(data))
     for new, old, way in zip(*map(jax.tree.leaves, (moved.actors, state.actors, u)), strict=True):
         np.testing.assert_allclose(new, old + 0.1 * way, rtol=1e-5, atol=1e-6)

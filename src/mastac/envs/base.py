@@ -34,7 +34,7 @@ class Undeclared(float):
 
 
 OPEN_CENTER, OPEN_SCALE = Undeclared(0.0), Undeclared(1.0)
-ORDER_ONE = {name: 0.0 if name.endswith("center") else 1.0 for name in SCALES}
+ORDER_ONE: dict[str, Any] = {name: 0.0 if name.endswith("center") else 1.0 for name in SCALES}
 """Fields that declare all numbers to be of order one already, about zero."""
 
 
