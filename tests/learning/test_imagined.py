@@ -181,9 +181,9 @@ def test_fitted_models_have_the_slopes_of_the_true_matrices():
 
     def step(states, actions):
         """Next states and rewards of both members, `[members, agents, batch]`."""
-        state, action = (jnp.stack([leaf.T[:, None]] * 2) for leaf in (states, actions))
+        of_state, of_action = (jnp.stack([leaf.T[:, None]] * 2) for leaf in (states, actions))
         time = jnp.zeros((2, len(states)))
-        following, rewards = models.step(trained, units, state, action, time)
+        following, rewards = models.step(trained, units, of_state, of_action, time)
         return following[:, :, 0], rewards
 
     near = [units.state_scale[:, 0], units.action_scale[:, 0]]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from learning.small_world import small_environment
 from mastac.agents.actors import actors as actors_of
 from mastac.learning.buffer import Episode
-from mastac.learning.model_based.climbing import climb
+from mastac.learning.model_based.climbing import WORST, climb
 from mastac.learning.model_based.fitting import drawn
 from mastac.learning.model_based.record import BEHIND, first_record, judged
 from mastac.learning.model_based.units import (
@@ -226,6 +226,11 @@ def test_actors_go_on_within_the_tolerance_and_at_the_end_it_is_strict():
     allowed = 20 / np.sqrt(3) + 15
     assert after([101 - allowed] * 3, [1] * 3, **lucky)[0] == 1.0
     assert after([99 - allowed] * 3, [1] * 3, **lucky)[0] == 2.0
+
+
+def test_actors_that_are_the_best_ones_stay_even_if_they_were_promised_anything():
+    actors, record = after([110, 120, 130], [1, 1, 1], **KNOWN, spread=WORST)
+    assert actors == 1.0 and record.setbacks == 0 and record.best_return == 120
 
 
 def test_episodes_with_exploration_say_nothing():

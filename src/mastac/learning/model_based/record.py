@@ -98,7 +98,7 @@ def judged(
     allowed = jnp.where(record.only_measures > 0, 0.0, BEHIND)
     tolerance = allowed * jnp.maximum(record.best_return - first, 0.0)
     luck = 2.0 / jnp.sqrt(jnp.maximum(total, 1.0)) + 3.0 / jnp.sqrt(record.best_episodes)
-    tolerance += luck * record.spread
+    tolerance += luck * jnp.maximum(record.spread, 0.0)  # `WORST` where it was not finite
     was_measured = counts.sum() > 0
     is_behind = was_measured & (mean < record.best_return - tolerance)
     is_best = was_measured & (mean >= record.best_return)

@@ -1,6 +1,7 @@
 """When there are rounds, and what each is given: a few episodes, then all that was stored."""
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 from jaxtyping import Array, Int
@@ -23,8 +24,10 @@ class Stored(NamedTuple):
 
 
 def whole_store(env: Environment, settings: Settings, epochs: int) -> Buffer:
-    """A replay of which every update takes all."""
-    replay = replay_of(env, settings, epochs)
+    """A replay of which every update takes all; it holds a round at least."""
+    least = after_rounds(env, settings).period * env.horizon
+    wide = replace(settings, buffer_size=max(settings.buffer_size, least))
+    replay = replay_of(env, wide, epochs)
     return replay._replace(draw=lambda store, count, key: Stored(store, count))
 
 
