@@ -9,7 +9,7 @@ import numpy as np
 import mastac
 from mastac.runs.results import read_results
 from mastac.runs.summary import run_table
-from mastac.runs.warnings import saturated_agents, warnings_of
+from mastac.runs.warnings import broken_promises, warnings_of
 
 KNOBS = {"actor_hidden": [4], "critic_hidden": [4], "batch_size": 8, "progress": False}
 
@@ -69,3 +69,12 @@ def test_a_warning_is_printed_and_stored(tmp_path: Path) -> None:
     run = mastac.train(env, epochs=8, out=tmp_path / "run", **KNOBS)
     (said,) = (text for text in run.summary["warnings"] if "simple policy (1.00)" in text)
     assert f"warning: {said}" in run_table(read_results(run.path))
+
+
+def test_a_promise_that_was_not_kept_is_told():
+    kept = {"promised": -9.0, "spread": 1.0}
+    findings = {"0": kept, "1": {"promised": 7.0, "spread": 1.0}, "2": kept}
+    told = broken_promises(findings, {0: -10.0, 1: -28.0, 2: None})
+    assert len(told) == 1
+    assert "seed 1 promise 7 and the policies earn -28" in told[0]
+    assert broken_promises({}, {0: -10.0}) == []

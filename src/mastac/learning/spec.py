@@ -120,6 +120,7 @@ class UpdateKind(NamedTuple):
     - `critics_read_actions`: or states alone.
     - `first_model`: `(spec, actors, key) -> model`, what takes the critics' place where dynamics
         are learnt; `model_optimizers`: its optimizers.
+    - `findings`: `state -> numbers by name` that a summary tells of a learner that has ended.
     - `one_stack`: whether critics are picked by number, which needs them all in one stack.
     """
 
@@ -137,6 +138,7 @@ class UpdateKind(NamedTuple):
     one_stack: bool = False
     first_model: Callable[[LearnerSpec, Any, PRNGKeyArray], tuple[Any, ...]] | None = None
     model_optimizers: Callable[[tuple[Any, ...]], tuple[optax.OptState, ...]] = lambda model: ()
+    findings: Callable[[LearnerState], dict[str, Array]] = lambda state: {}
 
 
 def optimizer(rate: float, settings: Settings, total_updates: int) -> optax.GradientTransformation:

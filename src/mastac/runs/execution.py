@@ -19,7 +19,7 @@ from mastac.runs.folder import RunFolder
 from mastac.runs.plan import RunPlan
 from mastac.runs.progress import Report
 from mastac.runs.results import read_results
-from mastac.runs.warnings import saturated_agents, warnings_of
+from mastac.runs.warnings import broken_promises, saturated_agents, warnings_of
 
 
 class Execution:
@@ -94,6 +94,7 @@ class Execution:
         final20 = read_results(self.folder.path).final20_by_seed()
         known = np.array([value for k, value in enumerate(final20) if failed[k] < 0])
         greedy = greedy_summary(self.env, by_seed, self.plan.reference, self.config.seeds)
+        model = self._findings()
         write_json(
             self.folder.summary,
             {
@@ -110,9 +111,21 @@ class Execution:
                     str(self.config.seeds[k]): self._failure(k)
                     for k in np.flatnonzero(failed >= 0).tolist()
                 },
-                "warnings": self._warnings(greedy["greedy_by_seed"], failed < 0),
+                **({"model": model} if model else {}),
+                "warnings": [
+                    *self._warnings(greedy["greedy_by_seed"], failed < 0),
+                    *broken_promises(model, greedy["greedy_by_seed"]),
+                ],
             },
         )
+
+    def _findings(self) -> dict[str, dict[str, float]]:
+        """What the kind of update tells of each seed."""
+        found = self.plan.spec.kind.findings(self.state.learner)
+        return {
+            str(seed): {name: float(values[k]) for name, values in found.items()}
+            for k, seed in enumerate(self.config.seeds if found else ())
+        }
 
     def _warnings(self, greedy: Mapping[Any, float | None], alive: np.ndarray) -> list[str]:
         _, returns = read_results(self.folder.path).curve()

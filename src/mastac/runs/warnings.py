@@ -15,6 +15,7 @@ from mastac.text import number
 
 # At how much of its limit an action counts as at it, and how many of an agent's have to be.
 AT_LIMIT, MOST = 0.99, 0.95
+PROMISE = 2.0  # a promise is broken by more than so many standard deviations of a return
 
 
 def warnings_of(
@@ -59,6 +60,27 @@ def warnings_of(
             "if that is not what is best, try a smaller actor_lr or a larger saturation_cost"
         )
     return found
+
+
+def broken_promises(
+    findings: Mapping[str, Mapping[str, float]], greedy: Mapping[Any, float | None]
+) -> list[str]:
+    """A sentence for every seed whose learnt models promise clearly more than was measured.
+
+    **Arguments:**
+
+    - `findings`: of a learner through a model, for each seed; empty for others.
+    - `greedy`: the greedy return of every seed, over many episodes.
+    """
+    by_name = {str(seed): value for seed, value in greedy.items()}
+    return [
+        f"the models of seed {seed} promise {number(found['promised'])} and the policies earn "
+        f"{number(earned)}: the models are wrong where these policies go; try more epochs, "
+        "more noise or more model_members"
+        for seed, found in findings.items()
+        if (earned := by_name.get(seed)) is not None
+        and found["promised"] - earned > PROMISE * max(found["spread"], 0.0)
+    ]
 
 
 def saturated_agents(

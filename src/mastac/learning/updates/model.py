@@ -23,7 +23,7 @@ from mastac.learning.model_based.model import (
     imagination,
     model_optimizers,
 )
-from mastac.learning.model_based.record import judged
+from mastac.learning.model_based.record import Record, judged
 from mastac.learning.model_based.rounds import (
     Stored,
     after_rounds,
@@ -137,6 +137,20 @@ def with_measured_scales(
     return spec.actors.rescaled(actors, center, jnp.maximum(scale, least), keep)
 
 
+def findings(state: LearnerState) -> dict[str, Array]:
+    """What a summary says of the models: what they promise, and what was measured."""
+    record: Record = state.critics[0].record
+    return {
+        "promised": record.promised,
+        "spread": record.spread,
+        "measured": record.measured,
+        "measured_episodes": record.episodes,
+        "setbacks": record.setbacks,
+        "one_step_error": record.error,
+        "disagreement": record.doubt,
+    }
+
+
 UPDATE = UpdateKind(
     update=model_update,
     explore=explore,
@@ -148,4 +162,5 @@ UPDATE = UpdateKind(
     has_target_critics=False,
     first_model=first_model,
     model_optimizers=model_optimizers,
+    findings=findings,
 )
