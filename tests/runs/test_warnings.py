@@ -9,7 +9,7 @@ import numpy as np
 import mastac
 from mastac.runs.results import read_results
 from mastac.runs.summary import run_table
-from mastac.runs.warnings import broken_promises, warnings_of
+from mastac.runs.warnings import broken_promises, saturated_agents, warnings_of
 
 KNOBS = {"actor_hidden": [4], "critic_hidden": [4], "batch_size": 8, "progress": False}
 
@@ -76,5 +76,5 @@ def test_a_promise_that_was_not_kept_is_told():
     findings = {"0": kept, "1": {"promised": 7.0, "spread": 1.0}, "2": kept}
     told = broken_promises(findings, {0: -10.0, 1: -28.0, 2: None})
     assert len(told) == 1
-    assert "seed 1 promise 7 and the policies earn -28" in told[0]
+    assert "seed 1 promise 7.00 and the policies earn -28.00" in told[0]
     assert broken_promises({}, {0: -10.0}) == []
