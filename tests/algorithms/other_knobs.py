@@ -38,6 +38,9 @@ PROGRAMS = {
     "temperature": 0.2,
     "tune_temperature": lambda chosen: not chosen,
     "entropy_target": -0.5,
+    "saturation_cost": 0.3,
+    "relative_errors": lambda chosen: not chosen,
+    "critics_first": 7,
     "distance_decay": lambda chosen: 0.5 if chosen == 1 else 1.0,
 }
 # Knobs that only matter beside others.
@@ -55,15 +58,27 @@ LOOP = {
     "warmup_epochs": 9,
     "n_steps": 2,
 }
+LOOP |= {"noise_cycle": lambda chosen: not chosen, "episode_noise": 2.0}
 LOOP |= {"rollout_steps": 100, "perturbation": 0.2}
 LOOP |= {"noise": 0.7, "noise_final": 0.6, "random_fraction": 0.5, "random_fraction_final": 0.4}
+# Of learners through a model, which have tests of their own.
+MODEL = {
+    "dynamics": lambda chosen: "true" if chosen == "learnt" else "learnt",
+    "model_reads": lambda chosen: "all" if chosen == "neighbours" else "neighbours",
+    "model_members": 2,
+    "model_units": 5,
+    "model_lr": 0.01,
+    "model_steps": 7,
+    "imagined_episodes": 3,
+    "climbing_steps": 5,
+}
 ALWAYS_FIXED = {
     "coordinated": lambda chosen: not chosen,
     "mixer": lambda chosen: "sum" if chosen != "sum" else "none",
 }
 ALWAYS_FIXED["estimator"] = lambda chosen: "score" if chosen != "score" else "pathwise"
 ALWAYS_FIXED["max_entropy"] = lambda chosen: not chosen
-OTHERS = NUMBERS | SHAPES | PROGRAMS | BEFORE | LOOP | ALWAYS_FIXED
+OTHERS = NUMBERS | SHAPES | PROGRAMS | BEFORE | LOOP | MODEL | ALWAYS_FIXED
 
 
 def other(knob, chosen):
