@@ -1,7 +1,9 @@
 """Scales that an environment leaves open are measured, and networks keep their functions."""
 
 import dataclasses
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +24,7 @@ from mastac.learning.scales import (
     rescaled_critics,
     which_episodes,
 )
+from mastac.learning.spec import Learner
 from mastac.runs.evaluation import policies_of
 from mastac.structure.layouts import structured
 
@@ -51,8 +54,14 @@ def store_of(env, episodes: int, seed: int = 0) -> Episode:
     return Episode(states, actions, 100.0 * actions.sum(3))
 
 
+def measure(learner: Learner) -> Callable[..., Any]:
+    """What the loop calls to measure scales."""
+    assert learner.measure is not None
+    return learner.measure
+
+
 def test_scales_that_are_declared_are_not_measured():
-    env, spec, learner = unscaled(**dict.fromkeys(SCALES, 1.0))
+    env, spec, learner = unscaled(None, **dict.fromkeys(SCALES, 1.0))
     assert env.undeclared == frozenset() and learner.measure is None
     assert learner.init(jax.random.key(0)).scales == ()
     for name in ("lq-3", "thermal-4", "warehouse-9", "computers-3"):
@@ -64,7 +73,7 @@ def test_only_what_is_open_is_measured():
     assert env.undeclared == {*SCALES} - {"state_scale", "obs_center"}
     assert dataclasses.replace(env, horizon=4).undeclared == env.undeclared
     state = learner.init(jax.random.key(0))
-    after = learner.measure(state, store_of(env, 6), jnp.asarray(6), jnp.asarray(True))
+    after = measure(learner)(state, store_of(env, 6), jnp.asarray(6), jnp.asarray(True))
     assert np.all(np.asarray(after.scales.state_scale) == 7.0)
     assert not np.allclose(after.scales.state_center, 0.0)
     assert np.all(np.asarray(after.actors.center) == 0.5)
@@ -106,12 +115,12 @@ def test_networks_stay_the_same_functions_when_scales_change():
     store, batch = store_of(env, 12), random_batch(env, 9)
     actions = jnp.moveaxis(batch.actions, 0, -1)
     obs = jax.random.normal(jax.random.key(2), (4, int(env.obs_sizes.max()), 9))
-    state = learner.measure(
+    state = measure(learner)(
         learner.init(jax.random.key(0)), store, jnp.asarray(4), jnp.asarray(True)
     )
     states = [state]
     for count in (6, 9, 12):
-        states.append(learner.measure(states[-1], store, jnp.asarray(count), jnp.asarray(False)))
+        states.append(measure(learner)(states[-1], store, jnp.asarray(count), jnp.asarray(False)))
     for before, after in pairwise(states):
         assert (np.asarray(after.scales.reward) < np.asarray(before.scales.reward)).all()
         assert not np.allclose(before.actors.inverse_scale, after.actors.inverse_scale)
@@ -150,7 +159,7 @@ def test_agents_that_share_an_actor_share_its_scales():
         observe=lambda state: state * jnp.array([[1.0], [2.0], [3.0], [4.0]]),
     )
     state = learner.init(jax.random.key(0))
-    after = learner.measure(state, store_of(env, 4), jnp.asarray(4), jnp.asarray(True))
+    after = measure(learner)(state, store_of(env, 4), jnp.asarray(4), jnp.asarray(True))
     for leaf in jax.tree.leaves(after.actors):
         assert np.array_equal(leaf, np.broadcast_to(leaf[:1], leaf.shape))
     assert float(1 / after.actors.inverse_scale[0, 0]) > 5.0
@@ -159,7 +168,7 @@ def test_agents_that_share_an_actor_share_its_scales():
 def test_exported_policies_act_as_in_training():
     env, spec, learner = unscaled()
     state = learner.init(jax.random.key(0))
-    state = learner.measure(state, store_of(env, 6), jnp.asarray(6), jnp.asarray(True))
+    state = measure(learner)(state, store_of(env, 6), jnp.asarray(6), jnp.asarray(True))
     (policy,) = policies_of(spec, jax.tree.map(lambda leaf: leaf[None], state))
     obs = np.random.default_rng(0).normal(size=(4, int(env.obs_sizes.max())))
     obs = np.where(np.arange(obs.shape[1]) < env.obs_sizes[:, None], obs, 0.0).astype(np.float32)
