@@ -61,7 +61,7 @@ def measure(learner: Learner) -> Callable[..., Any]:
 
 
 def test_scales_that_are_declared_are_not_measured():
-    env, spec, learner = unscaled(None, **dict.fromkeys(SCALES, 1.0))
+    env, spec, learner = unscaled(SMALL, **dict.fromkeys(SCALES, 1.0))
     assert env.undeclared == frozenset() and learner.measure is None
     assert learner.init(jax.random.key(0)).scales == ()
     for name in ("lq-3", "thermal-4", "warehouse-9", "computers-3"):
