@@ -48,7 +48,7 @@ def users_text(knob: str) -> str:
     """Those algorithms in words, as short as can be.
 
     >>> users_text("clip_ratio"), users_text("critic_lr"), users_text("mixer")
-    ('mastac-ppo, mappo, ippo', 'all but zeroth-order', 'set by the algorithm')
+    ('mastac-ppo, mappo, ippo', 'all but mastac-model, zeroth-order', 'set by the algorithm')
     """
     users = users_of(knob)
     others = [name for name in ALGORITHMS if name not in users]
