@@ -58,7 +58,7 @@ LOOP = {
     "warmup_epochs": 9,
     "n_steps": 2,
 }
-LOOP |= {"noise_cycle": lambda chosen: not chosen, "episode_noise": 2.0}
+LOOP |= {"noise_cycle": True, "episode_noise": 2.0}
 LOOP |= {"rollout_steps": 100, "perturbation": 0.2}
 LOOP |= {"noise": 0.7, "noise_final": 0.6, "random_fraction": 0.5, "random_fraction_final": 0.4}
 # Of learners through a model, which have tests of their own.

@@ -142,7 +142,9 @@ def test_everything_stays_finite_and_moves(name):
         moved = [bool((a != b).any()) for a, b in pairs]
         # Actors hold the centre and the scale of what they observe, which are not trained.
         still = 2 if part.endswith("actors") and moved else 0
-        assert moved.count(False) <= still, f"{part} stand still in {moved.count(False)} of {len(moved)} arrays"
+        assert moved.count(False) <= still, (
+            f"{part} stand still in {moved.count(False)} of {len(moved)} arrays"
+        )
     if states[0].critics:
         assert min(float(row.critic_loss.min()) for row in metrics) > 0
     assert float(metrics[0].gradient_norm.min()) > 0, "an agent that climbs nothing"

@@ -210,12 +210,13 @@ def reward_layout(couplings: Couplings | CouplingSequence, read_all: bool = Fals
 def _one_step(
     couplings: Couplings, states: csr_array, actions: csr_array, read_all: bool
 ) -> CriticLayout:
-    every = _all_pairs(couplings.num_agents)
+    if read_all:
+        states = actions = _all_pairs(couplings.num_agents)
     own = csr_array(eye_array(couplings.num_agents))
     return CriticLayout(
         agents=couplings.agents,
-        states=every if read_all else states,
-        actions=every if read_all else actions,
+        states=states,
+        actions=actions,
         rewards=own,
         credit=own,
     )
