@@ -203,7 +203,6 @@ WRONG_VALUES = {
     "a set as option": ({"options": {"pumps": {1, 2}}}, "pumps in options .* cannot be stored"),
     "a number as name": ({"options": {1: 2}}, "options of environment 'tanks' must have texts"),
     "a list of options": ({"options": ["flow"]}, "options .* must be a mapping by name, got"),
-    "no scale": ({"obs_scale": None}, "obs_scale .* array of numbers, got None"),
     "report": ({"report": "median"}, "report of environment 'tanks' is 'median'"),
 }
 
