@@ -94,7 +94,7 @@ def rows(run: mastac.Run, name: str) -> list[dict[str, str]]:
 
 def test_rounds_are_in_steps_and_the_last_episodes_only_measure():
     schedule = after_rounds(regulator(), Settings(warmup_epochs=0))
-    assert (schedule.first, schedule.period) == (16, 4)  # 128 and 32 steps
+    assert (schedule.first, schedule.period) == (16, 1)  # 128 and 8 steps
     later = after_rounds(regulator(), Settings(warmup_epochs=40))
     assert (later.first, later.period) == (40, 4)
     assert last_episodes(EPOCHS, 4) == 4 and last_episodes(1000, 4) == 50

@@ -28,12 +28,14 @@ class ModelSettings:
     model_units: int = knob(32, "hidden units of a local model", by_model, least=2)
     model_lr: float = knob(0.03, "Adam step size of the local models", by_model, above=0)
     model_steps: int = knob(
-        200,
-        "steps of the local models in a round; three times as many in the first",
+        300,
+        "steps of the local models for every 32 environment steps; more in the first round",
         by_model,
         least=1,
     )
     imagined_episodes: int = knob(
         16, "imagined episodes of each member that actors climb", by_model, least=1
     )
-    climbing_steps: int = knob(50, "steps of the actors in a round", by_model, least=1)
+    climbing_steps: int = knob(
+        50, "steps of the actors for every 32 environment steps", by_model, least=1
+    )

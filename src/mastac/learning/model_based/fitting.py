@@ -9,13 +9,14 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mastac.agents.local_models import LocalModels, Networks, Units
 from mastac.learning.buffer import Episode
-from mastac.learning.model_based.units import Ages
+from mastac.learning.model_based.units import Ages, latest
 
 HUBER = 1.0  # where a squared error becomes a linear one, in scales
 FAR = 5.0  # how many scales away a sample begins to count less
 RELATIVE = 0.3  # large rewards are predicted relative to their size
 WEIGHT_DECAY = 1e-2
 LAST_STEP = 0.1  # step size at the end of a fit, as a share of that at its beginning
+NEWEST = 256  # transitions, the newest, on which it is measured what is left unexplained
 NORMAL = 1.2533  # standard deviation of a normal distribution over its mean absolute value
 
 
@@ -34,7 +35,8 @@ class Errors(NamedTuple):
 
     - `change`: mean squared errors of each agent's next state, in squared scales.
     - `reward`: the same of its reward.
-    - `residual`: standard deviation of the next states' errors, in the environment's units.
+    - `residual`: standard deviation of the next states' errors in the newest episodes, in the
+        environment's units.
     """
 
     change: Float[Array, " agents"]
@@ -91,7 +93,27 @@ def fit(
 
     agents = jnp.zeros(models.mask.shape[0])
     nothing = Errors(agents, agents, jnp.zeros(models.mask.shape))
-    return jax.lax.fori_loop(0, times, one_fit, (networks, optimizer_state, nothing))
+    networks, state, errors = jax.lax.fori_loop(
+        0, times, one_fit, (networks, optimizer_state, nothing)
+    )
+    residual = residual_of(models, networks, units, store, ages)
+    return networks, state, errors._replace(residual=residual)
+
+
+def residual_of(
+    models: LocalModels, networks: Networks, units: Units, store: Episode, ages: Ages
+) -> Float[Array, "agents state"]:
+    """What the models leave unexplained where the policies are now.
+
+    Early episodes, with their random actions, are fitted worse, and would be taken for noise.
+    """
+    horizon = store.rewards.shape[1]
+    place = latest(ages, -(-NEWEST // horizon))
+    every = (models.members, len(place) * horizon)
+    episode = jnp.broadcast_to(jnp.repeat(place, horizon), every)
+    time = jnp.broadcast_to(jnp.tile(jnp.arange(horizon), len(place)), every)
+    change, _ = errors_of(models, networks, units, taken(store, episode, time))
+    return NORMAL * jnp.abs(change).mean((0, 3)) * units.change_scale
 
 
 def drawn(store: Episode, ages: Ages, key: PRNGKeyArray, members: int, batch: int) -> Sample:
@@ -141,12 +163,11 @@ def _loss(
     total = (_huber(change) * weight[:, :, None]).mean(-1).sum()
     total += (_huber(reward) * weight).mean(-1).sum()
     counted = weight / weight.mean()
-    size = (jnp.abs(change) * counted[:, :, None]).mean((0, 3))
     return total, Errors(
         change=(change**2 * counted[:, :, None]).mean((0, 3)).sum(1)
         / jnp.maximum(models.mask.sum(1), 1),
         reward=(reward**2 * counted).mean((0, 2)),
-        residual=NORMAL * size * units.change_scale,
+        residual=jnp.zeros(models.mask.shape),
     )
 
 

@@ -17,7 +17,7 @@ from mastac.learning.model_based.imagined import (
     true_dynamics,
 )
 from mastac.learning.model_based.record import Record, first_record
-from mastac.learning.model_based.rounds import after_rounds, rounds_in
+from mastac.learning.model_based.rounds import after_rounds, work_of
 from mastac.learning.model_based.units import (
     Ages,
     latest,
@@ -31,7 +31,6 @@ from mastac.learning.spec import LearnerSpec, LearnerState
 
 MARGIN = 0.3  # how far imagined states may leave what was seen, in widths of it
 SATURATION = 0.1  # weight of saturated logits, in standard deviations of the rewards
-FIRST_FITS = 3  # the first fit is this many times as long as later ones
 
 
 class Model(NamedTuple):
@@ -95,7 +94,7 @@ def fitted(
     moved = models.in_units(model.networks, model.units, units)
     networks = jax.tree.map(lambda new, old: jnp.where(is_first, old, new), moved, model.networks)
     error, doubt = unseen_errors(spec, models, networks, units, store, age)
-    times = rounds_in(spec.env) * jnp.where(is_first, FIRST_FITS, 1)
+    work = work_of(spec.env, settings)
     networks, optimizers, errors = fit(
         models,
         networks,
@@ -104,8 +103,8 @@ def fitted(
         store,
         age,
         key,
-        steps=settings.model_steps,
-        times=times,
+        steps=work.fit_steps,
+        times=jnp.where(is_first, work.first_fits, work.fits),
         batch=settings.batch_size,
         rate=settings.model_lr,
     )

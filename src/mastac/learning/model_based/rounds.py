@@ -11,7 +11,9 @@ from mastac.learning.buffer import Buffer, Episode, replay_of
 from mastac.learning.schedule import UpdateSchedule
 from mastac.learning.settings import Settings
 
-ROUND = 32  # environment steps of a round, at least
+ROUND = 8  # environment steps of a round, at least
+WORK = 32  # environment steps that the knobs `model_steps` and `climbing_steps` are for
+FIRST_FITS = 3  # the first fit is that of so many times `WORK`, or of so many rounds
 FIRST = 128  # environment steps before the first round, at least
 LAST = 0.05  # share of the episodes, at the end, that only measure
 
@@ -21,6 +23,19 @@ class Stored(NamedTuple):
 
     episodes: Episode
     total: Int[Array, ""]
+
+
+class Work(NamedTuple):
+    """What is computed in a round.
+
+    - `fits`, `first_fits`: how many fits follow one another, and how many in the first round.
+    - `fit_steps`, `climbing_steps`: steps of one fit, and of the climb.
+    """
+
+    fits: int
+    first_fits: int
+    fit_steps: int
+    climbing_steps: int
 
 
 def whole_store(env: Environment, settings: Settings, epochs: int) -> Buffer:
@@ -37,9 +52,20 @@ def after_rounds(env: Environment, settings: Settings) -> UpdateSchedule:
     return UpdateSchedule(first, -(-ROUND // env.horizon), 1)
 
 
-def rounds_in(env: Environment) -> int:
-    """How many rounds' work is done after an episode that is as long as several."""
-    return max(1, env.horizon // ROUND)
+def work_of(env: Environment, settings: Settings) -> Work:
+    """The work of a round, in proportion to its environment steps.
+
+    Short rounds, each with little work, keep policies from climbing far on a model that the next
+    episode would have corrected.
+    """
+    share = after_rounds(env, settings).period * env.horizon / WORK
+    fits = max(1, int(share))
+    return Work(
+        fits=fits,
+        first_fits=max(FIRST_FITS * fits, math.ceil(FIRST_FITS / share)),
+        fit_steps=max(1, round(settings.model_steps * share / fits)),
+        climbing_steps=max(1, round(settings.climbing_steps * share)),
+    )
 
 
 def last_episodes(episodes: int, period: int) -> int:

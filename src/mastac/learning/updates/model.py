@@ -28,8 +28,8 @@ from mastac.learning.model_based.rounds import (
     Stored,
     after_rounds,
     last_episodes,
-    rounds_in,
     whole_store,
+    work_of,
 )
 from mastac.learning.model_based.units import Ages, ages, mean_and_scale
 from mastac.learning.spec import LearnerSpec, LearnerState, Metrics, UpdateKind
@@ -94,7 +94,7 @@ def model_update(
     progress = stored.total / spec.episodes
     rate = spec.settings.actor_lr * record.step_size * (1.0 - 0.9 * progress)
     objective = imagination(spec, model, store, age, climb_key)
-    steps = spec.settings.climbing_steps * rounds_in(spec.env)
+    steps = work_of(spec.env, spec.settings).climbing_steps
     ascent = climb(objective, actors, steps, rate)
     actors, promise = jax.tree.map(
         lambda old, new: jnp.where(only_measures, old, new),
