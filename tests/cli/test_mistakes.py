@@ -64,6 +64,8 @@ MISTAKES = {
     "certify {run} --episodes 1": "episodes is 1; it must be at least 2",
     "certify {run} --steps x": "steps 'x'",
     "certify {run} --seeds 3-1": "1-3",
+    "certify {run} --dynamics lernt": "did you mean 'learnt'",
+    "certify {run} --fitting-episodes 9": "--fitting-episodes goes with --dynamics learnt",
     "plot {tmp}/none": "none",
     "plot {run} --out {tmp}/x.docx": ".docx",
     "plot {run} --x time": "time",

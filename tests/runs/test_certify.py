@@ -98,6 +98,32 @@ def test_worse_policies_have_larger_figures_and_optimal_ones_none(feedbacks) -> 
     assert best["upper"] < 0.02 < half["upper"] < nothing["upper"]
 
 
+@pytest.mark.slow
+def test_learnt_models_are_climbed_and_the_simulator_measures() -> None:
+    """The simulator is only called, and its slopes are never asked for."""
+    made = mastac.make("lq-3", horizon=4)
+    problem = problem_of(made)
+
+    @jax.custom_jvp
+    def opaque(values):
+        return values
+
+    @opaque.defjvp
+    def no_slope(*_):
+        raise AssertionError("a slope of the simulator was asked for")
+
+    env = dataclasses.replace(
+        made,
+        step=lambda state, actions, time, key: made.step(opaque(state), actions, time, key),
+        reward=lambda state, actions, time: made.reward(opaque(state), actions, time),
+    )
+    best, total = best_structured_gain(problem, constant=False)
+    gap = (total - episode_return(problem, 0.5 * best)[0]) / 3
+    policies = {0: linear_policy(env, 0.5 * best[:, :3])}
+    figures = certificate(env, policies, None, 2000, 60, 0, lambda text: None, fitting=100)[0]["0"]
+    assert 0.7 * gap < figures["lower"] <= gap <= figures["upper"] < 3 * gap
+
+
 def test_one_step_gains_are_the_exact_ones() -> None:
     made = mastac.make("lq-3", horizon=6)
     problem = dataclasses.replace(
@@ -222,6 +248,7 @@ def test_the_table_says_what_figures_mean() -> None:
         "assumption": "if this and that",
         "bound": None,
         "has_slopes": False,
+        "fitting_steps": 2560,
         "episodes": 1000,
         "seeds": {"3": figures, "4": None, "5": overflowed},
     }
@@ -230,5 +257,11 @@ def test_the_table_says_what_figures_mean() -> None:
     assert lines[2].split() == ["seed", "3", "-1.50", "±", "0.25", "0.50", "0.25"]
     assert lines[3].split() == ["seed", "4", "stopped"]
     assert lines[4].split() == ["seed", "5", "overflowed"]
-    for words in ("if this and that", "seed 3: more was gained", "no slopes", "1,000 episodes"):
+    for words in (
+        "if this and that",
+        "seed 3: more was gained",
+        "no slopes",
+        "1,000 episodes",
+        "2,560 steps",
+    ):
         assert any(words in line for line in lines)

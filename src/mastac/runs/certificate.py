@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from mastac.checks import whole_number
-from mastac.errors import UserError
+from mastac.errors import UserError, unknown
 from mastac.files import write_json
 from mastac.text import number, plus_minus, table
 
 if TYPE_CHECKING:
     from mastac.runs.run import Run
 
-EPISODES, STEPS = 1000, 100
+EPISODES, STEPS, FITTING = 1000, 100, 64
+DYNAMICS = ("true", "learnt")
 ASSUMPTIONS = {
     "proven": "no policy returns more than the bound, whatever it observes; the bound may be out "
     "of reach",
@@ -19,6 +20,7 @@ ASSUMPTIONS = {
     "most this; joint actions were chosen with all states in view, a wider class than the agents' "
     "own",
 }
+MODELS = "; the learnt models are taken to be right"
 
 
 def certify(
@@ -28,6 +30,8 @@ def certify(
     steps: SupportsIndex = STEPS,
     seed: SupportsIndex = 0,
     estimate: bool = False,
+    dynamics: str = "true",
+    fitting_episodes: SupportsIndex = FITTING,
     say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """How far the greedy policies of a run are from the best of their class, for every seed.
@@ -36,8 +40,8 @@ def certify(
     observes. All figures are in the unit of the reported return.
 
     - **`lower`** is surely still to be gained, up to chance: policies that climbed on from the
-      trained ones, through the simulator, earn more by this on fresh episodes. It is the lower end
-      of the 95 % interval of the paired difference, or 0.
+      trained ones, through the dynamics, earn more by this on fresh episodes of the simulator. It
+      is the lower end of the 95 % interval of the paired difference, or 0.
     - **`upper`** is what can at most be gained. It is *proven* where the environment's reference
       figures have a bound: bound less return, from the lower end of the return's 95 % interval.
       Elsewhere it is *estimated*: at states that the policies visit the best joint action of a
@@ -55,11 +59,15 @@ def certify(
     - `steps`: of the climb, at least 1.
     - `seed`: chooses episodes, noise and where actions are sought.
     - `estimate`: estimate the upper figure also where a bound is proven.
+    - `dynamics`: what is climbed, and what actions are sought in: "true" for the simulator, whose
+        slopes are taken; "learnt" for local models, where it has none.
+    - `fitting_episodes`: episodes with exploration that models are fitted to, at least 4.
     - `say`: takes what is being done, a line each.
 
     **Returns:**
 
-    `upper_kind` ("proven" or "estimated"), `assumption`, `bound`, `has_slopes` (else nothing was
+    `upper_kind` ("proven" or "estimated"), `assumption`, `bound`, `dynamics`, `fitting_steps` (of
+    the simulator for each seed, to fit models), `has_slopes` (else nothing was
     climbed), how it was measured, and under `seeds`, for each seed, `return`, `improvement` (of
     the climbed policies), `lower`, `upper` and their intervals.
 
@@ -70,6 +78,10 @@ def certify(
     """
     episodes = whole_number("episodes", episodes, least=2)
     steps, seed = whole_number("steps", steps, least=1), whole_number("seed", seed)
+    fitting = whole_number("fitting_episodes", fitting_episodes, least=4)
+    if dynamics not in DYNAMICS:
+        raise unknown("dynamics", dynamics, DYNAMICS)
+    is_learnt = dynamics == "learnt"
     failed = run.summary.get("failed", {})  # refused unless the run has ended
     chosen = run.config.seeds if seeds is None else [whole_number("seed", s) for s in seeds]
     policies = {s: run.policy(s) for s in chosen if str(s) not in failed}
@@ -81,12 +93,16 @@ def certify(
 
         reference = reference_of_run(run.folder, run.env)
         bound = None if reference is None or estimate else reference.bound
-        found, has_slopes = certificate(run.env, policies, bound, episodes, steps, seed, say)
+        found, has_slopes = certificate(
+            run.env, policies, bound, episodes, steps, seed, say, fitting if is_learnt else None
+        )
         kind = "estimated" if bound is None else "proven"
         result = {
             "upper_kind": kind,
-            "assumption": ASSUMPTIONS[kind],
+            "assumption": ASSUMPTIONS[kind] + (MODELS if is_learnt and bound is None else ""),
             "bound": bound,
+            "dynamics": dynamics,
+            "fitting_steps": fitting * run.env.horizon if is_learnt else 0,
             "has_slopes": has_slopes,
             "episodes": episodes,
             "steps": steps,
@@ -117,6 +133,8 @@ def certificate_table(certificate: Mapping[str, Any]) -> str:
         f"upper: at most to be gained, {kind} from {source} (95 %):",
         f"  {certificate['assumption']}",
     ]
+    if certificate["fitting_steps"]:
+        notes.append(f"models: fitted to {certificate['fitting_steps']:,} steps of each seed")
     if not certificate["has_slopes"]:
         notes.append("the environment has no slopes: nothing was climbed, so lower figures are 0")
     return "\n".join([text, "", *notes, *_contradictions(certificate["seeds"])])

@@ -11,8 +11,9 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from mastac.agents.actors import Actors, actors
 from mastac.envs.base import Environment, rollout_return
 from mastac.errors import UserError
+from mastac.learning.model_based.around import dynamics_around, fitted_around
 from mastac.learning.model_based.climbing import climb, finite_or_worst
-from mastac.learning.model_based.imagined import imagined, true_dynamics
+from mastac.learning.model_based.imagined import Dynamics, imagined, true_dynamics
 from mastac.learning.model_based.improvement import one_step_gains
 from mastac.runs.evaluation import actor_of, evaluation_key, finite_or_none
 from mastac.runs.policy import Policy
@@ -40,6 +41,7 @@ def certificate(
     steps: int,
     seed: int,
     say: Callable[[str], None],
+    fitting: int | None = None,
 ) -> tuple[dict[str, dict[str, Any]], bool]:
     """For each seed's policies the lower and the upper figure, and what they were made of.
 
@@ -51,6 +53,7 @@ def certificate(
         figure is estimated.
     - `episodes`, `steps`, `seed`: of [`certify`][mastac.runs.certificate.certify].
     - `say`: takes what is being done, a line each.
+    - `fitting`: where models are learnt and climbed, the episodes that they are fitted to.
 
     **Raises:**
 
@@ -58,8 +61,8 @@ def certificate(
       that figures could be made of.
     """
     key = jax.random.fold_in(evaluation_key(), seed)
-    slope_key, lower_key, upper_key = jax.random.split(key, 3)
-    can_climb = has_slopes(env, slope_key)
+    slope_key, fit_key, lower_key, upper_key = jax.random.split(key, 4)
+    can_climb = fitting is not None or has_slopes(env, slope_key)
     if not can_climb and bound is None and not env.head.is_discrete:
         raise UserError(
             f"environment '{env.id}' has no slopes (its return does not change with small changes "
@@ -69,19 +72,33 @@ def certificate(
     steps = steps if can_climb else 1
     first = next(iter(policies.values()))
     parts = actors(env, [weight.shape[2] for weight in first.weights[:-1]])
-    lower = jax.jit(lambda weights: improved(env, parts, weights, lower_key, steps, episodes))
-    dynamics = true_dynamics(env)
+
+    def dynamics(fitted: Any) -> Dynamics:
+        return true_dynamics(env) if fitted is None else dynamics_around(env, fitted)
+
+    fitted = None
+    fit = jax.jit(lambda weights: fitted_around(env, parts, weights, fit_key, fitting or 0))
+    lower = jax.jit(
+        lambda weights, fitted: improved(
+            env, parts, weights, dynamics(fitted), lower_key, steps, episodes
+        )
+    )
     upper = jax.jit(
-        lambda weights: one_step_gains(env, parts, weights, dynamics, upper_key, VISITED, POINTS)
+        lambda weights, fitted: one_step_gains(
+            env, parts, weights, dynamics(fitted), upper_key, VISITED, POINTS
+        )
     )
     found = {}
     for number, policy in policies.items():
         weights = actor_of(policy)
+        if fitting is not None:
+            say(f"seed {number}: fitting models to {fitting} episodes")
+            fitted = fit(weights)
         say(f"seed {number}: climbing from the trained policies")
-        figures = lower_figures(*(np.asarray(values) for values in lower(weights)))
+        figures = lower_figures(*(np.asarray(values) for values in lower(weights, fitted)))
         if bound is None:
             say(f"seed {number}: looking for better actions")
-            figures |= estimated_figures(np.asarray(upper(weights)))
+            figures |= estimated_figures(np.asarray(upper(weights, fitted)))
         else:
             figures |= proven_figures(bound, figures["return_interval"])
         found[str(number)] = figures
@@ -126,16 +143,21 @@ def _interval(values: Float[np.ndarray, " episodes"]) -> tuple[float | None, ...
 
 
 def improved(
-    env: Environment, parts: Actors, weights: Any, key: PRNGKeyArray, steps: int, episodes: int
+    env: Environment,
+    parts: Actors,
+    weights: Any,
+    dynamics: Dynamics,
+    key: PRNGKeyArray,
+    steps: int,
+    episodes: int,
 ) -> Measured:
     """The policies against better ones, on fresh episodes of the simulator.
 
-    The better ones climb the imagined return through the simulator, with each step size; which are
-    best is decided on other episodes than those that measure.
+    The better ones climb the imagined return through the dynamics, with each step size. Which are
+    best is decided in the simulator, on other episodes than those that measure.
     """
     first_key, play_key, choose_key, measure_key = jax.random.split(key, 4)
     first = jax.vmap(env.reset)(jax.random.split(first_key, CLIMBED)).astype(jnp.float32)
-    dynamics = true_dynamics(env)
 
     def objective(weights: Any) -> tuple[Array, tuple[()]]:
         played = imagined(env, parts, weights, dynamics, first, play_key)
