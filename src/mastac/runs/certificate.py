@@ -1,5 +1,6 @@
 """Certificates: how far trained policies are from the best of their class. Needs no JAX itself."""
 
+import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
@@ -25,7 +26,7 @@ MODELS = "; the learnt models are taken to be right"
 
 def certify(
     run: "Run",
-    seeds: Iterable[SupportsIndex] | None = None,
+    seeds: Iterable[SupportsIndex] | SupportsIndex | None = None,
     episodes: SupportsIndex = EPISODES,
     steps: SupportsIndex = STEPS,
     seed: SupportsIndex = 0,
@@ -54,7 +55,7 @@ def certify(
     **Arguments:**
 
     - `run`: a run that has ended.
-    - `seeds`: some of the run's seeds; all unless given. Seeds that stopped get `None`.
+    - `seeds`: one or some of the run's seeds; all unless given. Seeds that stopped get `None`.
     - `episodes`: that measure, at least 2.
     - `steps`: of the climb, at least 1.
     - `seed`: chooses episodes, noise and where actions are sought.
@@ -83,7 +84,8 @@ def certify(
         raise unknown("dynamics", dynamics, DYNAMICS)
     is_learnt = dynamics == "learnt"
     failed = run.summary.get("failed", {})  # refused unless the run has ended
-    chosen = run.config.seeds if seeds is None else [whole_number("seed", s) for s in seeds]
+    given = [seeds] if isinstance(seeds, SupportsIndex) else seeds
+    chosen = run.config.seeds if given is None else [whole_number("seed", s) for s in given]
     policies = {s: run.policy(s) for s in chosen if str(s) not in failed}
     if not policies:
         raise UserError(f"all seeds of run '{run.path}' that were asked for stopped; train again")
@@ -131,7 +133,7 @@ def certificate_table(certificate: Mapping[str, Any]) -> str:
         f"return: mean over {certificate['episodes']:,} episodes ± half of its 95 % interval",
         "lower: surely still to be gained (95 %): policies that earn so much more were found",
         f"upper: at most to be gained, {kind} from {source} (95 %):",
-        f"  {certificate['assumption']}",
+        textwrap.indent(textwrap.fill(certificate["assumption"], 96), "  "),
     ]
     if certificate["fitting_steps"]:
         notes.append(f"models: fitted to {certificate['fitting_steps']:,} steps of each seed")
