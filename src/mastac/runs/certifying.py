@@ -21,7 +21,7 @@ from mastac.runs.statistics import t_interval
 
 RATES = (0.01, 0.001)  # Adam's step sizes; each is climbed with
 CLIMBED, CHOOSING = 64, 250  # episodes that are climbed, and that the best climb is chosen by
-VISITED, POINTS = 16, 8  # episodes and times of each, at which a better action is looked for
+VISITED, POINTS = 32, 8  # episodes and times of each, at which a better action is looked for
 TOGETHER = 250  # episodes that are measured at once
 PROBES = 8  # episodes of random actions that slopes are looked for in
 
