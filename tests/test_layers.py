@@ -129,6 +129,7 @@ def test_figures_and_results_do_not_train() -> None:
         "mastac.runs.config",
         "mastac.runs.run",
         "mastac.runs.policy",
+        "mastac.runs.certificate",
         "mastac.cli.train",
         "mastac.cli.output",
         "mastac.cli.graph",

@@ -1,6 +1,7 @@
 """The command line from training to figures, on a network small enough to compile in seconds."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -91,6 +92,32 @@ def test_evaluate_plays_fresh_episodes(folder: Path, capsys) -> None:
     out = capsys.readouterr().out
     assert "5 episodes" in out
     assert f"{first['greedy_mean']:.2f} ±" not in out, "another seed plays other episodes"
+
+
+def test_certify_writes_what_it_prints(folder: Path, capsys) -> None:
+    short = ["certify", str(folder), "--episodes", "20", "--steps", "5", "--seeds", "1"]
+    assert main([*short, "--json", "--no-progress"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    certificate = json.loads(out)
+    assert certificate == json.loads((folder / "certificate.json").read_text())
+    assert certificate["upper_kind"] == "proven"
+    figures = certificate["seeds"].pop("1")
+    assert certificate["seeds"] == {}
+    low = figures["return_interval"][0]
+    assert figures["upper"] == pytest.approx(certificate["bound"] - low)
+    assert 0 <= figures["lower"] < figures["upper"]
+
+
+def test_certify_refuses_what_it_cannot_do(folder: Path, tmp_path: Path, capsys) -> None:
+    assert main(["certify", str(folder), "--seeds", "2"]) == 2
+    assert "has no seed 2" in capsys.readouterr().err
+    unfinished = shutil.copytree(folder, tmp_path / "unfinished")
+    for name in ("summary.json", "certificate.json"):
+        (unfinished / name).unlink(missing_ok=True)
+    assert main(["certify", str(unfinished)]) == 2
+    assert f"mastac resume {unfinished}" in capsys.readouterr().err
+    assert not (unfinished / "certificate.json").exists()
 
 
 def test_plot_compare_and_graph_take_the_run(folder: Path, tmp_path: Path, capsys) -> None:

@@ -17,6 +17,7 @@ from typing import Any, NoReturn, Protocol
 
 from mastac.cli import (
     algorithms,
+    certify,
     check,
     compare,
     discover,
@@ -57,6 +58,7 @@ COMMANDS: dict[str, Command] = {
     "train": train,
     "resume": resume,
     "evaluate": evaluate,
+    "certify": certify,
     "plot": plot,
     "compare": compare,
     "reproduce": reproduce,

@@ -47,14 +47,18 @@ def policies_of(spec: LearnerSpec, state: LearnerState) -> list[Policy]:
 def greedy_actions(env: Environment, policy: Policy) -> Callable[..., Array]:
     """A stored policy as `(obs, state, time) -> actions`, in JAX."""
     hidden = [weight.shape[2] for weight in policy.weights[:-1]]
-    apply = actors(env, hidden).apply
-    weights = Actor(
+    apply, weights = actors(env, hidden).apply, actor_of(policy)
+    return lambda obs, state, time: apply(weights, obs[:, :, None])[:, :, 0]
+
+
+def actor_of(policy: Policy) -> Actor:
+    """The weights of a stored policy, in JAX."""
+    return Actor(
         tuple(map(jnp.asarray, policy.weights)),
         tuple(map(jnp.asarray, policy.biases)),
         center=jnp.asarray(policy.obs_center, jnp.float32),
         inverse_scale=jnp.asarray(1.0 / policy.obs_scale, jnp.float32),
     )
-    return lambda obs, state, time: apply(weights, obs[:, :, None])[:, :, 0]
 
 
 def policy_returns(env: Environment, policy: Policy, episodes: int, seed: int) -> np.ndarray:

@@ -45,6 +45,7 @@ class RunFolder:
         self.evaluation = self.path / "evaluation.csv"
         self.timing = self.path / "timing.csv"
         self.summary = self.path / "summary.json"
+        self.certificate = self.path / "certificate.json"
         self.checkpoints = self.path / "checkpoints"
         self.policies = self.path / "policies"
         self.lock = self.path / ".lock"

@@ -122,6 +122,15 @@ class Run:
         reference = reference_of_run(self.folder, self.env)
         return greedy_summary(self.env, returns, reference, self.config.seeds)
 
+    def certify(self, **choices: Any) -> dict[str, Any]:
+        """How far the greedy policies are from the best of their class, from below and above.
+
+        Arguments and result are those of [`certify`][mastac.runs.certificate.certify].
+        """
+        from mastac.runs.certificate import certify
+
+        return certify(self, **choices)
+
 
 def train(
     env: "Environment | AnyNamed | str",
