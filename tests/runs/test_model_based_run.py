@@ -132,8 +132,15 @@ def test_resuming_gives_the_uninterrupted_run_bit_for_bit(runs):
 
 
 def test_through_the_simulator_itself_actors_climb(tmp_path):
-    run = train(regulator(), tmp_path / "true", dynamics="true", climbing_steps=40)
+    reports = []
+    changed = {"dynamics": "true", "climbing_steps": 40, "progress": reports.append}
+    run = train(regulator(), tmp_path / "true", **changed)
     assert run.summary["score"] > 0.3
+    # Progress says what is promised, from the first round on.
+    assert reports[0].promised is None and "promised" not in reports[0].line()
+    promised = run.summary["model"]["0"]["promised"]
+    assert reports[-1].promised == pytest.approx(promised, rel=1e-6)
+    assert f"(promised {promised:.3f})" in reports[-1].line()
 
 
 @pytest.mark.parametrize(

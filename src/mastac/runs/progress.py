@@ -13,7 +13,8 @@ class Report:
 
     - `epoch`, `epochs`: how many are done, and of how many; `env_steps` of each seed.
     - `train_return`, `greedy_return`: means over the seeds that are still alive; `score` of the
-        latter, `None` where there are no reference figures.
+        latter, `None` where there are no reference figures. `promised`: what learnt models say of
+        it, `None` without models.
     - `env_steps_per_second`: of all seeds together. `remaining`: estimate, in seconds.
     """
 
@@ -25,13 +26,16 @@ class Report:
     score: float | None
     env_steps_per_second: float
     remaining: float
+    promised: float | None = None
 
     def line(self) -> str:
         """The report in one line."""
+        promised = "" if self.promised is None else f" (promised {self.promised:.3f})"
         score = "" if self.score is None else f"  score {self.score:.3f}"
         return (
             f"epoch {self.epoch:>6}/{self.epochs}  steps {self.env_steps:>8,}"
-            f"  return {self.train_return:>10.3f}  greedy {self.greedy_return:>10.3f}{score}"
+            f"  return {self.train_return:>10.3f}  greedy {self.greedy_return:>10.3f}"
+            f"{promised}{score}"
             f"  {self.env_steps_per_second:>8,.0f} steps/s"
             f"  left {clock(self.remaining)}"
         )
