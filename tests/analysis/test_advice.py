@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mastac.algorithms import ALGORITHMS
 from mastac.analysis import format_report, graph_report
 from mastac.analysis.advice import METHODS, NEARLY_SEPARABLE, advice
+from mastac.analysis.advice_text import MODEL
 from mastac.analysis.graph_summary import NAMED, graph_summary
 from mastac.envs.graphs import structure_of
 from mastac.structure import Couplings, CouplingSequence, complete, ring, star, steady, uncoupled
@@ -59,9 +60,51 @@ def test_what_is_separable_but_for_sight(couplings):
     assert graph_summary(couplings)["direct"] == named(couplings, np.array(acts))
 
 
+@given(systems(5))
+@settings(max_examples=60)
+def test_what_local_models_read(couplings):
+    kinds = (("state", "action"), ("reward", "reward_action"))
+    read = np.array(
+        [
+            [
+                len(set().union(*(np.flatnonzero(graph.toarray()[i]) for graph in graphs)))
+                for i in range(couplings.num_agents)
+            ]
+            for graphs in ([getattr(couplings, name) for name in kind] for kind in kinds)
+        ]
+    )
+    found = graph_summary(couplings)["local_models"]
+    assert (found["largest"], found["mean"]) == (read.max(), pytest.approx(read.mean()))
+    # Of so few agents, nearly all are all.
+    assert found["wide"] == named(couplings, read.max(0) == couplings.num_agents)
+
+
+def test_few_steps_and_a_hub():
+    sides = of(ring(40))
+    assert sides["alternatives"][-1] == {
+        "method": "mastac-model",
+        "when": "with at most a few thousand environment steps; each local model reads at most 3 "
+        "of 40 agents, 2 on average",
+    }
+    assert not any("mastac-model" in line for line in sides["warnings"])
+    hub = "With mastac-model, a model of the next state or reward of agent-0 reads nearly all"
+    assert of(star(30))["warnings"][0].startswith(hub)
+    # A hub among the rewards alone.
+    paid = Couplings(30, reward=[(i, 0) for i in range(1, 30)])
+    assert any(line.startswith(hub) for line in of(paid)["warnings"])
+    assert "reward of every agent reads" in of(complete(30))["warnings"][0]
+    # All of a few agents are few.
+    assert not any("mastac-model" in line for line in of(star(9))["warnings"])
+    assert methods(of(uncoupled(5)))[-1] == "mastac-model"
+
+
 def of(couplings: Couplings, **arguments) -> dict:
     report = graph_report(couplings)
     return advice(report["advice"]["graph_summary"], report["windows"], **arguments)
+
+
+def methods(advised: dict) -> list[str]:
+    return [each["method"] for each in advised["alternatives"]]
 
 
 def of_environment(id: str, **options) -> dict:
@@ -107,7 +150,7 @@ def test_other_rules():
     assert "10 groups, of 2 agents, never affect each other" in of(pairs)["findings"][0]
     everyone = of(complete(30))
     assert (everyone["rule"], everyone["kappa"]) == ("everyone", None)
-    assert [each["method"] for each in everyone["alternatives"]] == ["independent", "maddpg"]
+    assert methods(everyone) == ["independent", "maddpg", "mastac-model"]
     # Once the middle of a star is seen it brings everybody in.
     assert of(star(30))["rule"] == "everyone"
     assert of(uncoupled(1))["rule"] == "separable"
@@ -141,7 +184,7 @@ def test_who_has_no_action_must_be_served_by_others():
         line.startswith("Without an action of their own: zone-3, zone-4, zone-7 and 17 more. ")
         for line in told["findings"]
     )
-    assert "independent" not in [each["method"] for each in told["alternatives"]]
+    assert "independent" not in methods(told)
     assert not any("own rewards may nearly suffice" in line for line in told["warnings"])
     weak = advice(summary, report["windows"], influence=played(NEARLY_SEPARABLE - 0.01))
     assert weak["rule"] == "window", "own rewards of others may suffice, but not theirs"
@@ -164,7 +207,7 @@ def test_how_strong_couplings_are_comes_before_how_many():
         "weak",
         "mastac train ENV --algorithm mastac --kappa 2",
     )
-    assert [each["method"] for each in weak["alternatives"]] == ["independent"]
+    assert methods(weak) == ["independent", "mastac-model"]
     assert "nearly separable" in weak["warnings"][0]
     choices = of(ring(40), influence=played(NEARLY_SEPARABLE - 0.01), discrete=True)
     assert (choices["rule"], choices["command"]) == ("weak", "mastac train ENV --algorithm ippo")
@@ -194,6 +237,7 @@ def test_methods_exist_and_take_the_actions():
         for kind, name in names.items():
             assert ALGORITHMS[name].takes_discrete or not discrete
             assert ALGORITHMS[name].uses_kappa == (kind == "structured")
+    assert ALGORITHMS[MODEL].takes_discrete and ALGORITHMS[MODEL].kind.estimator == "model"
 
 
 def test_the_text():

@@ -59,6 +59,16 @@ def test_a_file_may_hold_a_sequence(capsys, tmp_path):
     assert json.loads(asked(capsys, str(file), *why))["why"]["from_kappa"] == 1
 
 
+def test_the_method_for_few_steps_is_named(capsys):
+    text = " ".join(asked(capsys, "lq-8").split())
+    assert "Or mastac-model: with at most a few thousand environment steps; each local" in text
+    advice = json.loads(asked(capsys, "computers-4", "--json"))["advice"]
+    assert advice["alternatives"][-1]["method"] == "mastac-model"
+    models = advice["graph_summary"]["local_models"]
+    # A computer reads its two neighbours; its reward reads nobody else.
+    assert (models["largest"], models["mean"], models["wide"]["number"]) == (3, 2, 0)
+
+
 def test_edges_and_messages(capsys):
     text = asked(capsys, "warehouse-9", "--edges", "--messages")
     # Everyone sees what affects him: no edge of one graph is needed where the other graphs stay,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from mastac.analysis.advice_text import findings_of, warnings_of
+from mastac.analysis.advice_text import FEW_AGENTS, MODEL, few_steps, findings_of, warnings_of
 from mastac.analysis.text_tables import percent
 
 METHODS = {
@@ -13,11 +13,6 @@ METHODS = {
     True: {"structured": "mastac-ppo", "independent": "ippo", "central": "mappo"},
 }
 """Names of algorithms, by whether actions are discrete: those need on-policy learning."""
-FEW_AGENTS = 10
-"""With so few agents exact sets cost little, and critics that read everything come close.
-
-Measured on nine warehouses and on eight linear-quadratic agents.
-"""
 SET_SIZE, SET_SHARE = 12, 0.5
 """Exact sets are small if they have on average at most so many agents, and this share of all.
 
@@ -76,7 +71,8 @@ def advice(
     - `rule`: the one that holds, by its name in `docs/choosing.md`: `separable`, `sight`, `weak`,
         `few`, `small`, `everyone`, `window`.
     - `method`, `kappa` (`None`: the exact sets, or an algorithm without sets), `command`, `why`.
-    - `alternatives`: each a `method`, and `when` to try it.
+    - `alternatives`: each a `method`, and `when` to try it. The last is always the method for few
+        environment steps.
     - `findings`, `warnings`: sentences; what the graphs show whatever is trained, and what could
         make the advice wrong.
     - `graph_summary`: the one given, with `steps`, `discrete` and `others`, the share of influence
@@ -99,7 +95,8 @@ def advice(
         "alternatives": [
             {"method": names[kind], "when": when}
             for kind, when in _alternatives(choice, summary, window)
-        ],
+        ]
+        + [{"method": MODEL, "when": few_steps(summary)}],
         "findings": list(findings_of(summary, names)),
         "warnings": list(warnings_of(choice.rule, choice.kappa, summary, train, influence)),
         "graph_summary": summary,

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mastac.analysis.graph_summary import NEARLY_ALL
 from mastac.analysis.text_tables import counted, percent
 
-DENSE = 0.9
-"""From this density of the exact sets on, nearly every value depends on every agent."""
+FEW_AGENTS = 10
+"""With so few agents exact sets cost little, and critics that read everything come close.
+
+Measured on nine warehouses and on eight linear-quadratic agents.
+"""
+MODEL = "mastac-model"
+"""The algorithm that learns local models, for discrete and for continuous actions."""
 BEYOND = 0.1
 """A window is called narrow where more than this share of the influence lies beyond it."""
 
@@ -38,7 +44,7 @@ def findings_of(summary: Mapping[str, Any], names: Mapping[str, str]) -> Iterato
     if summary["discrete"]:
         yield (
             "Actions are discrete, so critics have no gradient in them: only algorithms that learn "
-            "on-policy apply."
+            f"on-policy, and {MODEL}, apply."
         )
     if summary["steps"] is not None:
         yield (
@@ -86,6 +92,7 @@ def warnings_of(
     - `influence`: the [`influence_curve`][mastac.analysis.influence.influence_curve], if rollouts
         were played.
     """
+    yield from _wide_models(summary)
     if rule in ("separable", "sight"):
         return
     if rule == "weak":
@@ -93,12 +100,33 @@ def warnings_of(
             "The problem is nearly separable under the policy that was played; under another "
             "policy it may not be."
         )
-    if rule == "window" and summary["density"] >= DENSE:
+    if rule == "window" and summary["density"] >= NEARLY_ALL:
         yield (
             "Nearly every value depends on every agent: exact critics read what central ones "
             "read, and only a window saves."
         )
     yield from _not_played(summary, train) if influence is None else _played(kappa, influence)
+
+
+def few_steps(summary: Mapping[str, Any]) -> str:
+    """When to learn local models, and how small the graphs make them."""
+    models = summary["local_models"]
+    return (
+        "with at most a few thousand environment steps; each local model reads at most "
+        f"{models['largest']:,} of {counted(summary['num_agents'], 'agent')}, "
+        f"{models['mean']:,.3g} on average"
+    )
+
+
+def _wide_models(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Local models that read nearly all agents; where agents are few that costs little."""
+    wide, number = summary["local_models"]["wide"], summary["num_agents"]
+    if number > FEW_AGENTS and wide["number"]:
+        whose = "every agent" if wide["number"] == number else named(wide)
+        yield (
+            f"With {MODEL}, a model of the next state or reward of {whose} reads nearly all agents "
+            "and needs more steps than the others."
+        )
 
 
 def _not_played(summary: Mapping[str, Any], train: str) -> Iterator[str]:

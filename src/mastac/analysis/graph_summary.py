@@ -14,6 +14,8 @@ from mastac.structure.dependency import estimate
 
 NAMED = 3
 """So many agents are named, the others are counted."""
+NEARLY_ALL = 0.9
+"""From this share of all agents on, sets and inputs count as nearly everybody."""
 
 
 def graph_summary(
@@ -55,6 +57,9 @@ def graph_summary(
         `density`: the share of all other agents that this is.
     - `sees_all`: number of agents that observe every agent in their exact set; `None` if sizes are
         not given.
+    - `local_models`: what local models of each next state and each reward read (`mastac-model`).
+        The `largest` and the `mean` number of agents, and agents with a model that reads nearly
+        all of them (`wide`).
     """
     number = couplings.num_agents
     edges = couplings.state
@@ -84,6 +89,18 @@ def graph_summary(
         "mean_set": mean,
         "density": (mean - 1) / (number - 1) if number > 1 else 0.0,
         "sees_all": sees_all,
+        "local_models": _local_models(couplings),
+    }
+
+
+def _local_models(couplings: Couplings) -> dict[str, Any]:
+    """How many agents' states or actions enter each next state and each reward at once."""
+    kinds = ((couplings.state, couplings.action), (couplings.reward, couplings.reward_action))
+    read = np.array([np.diff(union(*graphs).indptr) for graphs in kinds])
+    return {
+        "largest": int(read.max()),
+        "mean": float(read.mean()),
+        "wide": some_of(couplings, read.max(0) >= NEARLY_ALL * couplings.num_agents),
     }
 
 
