@@ -1,4 +1,4 @@
-"""What the model-based method reaches with few environment steps, on fourteen examples.
+"""What the model-based method reaches with few environment steps, on nineteen examples.
 
     python benchmarks/model.py [--examples A,B] [--rows R,S] [--seeds 0-4] [table]
 
@@ -112,8 +112,16 @@ EXAMPLES: dict[str, tuple[Make, int]] = {
         partial(mastac.make, "warehouse-40", supply="primes", share="send"),
         3000,
     ),
+    "warehouse-40-apart": (partial(mastac.make, "warehouse-40", supply="apart-2"), 1500),
     "thermal-40": (partial(mastac.make, "thermal-40"), 4000),
+    "thermal-40-coolers": (partial(mastac.make, "thermal-40", coolers="every-2"), 4000),
+    "thermal-40-neighbours": (partial(mastac.make, "thermal-40", reward="neighbours"), 4000),
     "lq-8": (partial(mastac.make, "lq-8"), 1500),
+    "lq-12": (
+        partial(mastac.make, "lq-12", actuators="every-3", reward="neighbours"),
+        1500,
+    ),
+    "lq-40": (partial(mastac.make, "lq-40", actuators="every-3"), 1500),
     "doors-12": (partial(mastac.make, "doors-12"), 4000),
     **{name: (partial(example, name), 2500) for name in TUNED},
     **{name: (partial(example, name), 3000) for name in HELD_OUT},
