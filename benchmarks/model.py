@@ -104,25 +104,30 @@ ROWS = {
     "mastac": Row("mastac"),
     "mastac-20000": Row("mastac", only=(*TUNED, *HELD_OUT), steps=20_000),
 }
+SPARSE = {"actuators": "every-3", "decay": 0.7, "coupling": 0.3}
+
+
+def made(name: str, **options: Any) -> Make:
+    """A built-in environment with options, later."""
+    return partial(mastac.make, name, **options)
+
+
 # How each environment is made, and the environment steps of a seed.
 EXAMPLES: dict[str, tuple[Make, int]] = {
-    "warehouse-9": (partial(mastac.make, "warehouse-9"), 500),
-    "warehouse-40": (partial(mastac.make, "warehouse-40"), 1500),
-    "warehouse-40-send": (
-        partial(mastac.make, "warehouse-40", supply="primes", share="send"),
-        3000,
-    ),
-    "warehouse-40-apart": (partial(mastac.make, "warehouse-40", supply="apart-2"), 1500),
-    "thermal-40": (partial(mastac.make, "thermal-40"), 4000),
-    "thermal-40-coolers": (partial(mastac.make, "thermal-40", coolers="every-2"), 4000),
-    "thermal-40-neighbours": (partial(mastac.make, "thermal-40", reward="neighbours"), 4000),
-    "lq-8": (partial(mastac.make, "lq-8"), 1500),
-    "lq-12": (
-        partial(mastac.make, "lq-12", actuators="every-3", reward="neighbours"),
+    "warehouse-9": (made("warehouse-9"), 500),
+    "warehouse-40": (made("warehouse-40"), 1500),
+    "warehouse-40-send": (made("warehouse-40", supply="primes", share="send"), 3000),
+    "warehouse-40-apart": (
+        made("warehouse-40", supply="apart-2", frequency=0.5, initial_stock=0.5),
         1500,
     ),
-    "lq-40": (partial(mastac.make, "lq-40", actuators="every-3"), 1500),
-    "doors-12": (partial(mastac.make, "doors-12"), 4000),
+    "thermal-40": (made("thermal-40"), 4000),
+    "thermal-40-coolers": (made("thermal-40", coolers="every-2", limit_kw=30), 4000),
+    "thermal-40-neighbours": (made("thermal-40", reward="neighbours"), 4000),
+    "lq-8": (made("lq-8"), 1500),
+    "lq-12": (made("lq-12", **SPARSE, reward="neighbours"), 1500),
+    "lq-40": (made("lq-40", **SPARSE), 1500),
+    "doors-12": (made("doors-12"), 4000),
     **{name: (partial(example, name), 2500) for name in TUNED},
     **{name: (partial(example, name), 3000) for name in HELD_OUT},
 }
