@@ -13,6 +13,7 @@ of their difference, and the return of the greedy policy.
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ import mastac
 from common import write
 from mastac.learning import (
     Batch,
+    CriticInputs,
     LearnerSpec,
     LearnerState,
     action_gradients,
@@ -32,6 +34,7 @@ from mastac.learning import (
     batch_inputs,
     observations,
 )
+from mastac.learning.critic_inputs import reward_factor
 from mastac.runs import Execution, plan_run
 
 EPISODES, NOISES = 32, 8
@@ -43,10 +46,8 @@ def slopes(folder: Path, env: mastac.Environment | None = None) -> list[list]:
     """Rows of the table for one run, for its first seed."""
     run = mastac.load(folder, env=env)
     env = run.env
-    execution = Execution(run.folder, plan_run(env, run.config), lambda text: None)
-    execution.start()
-    spec = execution.plan.spec
-    learner = jax.tree.map(lambda leaf: leaf[0], execution.state.learner)
+    spec, learners = trained(run)
+    learner = jax.tree.map(lambda leaf: leaf[0], learners)
     states = jax.jit(jax.vmap(lambda key: greedy_states(spec, learner, key)))(
         jax.random.split(jax.random.key(1), EPISODES)
     )
@@ -61,7 +62,7 @@ def slopes(folder: Path, env: mastac.Environment | None = None) -> list[list]:
     greedy = run.evaluate()["greedy_by_seed"][str(run.config.seeds[0])]
     is_real = np.arange(int(env.action_sizes.max())) < env.action_sizes[:, None]
     rows = []
-    for time in sorted({0, *np.linspace(1, env.horizon - 2, 5).astype(int).tolist()}):
+    for time in times_of(env):
         state = states[:, time]
         keys = jax.random.split(jax.random.key(2), (EPISODES, NOISES))
         true = np.asarray(true_slopes(state, time, keys))[:, is_real]
@@ -70,6 +71,18 @@ def slopes(folder: Path, env: mastac.Environment | None = None) -> list[list]:
         figures = map(float, (true.mean(), true.std(), learnt.mean(), learnt.std(), error))
         rows.append([folder.name, run.config.epochs, greedy, time, *figures])
     return rows
+
+
+def times_of(env: mastac.Environment) -> list[int]:
+    """Times of an episode at which slopes are compared."""
+    return sorted({0, *np.linspace(1, env.horizon - 2, 5).astype(int).tolist()})
+
+
+def trained(run: mastac.Run) -> tuple[LearnerSpec, LearnerState]:
+    """What a run trained, with a leading axis of its seeds."""
+    execution = Execution(run.folder, plan_run(run.env, run.config), lambda text: None)
+    execution.start()
+    return execution.plan.spec, execution.state.learner
 
 
 def greedy_actions(spec: LearnerSpec, learner: LearnerState, state: jax.Array) -> jax.Array:
@@ -95,9 +108,21 @@ def true_slope(
     spec: LearnerSpec, learner: LearnerState, state: jax.Array, time: Any, key: jax.Array
 ) -> jax.Array:
     """Derivative of all rewards from a time on, discounted, in the actions at that time."""
+    later = later_returns(spec, learner, state, time, key)
+    return jax.grad(lambda actions: later(actions).sum())(greedy_actions(spec, learner, state))
+
+
+def later_returns(
+    spec: LearnerSpec, learner: LearnerState, state: jax.Array, time: Any, key: jax.Array
+) -> Callable[[jax.Array], jax.Array]:
+    """What each agent earns from a time on, discounted, as a function of the actions then.
+
+    Afterwards the greedy policies act. Where critics end with the episode, so do the rewards; else
+    they go on for as many steps again.
+    """
     env, settings = spec.env, spec.settings
 
-    def later_return(actions):
+    def returns(actions: jax.Array) -> jax.Array:
         def one_step(carry, ahead):
             state, weight = carry
             at = time + 1 + ahead
@@ -108,11 +133,24 @@ def true_slope(
             return (state, weight * settings.discount), reward
 
         after = env.step(state, actions, time, jax.random.fold_in(key, env.horizon))
-        start = (after, settings.discount)
+        start = (after, jnp.asarray(settings.discount, jnp.float32))
         _, rewards = jax.lax.scan(one_step, start, jnp.arange(env.horizon))
-        return env.reward(state, actions, time).sum() + rewards.sum()
+        return env.reward(state, actions, time) + rewards.sum(0)
 
-    return jax.grad(later_return)(greedy_actions(spec, learner, state))
+    return returns
+
+
+def critics_read(
+    spec: LearnerSpec, learner: LearnerState, state: jax.Array, time: Any
+) -> tuple[CriticInputs, jax.Array]:
+    """What critics read at states of one time, and the policies' actions there in their units."""
+    env, act = spec.env, int(spec.env.action_sizes.max())
+    count = len(state)
+    blank = jnp.zeros((count, env.num_agents, act))
+    batch = Batch(state, blank, blank[:, :, 0], state, jnp.full(count, time))
+    inputs, _, _ = batch_inputs(spec, batch, learner.actors, scales=learner.scales)
+    actions = spec.actors.apply(learner.actors, observations(env, state, batch.time))
+    return inputs, action_inputs(env, actions, learner.scales)
 
 
 def learnt_slopes(
@@ -120,16 +158,12 @@ def learnt_slopes(
 ) -> np.ndarray:
     """The same slopes as the critics have them, [episodes, agents, act], in unscaled units."""
     env, act = spec.env, int(spec.env.action_sizes.max())
-    blank = jnp.zeros((EPISODES, env.num_agents, act))
-    batch = Batch(state, blank, blank[:, :, 0], state, jnp.full(EPISODES, time))
-    inputs, _, _ = batch_inputs(spec, batch, learner.actors)
-    observed = observations(env, state, batch.time)
-    actions = action_inputs(env, spec.actors.apply(learner.actors, observed))
+    inputs, actions = critics_read(spec, learner, state, time)
     # The last row is the zeros that padded places read.
     slopes = np.asarray(action_gradients(spec, learner.critics, inputs, actions))[:-1]
-    _, scale = action_units(env)
-    by_agent = slopes.reshape(env.num_agents, act, EPISODES) / scale[:, :, None]
-    return np.moveaxis(by_agent, -1, 0) / spec.settings.reward_scale
+    _, scale = action_units(env, learner.scales)
+    by_agent = slopes.reshape(env.num_agents, act, len(state)) / scale[:, :, None]
+    return np.moveaxis(by_agent, -1, 0) / reward_factor(spec, learner.scales)
 
 
 def main(*folders: str) -> None:
