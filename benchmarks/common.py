@@ -6,6 +6,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,20 @@ def machine() -> str:
     device = jax.devices()[0].device_kind
     versions = f"jax {metadata.version('jax')}, Python {platform.python_version()}"
     return f"{name}, {os.cpu_count()} cores, device {device}, {versions}"
+
+
+def shared_knobs(env_id: str) -> dict[str, Any]:
+    """What the default preset says to all algorithms, where it says something else to `mastac`.
+
+    Committed studies were trained so: `mastac` had no settings of its own then.
+    """
+    from mastac.learning import Settings
+    from mastac.runs.presets import STRUCTURED, preset_for
+
+    shared = preset_for("default", env_id)
+    own = [knobs for pattern, knobs in STRUCTURED.items() if fnmatchcase(env_id, pattern)]
+    names = {name for knobs in own for name in knobs}
+    return {name: shared.get(name, getattr(Settings(), name)) for name in sorted(names)}
 
 
 def write(name: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 import mastac
-from common import RESULTS, write
+from common import RESULTS, shared_knobs, write
 from comparing_figure import score_figure
 from mastac.cli.arguments import parse_assignments
 from mastac.files import as_csv, locked, write_text
@@ -105,6 +105,7 @@ class Cell:
     def config(self) -> ExperimentConfig:
         algorithm, knobs = self.study.rows[self.row]
         env_id, options = environment(self.env)
+        knobs = {**(shared_knobs(env_id) if algorithm == "mastac" else {}), **knobs}
         return resolve(
             env_id, options, algorithm=algorithm, epochs=self.epochs, seeds=SEEDS, **knobs
         )

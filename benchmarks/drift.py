@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import mastac
-from common import write
+from common import shared_knobs, write
 from mastac.runs import read_results
 from slopes import HEADER, slopes
 
@@ -32,7 +32,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, scaled in (("operating-point", env), ("plain", plain)):
             out = Path(folder) / name
-            run = mastac.train(scaled, kappa=2, distance_decay=1.0, epochs=400, seeds=0, out=out)
+            knobs = {**shared_knobs(env.id), "distance_decay": 1.0}
+            run = mastac.train(scaled, kappa=2, epochs=400, seeds=0, out=out, **knobs)
             epochs, returns = read_results(run.path).curve(greedy=True)
             for epoch, value in zip(epochs.tolist(), returns[0].tolist(), strict=True):
                 curves.append([name, epoch, epoch * env.horizon, value])

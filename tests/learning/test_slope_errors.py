@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from test_linear_quadratic import gain_of
 
 import mastac
 from mastac.envs.linear_quadratic.dynamics import problem_of
@@ -14,7 +15,6 @@ from mastac.learning.learner import learner_of, learner_spec
 from mastac.learning.settings import Settings
 from mastac.structure.layouts import structured
 from mastac.theory.linear_quadratic import action_values
-from test_linear_quadratic import gain_of
 
 HIDDEN = {"actor_hidden": (), "critic_hidden": (8,), "actor_output_scale": 0.1, "discount": 0.8}
 

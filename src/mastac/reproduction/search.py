@@ -13,10 +13,11 @@ from jaxtyping import Float
 from scipy.stats import qmc
 
 from mastac.files import as_csv, locked, write_json, write_text
-from mastac.learning.settings import Settings
+from mastac.learning.settings import Settings, checked_settings
 from mastac.reproduction.grid import config_of
 from mastac.reproduction.paper import REPRODUCTIONS, Cell, cells_of
-from mastac.runs.config import ExperimentConfig, resolve
+from mastac.runs.config import ExperimentConfig
+from mastac.runs.presets import preset_for
 
 if TYPE_CHECKING:
     from jax import Array
@@ -125,7 +126,8 @@ def search(cell: Cell, out: Path, epochs: int, budget: Budget | None = None) -> 
     budget = budget or BUDGETS.get(cell.env, Budget())
     path = out / cell.env / f"{cell.name}.csv"
     trials = read_trials(path) if path.is_file() else []
-    base = resolve(cell.env, cell.env_options, preset=cell.preset).settings
+    shared = preset_for(cell.preset, cell.env)
+    base = checked_settings({name: shared[name] for name in KNOBS if name in shared})
     chosen = list(enumerate(candidates(base, budget.slower)))
 
     def play(share: float) -> list[Trial]:
