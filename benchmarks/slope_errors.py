@@ -185,7 +185,7 @@ def by_distance(spec: LearnerSpec) -> list[tuple[Any, np.ndarray]]:
     layout = with_distances(spec.layout, spec.env.couplings, None, spec.settings.minimal)
     assert layout.distances is not None
     entries = layout.distances[1].tocoo()
-    distance = np.full(entries.shape, -1)
+    distance = np.full((spec.layout.num_terms, spec.env.num_agents), -1)
     distance[entries.row, entries.col] = entries.data
     reads = spec.layout.actions.toarray().astype(bool)
     acts = spec.env.action_sizes[None] > 0

@@ -95,6 +95,12 @@ def searched_cells(preset: str, only: Sequence[str] = ()) -> list[Cell]:
     ]
 
 
+def searched_from(env_id: str, preset: str = "default") -> Settings:
+    """Settings whose rates candidates are laid around: the preset's for all algorithms alike."""
+    shared = preset_for(preset, env_id)
+    return checked_settings({name: shared[name] for name in KNOBS if name in shared})
+
+
 def candidates(settings: Settings, slower: bool = False) -> list[dict[str, float]]:
     """The preset's own values, then points around them, then slower ones, as rates by knob."""
     factors = [np.ones((1, len(KNOBS))), _hypercube(RANGES, POINTS)]
@@ -126,9 +132,7 @@ def search(cell: Cell, out: Path, epochs: int, budget: Budget | None = None) -> 
     budget = budget or BUDGETS.get(cell.env, Budget())
     path = out / cell.env / f"{cell.name}.csv"
     trials = read_trials(path) if path.is_file() else []
-    shared = preset_for(cell.preset, cell.env)
-    base = checked_settings({name: shared[name] for name in KNOBS if name in shared})
-    chosen = list(enumerate(candidates(base, budget.slower)))
+    chosen = list(enumerate(candidates(searched_from(cell.env, cell.preset), budget.slower)))
 
     def play(share: float) -> list[Trial]:
         length = max(1, round(epochs * share / 10)) * 10
