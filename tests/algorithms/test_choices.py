@@ -121,3 +121,13 @@ def test_the_command_line_lists_all_of_them(capsys):
     for name, knob in KNOBS.items():
         (line,) = [line for line in lines if line.split()[:1] == [name]]
         assert knob.range in line and knob.help in line and line.endswith(users_text(name))
+
+
+def test_settings_of_mastac_alone_are_no_other_algorithms():
+    own = resolve("thermal-40", {}).settings
+    for name in set(ALGORITHMS) - {"mastac"}:
+        other = resolve("thermal-40", {}, algorithm=name).settings
+        assert own.actor_lr > other.actor_lr
+        assert other.critics_first == 0 < own.critics_first
+    assert resolve("thermal-40", {}, preset="paper").settings.critics_first == 0
+    assert resolve("lq-8", {}).settings.critics_first == 0
