@@ -115,7 +115,7 @@ def greedy_return(spec: LearnerSpec, state: LearnerState) -> float:
             )
         )
     )
-    return float(play(jax.random.split(jax.random.key(2), 4000)).mean())
+    return float(env.reported(play(jax.random.split(jax.random.key(2), 4000)).mean(0)))
 
 
 def main() -> None:
