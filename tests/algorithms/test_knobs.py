@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mastac.algorithms import ALGORITHMS, users_of
+from mastac.cli.arguments import parse_assignments
 from mastac.errors import UserError
 from mastac.learning.settings import KIND_KNOBS, KNOBS, Settings, checked_settings
 from mastac.runs.config import resolve
@@ -40,7 +41,8 @@ def inside(knob):
 def outside(knob):
     """Values that are just outside a range, or of another type."""
     if knob.choices:
-        return [*NEITHER, True, 1, knob.choices[0] + " ", [knob.choices[0]]]
+        # `True` is how the command line reads `true`.
+        return [*NEITHER, "true" not in knob.choices, 1, knob.choices[0] + " ", [knob.choices[0]]]
     if isinstance(knob.default, bool):
         return [*NEITHER, 0, 1, 1.0, "true"]
     if isinstance(knob.default, tuple):
@@ -63,6 +65,13 @@ def test_values_in_the_range_are_accepted(name):
         assert chosen == (tuple(value) if isinstance(value, list) else value)
         if isinstance(chosen, tuple):
             assert all(type(width) is int for width in chosen)
+
+
+@every
+def test_every_choice_can_be_set_on_the_command_line(name):
+    for choice in KNOBS[name].choices:
+        settings = checked_settings(parse_assignments("--set", [f"{name}={choice}"]))
+        assert getattr(settings, name) == choice
 
 
 @every

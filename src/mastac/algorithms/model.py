@@ -24,7 +24,7 @@ MASTAC_MODEL = Algorithm(
     kind=Kind(estimator="model", reads="others"),
     defaults={
         "actor_lr": 1e-2,
-        "actor_hidden": (64, 64),
+        "actor_hidden": (32, 32),
         "actor_output_scale": 0.1,
         "batch_size": 64,
         "noise": 0.3,

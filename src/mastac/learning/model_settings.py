@@ -34,7 +34,7 @@ class ModelSettings:
         least=1,
     )
     imagined_episodes: int = knob(
-        16, "imagined episodes of each member that actors climb", by_model, least=1
+        8, "imagined episodes of each member that actors climb", by_model, least=1
     )
     climbing_steps: int = knob(
         50, "steps of the actors for every 32 environment steps", by_model, least=1
