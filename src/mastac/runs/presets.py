@@ -172,11 +172,11 @@ class Unscaled(NamedTuple):
 def for_strangers(run: Unscaled) -> dict[str, Any]:
     """The preset of an environment that leaves scales open.
 
-    Its length is counted in environment steps: 20,000, with three updates for every four. A
+    Its length is counted in environment steps: 20,000, with three updates for every two. A
     twentieth of the episodes comes before the first update, and as many before actors move.
     """
     epochs = -(-20_000 // run.steps) if run.epochs is None else run.epochs
-    updates, twentieth = max(1, 3 * run.steps // 4), epochs // 20
+    updates, twentieth = max(1, 3 * run.steps // 2), epochs // 20
     return {
         **STRANGERS,
         "epochs": epochs,
