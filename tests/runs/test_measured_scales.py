@@ -73,8 +73,8 @@ def test_every_seed_exports_its_own_scales(whole) -> None:
 def test_the_preset_of_strangers_is_theirs_alone() -> None:
     strange, kappa, epochs = settings_for("mastac", "platoon", "default", {}, Unscaled(40))
     assert strange.noise == STRANGERS["noise"] and epochs == 500 and kappa == 2
-    assert strange.warmup_epochs == 25 and strange.updates_per_epoch == 30
-    assert strange.critics_first == 25 * 30
+    assert strange.warmup_epochs == 25 and strange.updates_per_epoch == 60
+    assert strange.critics_first == 25 * 60
     short, _, _ = settings_for("mastac", "platoon", "default", {}, Unscaled(40, 8))
     assert (short.warmup_epochs, short.critics_first) == (0, 0)
     declared, _, _ = settings_for("mastac", "platoon", "default", {})
