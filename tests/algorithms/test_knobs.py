@@ -1,12 +1,13 @@
 """Ranges of knobs, who uses them, and what they mean."""
 
+import argparse
 import math
 
 import numpy as np
 import pytest
 
 from mastac.algorithms import ALGORITHMS, users_of
-from mastac.cli.arguments import parse_assignments
+from mastac.cli import train
 from mastac.errors import UserError
 from mastac.learning.settings import KIND_KNOBS, KNOBS, Settings, checked_settings
 from mastac.runs.config import resolve
@@ -41,8 +42,7 @@ def inside(knob):
 def outside(knob):
     """Values that are just outside a range, or of another type."""
     if knob.choices:
-        # `True` is how the command line reads `true`.
-        return [*NEITHER, "true" not in knob.choices, 1, knob.choices[0] + " ", [knob.choices[0]]]
+        return [*NEITHER, True, 1, knob.choices[0] + " ", [knob.choices[0]]]
     if isinstance(knob.default, bool):
         return [*NEITHER, 0, 1, 1.0, "true"]
     if isinstance(knob.default, tuple):
@@ -69,8 +69,11 @@ def test_values_in_the_range_are_accepted(name):
 
 @every
 def test_every_choice_can_be_set_on_the_command_line(name):
+    parser = argparse.ArgumentParser()
+    train.add_arguments(parser)
     for choice in KNOBS[name].choices:
-        settings = checked_settings(parse_assignments("--set", [f"{name}={choice}"]))
+        chosen = train._chosen(parser.parse_args(["lq-3", "--set", f"{name}={choice}"]))
+        settings = checked_settings({name: chosen[name]})
         assert getattr(settings, name) == choice
 
 

@@ -167,11 +167,15 @@ def check_source(source: str, env_options: Mapping[str, Any]) -> None:
 
 
 def parse_assignments(
-    option: str, pairs: Sequence[str], own_options: Collection[str] = ()
+    option: str,
+    pairs: Sequence[str],
+    own_options: Collection[str] = (),
+    texts: Collection[str] = (),
 ) -> dict[str, Any]:
     """`name=value` pairs; a value is read as JSON, and as the text itself where it is none.
 
-    `own_options` are names that are set by an option of their own and not here.
+    `own_options` are names that are set by an option of their own and not here. Values of `texts`
+    are texts, whatever they look like.
 
     >>> parse_assignments("--set", ["batch_size=64", "tau=0.01", "supply=halves", "hidden=[32]"])
     {'batch_size': 64, 'tau': 0.01, 'supply': 'halves', 'hidden': [32]}
@@ -189,7 +193,7 @@ def parse_assignments(
             raise UserError(f"{name} has an option of its own; write {option} {shortened(text)}")
         if name in values:
             raise UserError(f"{option} sets '{shortened(name)}' twice; say it once")
-        values[name] = _value(text.strip())
+        values[name] = text.strip() if name in texts else _value(text.strip())
     return values
 
 

@@ -95,7 +95,8 @@ def _chosen(args: argparse.Namespace) -> dict[str, Any]:
     """Keyword arguments of `mastac.train` from the options; what was not given is left out."""
     from mastac.learning.settings import KNOBS
 
-    chosen = arguments.parse_assignments("--set", args.set, own_options=OWN_OPTIONS)
+    texts = [name for name, knob in KNOBS.items() if knob.choices]  # `true` may be one of them
+    chosen = arguments.parse_assignments("--set", args.set, OWN_OPTIONS, texts)
     for name in chosen:
         if name in NO_KNOBS:
             raise unknown("knob", name, KNOBS)

@@ -73,8 +73,6 @@ class Knob:
 
     def _converted(self, value: Any) -> Any:
         if self.choices:
-            if isinstance(value, bool):  # as the command line reads the choice `true`
-                value = str(value).lower()
             return _require(isinstance(value, str) and value in self.choices, value)
         if isinstance(self.default, bool):
             return bool(_require(type(value).__name__ in ("bool", "bool_"), value))  # numpy's too
