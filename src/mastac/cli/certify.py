@@ -9,7 +9,6 @@ from mastac.errors import UserError, unknown
 
 HELP = "say how far the policies of a run are from the best of their class"
 
-DYNAMICS = ("true", "learnt")
 LEAST = {"episodes": 2, "steps": 1, "seed": 0, "fitting_episodes": 4}
 
 
@@ -59,6 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Certify the greedy policies of a run."""
+    from mastac.runs.certificate import DYNAMICS, certificate_table
+    from mastac.runs.run import load
+
     chosen = {}
     for name, least in LEAST.items():
         if getattr(args, name) is not None:
@@ -69,9 +71,6 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("--fitting-episodes goes with --dynamics learnt")
     if args.seeds is not None:
         chosen["seeds"] = arguments.parse_seeds(args.seeds)
-    from mastac.runs.certificate import certificate_table
-    from mastac.runs.run import load
-
     if not args.no_progress:
         chosen["say"] = lambda text: print(text, file=sys.stderr, flush=True)
     certified = load(args.dir)

@@ -198,12 +198,9 @@ class Execution:
         alive = self._failed_epochs() < 0
         train_return = float(rows.episode_return[alive].mean()) if alive.any() else math.nan
         greedy_return = float(greedy[alive].mean()) if alive.any() else math.nan
-        found = (
-            list(self._findings().values()) if self.plan.schedule.updates_after(self.epoch) else []
-        )
-        promises = [
-            seed["promised"] for seed, goes_on in zip(found, alive, strict=False) if goes_on
-        ]
+        has_updated = self.plan.schedule.updates_after(self.epoch) > 0
+        found = self._findings() if has_updated and alive.any() else {}
+        promises = np.array([seed["promised"] for seed in found.values()])
         return Report(
             epoch=self.epoch,
             epochs=self.config.epochs,
@@ -211,7 +208,7 @@ class Execution:
             train_return=train_return,
             greedy_return=greedy_return,
             score=self.plan.reference.score(greedy_return) if self.plan.reference else None,
-            promised=float(np.mean(promises)) if promises else None,
+            promised=float(promises[alive].mean()) if found else None,
             env_steps_per_second=length * self.env.horizon * len(self.config.seeds) / seconds,
             remaining=(self.config.epochs - self.epoch) * seconds / length,
         )

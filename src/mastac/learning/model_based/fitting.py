@@ -86,18 +86,17 @@ def fit(
         step = jax.tree.map(lambda leaf: rate * leaf, step)
         return (optax.apply_updates(networks, step), state), errors
 
-    def one_fit(number: Array, carry: tuple[Networks, Any, Errors]):
+    def one_fit(number: Array, carry: tuple[Networks, Any, tuple[Array, Array]]):
         keys = jax.random.split(jax.random.fold_in(key, number), steps)
         trained, errors = jax.lax.scan(one, carry[:2], (keys, rates))
         return *trained, jax.tree.map(lambda leaf: leaf[-max(1, steps // 4) :].mean(0), errors)
 
     agents = jnp.zeros(models.mask.shape[0])
-    nothing = Errors(agents, agents, jnp.zeros(models.mask.shape))
-    networks, state, errors = jax.lax.fori_loop(
-        0, times, one_fit, (networks, optimizer_state, nothing)
+    networks, state, (change, reward) = jax.lax.fori_loop(
+        0, times, one_fit, (networks, optimizer_state, (agents, agents))
     )
     residual = residual_of(models, networks, units, store, ages)
-    return networks, state, errors._replace(residual=residual)
+    return networks, state, Errors(change, reward, residual)
 
 
 def residual_of(
@@ -107,12 +106,8 @@ def residual_of(
 
     Early episodes, with their random actions, are fitted worse, and would be taken for noise.
     """
-    horizon = store.rewards.shape[1]
-    place = latest(ages, -(-NEWEST // horizon))
-    every = (models.members, len(place) * horizon)
-    episode = jnp.broadcast_to(jnp.repeat(place, horizon), every)
-    time = jnp.broadcast_to(jnp.tile(jnp.arange(horizon), len(place)), every)
-    change, _ = errors_of(models, networks, units, taken(store, episode, time))
+    sample = newest(store, ages, models.members, -(-NEWEST // store.rewards.shape[1]))
+    change, _ = errors_of(models, networks, units, sample)
     return NORMAL * jnp.abs(change).mean((0, 3)) * units.change_scale
 
 
@@ -124,6 +119,14 @@ def drawn(store: Episode, ages: Ages, key: PRNGKeyArray, members: int, batch: in
     place = jax.random.randint(episode_key, (members, batch), oldest[None], ages.filled)
     time = jax.random.randint(time_key, (members, batch), 0, store.rewards.shape[1])
     return taken(store, ages.order[place], time)
+
+
+def newest(store: Episode, ages: Ages, members: int, episodes: int) -> Sample:
+    """All transitions of the newest episodes, the same for each member."""
+    place, horizon = latest(ages, episodes), store.rewards.shape[1]
+    episode, time = jnp.repeat(place, horizon), jnp.tile(jnp.arange(horizon), episodes)
+    every = (members, len(time))
+    return taken(store, jnp.broadcast_to(episode, every), jnp.broadcast_to(time, every))
 
 
 def taken(
@@ -157,17 +160,17 @@ def errors_of(
 
 def _loss(
     models: LocalModels, networks: Networks, units: Units, sample: Sample
-) -> tuple[Array, Errors]:
+) -> tuple[Array, tuple[Array, Array]]:
+    """What is minimised, and mean squared errors of each agent's next state and reward."""
     change, reward = errors_of(models, networks, units, sample)
     weight = _nearness(units, sample)[:, None, :]
     total = (_huber(change) * weight[:, :, None]).mean(-1).sum()
     total += (_huber(reward) * weight).mean(-1).sum()
     counted = weight / weight.mean()
-    return total, Errors(
-        change=(change**2 * counted[:, :, None]).mean((0, 3)).sum(1)
-        / jnp.maximum(models.mask.sum(1), 1),
-        reward=(reward**2 * counted).mean((0, 2)),
-        residual=jnp.zeros(models.mask.shape),
+    squares = (change**2 * counted[:, :, None]).mean((0, 3)).sum(1)
+    return total, (
+        squares / jnp.maximum(models.mask.sum(1), 1),
+        (reward**2 * counted).mean((0, 2)),
     )
 
 

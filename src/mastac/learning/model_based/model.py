@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from mastac.agents.local_models import LocalModels, Networks, Units, local_models
 from mastac.learning.buffer import Episode
-from mastac.learning.model_based.fitting import errors_of, fit, optimizer, taken
+from mastac.learning.model_based.fitting import errors_of, fit, newest, optimizer
 from mastac.learning.model_based.imagined import (
     Promise,
     imagined,
@@ -20,7 +20,6 @@ from mastac.learning.model_based.record import Record, first_record
 from mastac.learning.model_based.rounds import after_rounds, work_of
 from mastac.learning.model_based.units import (
     Ages,
-    latest,
     measured_units,
     no_units,
     reward_range,
@@ -124,12 +123,8 @@ def unseen_errors(
 
     **Returns:** of the members' mean, for each agent; the variance of the members around it.
     """
-    horizon = spec.env.horizon
-    place = latest(age, after_rounds(spec.env, spec.settings).period)
-    episode = jnp.repeat(place, horizon)
-    time = jnp.tile(jnp.arange(horizon), len(place))
-    every = (models.members, len(time))
-    sample = taken(store, jnp.broadcast_to(episode, every), jnp.broadcast_to(time, every))
+    episodes = after_rounds(spec.env, spec.settings).period
+    sample = newest(store, age, models.members, episodes)
     change, _ = errors_of(models, networks, units, sample)
     real = jnp.maximum(models.mask.sum(1), 1)
     error = (change.mean(0) ** 2).mean(-1).sum(1) / real
