@@ -21,7 +21,8 @@ import optax
 
 import mastac
 from common import write
-from mastac.learning import LearnerSpec, LearnerState, Settings, learner_of
+from mastac.learning import LearnerSpec, LearnerState, learner_of
+from mastac.learning.schedule import exploration
 from mastac.runs import plan_run, resolve
 from slopes import later_returns
 
@@ -96,13 +97,6 @@ def trained_actors(spec: LearnerSpec, slopes: str, updates: int, episodes: int, 
         return jax.lax.scan(one_update, carry, inputs)[0][0]
 
     return last(jax.random.key(1))
-
-
-def exploration(settings: Settings, progress: Any) -> tuple[Any, Any]:
-    """Noise and share of random actions when so much of the run is over."""
-    noise = settings.noise + progress * (settings.noise_final - settings.noise)
-    start, end = settings.random_fraction, settings.random_fraction_final
-    return noise, start + progress * (end - start)
 
 
 def greedy_return(spec: LearnerSpec, state: LearnerState) -> float:

@@ -33,7 +33,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 import mastac
-from common import RESULTS, machine, shared_knobs
+from common import RESULTS, machine
 from mastac.cli.arguments import parse_seeds
 from mastac.errors import unknown
 from mastac.examples import HELD_OUT, example
@@ -178,9 +178,8 @@ def trained(cell: Cell, env: mastac.Environment, seeds: Sequence[int], path: Pat
     if (path / "config.json").is_file():
         run = mastac.resume(path, progress=keep, env=env)
     else:
-        knobs = {**(shared_knobs(env.id) if row.algorithm == "mastac" else {}), **row.knobs}
         run = mastac.train(
-            env, row.algorithm, epochs=epochs, seeds=seeds, out=path, progress=keep, **knobs
+            env, row.algorithm, epochs=epochs, seeds=seeds, out=path, progress=keep, **row.knobs
         )
     spent = float(clock.read_text()) / len(seeds)
     returns = run.evaluate(episodes=EPISODES)["greedy_by_seed"]

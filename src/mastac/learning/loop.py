@@ -13,7 +13,7 @@ from mastac.learning.buffer import Buffer, Episode
 from mastac.learning.devices import placed, shard_over_seeds
 from mastac.learning.failures import FAILURES, failure_of
 from mastac.learning.learner import update_schedule
-from mastac.learning.schedule import NOISE_CYCLE, UpdateSchedule
+from mastac.learning.schedule import NOISE_CYCLE, UpdateSchedule, exploration
 from mastac.learning.settings import Settings
 from mastac.learning.spec import Learner, Metrics
 
@@ -194,13 +194,11 @@ class OneSeed:
         return jax.vmap(lambda key: rollout_return(self.env, policy, key))(keys)
 
     def _exploration(self, epoch: Int[Array, ""]) -> tuple[Array, Array]:
-        """The noise and the share of random actions, which fall linearly over the run."""
-        progress, knobs = epoch / self.epochs, self.settings
-        noise = knobs.noise + progress * (knobs.noise_final - knobs.noise)
-        if knobs.noise_cycle:
+        """The noise and the share of random actions of an epoch."""
+        noise, random_fraction = exploration(self.settings, epoch / self.epochs)
+        if self.settings.noise_cycle:
             noise = noise * jnp.asarray(NOISE_CYCLE)[epoch % len(NOISE_CYCLE)]
-        first, last = knobs.random_fraction, knobs.random_fraction_final
-        return noise, first + progress * (last - first)
+        return noise, random_fraction
 
     def _measured(self, learner_state: Any, store: Episode, epoch: Int[Array, ""]) -> Any:
         """With scales measured anew at the first update and when episodes are half as many more."""

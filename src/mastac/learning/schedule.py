@@ -53,3 +53,10 @@ def after_rollouts(env: Environment, settings: Settings) -> UpdateSchedule:
 def rollout_episodes(env: Environment, settings: Settings) -> int:
     """Episodes of a rollout: whole ones, at least as many steps as asked for."""
     return max(1, -(-settings.rollout_steps // env.horizon))
+
+
+def exploration(settings: Settings, progress: Any) -> tuple[Any, Any]:
+    """The noise and the share of random actions, which fall linearly, after a share of the run."""
+    noise = settings.noise + progress * (settings.noise_final - settings.noise)
+    first, last = settings.random_fraction, settings.random_fraction_final
+    return noise, first + progress * (last - first)
