@@ -19,6 +19,7 @@ from mastac.learning.model_based.imagined import (
     _actions,
     imagined,
     learnt_dynamics,
+    slope_bounded,
     true_dynamics,
 )
 from mastac.learning.model_based.units import ages, measured_units, no_units
@@ -150,6 +151,47 @@ def random_transitions(env, episodes: int, seed: int = 0) -> Episode:
     _, (later, rewards) = jax.lax.scan(one, first, (jnp.arange(env.horizon), actions))
     states = jnp.concatenate([first[None], later])
     return Episode(*(jnp.swapaxes(leaf, 0, 1) for leaf in (states, actions, rewards)))
+
+
+def test_slopes_are_bounded_at_every_step_and_values_are_kept():
+    def final(first, limit):
+        def step(value, _):
+            return 3.0 * slope_bounded(value, limit), None
+
+        return jax.lax.scan(step, first, None, length=5)[0].sum()
+
+    first, limit = jnp.array([0.5, -2.0]), jnp.array([1e6, 10.0])
+    value, slope = jax.value_and_grad(final)(first, limit)
+    assert float(value) == pytest.approx(3.0**5 * -1.5)
+    # Free below the limit; held at it where slopes grow beyond, however many steps there are.
+    np.testing.assert_allclose(slope, [3.0**5, 10.0])
+
+
+def test_a_slope_that_is_no_number_counts_as_none():
+    slope = jax.grad(lambda value: jnp.sqrt(slope_bounded(value, jnp.ones(()))))(jnp.zeros(()))
+    assert float(slope) == 0.0
+
+
+@pytest.mark.parametrize("steepest", [1e6, 1e-3])
+def test_bounded_slopes_are_the_exact_ones_unless_they_are_steeper(steepest):
+    env = mastac.make("lq-3", noise=0.0, horizon=4)
+    actors = actors_of(env, ())
+    weights = actors.init(jax.random.key(3))
+    first = jax.vmap(env.reset)(jax.random.split(jax.random.key(1), 4))
+
+    def returns(weights, steepest):
+        played = imagined(
+            env, actors, weights, true_dynamics(env), first, jax.random.key(0), steepest
+        )
+        return played.returns.mean(0).sum()
+
+    exact = jax.grad(returns)(weights, None)
+    held = jax.grad(returns)(weights, jnp.full((3, first.shape[-1]), steepest))
+    differences = [
+        float(jnp.abs(one - other).max())
+        for one, other in zip(jax.tree.leaves(exact), jax.tree.leaves(held), strict=True)
+    ]
+    assert (max(differences) == 0.0) == (steepest == 1e6)
 
 
 def test_fitted_models_have_the_slopes_of_the_true_matrices():

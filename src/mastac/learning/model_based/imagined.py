@@ -87,11 +87,18 @@ def imagined(
     dynamics: Dynamics,
     first: Float[Array, "batch agents state"],
     key: PRNGKeyArray,
+    steepest: Float[Array, "agents state"] | None = None,
 ) -> Imagined:
-    """Whole episodes of the policies; nothing but the state is kept for the way back."""
+    """Whole episodes of the policies; nothing but the state is kept for the way back.
+
+    `steepest`: the largest slope of a return along a state that is handed back to the step before;
+    none for exact gradients.
+    """
+    limit = None if steepest is None else steepest[None] / len(first)
 
     def one_step(states: Array, time_and_key: tuple[Array, PRNGKeyArray]):
         time, key = time_and_key
+        states = states if limit is None else slope_bounded(states, limit)
         choice_key, noise_key = jax.random.split(key)
         obs = jax.vmap(env.observed, (0, None))(states, time)
         logits = actors.logits(weights, jnp.moveaxis(obs, 0, -1))
@@ -104,6 +111,28 @@ def imagined(
         jax.checkpoint(one_step), first, (times, jax.random.split(key, env.horizon))
     )
     return Imagined(rewards.sum(0), beyond.mean())
+
+
+@jax.custom_vjp
+def slope_bounded(values: Array, limit: Array) -> Array:
+    """The values themselves; on the way back, slopes are held within the limit.
+
+    A policy that overshoots makes slopes grow from step to step. Bounded at every step, those of
+    early actions still say where they lead in the steps that follow; bounded at the end only, all
+    that is left is the direction of the largest.
+    """
+    return values
+
+
+def _values_and_limit(values: Array, limit: Array) -> tuple[Array, Array]:
+    return values, limit
+
+
+def _held(limit: Array, slope: Array) -> tuple[Array, None]:
+    return jnp.clip(jnp.where(jnp.isfinite(slope), slope, 0.0), -limit, limit), None
+
+
+slope_bounded.defvjp(_values_and_limit, _held)
 
 
 def _saturation(env: Environment, actors: Actors, logits: Array) -> Array:

@@ -30,6 +30,7 @@ from mastac.learning.spec import LearnerSpec, LearnerState
 
 MARGIN = 0.3  # how far imagined states may leave what was seen, in widths of it
 SATURATION = 0.1  # weight of saturated logits, in standard deviations of the rewards
+STEEPEST = 30.0  # slope of a return along a state, in standard deviations of rewards and states
 
 
 class Model(NamedTuple):
@@ -155,10 +156,11 @@ def imagination(
         )
         which = jax.random.randint(first_key, (episodes,), 0, age.filled)
         first = store.states[age.order[which], 0]
+    steepest = STEEPEST * model.units.reward_scale.max() / model.units.state_scale
     weight = SATURATION * env.horizon * model.units.reward_scale.sum()
 
     def objective(actors: Any) -> tuple[Array, Promise]:
-        played = imagined(env, spec.actors, actors, dynamics, first, play_key)
+        played = imagined(env, spec.actors, actors, dynamics, first, play_key, steepest)
         promise = Promise(played.returns.mean(0), env.reported(played.returns).std())
         return promise.returns.sum() - weight * played.saturation, promise
 
