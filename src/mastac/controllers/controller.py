@@ -113,7 +113,8 @@ class Controller:
         try:
             with np.load(path, allow_pickle=False) as file:
                 stored = {name: file[name] for name in file.files}
-            about = json.loads(str(stored["about"]))
+            about = json.loads(str(stored.pop("about")))
+            stored = {name: array.astype(np.float32) for name, array in stored.items()}
             count = sum(name.startswith("weight_") for name in stored)
             network = Network(
                 center=stored["center"],
@@ -154,7 +155,11 @@ class Controller:
         self._age = np.where(missing, self._age + 1, 0)
         self._held = np.where(missing, self._held, new)
         seen = np.where(self._age > self._hold, self._defaults, self._held)
-        return self.actions(seen[None])[0]
+        with np.errstate(over="ignore", invalid="ignore"):
+            action = self.actions(seen[None])[0]
+        if not np.isfinite(action).all():
+            raise ValueError("the inputs are so large that the action is not finite")
+        return action
 
     def respond(self, line: str | bytes) -> str:
         """The answer to a line of JSON: a list of actions, or `{"error": …}`. Never raises."""

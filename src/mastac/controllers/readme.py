@@ -28,8 +28,8 @@ def _head(index: Mapping[str, Any]) -> str:
     run = index["run"]
     return f"""# Controllers of {index["environment"]}
 
-Trained by mastac {index["mastac"]}: run `{run["name"]}`, algorithm {run["algorithm"]}, seed
-{run["seed"]}.
+Trained by mastac {index["mastac"]} with algorithm {run["algorithm"]}.
+Run `{run["name"]}`, seed {run["seed"]}.
 
 Each file is the controller of one agent: a function from its own observation to its action.
 Observations and actions are in the units of the environment; scales and limits are inside the
@@ -172,7 +172,7 @@ const float* action = result[0].GetTensorData<float>();  // {outputs} numbers
 def _gateway(about: Mapping[str, Any]) -> str:
     alone = ""
     if about["file"].endswith(SUFFIXES["numpy"]):
-        alone = f"; so they do with\n`python {READER} {about['file']}`, which needs numpy alone"
+        alone = f"\n`python {READER} {about['file']}` does the latter without mastac."
     return f"""## From a PLC gateway
 
 A gateway that speaks TCP needs no library. On the machine beside it, with mastac installed:
@@ -185,7 +185,7 @@ one that is missing, and reads one line, a JSON list of outputs:
     {_example(about)}
 
 A line that is wrong is answered by `{{"error": "…"}}`, and the next one is welcome. The port is
-open to the same machine alone. Without `--port`, lines go over standard input and output{alone}."""
+open to the same machine alone. Without `--port`, lines go over standard input and output.{alone}"""
 
 
 def _example(about: Mapping[str, Any]) -> str:

@@ -98,9 +98,11 @@ def _clear_away(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))
-        except ConnectionRefusedError:
+        except ConnectionRefusedError:  # nobody listens
             path.unlink()
             return
+        except OSError as error:
+            raise refusal from error
     raise refusal
 
 

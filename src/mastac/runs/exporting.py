@@ -4,13 +4,13 @@ import dataclasses
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from mastac.controllers import controller as reader
-from mastac.controllers.controller import Controller, Network
+from mastac.controllers.controller import Controller
 from mastac.controllers.folder import (
     FORMATS,
     READER,
@@ -35,7 +35,7 @@ PROBES = 64
 TOLERANCE = 1e-6
 """How far a logit of a file may be from the policy's …"""
 ROUNDING = 2.0 * float(np.finfo(np.float32).eps)
-"""… beside rounding, as a share of the sizes of the terms that are added up to it."""
+"""… beside rounding, as a share of the absolute terms that are added up to it."""
 
 
 def export(
@@ -80,10 +80,10 @@ def export(
     check_target(folder, source.identity)
     names = file_names(policy.agents)
     files, listed = {}, []
-    for i, (seen, logits) in zip(acting, policy_logits(policy, acting), strict=True):
-        about, network = source.about(i), network_of(policy, i)
-        content = (onnx_bytes if format == "onnx" else numpy_bytes)(about, network)
-        check_file(about["agent"], content, format, network, seen, logits)
+    for i, probe in zip(acting, probes_of(policy, acting), strict=True):
+        about, write = source.about(i), onnx_bytes if format == "onnx" else numpy_bytes
+        content = write(about, network_of(policy, i))
+        check_file(policy, i, content, format, probe)
         file = names[about["agent"]] + SUFFIXES[format]
         files[file] = content
         listed.append({"agent": about["agent"], "file": file, **about})
@@ -101,11 +101,20 @@ def export(
     return index
 
 
-Rows = Float[np.ndarray, "batch entries"]
+class Probe(NamedTuple):
+    """Random observations of one agent, and what its policy says of them in double precision.
+
+    - `terms`: the largest sum of absolute terms behind any logit, of which rounding is a share:
+        where large terms cancel, a small logit is known less well.
+    """
+
+    seen: Float[np.ndarray, "batch obs"]
+    logits: Float[np.ndarray, "batch act"]
+    terms: Float[np.ndarray, "batch 1"]
 
 
-def policy_logits(policy: Policy, agents: Sequence[int]) -> list[tuple[Rows, Rows]]:
-    """Random observations of some agents, and the policy's logits for them in double precision."""
+def probes_of(policy: Policy, agents: Sequence[int]) -> list[Probe]:
+    """Observations about three scales around their centres, for each of some agents."""
     random = np.random.default_rng(0)
     real = np.arange(policy.obs_center.shape[1]) < policy.obs_sizes[:, None]
     away = 3.0 * random.standard_normal((PROBES, *real.shape))
@@ -117,44 +126,43 @@ def policy_logits(policy: Policy, agents: Sequence[int]) -> list[tuple[Rows, Row
         obs_center=policy.obs_center.astype(float),
         obs_scale=policy.obs_scale.astype(float),
     )
+    # No term of this one is negative, and so none cancels.
+    absolute = dataclasses.replace(
+        double, weights=tuple(map(abs, double.weights)), biases=tuple(map(abs, double.biases))
+    )
+    center = double.obs_center
     logits = np.stack([double.logits(rows) for rows in seen])
-    sizes = zip(policy.obs_sizes.tolist(), policy.action_sizes.tolist(), strict=True)
-    cuts = list(sizes)
-    return [(seen[:, i, : cuts[i][0]], logits[:, i, : cuts[i][1]]) for i in agents]
+    terms = np.stack([absolute.logits(center + abs(rows - center)) for rows in seen])
+    probes = []
+    for i in agents:
+        inputs, outputs = policy.obs_sizes[i], policy.action_sizes[i]
+        largest = terms[:, i, :outputs].max(axis=1, keepdims=True)
+        probes.append(Probe(seen[:, i, :inputs], logits[:, i, :outputs], largest))
+    return probes
 
 
-def check_file(
-    agent: str, content: bytes, format: str, network: Network, seen: Rows, logits: Rows
-) -> None:
-    """`UserError` if the content of a file does not give the actions that the logits mean.
+def check_file(policy: Policy, i: int, content: bytes, format: str, probe: Probe) -> None:
+    """`UserError` if the content of agent `i`'s file does not act as the policy does.
 
     Two choices whose logits are as good as equal may be taken one for the other.
     """
-    if not np.isfinite(logits).all():
+    agent, head = policy.agents[i], HEADS[policy.action_head]
+    if not np.isfinite(probe.logits).all():
         raise UserError(f"the policy of agent '{agent}' has numbers that are not finite")
-    loaded = format == "numpy" and Controller.load(io.BytesIO(content)).actions
-    actions = np.asarray((loaded or actions_of_bytes(content))(seen))
-    head, limit = HEADS[network.head], network.limit.astype(float)
-    expected = head.apply(logits, limit, np.ones(len(limit), bool))
-    error = TOLERANCE + ROUNDING * _sizes_of_terms(network, seen)
-    allowed = error * (limit if network.head in ("tanh", "linear") else 1.0)
+    if format == "onnx":
+        actions = actions_of_bytes(content)(probe.seen)
+    else:
+        actions = Controller.load(io.BytesIO(content)).actions(probe.seen)
+    limit = policy.action_limit[i, : probe.logits.shape[1]].astype(float)
+    expected = head.apply(probe.logits, limit, np.ones(len(limit), bool))
+    error = TOLERANCE + ROUNDING * probe.terms
+    allowed = error * (limit if head.name in ("tanh", "linear") else 1.0)
     if head.is_discrete and len(limit) > 1:
-        best = np.sort(logits, axis=1)
-        allowed = np.where(best[:, -1:] - best[:, -2:-1] > 2 * error, allowed, np.inf)
-    wrong = actions.shape != expected.shape or not (abs(actions - expected) <= allowed).all()
-    if wrong:
+        ordered = np.sort(probe.logits, axis=1)
+        is_clear = ordered[:, -1:] - ordered[:, -2:-1] > 2 * error
+        allowed = np.where(is_clear, allowed, np.inf)
+    if actions.shape != expected.shape or not (abs(actions - expected) <= allowed).all():
         raise UserError(
             f"the {format} file of agent '{agent}' would not act as its policy does; nothing was "
             "written; please report this"
         )
-
-
-def _sizes_of_terms(network: Network, seen: Rows) -> Rows:
-    """The largest sum of absolute terms behind any logit, `[batch, 1]`: rounding is a share of it.
-
-    Where large terms cancel, a small logit is known less well.
-    """
-    sizes = abs((seen - network.center) / network.scale).astype(float)
-    for weight, bias in zip(network.weights, network.biases, strict=True):
-        sizes = sizes @ abs(weight) + abs(bias)
-    return sizes.max(axis=1, keepdims=True)
