@@ -74,9 +74,10 @@ def run(args: argparse.Namespace) -> int:
     if args.format not in FORMATS:
         raise unknown("format", args.format, FORMATS)
     agents = None if args.agent in (None, ["all"]) else args.agent
+    choices = policy_choices(args)
     trained = load(args.dir)
     out = args.out if args.out is not None else trained.path / "controllers"
-    index = trained.export(out, format=args.format, agents=agents, **policy_choices(args))
+    index = trained.export(out, format=args.format, agents=agents, **choices)
     if args.json:
         print_json(index)
         return 0

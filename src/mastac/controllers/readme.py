@@ -170,12 +170,13 @@ const float* action = result[0].GetTensorData<float>();  // {outputs} numbers
 
 
 def _gateway(about: Mapping[str, Any]) -> str:
-    alone = ""
+    alone, needed = "", "mastac and onnxruntime"
     if about["file"].endswith(SUFFIXES["numpy"]):
+        needed = "mastac"
         alone = f"\n`python {READER} {about['file']}` does the latter without mastac."
     return f"""## From a PLC gateway
 
-A gateway that speaks TCP needs no library. On the machine beside it, with mastac installed:
+A gateway that speaks TCP needs no library. On the machine beside it, with {needed} installed:
 
     mastac serve . --agent {shlex.quote(about["agent"])} --port 5555
 
