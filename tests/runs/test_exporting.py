@@ -28,9 +28,10 @@ from mastac.runs import exporting
 from mastac.runs.exporting import check_file, probes_of
 from mastac.runs.inputs import input_sources
 from mastac.runs.policy import Policy
-from mastac.runs.stand_alone import network_of
+from mastac.runs.stand_alone import StandAlone, network_of
 
 COOLERS: dict[str, Any] = {"coolers": "every-2", "limit_kw": 30.0, "horizon": 6}
+STEPS = [[20.0, None], [None, 23.0], [None, None], [None, None], [25.0, None], [None, 24.0]]
 
 
 def unequal(head: str) -> mastac.Environment:
@@ -44,9 +45,9 @@ def unequal(head: str) -> mastac.Environment:
         step=lambda state, actions, time, key: state,
         reward=lambda state, actions, time: state[:, 0],
         observe=lambda state: jnp.zeros((3, 4)),
-        state_sizes=[1, 1, 1],
-        obs_sizes=[4, 2, 0],
-        action_sizes=[least, 2, 3],
+        state_sizes=np.array([1, 1, 1]),
+        obs_sizes=np.array([4, 2, 0]),
+        action_sizes=np.array([least, 2, 3]),
         action_head=head,
     )
 
@@ -86,7 +87,7 @@ def test_files_act_as_the_policy(head, hidden):
         assert (given.name, given.shape) == ("observation", ["batch", policy.obs_sizes[i]])
         assert session.get_outputs()[0].shape == ["batch", policy.action_sizes[i]]
         for batch in (rows, rows[:1]):
-            results = session.run(None, {"observation": batch})
+            results: Any = session.run(None, {"observation": batch})
             np.testing.assert_allclose(results[0], wanted[: len(batch)], rtol=1e-5, atol=1e-6)
             if head == "discrete":
                 assert results[1].tolist() == wanted[: len(batch)].argmax(1).tolist()
@@ -161,7 +162,7 @@ def test_an_older_export_of_the_same_run_is_replaced(run, tmp_path):
 
 
 def test_other_folders_are_left_alone(run, tmp_path):
-    other = begun_run(tmp_path / "other", **COOLERS | {"limit_kw": 20.0})
+    other = begun_run(tmp_path / "other", **{**COOLERS, "limit_kw": 20.0})
     run.export(tmp_path / "out")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").write_text("")
@@ -317,17 +318,20 @@ def test_a_refused_step_does_not_count():
 
 @pytest.mark.parametrize("form", ["numpy", "onnx"])
 def test_the_readme_runs_without_mastac(form, run, tmp_path):
-    run.export(tmp_path / "out", format=form, hold_steps=2, defaults=21.5)
+    """Its example too follows the rule for missing inputs."""
+    choices: dict[str, Any] = {"hold_steps": 1, "defaults": {"zone-1": [21.5, 22.5]}}
+    run.export(tmp_path / "out", format=form, **choices)
     text = (tmp_path / "out" / "README.md").read_text()
     assert max(map(len, text.splitlines())) <= 100
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    code += "\nimport sys; assert not {'mastac', 'jax'} & set(sys.modules)\n"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path / "out", capture_output=True, text=True
-    )
+    act = "controller.act" if form == "numpy" else "act"
+    code += "import json, sys\nassert not {'mastac', 'jax'} & set(sys.modules)\n"
+    code += f"print(json.dumps([{act}(seen).tolist() for seen in {STEPS}]))"
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, cwd=tmp_path / "out", capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    policy = run.policy()
-    sizes = zip(policy.agents, policy.obs_sizes.tolist(), strict=True)
-    actions = policy.act({name: [21.5] * size for name, size in sizes})
-    printed = float(re.findall(r"\[([^\]]*)\]", done.stdout)[0])
-    assert printed == pytest.approx(float(actions["zone-1"][0]), rel=1e-5)
+    inside = StandAlone(run, **choices).controller("zone-1")
+    expected = [inside.act(seen).tolist() for seen in ([21.5, 22.5], *STEPS)][1:]
+    given = json.loads(done.stdout.splitlines()[-1])
+    np.testing.assert_allclose(given, expected, rtol=1e-6)
+    assert expected[3] == inside.actions([[21.5, 22.5]])[0].tolist(), "defaults after one step"

@@ -122,7 +122,8 @@ def load_onnx(path: Path) -> Controller:
         about = {key: json.loads(text) for key, text in texts.items()}
 
         def actions(rows: Any) -> np.ndarray:
-            return np.asarray(session.run(["action"], {"observation": rows})[0])
+            seen = np.asarray(rows, np.float32)
+            return np.asarray(session.run(["action"], {"observation": seen})[0])
 
         return Controller(about, actions)
     except Exception as error:  # onnxruntime raises errors of many kinds
