@@ -96,6 +96,18 @@ def test_files_act_as_the_policy(head, hidden):
         assert controller.act(rows[0]).shape == (policy.action_sizes[i],)
 
 
+def test_actions_about_a_middle_that_is_not_zero():
+    policy = random_policy(unequal("tanh"))
+    network, rows = network_of(policy, 2), np.zeros((3, 0), np.float32)
+    about_zero = network(rows)
+    network.offset = np.array([100.0, 0.0, -7.0], np.float32)
+    session = onnxruntime.InferenceSession(onnx_bytes(said(policy, 2), network))
+    loaded = Controller.load(io.BytesIO(numpy_bytes(said(policy, 2), network)))
+    given: Any = session.run(["action"], {"observation": rows})
+    for actions in (given[0], loaded.actions(rows)):
+        np.testing.assert_allclose(actions, about_zero + network.offset, rtol=1e-6)
+
+
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("form", ["numpy", "onnx"])
 def test_a_file_with_a_mistake_is_not_written(form, head):
@@ -132,7 +144,8 @@ def test_what_a_folder_says(run, tmp_path):
     assert sources == [(f"{name}.state", name, 0) for name in seen]
     assert about["units"] == {"inputs": ["°C", "°C"], "outputs": ["kW"]}
     limit = float(run.policy().action_limit[1, 0])
-    assert about["outputs"] == [{"name": "action", "unit": "kW", "limit": limit}]
+    ranges = {"low": -limit, "high": limit}
+    assert about["outputs"] == [{"name": "action", "unit": "kW", **ranges}]
     center = run.policy().obs_center[1, :2].tolist()
     assert about["stale"] == {"hold_steps": None, "default": center}
 

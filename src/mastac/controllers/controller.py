@@ -33,6 +33,7 @@ class Network:
     - `head`: how the last layer's numbers become an action: "tanh", "linear", "softmax" or
         "discrete".
     - `limit`: `[act]`, of the actions in their units; for "linear" their natural scale.
+    - `offset`: `[act]`, what is added to an action: the middle of its range.
     """
 
     def __init__(
@@ -43,22 +44,25 @@ class Network:
         biases: list[np.ndarray],
         head: str,
         limit: np.ndarray,
+        offset: np.ndarray,
     ) -> None:
         if head not in ("tanh", "linear", "softmax", "discrete"):
             raise ValueError(f"there is no action head '{head}'")
         self.center, self.scale, self.head, self.limit = center, scale, head, limit
-        self.weights, self.biases = weights, biases
+        self.weights, self.biases, self.offset = weights, biases, offset
         widths = [len(center), *(len(bias) for bias in biases)]
         layers = list(zip(widths, widths[1:]))  # noqa: B905, RUF007 - runs on old Pythons
         shapes = [weight.shape for weight in weights]
         if shapes != layers or not layers or scale.shape != center.shape:
             raise ValueError("shapes of its arrays do not go together")
-        if limit.shape != biases[-1].shape:
+        if not limit.shape == offset.shape == biases[-1].shape:
             raise ValueError("its limits do not go with its actions")
 
     def __call__(self, observations: np.ndarray) -> np.ndarray:
         """Actions `[batch, act]` of observations `[batch, obs]`."""
-        logits = self.logits(np.asarray(observations, np.float32))
+        return self._headed(self.logits(np.asarray(observations, np.float32))) + self.offset
+
+    def _headed(self, logits: np.ndarray) -> np.ndarray:
         if self.head == "tanh":
             return self.limit * np.tanh(logits)
         if self.head == "linear":
@@ -79,7 +83,8 @@ class Network:
         """All numbers, by the names that they have in a file."""
         layers = {f"weight_{k}": weight for k, weight in enumerate(self.weights)}
         layers.update({f"bias_{k}": bias for k, bias in enumerate(self.biases)})
-        return dict(center=self.center, scale=self.scale, limit=self.limit, **layers)
+        names = ("center", "scale", "limit", "offset")
+        return {**{name: getattr(self, name) for name in names}, **layers}
 
 
 class Controller:
@@ -123,6 +128,7 @@ class Controller:
                 biases=[stored[f"bias_{k}"] for k in range(count)],
                 head=about["action_head"],
                 limit=stored["limit"],
+                offset=stored["offset"],
             )
             if len(about["inputs"]) != len(network.center):
                 raise ValueError("it does not name every input")
@@ -152,13 +158,14 @@ class Controller:
         missing = np.array([value is None for value in observation], dtype=bool)
         pairs = zip(self.inputs, observation)  # noqa: B905
         new = np.array([_number(name, value) for name, value in pairs], dtype=np.float32)
-        self._age = np.where(missing, self._age + 1, 0)
-        self._held = np.where(missing, self._held, new)
-        seen = np.where(self._age > self._hold, self._defaults, self._held)
+        age = np.where(missing, self._age + 1, 0)
+        held = np.where(missing, self._held, new)
+        seen = np.where(age > self._hold, self._defaults, held)
         with np.errstate(over="ignore", invalid="ignore"):
             action = self.actions(seen[None])[0]
         if not np.isfinite(action).all():
             raise ValueError("the inputs are so large that the action is not finite")
+        self._age, self._held = age, held
         return action
 
     def respond(self, line: str | bytes) -> str:

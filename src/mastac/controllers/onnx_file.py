@@ -6,6 +6,7 @@ entry is stands in the file's `metadata_props`, as JSON. Opset 13 runs on every 
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,42 +39,15 @@ def onnx_model(about: dict[str, Any], network: Network) -> Any:
     """The model that [`onnx_bytes`][] writes."""
     onnx = package()
     helper, numbers = onnx.helper, onnx.TensorProto
-    constants: dict[str, np.ndarray] = network.arrays()
-    nodes = [
-        helper.make_node("Sub", ["observation", "center"], ["centred"]),
-        helper.make_node("Div", ["centred", "scale"], ["layer_0"]),
-    ]
-    last = len(network.weights) - 1
-    for k in range(last + 1):
-        output = "logits" if k == last else f"linear_{k}"
-        inputs = [f"layer_{k}", f"weight_{k}", f"bias_{k}"]
-        nodes.append(helper.make_node("Gemm", inputs, [output]))
-        if k < last:
-            nodes.append(helper.make_node("Relu", [output], [f"layer_{k + 1}"]))
-    width = len(network.limit)
+    inputs, width = len(network.center), len(network.limit)
+    nodes, constants = nodes_of(network, helper.make_node)
     outputs = [helper.make_tensor_value_info("action", numbers.FLOAT, ["batch", width])]
-    if network.head == "tanh":
-        nodes.append(helper.make_node("Tanh", ["logits"], ["share"]))
-        nodes.append(helper.make_node("Mul", ["share", "limit"], ["action"]))
-    elif network.head == "linear":
-        nodes.append(helper.make_node("Mul", ["logits", "limit"], ["action"]))
-    elif network.head == "softmax":
-        nodes.append(helper.make_node("Softmax", ["logits"], ["action"], axis=1))
-    else:
-        nodes.append(helper.make_node("ArgMax", ["logits"], ["choice"], axis=1, keepdims=0))
-        nodes.append(helper.make_node("OneHot", ["choice", "depth", "off_on"], ["action"]))
-        constants |= {"depth": np.array(width), "off_on": np.array([0.0, 1.0], np.float32)}
+    if network.head == "discrete":
         outputs.append(helper.make_tensor_value_info("choice", numbers.INT64, ["batch"]))
-    if network.head in ("softmax", "discrete"):
-        del constants["limit"]
     graph = helper.make_graph(
         nodes,
         "controller",
-        [
-            helper.make_tensor_value_info(
-                "observation", numbers.FLOAT, ["batch", len(network.center)]
-            )
-        ],
+        [helper.make_tensor_value_info("observation", numbers.FLOAT, ["batch", inputs])],
         outputs,
         [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
@@ -85,12 +59,44 @@ def onnx_model(about: dict[str, Any], network: Network) -> Any:
         producer_version=about["mastac"],
         doc_string=f"The controller of agent '{about['agent']}' of '{about['environment']}'.",
     )
-    texts = {key: json.dumps(value, ensure_ascii=False) for key, value in about.items()}
-    helper.set_model_props(
-        model, texts | {"units": json.dumps(units_of(about), ensure_ascii=False)}
-    )
+    said = {**about, "units": units_of(about)}
+    texts = {key: json.dumps(value, ensure_ascii=False) for key, value in said.items()}
+    helper.set_model_props(model, texts)
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def nodes_of(network: Network, node: Callable[..., Any]) -> tuple[list[Any], dict[str, np.ndarray]]:
+    """The nodes of the graph, made by `node`, and its constants by name."""
+    constants = network.arrays()
+    nodes = [
+        node("Sub", ["observation", "center"], ["centred"]),
+        node("Div", ["centred", "scale"], ["layer_0"]),
+    ]
+    last = len(network.weights) - 1
+    for k in range(last + 1):
+        output = "logits" if k == last else f"linear_{k}"
+        nodes.append(node("Gemm", [f"layer_{k}", f"weight_{k}", f"bias_{k}"], [output]))
+        if k < last:
+            nodes.append(node("Relu", [output], [f"layer_{k + 1}"]))
+    if network.head == "tanh":
+        nodes.append(node("Tanh", ["logits"], ["share"]))
+        nodes.append(node("Mul", ["share", "limit"], ["from_middle"]))
+    elif network.head == "linear":
+        nodes.append(node("Mul", ["logits", "limit"], ["from_middle"]))
+    elif network.head == "softmax":
+        nodes.append(node("Softmax", ["logits"], ["from_middle"], axis=1))
+    else:
+        nodes.append(node("ArgMax", ["logits"], ["choice"], axis=1, keepdims=0))
+        nodes.append(node("OneHot", ["choice", "choices", "off_on"], ["from_middle"]))
+        constants |= {
+            "choices": np.array(len(network.limit), np.int64),
+            "off_on": np.array([0.0, 1.0], np.float32),
+        }
+    nodes.append(node("Add", ["from_middle", "offset"], ["action"]))
+    if network.head in ("softmax", "discrete"):
+        del constants["limit"]
+    return nodes, constants
 
 
 def units_of(about: dict[str, Any]) -> dict[str, list[str]]:

@@ -56,16 +56,16 @@ def _numbers(about: Mapping[str, Any]) -> str:
         for k, entry in enumerate(about["inputs"])
     ]
     for k, entry in enumerate(about["outputs"]):
-        limit = "" if entry["limit"] is None else f"± {entry['limit']:.6g}"
-        rows.append(f"| output {k} | {_cell(entry['name'])} | {_cell(entry['unit'])} | {limit} |")
+        limits = "" if entry["low"] is None else f"{entry['low']:.6g} to {entry['high']:.6g}"
+        rows.append(f"| output {k} | {_cell(entry['name'])} | {_cell(entry['unit'])} | {limits} |")
     head = about["action_head"]
     meaning = {
-        "tanh": "Each output lies within its limit.",
+        "tanh": "Each output lies within its limits.",
         "linear": "Outputs have no limit.",
         "softmax": "Outputs are shares that sum to one.",
         "discrete": "The output is a choice: a row of zeros with a one in the place of the choice.",
     }[head]
-    lines = ["| place | what it is | unit | limit |", "|---|---|---|---|", *rows]
+    lines = ["| place | what it is | unit | limits |", "|---|---|---|---|", *rows]
     table = "\n".join(lines)
     return f"""## What goes in and comes out
 
@@ -176,7 +176,8 @@ def _gateway(about: Mapping[str, Any]) -> str:
         alone = f"\n`python {READER} {about['file']}` does the latter without mastac."
     return f"""## From a PLC gateway
 
-A gateway that speaks TCP needs no library. On the machine beside it, with {needed} installed:
+A gateway that speaks TCP needs no library. On the machine beside it,
+with {needed} installed:
 
     mastac serve . --agent {shlex.quote(about["agent"])} --port 5555
 

@@ -26,7 +26,7 @@ from mastac.controllers.readme import readme
 from mastac.envs.heads import HEADS
 from mastac.errors import UserError, unknown
 from mastac.runs.policy import Policy
-from mastac.runs.stand_alone import Defaults, StandAlone, network_of
+from mastac.runs.stand_alone import Defaults, StandAlone, action_offset, network_of
 
 if TYPE_CHECKING:
     from mastac.runs.run import Run
@@ -154,9 +154,11 @@ def check_file(policy: Policy, i: int, content: bytes, format: str, probe: Probe
     else:
         actions = Controller.load(io.BytesIO(content)).actions(probe.seen)
     limit = policy.action_limit[i, : probe.logits.shape[1]].astype(float)
-    expected = head.apply(probe.logits, limit, np.ones(len(limit), bool))
+    middle = action_offset(policy)[i, : len(limit)]
+    expected = middle + head.apply(probe.logits, limit, np.ones(len(limit), bool))
     error = TOLERANCE + ROUNDING * probe.terms
-    allowed = error * (limit if head.name in ("tanh", "linear") else 1.0)
+    # A middle far from zero makes an action a large number, which is rounded.
+    allowed = error * (limit if head.name in ("tanh", "linear") else 1.0) + ROUNDING * abs(middle)
     if head.is_discrete and len(limit) > 1:
         ordered = np.sort(probe.logits, axis=1)
         is_clear = ordered[:, -1:] - ordered[:, -2:-1] > 2 * error

@@ -43,8 +43,8 @@ class RunPlan:
 
     def description(self) -> dict[str, Any]:
         """What `environment.json` holds."""
-        names = {"units": dict(self.env.units), "inputs": input_sources(self.env)}
-        return description_of(self.env, self.reference) | names
+        inputs = {"units": dict(self.env.units), "inputs": input_sources(self.env)}
+        return description_of(self.env, self.reference) | inputs
 
 
 def plan_run(

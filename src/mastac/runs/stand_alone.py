@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float
 
 from mastac.checks import real_number, whole_number
 from mastac.controllers.controller import Controller, Network
@@ -112,12 +113,16 @@ class StandAlone:
 
     def _outputs(self, i: int) -> list[dict[str, Any]]:
         size = int(self.policy.action_sizes[i])
-        is_limited = self.policy.action_head == "tanh"
+        low = high = [None] * size
+        if self.policy.action_head == "tanh":
+            limit, offset = self.policy.action_limit[i, :size], action_offset(self.policy)[i, :size]
+            low, high = (offset - limit).tolist(), (offset + limit).tolist()
         return [
             {
                 "name": "action" + (f"[{k}]" if size > 1 else ""),
                 "unit": self._unit("action", k, size),
-                "limit": float(self.policy.action_limit[i, k]) if is_limited else None,
+                "low": low[k],
+                "high": high[k],
             }
             for k in range(size)
         ]
@@ -172,7 +177,14 @@ def network_of(policy: Policy, i: int) -> Network:
         biases=[np.ascontiguousarray(bias, np.float32) for bias in biases],
         head=policy.action_head,
         limit=policy.action_limit[i, :outputs].astype(np.float32),
+        offset=action_offset(policy)[i, :outputs],
     )
+
+
+def action_offset(policy: Policy) -> Float[np.ndarray, "agents act"]:
+    """The middle of each action's range; zero where a policy has none."""
+    offset = getattr(policy, "action_offset", None)
+    return (np.zeros_like(policy.action_limit) if offset is None else offset).astype(np.float32)
 
 
 def _digest(content: bytes) -> str:
