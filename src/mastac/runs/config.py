@@ -59,6 +59,14 @@ class ExperimentConfig:
         """Episodes of the evaluation after training: 100, or more if others have more."""
         return max(FINAL_EPISODES, self.evaluation_episodes)
 
+    def chosen_seed(self, seed: SupportsIndex | None) -> int:
+        """One of the run's seeds, the first one for `None`; `UserError` if it has no such seed."""
+        chosen = self.seeds[0] if seed is None else whole_number("seed", seed)
+        if chosen not in self.seeds:
+            seeds = ", ".join(map(str, self.seeds))
+            raise UserError(f"the run has no seed {chosen}; it has {seeds}")
+        return chosen
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, knobs under `knobs`, with the versions that matter."""
         data = asdict(self)

@@ -83,7 +83,7 @@ class Execution:
         for seed, policy in zip(
             self.config.seeds, policies_of(self.plan.spec, self.state.learner), strict=True
         ):
-            policy.save(self.folder.policies / f"seed-{seed}.npz")
+            policy.save(self.folder.policy(seed))
 
     def finish(self) -> None:
         """Evaluate over many episodes and write `summary.json`."""

@@ -50,6 +50,10 @@ class RunFolder:
         self.policies = self.path / "policies"
         self.lock = self.path / ".lock"
 
+    def policy(self, seed: int) -> Path:
+        """The file with the greedy policies of one seed."""
+        return self.policies / f"seed-{seed}.npz"
+
     @staticmethod
     def numbered(env_id: str, algorithm: str) -> "RunFolder":
         """A new folder `runs/<env>-<algorithm>-<number>`, with the first number that is free."""

@@ -15,6 +15,7 @@ from mastac.learning.spec import LearnerSpec
 from mastac.runs.config import ExperimentConfig
 from mastac.runs.description import description_of, reference_of_run
 from mastac.runs.folder import RunFolder
+from mastac.runs.inputs import input_sources
 from mastac.structure.layout import CriticLayout
 from mastac.structure.layouts import with_distances
 
@@ -42,7 +43,8 @@ class RunPlan:
 
     def description(self) -> dict[str, Any]:
         """What `environment.json` holds."""
-        return description_of(self.env, self.reference)
+        inputs = {"units": dict(self.env.units), "inputs": input_sources(self.env)}
+        return description_of(self.env, self.reference) | inputs
 
 
 def plan_run(

@@ -77,13 +77,18 @@ class Policy:
         return {name: actions[i, : self.action_sizes[i]] for i, name in enumerate(self.agents)}
 
     def _actions(self, rows: np.ndarray) -> np.ndarray:
+        x = self.logits(rows)
+        mask = np.arange(x.shape[1]) < self.action_sizes[:, None]
+        return HEADS[self.action_head].apply(x, self.action_limit, mask)
+
+    def logits(self, rows: Float[np.ndarray, "agents obs"]) -> Float[np.ndarray, "agents act"]:
+        """The outputs of all agents' networks for their (padded) observations."""
         x = (rows - self.obs_center) / self.obs_scale
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = np.einsum("ai,aio->ao", x, weight) + bias
             if layer < len(self.weights) - 1:
                 x = np.maximum(x, 0.0)
-        mask = np.arange(x.shape[1]) < self.action_sizes[:, None]
-        return HEADS[self.action_head].apply(x, self.action_limit, mask)
+        return x
 
     def save(self, path: Path) -> None:
         """Write the policy, whole or not at all, as a numpy archive."""

@@ -89,11 +89,7 @@ class Run:
 
         - `seed`: one of the run's seeds; the first one unless given.
         """
-        seed = self.config.seeds[0] if seed is None else whole_number("seed", seed)
-        if seed not in self.config.seeds:
-            seeds = ", ".join(map(str, self.config.seeds))
-            raise UserError(f"run '{self.path}' has no seed {seed}; it has {seeds}")
-        return Policy.load(self.folder.policies / f"seed-{seed}.npz")
+        return Policy.load(self.folder.policy(self.config.chosen_seed(seed)))
 
     def evaluate(
         self, episodes: SupportsIndex | None = None, seed: SupportsIndex = EVALUATION_SEED
@@ -130,6 +126,12 @@ class Run:
         from mastac.runs.certificate import certify
 
         return certify(self, **choices)
+
+    def export(self, out: str | Path | None = None, **choices: Any) -> dict[str, Any]:
+        """Write one file for each agent; see [`export`][mastac.runs.exporting.export]."""
+        from mastac.runs.exporting import export
+
+        return export(self, out, **choices)
 
 
 def train(
