@@ -26,6 +26,7 @@ ALLOWED = {
     "runs": {"structure", "envs", "agents", "learning", "algorithms"},
     "reproduction": {"structure", "envs", "learning", "algorithms", "runs"},
     "examples": {"envs"},
+    "templates": set(),
     "cli": {
         *("structure", "envs", "probing", "discovery", "agents", "analysis"),
         *("theory", "learning", "algorithms", "runs", "reproduction"),

@@ -24,6 +24,7 @@ from mastac.cli import (
     envs,
     evaluate,
     graph,
+    init,
     plot,
     reproduce,
     resume,
@@ -67,6 +68,7 @@ COMMANDS: dict[str, Command] = {
     "discover": discover,
     "variance": variance,
     "theorems": theorems,
+    "init": init,
     "envs": envs,
     "algorithms": algorithms,
 }
