@@ -82,7 +82,7 @@ class ParallelEnvironment(ParallelEnv[str, np.ndarray, Any]):
         env = self.environment = environment
         self.metadata = {"name": env.id, "render_modes": [], "is_parallelizable": True}
         self.render_mode = None
-        self.couplings = env.couplings
+        self.couplings, self.horizon = env.couplings, env.horizon
         self.possible_agents = list(env.agents)
         self.agents: list[str] = []
         self._index = {agent: i for i, agent in enumerate(env.agents)}
