@@ -11,6 +11,7 @@ from mastac.cli.init import KINDS
 from mastac.cli.main import main
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_written_passes_its_own_test(kind: str, tmp_path: Path) -> None:
     done = without_jax(["init", "my_tanks", "--kind", kind], tmp_path)

@@ -1,7 +1,9 @@
 """Every family as a `pettingzoo.ParallelEnv`: PettingZoo's own tests, and that it is the same."""
 
 import dataclasses
+import re
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -205,3 +207,11 @@ def test_other_mistakes() -> None:
 @pytest.mark.filterwarnings("ignore::UserWarning:pettingzoo.test")  # advice on names and sizes
 def test_it_becomes_an_environment_of_turns() -> None:
     api_test(parallel_to_aec(mastac.pettingzoo(mixed())), num_cycles=20)
+
+
+def test_the_example_of_the_documents_plays_to_the_end() -> None:
+    document = Path(__file__).parents[2] / "docs" / "other-libraries.md"
+    (block,) = re.findall(r"```python\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    assert names["env"].agents == [] and set(names["truncations"].values()) == {True}

@@ -11,7 +11,7 @@ Change it from top to bottom, step by step, and run the tests after each step. I
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Space
 from pettingzoo import ParallelEnv
 
 import mastac
@@ -58,10 +58,10 @@ class Tanks(ParallelEnv):
         self.action_spaces = {a: Box(-PUMP_LIMIT, PUMP_LIMIT, (1,)) for a in self.possible_agents}
         self.random = np.random.default_rng()
 
-    def observation_space(self, agent: str) -> Box:
+    def observation_space(self, agent: str) -> Space:
         return self.observation_spaces[agent]
 
-    def action_space(self, agent: str) -> Box:
+    def action_space(self, agent: str) -> Space:
         return self.action_spaces[agent]
 
     def reset(self, seed: int | None = None, options: Any = None) -> tuple[dict, dict]:
