@@ -1,20 +1,20 @@
 """Examples run, and the documents that quote them quote what runs."""
 
 import re
-import runpy
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import mastac
+from mastac.examples import tanks
 
 ROOT = Path(__file__).parents[1]
 SMALL = {"actor_hidden": [8], "critic_hidden": [8], "batch_size": 32, "progress": False}
 
 
 def test_an_environment_of_ones_own_trains_and_acts(tmp_path: Path) -> None:
-    env = runpy.run_path(str(ROOT / "examples" / "tanks.py"))["env"]
+    env = tanks.env
     assert mastac.value_dependency(env.couplings).members("lower") == ("upper", "middle", "lower")
     mastac.train(env, kappa=None, epochs=4, seeds=[0, 1], out=tmp_path / "tanks", **SMALL)
     run = mastac.load(tmp_path / "tanks")
@@ -31,7 +31,7 @@ def test_documents_quote_the_example_as_it_is(document: str) -> None:
     blocks = re.findall(
         r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), flags=re.DOTALL
     )
-    source = (ROOT / "examples" / "tanks.py").read_text(encoding="utf-8")
+    source = Path(tanks.__file__).read_text(encoding="utf-8")
     assert any("mastac.Environment(" in block and block in source for block in blocks)
     for block in blocks:
         compile(block, document, "exec")

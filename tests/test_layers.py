@@ -27,6 +27,7 @@ ALLOWED = {
     "runs": {"structure", "envs", "agents", "learning", "algorithms", "controllers"},
     "reproduction": {"structure", "envs", "learning", "algorithms", "runs"},
     "examples": {"envs"},
+    "templates": set(),
     "cli": {
         *("structure", "envs", "probing", "discovery", "agents", "analysis"),
         *("theory", "learning", "algorithms", "controllers", "runs", "reproduction"),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mastac.discovery import Discovered, TransitionLog, discover, read_log, record
     from mastac.envs import make
     from mastac.envs.base import Environment, Reference
+    from mastac.envs.parallel import pettingzoo
     from mastac.errors import UserError
     from mastac.probing import Simulator, check
     from mastac.runs.run import Run, Stopped, load, resume, train
@@ -48,6 +49,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "discovery": ["Discovered", "TransitionLog", "discover", "read_log", "record"],
         "envs": ["make"],
         "envs.base": ["Environment", "Reference"],
+        "envs.parallel": ["pettingzoo"],
         "errors": ["UserError"],
         "probing": ["Simulator", "check"],
         "runs.run": ["Run", "Stopped", "load", "resume", "train"],
@@ -103,6 +105,7 @@ __all__ = [
     "load",
     "make",
     "periodic",
+    "pettingzoo",
     "read_couplings",
     "read_log",
     "read_sequence",

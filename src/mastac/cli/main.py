@@ -25,6 +25,7 @@ from mastac.cli import (
     evaluate,
     export,
     graph,
+    init,
     plot,
     reproduce,
     resume,
@@ -71,6 +72,7 @@ COMMANDS: dict[str, Command] = {
     "discover": discover,
     "variance": variance,
     "theorems": theorems,
+    "init": init,
     "envs": envs,
     "algorithms": algorithms,
 }

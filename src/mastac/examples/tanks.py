@@ -1,6 +1,6 @@
 """Three tanks in a row: a complete environment of your own.
 
-    python examples/tanks.py
+    python -m mastac.examples.tanks
 
 Water flows from the upper tank to the middle one, and from there to the lower one. Each tank is an
 agent with a pump of its own, and its task is to hold its water level at 1.

@@ -1,0 +1,1 @@
+"""An environment in JAX, and its tests."""

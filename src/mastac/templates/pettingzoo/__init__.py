@@ -1,0 +1,1 @@
+"""A simulator as a PettingZoo `ParallelEnv`, and its tests."""
