@@ -52,7 +52,7 @@ def trained_actors(spec: LearnerSpec, slopes: str, updates: int, episodes: int, 
             time, key = time_and_key
             act_key, step_key = jax.random.split(key)
             actions = explored(state, env.observed(at, time), progress, act_key)
-            return env.step(at, actions, time, step_key), at
+            return env.transition(at, actions, time, step_key).state, at
 
         reset_key, steps_key = jax.random.split(key)
         times = (jnp.arange(env.horizon), jax.random.split(steps_key, env.horizon))

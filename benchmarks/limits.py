@@ -35,8 +35,8 @@ def best_return(env: mastac.Environment, kappa: int | None, seed: int) -> float:
     def returns(weights):
         def one_step(state, time):
             actions = heads.apply(weights, env.observed(state, time)[:, :, None])[:, :, 0]
-            rewards = env.reward(state, actions, time)
-            return env.step(state, actions, time, jax.random.key(0)), rewards
+            after = env.transition(state, actions, time, jax.random.key(0))
+            return after.state, after.rewards
 
         start = env.reset(jax.random.key(0))
         _, rewards = jax.lax.scan(one_step, start, jnp.arange(env.horizon))

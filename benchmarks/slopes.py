@@ -98,7 +98,8 @@ def greedy_states(spec: LearnerSpec, learner: LearnerState, key: jax.Array) -> j
 
     def one_step(state, time_and_key):
         time, noise_key = time_and_key
-        return env.step(state, greedy_actions(spec, learner, state), time, noise_key), state
+        actions = greedy_actions(spec, learner, state)
+        return env.transition(state, actions, time, noise_key).state, state
 
     times = (jnp.arange(env.horizon), jax.random.split(step_key, env.horizon))
     return jax.lax.scan(one_step, env.reset(reset_key), times)[1]
@@ -128,14 +129,14 @@ def later_returns(
             at = time + 1 + ahead
             actions = greedy_actions(spec, learner, state)
             goes_on = (at < env.horizon) | (not settings.finite_horizon)
-            reward = jnp.where(goes_on, weight, 0.0) * env.reward(state, actions, at)
-            state = env.step(state, actions, at, jax.random.fold_in(key, ahead))
-            return (state, weight * settings.discount), reward
+            after = env.transition(state, actions, at, jax.random.fold_in(key, ahead))
+            reward = jnp.where(goes_on, weight, 0.0) * after.rewards
+            return (after.state, weight * settings.discount), reward
 
-        after = env.step(state, actions, time, jax.random.fold_in(key, env.horizon))
-        start = (after, jnp.asarray(settings.discount, jnp.float32))
+        after = env.transition(state, actions, time, jax.random.fold_in(key, env.horizon))
+        start = (after.state, jnp.asarray(settings.discount, jnp.float32))
         _, rewards = jax.lax.scan(one_step, start, jnp.arange(env.horizon))
-        return env.reward(state, actions, time) + rewards.sum(0)
+        return after.rewards + rewards.sum(0)
 
     return returns
 

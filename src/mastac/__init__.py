@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mastac.envs import make
     from mastac.envs.base import Environment, Reference
     from mastac.envs.parallel import pettingzoo
+    from mastac.envs.transitions import Transition
     from mastac.errors import UserError
     from mastac.probing import Simulator, check
     from mastac.runs.run import Run, Stopped, load, resume, train
@@ -50,6 +51,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "envs": ["make"],
         "envs.base": ["Environment", "Reference"],
         "envs.parallel": ["pettingzoo"],
+        "envs.transitions": ["Transition"],
         "errors": ["UserError"],
         "probing": ["Simulator", "check"],
         "runs.run": ["Run", "Stopped", "load", "resume", "train"],
@@ -90,6 +92,7 @@ __all__ = [
     "Run",
     "Simulator",
     "Stopped",
+    "Transition",
     "TransitionLog",
     "UserError",
     "__version__",

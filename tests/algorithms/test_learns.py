@@ -12,7 +12,7 @@ import pytest
 
 import mastac
 from mastac.algorithms import ALGORITHMS
-from mastac.envs.base import rollout_return
+from mastac.envs.episodes import rollout_return
 from mastac.learning.learner import learner_of, learner_spec
 from mastac.runs.checkpoints import load_checkpoint
 from mastac.runs.config import resolve

@@ -11,7 +11,8 @@ from small_world import random_batch
 
 from algorithms.small_algorithms import BATCH, case, history, initial, same_bits
 from mastac.learning.actor_step import action_gradients
-from mastac.learning.critic_inputs import action_inputs, batch_inputs, observations
+from mastac.learning.critic_inputs import action_inputs, batch_inputs
+from mastac.learning.observing import observations
 from mastac.structure import complete, uncoupled
 
 LAYOUT = ("states", "actions", "rewards", "credit", "mix")

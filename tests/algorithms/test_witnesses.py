@@ -21,8 +21,9 @@ from algorithms.plain_networks import (
 from algorithms.small_algorithms import BATCH, case, initial
 from mastac.agents.mixers import state_mixer
 from mastac.learning.actor_step import action_gradients
-from mastac.learning.critic_inputs import action_inputs, batch_inputs, observations
+from mastac.learning.critic_inputs import action_inputs, batch_inputs
 from mastac.learning.learner import learner_of
+from mastac.learning.observing import observations
 from mastac.learning.updates.mixed import mixed_values
 from mastac.structure import steady
 

@@ -11,7 +11,7 @@ import mastac
 from learning.small_world import SIZES, small_environment
 from mastac.agents.actors import actors as actors_of
 from mastac.agents.local_models import local_models
-from mastac.envs.base import rollout_return
+from mastac.envs.episodes import rollout_return
 from mastac.envs.linear_quadratic.dynamics import problem_of
 from mastac.learning.buffer import Episode
 from mastac.learning.model_based.fitting import fit, optimizer

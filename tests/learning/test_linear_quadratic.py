@@ -14,11 +14,11 @@ from mastac.learning.critic_inputs import (
     CriticInputs,
     action_inputs,
     critic_input,
-    observations,
     state_inputs,
     time_inputs,
 )
 from mastac.learning.learner import learner_of, learner_spec
+from mastac.learning.observing import observations
 from mastac.learning.settings import Settings
 from mastac.learning.spec import LearnerSpec
 from mastac.structure.layouts import structured

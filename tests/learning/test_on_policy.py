@@ -18,9 +18,9 @@ from algorithms.plain_networks import forward, in_float64
 from mastac.agents.stochastic import StochasticActor
 from mastac.algorithms import ALGORITHMS
 from mastac.learning.buffer import rollout_buffer
-from mastac.learning.critic_inputs import observations
 from mastac.learning.learner import learner_of, learner_spec
 from mastac.learning.loop import exploring_episode, update_schedule
+from mastac.learning.observing import observations
 from mastac.learning.settings import Settings
 from mastac.learning.updates.on_policy import advantages, credited, local_advantages, objective
 from mastac.learning.updates.perturbation import direction, perturbation_update

@@ -11,8 +11,9 @@ from small_world import SMALL, random_batch, small_environment
 from mastac import Couplings, CouplingSequence, UserError
 from mastac.algorithms import ALGORITHMS
 from mastac.learning.actor_step import action_gradients
-from mastac.learning.critic_inputs import action_inputs, batch_inputs, observations
+from mastac.learning.critic_inputs import action_inputs, batch_inputs
 from mastac.learning.learner import learner_of, learner_spec
+from mastac.learning.observing import observations
 from mastac.structure.layouts import at_all_times, structured
 
 NAMES = ["a", "b", "c", "d"]

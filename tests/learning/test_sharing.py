@@ -11,8 +11,9 @@ from small_world import SMALL, random_batch, small_environment
 import mastac
 from mastac.algorithms import ALGORITHMS
 from mastac.learning.actor_step import action_gradients, actor_gradient
-from mastac.learning.critic_inputs import batch_inputs, observations
+from mastac.learning.critic_inputs import batch_inputs
 from mastac.learning.learner import learner_of, learner_spec
+from mastac.learning.observing import observations
 from mastac.learning.sharing import kinds_of
 from mastac.learning.spec import optimizer_step
 

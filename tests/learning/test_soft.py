@@ -13,8 +13,9 @@ from mastac.agents.actors import actors
 from mastac.agents.stochastic import StochasticActor, StochasticActors
 from mastac.algorithms import ALGORITHMS
 from mastac.learning.actor_step import action_gradients
-from mastac.learning.critic_inputs import batch_inputs, observations
+from mastac.learning.critic_inputs import batch_inputs
 from mastac.learning.learner import learner_of, learner_spec
+from mastac.learning.observing import observations
 from mastac.learning.updates.max_entropy import max_entropy_gradient, temperatures
 
 # The small world's agents have actions of one, two, one and three entries.

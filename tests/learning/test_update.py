@@ -11,7 +11,8 @@ from small_world import SMALL, random_batch, small_environment, small_learner
 
 from algorithms.plain_networks import forward
 from mastac.learning.actor_step import action_gradients, actor_gradient
-from mastac.learning.critic_inputs import action_inputs, action_units, batch_inputs, observations
+from mastac.learning.critic_inputs import action_inputs, action_units, batch_inputs
+from mastac.learning.observing import observations
 from mastac.learning.spec import optimizer
 from mastac.learning.updates.simultaneous import simultaneous_update
 

@@ -26,6 +26,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from mastac.analysis.influence_shares import Influence, beside_own, shares_beyond
 from mastac.checks import whole_number
 from mastac.envs.base import Actions, Environment, Obs, State, Time
+from mastac.envs.transitions import everyone, only_alive, remaining
 from mastac.errors import UserError
 from mastac.structure import Couplings
 
@@ -125,13 +126,14 @@ def _state_scale(
     def states(key: PRNGKeyArray) -> Float[Array, "time agents state"]:
         reset_key, step_key = jax.random.split(key)
 
-        def one_step(state, at):
-            time, noise_key = at
-            actions = acting(env.observed(state, time), state, time)
-            return env.step(state, actions, time, noise_key), state
+        def one_step(carry, at):
+            (state, alive), (time, noise_key) = carry, at
+            actions = acting(only_alive(env.observed(state, time), alive), state, time)
+            after = env.transition(state, only_alive(actions, alive), time, noise_key, alive)
+            return (after.state, remaining(alive, after)), state
 
         steps = (jnp.arange(env.horizon), jax.random.split(step_key, env.horizon))
-        return jax.lax.scan(one_step, env.reset(reset_key), steps)[1]
+        return jax.lax.scan(one_step, (env.reset(reset_key), everyone(env)), steps)[1]
 
     visited = jax.jit(jax.vmap(states))(keys)
     std = visited.std((0, 1))
@@ -156,10 +158,10 @@ def _rewards(
         owner == move, jax.random.rademacher(sign_key, scale.shape, scale.dtype) * scale, 0.0
     )
 
-    def one_step(state, at):
-        time, noise_key = at
+    def one_step(carry, at):
+        (state, alive), (time, noise_key) = carry, at
         now = time == moved_at
-        actions = acting(env.observed(state, time), state, time)
+        actions = acting(only_alive(env.observed(state, time), alive), state, time)
         towards = _random_actions(env, action_key, actions.shape, actions.dtype)
         moved = now & (owner + env.num_agents == move)
         # There is nothing between two discrete actions.
@@ -167,10 +169,11 @@ def _rewards(
         actions = jnp.where(moved, actions + share * (towards - actions), actions)
         # The state is moved after the actions were chosen: they are kept.
         state = jnp.where(now, state + state_move, state)
-        return env.step(state, actions, time, noise_key), env.reward(state, actions, time)
+        after = env.transition(state, only_alive(actions, alive), time, noise_key, alive)
+        return (after.state, remaining(alive, after)), after.rewards
 
     steps = (jnp.arange(env.horizon), jax.random.split(step_key, env.horizon))
-    return jax.lax.scan(one_step, env.reset(reset_key), steps)[1]
+    return jax.lax.scan(one_step, (env.reset(reset_key), everyone(env)), steps)[1]
 
 
 def _random_actions(

@@ -94,8 +94,13 @@ def _compiled(env: Any, episodes: int, seed: int, policy: str) -> TransitionLog:
     import jax
     import jax.numpy as jnp
 
+    from mastac.envs.transitions import refuse_early_ends
     from mastac.probing.compiled import Compiled
     from mastac.probing.tracing import naming
+
+    refuse_early_ends(
+        env, "a log holds whole ones: record it without terminated, or ask the simulator itself"
+    )
 
     if policy == "simple" and env.simple_actions is None:
         raise UserError(
@@ -113,13 +118,8 @@ def _compiled(env: Any, episodes: int, seed: int, policy: str) -> TransitionLog:
             time, actions = at
             if policy == "simple":
                 actions = env.simple_actions(state, time)
-            after = env.step(state, actions, time, jax.random.fold_in(step_key, time))
-            return after, (
-                state,
-                actions,
-                env.reward(state, actions, time),
-                env.observed(state, time),
-            )
+            after = env.transition(state, actions, time, jax.random.fold_in(step_key, time))
+            return after.state, (state, actions, after.rewards, env.observed(state, time))
 
         last, (states, taken, rewards, obs) = jax.lax.scan(
             one_step, env.reset(reset_key), (jnp.arange(env.horizon), given)

@@ -1,9 +1,9 @@
 """What an environment is: pure functions on arrays with one row for each agent, and its sizes."""
 
-import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mastac.checks import real_number, whole_number
-from mastac.envs.fields import checked_numbers, checked_sizes, json_ready
+from mastac.envs.fields import checked_numbers, checked_sizes, json_ready, takes_time
 from mastac.envs.heads import HEADS, Head
+from mastac.envs.transitions import Alive, Transition, transition_of
 from mastac.errors import UserError
 from mastac.structure import Couplings, CouplingSequence
 
@@ -83,7 +84,7 @@ def _figure(name: str, value: Any) -> float:
     return real_number(f"{name} of a reference", value.item() if is_scalar else value)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Environment:
     """A simulator as pure functions, its couplings, and the sizes and scales of its spaces.
 
@@ -96,10 +97,13 @@ class Environment:
         run).
     - `couplings`: who affects whom; [`mastac.Couplings`][] with named agents, or a
         [`mastac.CouplingSequence`][] with an entry for each step of the episode.
-    - `horizon`: number of steps of an episode. Its end is a time limit, not a terminal state.
+    - `horizon`: number of steps of an episode, at most. Its end is a time limit, not a terminal
+        state.
     - `reset`: `key -> state`, the first state of an episode.
-    - `step`: `(state, actions, time, key) -> state` at `time + 1`.
-    - `reward`: `(state, actions, time) -> rewards`, each agent's own reward at `time`.
+    - `step`: `(state, actions, time, key) -> state` at `time + 1`, or a [`mastac.Transition`][],
+        which may also hold rewards and say whose episode ends.
+    - `reward`: `(state, actions, time) -> rewards`, each agent's own reward at `time`; left out
+        where `step` gives rewards.
     - `observe`: `state -> obs`; every agent's observation, a function of the states it observes.
         Where that changes with the time, `(state, time) -> obs`.
     - `state_sizes`, `obs_sizes`, `action_sizes`: real entries of each agent's rows. An agent may
@@ -133,8 +137,8 @@ class Environment:
     couplings: Couplings | CouplingSequence
     horizon: int
     reset: Callable[[PRNGKeyArray], State]
-    step: Callable[[State, Actions, Time, PRNGKeyArray], State]
-    reward: Callable[[State, Actions, Time], Rewards]
+    step: Callable[[State, Actions, Time, PRNGKeyArray], Any]  # State, or Transition
+    reward: Any = None  # Callable[[State, Actions, Time], Rewards], or None
     observe: Callable[..., Obs]
     state_sizes: np.ndarray
     obs_sizes: np.ndarray
@@ -166,7 +170,7 @@ class Environment:
             )
         for name in ("reset", "step", "reward", "observe", "simple_actions", "reference"):
             if not callable(function := getattr(self, name)) and (
-                name != "simple_actions" or function is not None
+                name not in ("reward", "simple_actions") or function is not None
             ):
                 raise UserError(f"{name} of {self._name} must be a function, got {function!r}")
         if self.action_head not in HEADS:
@@ -189,7 +193,7 @@ class Environment:
                 f"the coupling sequence of {self._name} has {len(self.couplings)} entries; "
                 f"give one for each of its {horizon} steps"
             )
-        object.__setattr__(self, "_sees_time", _takes_time(self.observe))
+        object.__setattr__(self, "_sees_time", takes_time(self.observe))
 
     def _check_spaces(self) -> None:
         """Sizes as whole numbers, centres and scales as numbers that fit them."""
@@ -242,6 +246,33 @@ class Environment:
         """How the outputs of a policy's network become actions."""
         return HEADS[self.action_head]
 
+    @cached_property
+    def terminates(self) -> bool:
+        """Whether episodes may end before the horizon, for the team or for single agents."""
+        shape = (self.num_agents, int(self.action_sizes.max()))
+
+        def ends(key: PRNGKeyArray) -> Any:
+            state, actions = self.reset(key), jnp.zeros(shape)
+            return self.transition(state, actions, jnp.asarray(0), key).terminated
+
+        return jax.eval_shape(ends, jax.random.key(0)) is not None
+
+    def transition(
+        self, state: Any, actions: Any, time: Time, key: PRNGKeyArray, alive: Alive = None
+    ) -> Transition:
+        """One step with all that it gives, wherever the environment gives it.
+
+        **Arguments:**
+
+        - `alive`: who is there. The others keep their states, and earn nothing. `None`: everyone.
+
+        **Returns:** the next state, rewards, and who left, `[agents]`, or `None` where nobody ever
+        does.
+
+        **Raises:** `UserError` if neither or both of `step` and `reward` give rewards.
+        """
+        return transition_of(self, state, actions, time, key, alive)
+
     def observed(self, state: Any, time: Time) -> Any:
         """Every agent's observation of the state at a time, `[agents, obs]`."""
         return self.observe(state, time) if self.__dict__["_sees_time"] else self.observe(state)
@@ -251,45 +282,9 @@ class Environment:
         return returns.sum(-1) if self.report == "sum" else returns.mean(-1)
 
 
-def _takes_time(observe: Callable[..., Obs]) -> bool:
-    """Whether a function has a second argument without a default."""
-    try:
-        parameters = inspect.signature(observe).parameters.values()
-    except (TypeError, ValueError):  # no signature, as of some builtins
-        return False
-    return sum(parameter.default is parameter.empty for parameter in parameters) > 1
-
-
 def observed_agents(couplings: Couplings) -> list[list[int]]:
     """For each agent the agents that it observes: itself first, the others in order."""
     graph = couplings.observation
     return [
         [i, *sorted(set(graph[[i]].indices.tolist()) - {i})] for i in range(couplings.num_agents)
     ]
-
-
-def rollout_return(
-    env: Environment,
-    policy: Callable[[Obs, State, Time], Actions],
-    key: PRNGKeyArray,
-) -> Float[Array, " agents"]:
-    """Undiscounted return of each agent over one episode.
-
-    **Arguments:**
-
-    - `env`: the environment.
-    - `policy`: `(obs, state, time) -> actions`.
-    - `key`: for the first state and the noise.
-    """
-    reset_key, step_key = jax.random.split(key)
-
-    def one_step(state: State, at: tuple[Time, PRNGKeyArray]) -> tuple[State, Rewards]:
-        time, noise_key = at
-        actions = policy(env.observed(state, time), state, time)
-        return env.step(state, actions, time, noise_key), env.reward(state, actions, time)
-
-    times = jnp.arange(env.horizon)
-    _, rewards = jax.lax.scan(
-        one_step, env.reset(reset_key), (times, jax.random.split(step_key, env.horizon))
-    )
-    return rewards.sum(0)

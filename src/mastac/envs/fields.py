@@ -1,7 +1,8 @@
 """Checks of the fields of an environment; each returns the value in its plain form."""
 
+import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -99,3 +100,12 @@ def json_ready(what: str, value: Any) -> Any:
 def _short(value: Any) -> str:
     text = " ".join(repr(value).split())
     return text if len(text) <= 80 else f"{text[:80]}…"
+
+
+def takes_time(observe: Callable[..., Any]) -> bool:
+    """Whether a function has a second argument without a default."""
+    try:
+        parameters = inspect.signature(observe).parameters.values()
+    except (TypeError, ValueError):  # no signature, as of some builtins
+        return False
+    return sum(parameter.default is parameter.empty for parameter in parameters) > 1

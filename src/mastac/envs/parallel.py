@@ -143,7 +143,8 @@ class ParallelEnvironment(ParallelEnv[str, np.ndarray, Any]):
         if not self.agents:
             raise UserError("no episode is being played; call reset() before step()")
         rows = self._rows(actions)
-        after = _next(self.environment, self._state, rows, np.int32(self._time), self._keys)
+        there = np.isin(self.possible_agents, self.agents)
+        after = _next(self.environment, self._state, rows, there, np.int32(self._time), self._keys)
         self._state, self._time = after.state, self._time + 1
         observations = self._observations(after.obs)
         is_last, numbers = self._time == self.environment.horizon, self._index
@@ -274,10 +275,12 @@ def _next(
     env: Environment,
     state: Float[Array, "agents state"],
     actions: Float[Array, "agents act"],
+    there: Bool[Array, " agents"],
     time: Int[Array, ""],
     keys: Key[Array, " steps"],
 ) -> Stepped:
-    """One step, and what is observed of the state that it leads to."""
-    after, rewards = env.step(state, actions, time, keys[time]), env.reward(state, actions, time)
-    terminated = jnp.zeros(env.num_agents, bool)
-    return Stepped(after, env.observed(after, time + 1), rewards, terminated)
+    """One step of the agents that are there, and what is observed of the state it leads to."""
+    alive = there if env.terminates else None
+    after = env.transition(state, actions, time, keys[time], alive)
+    left = jnp.zeros_like(there) if after.terminated is None else after.terminated
+    return Stepped(after.state, env.observed(after.state, time + 1), after.rewards, left)

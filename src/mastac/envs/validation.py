@@ -9,6 +9,7 @@ import numpy as np
 
 from mastac.envs.base import Environment, Reference
 from mastac.envs.registry import is_built_in
+from mastac.envs.transitions import stepped
 from mastac.errors import UserError
 
 
@@ -34,13 +35,40 @@ def check_environment(env: Environment) -> None:
     key, time = jax.random.key(0), jax.ShapeDtypeStruct((), jnp.int32)
     state = _checked(env, "reset", env.reset, "state", key)
     actions = jax.ShapeDtypeStruct((env.num_agents, int(env.action_sizes.max())), jnp.float32)
-    _checked(env, "step", env.step, "state", state, actions, time, key)
-    _checked(env, "reward", env.reward, None, state, actions, time)
+    given = (state, actions, time, key)
+    _checked(env, "step", lambda *of: stepped(env, *of).state, "state", *given)
+    if env.reward is not None:
+        _checked(env, "reward", env.reward, None, state, actions, time)
+    _check_transition(env, *given)
     _checked(env, "observe", env.observed, "obs", state, time)
     if env.simple_actions is not None:
         _checked(env, "simple_actions", env.simple_actions, "action", state, time)
     if np.ptp(env.state_sizes) or np.ptp(env.obs_sizes):
         _check_padding(env)
+
+
+def _check_transition(env: Environment, *given: Any) -> None:
+    """Rewards that `step` gives, and whether it or `reward` does; who it says has left."""
+    itself, agents = jax.eval_shape(lambda *of: stepped(env, *of), *given), (env.num_agents,)
+    wanted = {
+        "rewards": ((agents,), jnp.float32, "one 32-bit float for each agent"),
+        "terminated": ((agents, ()), jnp.bool_, "one bool for each agent, or one for the team"),
+    }
+    for name, (shapes, dtype, meaning) in wanted.items():
+        found = getattr(itself, name)
+        if found is None:
+            continue
+        if not isinstance(found, jax.ShapeDtypeStruct):
+            raise UserError(
+                f"{name} from step of environment '{env.id}' must be {meaning}, got one "
+                f"{type(found).__name__}"
+            )
+        if found.shape not in shapes or found.dtype != dtype:
+            raise UserError(
+                f"{name} from step of environment '{env.id}' must be {meaning} (shape "
+                f"{[env.num_agents]}), got {found.dtype} of shape {list(found.shape)}"
+            )
+    jax.eval_shape(env.transition, *given)
 
 
 def _check_padding(env: Environment) -> None:
@@ -54,7 +82,7 @@ def _check_padding(env: Environment) -> None:
     @jax.jit
     def one_step() -> dict[str, jax.Array]:
         state = env.reset(key)
-        after = env.step(state, jnp.asarray(first, jnp.float32), 0, key)
+        after = stepped(env, state, jnp.asarray(first, jnp.float32), 0, key).state
         return {"reset": state, "step": after, "observe": env.observed(after, 1)}
 
     for name, rows in one_step().items():

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
         action_inputs,
         action_units,
         batch_inputs,
-        observations,
     )
     from mastac.learning.learner import (
         buffer_of,
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
         one_seed,
         training_program,
     )
+    from mastac.learning.observing import observations
     from mastac.learning.schedule import UpdateSchedule
     from mastac.learning.settings import Settings
     from mastac.learning.spec import Learner, LearnerSpec, LearnerState, Metrics, UpdateKind
@@ -46,10 +46,10 @@ __getattr__, __dir__, _ = lazy_loader.attach(
             "action_inputs",
             "action_units",
             "batch_inputs",
-            "observations",
         ],
         "learner": ["buffer_of", "learner_of", "learner_spec", "update_kind", "update_schedule"],
         "loop": ["EpochMetrics", "OneSeed", "Program", "RunState", "one_seed", "training_program"],
+        "observing": ["observations"],
         "schedule": ["UpdateSchedule"],
         "settings": ["Settings"],
         "spec": ["Learner", "LearnerSpec", "LearnerState", "Metrics", "UpdateKind"],

@@ -12,8 +12,17 @@ from jaxtyping import Array, Float, Int
 from mastac.agents.actors import Actor
 from mastac.agents.networks import ACTIVATIONS, MLP
 from mastac.learning.buffer import Batch
-from mastac.learning.critic_inputs import CriticInputs, action_inputs, append_zeros, observations
+from mastac.learning.critic_inputs import CriticInputs, action_inputs, append_zeros
 from mastac.learning.critic_step import each_critic
+from mastac.learning.observing import observations_of
+from mastac.learning.presence import (
+    alive_of,
+    by_feature,
+    read_of,
+    sample_mean,
+    sample_weights,
+    values_alive,
+)
 from mastac.learning.sharing import stepped
 from mastac.learning.spec import LearnerSpec, LearnerState, polyak_update
 from mastac.structure.layout import Bucket
@@ -117,7 +126,8 @@ def action_gradients(
     r"""$\nabla_{a_i} \hat Q_i$ for every agent, $\hat Q_i = \sum_{j \in I_{GD}^i} Q_j$ (eq. 11).
 
     In general $\hat Q_i = \sum_j c_{ij} Q_j$ with the layout's credit $c$. One column for each
-    sample; nothing is averaged. Of twin critics the first counts (Fujimoto et al. 2018).
+    sample; nothing is averaged. Of twin critics the first counts (Fujimoto et al. 2018). A value
+    whose agents have left has no part.
 
     **Arguments:**
 
@@ -127,6 +137,7 @@ def action_gradients(
         only agent `i`'s own action is its policy's, the others' are replayed (line 16).
     """
     total = jnp.zeros_like(policy_inputs)
+    counts = values_alive(spec, inputs.alive)
     at_policies = spec.settings.others_actions == "policy"
     source = inputs._replace(actions=policy_inputs) if at_policies else inputs
     for bucket, stack in zip(spec.buckets, first_twins(spec, critics), strict=True):
@@ -142,6 +153,9 @@ def action_gradients(
             weight, place = bucket.slot_credit[:, :, None], bucket.slot_rows
         if bucket.open is not None:
             gradient = gradient * open_actions(bucket, place is bucket.slot_rows, inputs.step)
+        if counts is not None:
+            own = counts[bucket.terms].astype(jnp.float32)
+            gradient = gradient * own.reshape(len(own), *[1] * (gradient.ndim - 2), -1)
         weighted = gradient if (weight == 1).all() else gradient * weight[..., None]
         if (place == place[:1]).all():  # central critics: a sum, where a scatter would be slow
             weighted, place = weighted.sum(0), place[0]
@@ -155,6 +169,7 @@ def actor_gradient(
     obs: Float[Array, "agents obs batch"],
     gradient_at: GradientAt,
     scales: Any = (),
+    alive: Any = None,
 ) -> Actor:
     r"""Theorem 3.7(a): the batch mean of $\nabla_{\theta_i} \pi_i \, \nabla_{a_i} \hat Q_i$.
 
@@ -165,19 +180,32 @@ def actor_gradient(
 
     - `gradient_at`: $\nabla_a \hat Q$ at given actions, both in the critics' units: the learnt
         critics' in training, the exact ones' where they are known.
+    - `alive`: who is there in each sample; the mean is over those in which an agent is.
     """
-    actions, pull_back = jax.vjp(
-        lambda weights: action_inputs(spec.env, spec.actors.apply(weights, obs), scales), weights
-    )
-    (gradient,) = pull_back(gradient_at(actions) / actions.shape[-1])
+
+    def acted(weights: Actor) -> Float[Array, "features batch"]:
+        return read_of(action_inputs(spec.env, spec.actors.apply(weights, obs), scales), alive)
+
+    actions, pull_back = jax.vjp(acted, weights)
+    (gradient,) = pull_back(over_samples(gradient_at(actions), alive))
     if spec.settings.saturation_cost > 0 and spec.env.action_head == "tanh":
-        unsaturating = jax.grad(lambda weights: -saturation_cost(spec, weights, obs))(weights)
+        unsaturating = jax.grad(lambda weights: -saturation_cost(spec, weights, obs, alive))(
+            weights
+        )
         gradient = jax.tree.map(jnp.add, gradient, unsaturating)
     return gradient
 
 
+def over_samples(
+    slopes: Float[Array, "features batch"], alive: Any
+) -> Float[Array, "features batch"]:
+    """Slopes of a batch as their parts of a mean over the samples in which an agent is there."""
+    weights = sample_weights(alive)
+    return slopes / slopes.shape[-1] if weights is None else slopes * by_feature(weights, slopes)
+
+
 def saturation_cost(
-    spec: LearnerSpec, weights: Actor, obs: Float[Array, "agents obs batch"]
+    spec: LearnerSpec, weights: Actor, obs: Float[Array, "agents obs batch"], alive: Any = None
 ) -> Float[Array, ""]:
     """What logits beyond ± 2 cost: there a tanh hardly has a slope by which an actor could learn.
 
@@ -185,9 +213,8 @@ def saturation_cost(
     """
     beyond = jnp.maximum(jnp.abs(spec.actors.logits(weights, obs)) - 2.0, 0.0)
     real = spec.actors.constants.mask[:, :, None]
-    return (
-        0.5 * spec.settings.saturation_cost * jnp.where(real, beyond**2, 0.0).sum(1).mean(1).sum()
-    )
+    costs = jnp.where(real, beyond**2, 0.0).sum(1)
+    return 0.5 * spec.settings.saturation_cost * sample_mean(costs, sample_weights(alive)).sum()
 
 
 def update_actors(
@@ -196,8 +223,8 @@ def update_actors(
     """All deterministic actors one step up [`actor_gradient`][mastac.learning.actor_step]."""
 
     def gradient() -> Actor:
-        obs = observations(spec.env, batch.state, batch.time)
-        return actor_gradient(spec, state.actors, obs, gradient_at, state.scales)
+        obs, alive = observations_of(spec.env, batch), alive_of(batch)
+        return actor_gradient(spec, state.actors, obs, gradient_at, state.scales, alive)
 
     return actor_step(spec, state, gradient, due)
 

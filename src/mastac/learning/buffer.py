@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from mastac.envs.base import Environment
 from mastac.learning.schedule import rollout_episodes
@@ -19,22 +19,37 @@ from mastac.learning.settings import Settings
 class Episode(NamedTuple):
     """What one episode leaves behind: one state more than actions.
 
-    `drawn`: what stochastic policies drew and its log-density, or the key of the perturbation that
-    the episode was played with; `None` where updates need neither.
+    All episodes are as long as the horizon. After an agent has left, its state stays as it was, and
+    its actions and rewards are 0.
+
+    - `drawn`: what stochastic policies drew and its log-density, or the key of the perturbation
+        that the episode was played with; `None` where updates need neither.
+    - `observations`: what agents saw, as many as states; `None` where it is computed from these.
+    - `alive`: who was there at a step; `terminated`: for whom it was the last one. An agent that
+        is not there after a step, and was not terminated by it, was truncated: the value of its
+        last state counts. `length`: steps until the last agent left. All three are `None` where
+        episodes end at the horizon alone.
     """
 
     states: Float[Array, "times agents state"]
     actions: Float[Array, "time agents act"]
     rewards: Float[Array, "time agents"]
     drawn: Any = None
+    observations: Float[Array, "times agents obs"] | None = None
+    alive: Bool[Array, "time agents"] | None = None
+    terminated: Bool[Array, "time agents"] | None = None
+    length: Int[Array, ""] | None = None
 
 
 class Batch(NamedTuple):
-    """Transitions drawn from the replay. Observations are computed from the states anew.
+    """Transitions drawn from the replay.
 
     - `time`: the step within the episode.
     - `rewards`: of that step; where `ahead` is given, the discounted sums over so many steps.
     - `ahead`: how many steps after `state` the `next_state` is; `None` for one.
+    - `obs`, `next_obs`: what was observed; `None` where it is computed from the states anew.
+    - `alive`, `remains`: who is there at `state`, and whose future counts at `next_state`: of those
+        who were not terminated on the way. `None` where nobody ever leaves.
     """
 
     state: Float[Array, "batch agents state"]
@@ -43,6 +58,10 @@ class Batch(NamedTuple):
     next_state: Float[Array, "batch agents state"]
     time: Int[Array, " batch"]
     ahead: Int[Array, " batch"] | None = None
+    obs: Float[Array, "batch agents obs"] | None = None
+    next_obs: Float[Array, "batch agents obs"] | None = None
+    alive: Bool[Array, "batch agents"] | None = None
+    remains: Bool[Array, "batch agents"] | None = None
 
     @property
     def next_time(self) -> Int[Array, " batch"]:
@@ -69,25 +88,22 @@ class Buffer(NamedTuple):
 def replay_buffer(capacity: int, batch_size: int, steps: int = 1, discount: float = 1.0) -> Buffer:
     """The last `capacity` episodes; transitions are drawn uniformly, with replacement.
 
-    With `steps` above 1 a transition goes that many steps ahead, or to the end of the episode where
-    that is nearer.
+    Only steps at which somebody was there are drawn. With `steps` above 1 a transition goes that
+    many steps ahead, or to the end of the episode where that is nearer.
     """
     init, add = _last_episodes(capacity)
 
     def draw(store: Episode, count: Int[Array, ""], key: PRNGKeyArray) -> Batch:
-        episode_key, time_key = jax.random.split(key)
-        filled = jnp.minimum(count, capacity)
-        episode = jax.random.randint(episode_key, (batch_size,), 0, filled)
-        time = jax.random.randint(time_key, (batch_size,), 0, store.rewards.shape[1])
+        if store.length is None:
+            episode_key, time_key = jax.random.split(key)
+            filled = jnp.minimum(count, capacity)
+            episode = jax.random.randint(episode_key, (batch_size,), 0, filled)
+            time = jax.random.randint(time_key, (batch_size,), 0, store.rewards.shape[1])
+        else:
+            episode, time = _played_steps(store.length, batch_size, key)
         if steps > 1:
             return _several_steps(store, episode, time, steps, discount)
-        return Batch(
-            state=store.states[episode, time],
-            actions=store.actions[episode, time],
-            rewards=store.rewards[episode, time],
-            next_state=store.states[episode, time + 1],
-            time=time,
-        )
+        return _transitions(store, episode, time, time + 1, store.rewards[episode, time])
 
     return Buffer(init=init, add=add, draw=draw)
 
@@ -143,6 +159,46 @@ def _last_episodes(capacity: int) -> tuple[Callable[[Episode], Episode], Callabl
     return init, add
 
 
+def _played_steps(
+    lengths: Int[Array, " episodes"], number: int, key: PRNGKeyArray
+) -> tuple[Int[Array, " number"], Int[Array, " number"]]:
+    """Episodes and times, drawn uniformly from all steps that were played."""
+    ends = jnp.cumsum(lengths)
+    place = jax.random.randint(key, (number,), 0, ends[-1])
+    episode = jnp.searchsorted(ends, place, side="right")
+    return episode, place - (ends - lengths)[episode]
+
+
+def _transitions(
+    store: Episode,
+    episode: Int[Array, " batch"],
+    time: Int[Array, " batch"],
+    end: Int[Array, " batch"],
+    rewards: Float[Array, "batch agents"],
+    ahead: Int[Array, " batch"] | None = None,
+) -> Batch:
+    """What the store holds of each step and of the time `end` after it."""
+
+    def held(leaf: Array | None, at: Array) -> Any:
+        return None if leaf is None else leaf[episode, at]
+
+    remains = None
+    if store.alive is not None and store.terminated is not None:
+        remains = store.alive[episode, end - 1] & ~store.terminated[episode, end - 1]
+    return Batch(
+        state=store.states[episode, time],
+        actions=store.actions[episode, time],
+        rewards=rewards,
+        next_state=store.states[episode, end],
+        time=time,
+        ahead=ahead,
+        obs=held(store.observations, time),
+        next_obs=held(store.observations, end),
+        alive=held(store.alive, time),
+        remains=remains,
+    )
+
+
 def _several_steps(
     store: Episode,
     episode: Int[Array, " batch"],
@@ -155,12 +211,16 @@ def _several_steps(
     later = time[:, None] + jnp.arange(min(steps, horizon))[None]
     rewards = store.rewards.at[episode[:, None], later].get(mode="fill", fill_value=0.0)
     end = jnp.minimum(time + steps, horizon)
+    if store.alive is not None and store.terminated is not None:
+        # Nor beyond a step at which an agent was truncated: its value counts from there.
+        here, after = (
+            store.alive.at[episode[:, None], at].get(mode="fill", fill_value=False)
+            for at in (later, later + 1)
+        )
+        cut = (here & ~after & ~store.terminated[episode[:, None], later]).any(2)
+        first = jnp.where(cut.any(1), time + 1 + jnp.argmax(cut, 1), horizon)
+        end = jnp.minimum(end, first)
+        rewards = jnp.where((later < end[:, None])[:, :, None], rewards, 0.0)
     powers = discount ** jnp.arange(rewards.shape[1], dtype=jnp.float32)
-    return Batch(
-        state=store.states[episode, time],
-        actions=store.actions[episode, time],
-        rewards=jnp.einsum("k,bka->ba", powers, rewards),
-        next_state=store.states[episode, end],
-        time=time,
-        ahead=end - time,
-    )
+    total = jnp.einsum("k,bka->ba", powers, rewards)
+    return _transitions(store, episode, time, end, total, end - time)

@@ -11,7 +11,12 @@ from scipy.sparse import csr_array
 from mastac.agents.actors import Actor
 from mastac.envs.base import Environment
 from mastac.learning.buffer import Batch, Episode
+from mastac.learning.observing import next_observations_of
+from mastac.learning.presence import alive_of, read_of, values_alive
 from mastac.learning.spec import LearnerSpec
+
+Discount = Float[Array, " batch"] | Float[Array, "values batch"]
+"""What the next value counts for in the target; for each value where agents may leave."""
 
 
 class CriticInputs(NamedTuple):
@@ -21,12 +26,14 @@ class CriticInputs(NamedTuple):
         padded places of a layout read.
     - `time`: the share of the episode that is over, for critics that are told; else no rows.
     - `step`: the same as a number of steps; it chooses what critics of time-varying couplings read.
+    - `alive`: who is there; states and actions of the others read as zeros. `None`: everyone.
     """
 
     states: Float[Array, "features batch"]
     actions: Float[Array, "features batch"]
     time: Float[Array, "times batch"]
     step: Int[Array, " batch"]
+    alive: Bool[Array, "agents batch"] | None = None
 
 
 def append_zeros(features: Array) -> Array:
@@ -78,13 +85,6 @@ def time_inputs(spec: LearnerSpec, time: Int[Array, " batch"]) -> Float[Array, "
     if not spec.settings.finite_horizon:
         return jnp.zeros((0, len(time)), jnp.float32)
     return (2.0 * time.astype(jnp.float32) / spec.env.horizon - 1.0)[None, :]
-
-
-def observations(
-    env: Environment, state: Float[Array, "batch agents state"], time: Int[Array, " batch"]
-) -> Float[Array, "agents obs batch"]:
-    """Every agent's observations of a batch of states."""
-    return jnp.moveaxis(jax.vmap(env.observed)(state, time), 0, -1)
 
 
 def critic_input(
@@ -177,7 +177,7 @@ def batch_inputs(
     target_actors: Actor,
     key: PRNGKeyArray | None = None,
     scales: Any = (),
-) -> tuple[CriticInputs, CriticInputs, Float[Array, " batch"]]:
+) -> tuple[CriticInputs, CriticInputs, Discount]:
     r"""A batch as critics read it, with $a'_k = \pi'_k(o'_k)$ of the target policies (line 14).
 
     With `target_noise` these actions are perturbed, by noise that `key` draws.
@@ -185,7 +185,7 @@ def batch_inputs(
     **Returns:** as [`inputs_with`][mastac.learning.critic_inputs.inputs_with].
     """
     settings = spec.settings
-    next_obs = observations(spec.env, batch.next_state, batch.next_time)
+    next_obs = next_observations_of(spec.env, batch)
     if settings.target_noise > 0:
         noise, clip = settings.target_noise, settings.target_noise_clip
         assert key is not None
@@ -200,32 +200,47 @@ def inputs_with(
     batch: Batch,
     next_actions: Float[Array, "agents act batch"],
     scales: Any = (),
-) -> tuple[CriticInputs, CriticInputs, Float[Array, " batch"]]:
+) -> tuple[CriticInputs, CriticInputs, Discount]:
     r"""A batch as critics read it, with given actions at the next states.
 
     **Returns:** `(now, after, discount)`: the replayed states and actions, the next states with
-    `next_actions`, and what the value there counts for in the target: $\gamma$ ($\gamma^n$ over $n$
-    steps), or 0 where critics that know the horizon end with the episode.
+    `next_actions`, and what the value there counts for in the target: `step_discount`, and where
+    agents may leave, for each value, 0 once nobody is left whose rewards it predicts.
     """
-    env, settings = spec.env, spec.settings
+    env, alive = spec.env, alive_of(batch)
+    remains = None if batch.remains is None else batch.remains.T
+    actions = jnp.moveaxis(batch.actions, 0, -1)
     now = CriticInputs(
-        states=state_inputs(env, batch.state, scales),
-        actions=action_inputs(env, jnp.moveaxis(batch.actions, 0, -1), scales),
+        states=read_of(state_inputs(env, batch.state, scales), alive),
+        actions=read_of(action_inputs(env, actions, scales), alive),
         time=time_inputs(spec, batch.time),
         step=batch.time,
+        alive=alive,
     )
     after = CriticInputs(
-        states=state_inputs(env, batch.next_state, scales),
-        actions=action_inputs(env, next_actions, scales),
+        states=read_of(state_inputs(env, batch.next_state, scales), remains),
+        actions=read_of(action_inputs(env, next_actions, scales), remains),
         time=time_inputs(spec, batch.next_time),
         step=batch.next_time,
+        alive=remains,
     )
+    discount, goes_on = step_discount(spec, batch), values_alive(spec, remains)
+    return now, after, discount if goes_on is None else discount[None] * goes_on
+
+
+def step_discount(spec: LearnerSpec, batch: Batch) -> Float[Array, " batch"]:
+    r"""What a value at the next state counts for, whoever is there.
+
+    $\gamma$ ($\gamma^n$ over $n$ steps), or 0 where critics that know the horizon end with the
+    episode.
+    """
+    settings = spec.settings
     # The end of an episode is a time limit: only critics that know the horizon may stop there.
-    is_last = batch.next_time == env.horizon
+    is_last = batch.next_time == spec.env.horizon
     over_steps = (
         settings.discount
         if batch.ahead is None
         else settings.discount ** batch.ahead.astype(jnp.float32)
     )
     discount = over_steps * jnp.where(is_last & settings.finite_horizon, 0.0, 1.0)
-    return now, after, discount.astype(jnp.float32)
+    return discount.astype(jnp.float32)

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mastac.agents.networks import MLP, each_member
-from mastac.learning.critic_inputs import CriticInputs, critic_input
+from mastac.learning.critic_inputs import CriticInputs, Discount, critic_input
+from mastac.learning.presence import sample_mean, sample_weights, values_alive
 from mastac.learning.spec import (
     LearnerSpec,
     LearnerState,
@@ -56,9 +57,10 @@ def each_critic(
 
 def update_term(
     spec: LearnerSpec,
-    discount: Float[Array, " batch"],
+    discount: Discount,
     rewards: Float[Array, "terms batch"],
     due: Any = True,
+    alive: Any = None,
 ) -> Callable:
     r"""The update of one critic from a batch (lines 14, 18 and 20 of Algorithm 1).
 
@@ -75,12 +77,14 @@ def update_term(
     - `discount`: $\gamma$, 0 where the value ends with the episode.
     - `rewards`: $r$, of every value.
     - `due`: whether the target follows.
+    - `alive`: who is there in each sample; a value whose agents all left learns nothing from it.
 
     **Returns:** a function of the critic, its target, its optimizer, the number of its term, the
     scale of its first weights, and its inputs now and at the next states. It gives the critic, the
     target and the optimizer after the step, the loss before it and the mean value.
     """
     twins, relative = spec.settings.twin_critics, spec.settings.relative_errors
+    weights = sample_weights(values_alive(spec, alive))
 
     def values(critic: MLP, x: Float[Array, "width batch"]) -> Float[Array, "twins batch"]:
         return jax.vmap(lambda twin: twin(x)[0])(critic) if twins else critic(x)
@@ -94,18 +98,22 @@ def update_term(
         x: Array,
         x_after: Array,
     ):
-        y = rewards[term] + discount * values(target, x_after).min(0)
+        counts = None if weights is None else weights[term][None]
+        kept = discount if discount.ndim == 1 else discount[term]
+        y = rewards[term] + kept * values(target, x_after).min(0)
 
         def loss(critic: MLP) -> tuple[Array, tuple[Array, Array]]:
             value = values(critic, x)
             error = y[None] - value
-            squared = jnp.mean(error**2, axis=-1).sum()
+            squared = sample_mean(error**2, counts).sum()
             followed = squared
             if relative:
                 weight = 1.0 / (1.0 + jax.lax.stop_gradient(value) ** 2)
-                weight = weight / weight.mean(-1, keepdims=True)
-                followed = jnp.mean(weight * error**2, axis=-1).sum()
-            return followed, (squared, jnp.mean(value))
+                # Not 0 where no sample counts.
+                weight = weight / jnp.maximum(sample_mean(weight, counts), 1e-30)[:, None]
+                followed = sample_mean(weight * error**2, counts).sum()
+            mean = value.mean() if counts is None else sample_mean(value, counts).mean()
+            return followed, (squared, mean)
 
         (_, (error, value)), gradient = jax.value_and_grad(loss, has_aux=True)(critic)
         critic, optimizer_state = optimizer_step(
@@ -137,12 +145,12 @@ def update_critics(
     state: LearnerState,
     now: CriticInputs,
     after: CriticInputs,
-    discount: Float[Array, " batch"],
+    discount: Discount,
     rewards: Float[Array, "values batch"],
     due: Any,
 ) -> UpdatedCritics:
     """Every critic one step down its own error, by [`update_term`][mastac.learning.critic_step]."""
-    one = update_term(spec, discount, rewards, due)
+    one = update_term(spec, discount, rewards, due, now.alive)
     stacks = zip(
         state.critics, state.target_critics, state.critic_optimizers, spec.buckets, strict=True
     )

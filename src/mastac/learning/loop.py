@@ -8,12 +8,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
-from mastac.envs.base import Environment, rollout_return
+from mastac.envs.base import Environment
+from mastac.envs.episodes import rollout_return
 from mastac.learning.buffer import Buffer, Episode
 from mastac.learning.devices import placed, shard_over_seeds
+from mastac.learning.exploring import exploring_episode
 from mastac.learning.failures import FAILURES, failure_of
 from mastac.learning.learner import update_schedule
-from mastac.learning.schedule import NOISE_CYCLE, UpdateSchedule, exploration
+from mastac.learning.schedule import NOISE_CYCLE, UpdateSchedule
+from mastac.learning.schedule import exploration as exploration_at
 from mastac.learning.settings import Settings
 from mastac.learning.spec import Learner, Metrics
 
@@ -31,18 +34,23 @@ __all__ = [
     "update_schedule",
 ]
 
+Epoch = Int[Array, ""] | int
+
 
 class RunState(NamedTuple):
     """Everything of one seed that evolves; a checkpoint holds it with a leading axis of seeds.
 
     `failed_epoch` is -1 while all numbers are finite. From the epoch of the first one that is not,
     the learner stays as it was before that epoch, and `failure` says where it was (see `FAILURES`).
+    `env_steps` counts those that were played; `None` where every episode has as many as the
+    horizon.
     """
 
     learner: Any
     store: Episode
     failed_epoch: Int[Array, ""]
     failure: Int[Array, ""]
+    env_steps: Int[Array, ""] | None = None
 
 
 class EpochMetrics(NamedTuple):
@@ -53,12 +61,14 @@ class EpochMetrics(NamedTuple):
         an update, and where there is no critic.
     - `gradient_norm`: mean over agents and over the updates in which actors moved; NaN in epochs
         without one.
+    - `env_steps`: of `RunState`, after the epoch.
     """
 
     episode_return: Float[Array, ""]
     critic_loss: Float[Array, ""]
     value: Float[Array, ""]
     gradient_norm: Float[Array, ""]
+    env_steps: Int[Array, ""] | None = None
 
 
 class Program(NamedTuple):
@@ -74,35 +84,6 @@ class Program(NamedTuple):
     init: Callable[[PRNGKeyArray], RunState]
     advance: Callable[[RunState, PRNGKeyArray, Int[Array, ""], int], tuple[RunState, EpochMetrics]]
     evaluate: Callable[[RunState, PRNGKeyArray, int], Float[Array, "seeds episodes agents"]]
-
-
-def exploring_episode(
-    env: Environment,
-    learner: Learner,
-    state: Any,
-    noise: Array,
-    random_fraction: Array,
-    key: PRNGKeyArray,
-) -> Episode:
-    """One episode of the exploring policies (lines 2 to 10 of Algorithm 1)."""
-    reset_key, steps_key = jax.random.split(key)
-    played, begun = learner.begin(state, jax.random.fold_in(key, 2), noise)
-
-    def one_step(at: Array, time_and_key: tuple[Array, PRNGKeyArray]):
-        time, step_key = time_and_key
-        action_key, noise_key = jax.random.split(step_key)
-        obs = env.observed(at, time)
-        actions, drawn = learner.explore(played, obs, noise, random_fraction, action_key)
-        row = (at, actions, env.reward(at, actions, time), drawn)
-        return env.step(at, actions, time, noise_key), row
-
-    times = jnp.arange(env.horizon)
-    first = env.reset(reset_key).astype(jnp.float32)
-    keys = jax.random.split(steps_key, env.horizon)
-    last, (states, actions, rewards, drawn) = jax.lax.scan(one_step, first, (times, keys))
-    return Episode(
-        jnp.concatenate([states, last[None]]), actions, rewards, drawn if begun is None else begun
-    )
 
 
 def epoch_means(metrics: Metrics) -> Metrics:
@@ -133,29 +114,47 @@ class OneSeed:
     schedule: UpdateSchedule
     epochs: int
 
-    def init(self, key: PRNGKeyArray) -> RunState:
-        """Before the first epoch."""
+    def init(self, key: PRNGKeyArray, episode: Episode | None = None) -> RunState:
+        """Before the first epoch.
+
+        `episode`: what episodes that come from outside look like; `None` if they are `played`.
+        """
         init_key, episode_key = jax.random.split(jax.random.fold_in(key, 2**31 - 1))
         learner_state = self.learner.init(init_key)
-        nothing = jnp.zeros(())
-        shape = jax.eval_shape(
-            lambda key: exploring_episode(
-                self.env, self.learner, learner_state, nothing, nothing, key
-            ),
-            episode_key,
-        )
+        shape: Any = episode
+        if episode is None:
+            epoch = jnp.zeros((), jnp.int32)
+            shape = jax.eval_shape(self.played, learner_state, episode_key, epoch)
         good = (jnp.full((), -1, jnp.int32), jnp.full((), -1, jnp.int32))
-        return RunState(learner_state, self.buffer.init(shape), *good)
+        steps = None if shape.length is None else jnp.zeros((), jnp.int32)
+        return RunState(learner_state, self.buffer.init(shape), *good, steps)
 
     def one_epoch(
         self, state: RunState, key: PRNGKeyArray, epoch: Int[Array, ""]
     ) -> tuple[RunState, EpochMetrics]:
-        """The state after an epoch, and its row; a seed that has failed keeps its learner."""
-        episode_key, update_key = jax.random.split(jax.random.fold_in(key, epoch))
-        exploration = self._exploration(epoch)
-        episode = exploring_episode(
-            self.env, self.learner, state.learner, *exploration, episode_key
-        )
+        """The state after an epoch, and its row: an episode is played, and learnt from."""
+        episode_key, update_key = self.keys(key, epoch)
+        episode = self.played(state.learner, episode_key, epoch)
+        return self.learnt(state, episode, update_key, epoch)
+
+    def keys(self, key: PRNGKeyArray, epoch: Epoch) -> Key[Array, " two"]:
+        """What an epoch's episode is played with, and what its updates draw with."""
+        return jax.random.split(jax.random.fold_in(key, epoch))
+
+    def played(
+        self, learner_state: Any, episode_key: PRNGKeyArray, epoch: Int[Array, ""]
+    ) -> Episode:
+        """The episode of an epoch, with the exploration that is then due."""
+        exploration = self.exploration(epoch)
+        return exploring_episode(self.env, self.learner, learner_state, *exploration, episode_key)
+
+    def learnt(
+        self, state: RunState, episode: Episode, update_key: PRNGKeyArray, epoch: Int[Array, ""]
+    ) -> tuple[RunState, EpochMetrics]:
+        """The state after an epoch, and its row; a seed that has failed keeps its learner.
+
+        The episode may come from anywhere.
+        """
         store = self.buffer.add(state.store, episode, epoch)
 
         def updates(learner_state: Any) -> tuple[Any, Metrics]:
@@ -172,17 +171,22 @@ class OneSeed:
         kept = jax.tree.map(lambda new, old: jnp.where(good, new, old), updated, state.learner)
         first_failure = (failure >= 0) & (state.failed_epoch < 0)
         loss = metrics.critic_loss
+        steps = state.env_steps
+        if steps is not None and episode.length is not None:
+            steps = steps + episode.length
         row = EpochMetrics(
             episode_return=self.env.reported(episode.rewards.sum(0)),
             critic_loss=jnp.float32(jnp.nan) if loss is None else loss.mean(),
             value=metrics.value.mean(),
             gradient_norm=metrics.gradient_norm.mean(),
+            env_steps=steps,
         )
         new_state = RunState(
             learner=kept,
             store=store,
             failed_epoch=jnp.where(first_failure, epoch, state.failed_epoch),
             failure=jnp.where(first_failure, failure, state.failure),
+            env_steps=steps,
         )
         return new_state, row
 
@@ -193,9 +197,9 @@ class OneSeed:
         policy = lambda obs, state, time: self.learner.act(learner_state, obs)  # noqa: E731
         return jax.vmap(lambda key: rollout_return(self.env, policy, key))(keys)
 
-    def _exploration(self, epoch: Int[Array, ""]) -> tuple[Array, Array]:
+    def exploration(self, epoch: Epoch) -> tuple[Array, Array]:
         """The noise and the share of random actions of an epoch."""
-        noise, random_fraction = exploration(self.settings, epoch / self.epochs)
+        noise, random_fraction = exploration_at(self.settings, jnp.asarray(epoch) / self.epochs)
         if self.settings.noise_cycle:
             noise = noise * jnp.asarray(NOISE_CYCLE)[epoch % len(NOISE_CYCLE)]
         return noise, random_fraction

@@ -18,6 +18,8 @@ from mastac.agents.networks import MLP, read_anew
 from mastac.agents.stochastic import StochasticActor
 from mastac.envs.base import Environment
 from mastac.learning.buffer import Episode
+from mastac.learning.observing import observations_along
+from mastac.learning.presence import present
 from mastac.learning.sharing import kinds_of
 from mastac.learning.spec import LearnerSpec, LearnerState
 from mastac.structure.layout import Bucket
@@ -81,23 +83,31 @@ def measured(
     is_recent: Bool[Array, " episodes"],
     is_there: Bool[Array, " episodes"],
     share: float = 0.5,
+    counts: Any = None,
 ) -> Measured:
     """Medians over recent episodes of mean and mean square: a few wild ones do not count.
 
     **Arguments:**
 
     - `share`: below which quantile over episodes the mean square is taken; 0.5: the median.
+    - `counts`: `[episodes, time, agents]`, the steps at which an agent was there; `None`: all.
     """
     side = (slice(None), *(None,) * (values.ndim - 2))
 
     def quantile(by_episode: Array, share: float) -> Array:
         return jnp.nanquantile(jnp.where(is_recent[side], by_episode, jnp.nan), share, axis=0)
 
-    means = values.mean(1)
+    def over_time(values: Array) -> Array:
+        if counts is None:
+            return values.mean(1)
+        weights = counts / jnp.maximum(counts.sum(1, keepdims=True), 1).astype(jnp.float32)
+        return (values * weights.reshape(*counts.shape, *[1] * (values.ndim - 3))).sum(1)
+
+    means = over_time(values)
     center = quantile(means, 0.5)
     # Where calm episodes are asked for, each is calm about its own mean.
     about = center[None, None] if share == 0.5 else means[:, None]
-    square = ((values - about) ** 2).mean(1)
+    square = over_time((values - about) ** 2)
     overall = jnp.where(is_there[side], square, 0.0).sum(0) / is_there.sum()
     return Measured(center, jnp.sqrt(quantile(square, share)), jnp.sqrt(overall))
 
@@ -166,10 +176,11 @@ def next_scales(
     env: Environment, store: Episode, which: Which, old: Scales, is_first: Bool[Array, ""]
 ) -> Scales:
     """What critics read from now on: measured where the environment leaves it open."""
-    states, actions = measured(store.states, *which), measured(store.actions, *which)
+    states = measured(store.states, *which, counts=present(store))
+    actions = measured(store.actions, *which, counts=store.alive)
     # Returns of exploring policies may be thousands of times those of good ones. The calmer
     # episodes say what rewards are like where it matters, and this scale may fall faster.
-    payments = measured(store.rewards, *which, share=0.25)
+    payments = measured(store.rewards, *which, share=0.25, counts=store.alive)
     paid = Measured(*(jnp.sqrt((part**2).mean()) for part in payments))
     found = (
         ("state_center", states.center),
@@ -221,9 +232,8 @@ def remeasured(
     )
     if not {"obs_scale", "obs_center"} & env.undeclared:
         return state
-    observe = jax.vmap(jax.vmap(env.observed), in_axes=(0, None))
-    times = jnp.minimum(jnp.arange(store.states.shape[1]), env.horizon - 1)
-    return with_actors(spec, state, measured(observe(store.states, times), *which), is_first)
+    seen = measured(observations_along(env, store), *which, counts=present(store))
+    return with_actors(spec, state, seen, is_first)
 
 
 def with_actors(

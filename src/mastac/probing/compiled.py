@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mastac.envs.base import Environment
+from mastac.envs.transitions import stepped
 from mastac.errors import UserError
 from mastac.probing.effects import Change, change
 from mastac.probing.points import Points, Readings, VaryState, real_entries
@@ -40,9 +41,14 @@ class Compiled:
         self.state_shape = self._shape("reset", env.reset, key)
         actions = jax.ShapeDtypeStruct((len(self.agents), self.act_width), jnp.float32)
         given = (self.state_shape, actions, 0)
-        after = self._shape("step", env.step, *given, key)
+        after = self._shape("step", lambda *of: stepped(env, *of).state, *given, key)
         self._check("step", after.shape, self.state_shape.shape)
-        self._check("reward", self._shape("reward", env.reward, *given).shape, (len(self.agents),))
+        one_each, pays = (len(self.agents),), env.reward is None
+        if env.reward is not None:
+            self._check("reward", self._shape("reward", env.reward, *given).shape, one_each)
+        what = "rewards from step" if pays else "step"
+        rewards = self._shape(what, lambda *of: env.transition(*of).rewards, *given, key)
+        self._check(what, rewards.shape, one_each)
         self.obs_shape = self._shape("observe", env.observed, self.state_shape, 0)
         for name, shape in (("reset", self.state_shape.shape), ("observe", self.obs_shape.shape)):
             if len(shape) != 2 or shape[0] != len(self.agents):
@@ -93,13 +99,17 @@ class Compiled:
                 time, pick = at
                 simple = held if env.simple_actions is None else env.simple_actions(state, time)
                 actions = jnp.stack([pool[pick, agents], held, simple])[number % 3]
-                after = env.step(state, actions, time, jax.random.fold_in(step_key, time))
-                return jnp.where(time < last, after, state), None
+                after = env.transition(state, actions, time, jax.random.fold_in(step_key, time))
+                goes_on = time < last
+                if after.terminated is not None:  # not into a state that is nobody's
+                    goes_on &= ~after.terminated.any()
+                return jnp.where(goes_on, after.state, state), None
 
             state, _ = jax.lax.scan(
                 one_step, env.reset(reset_key), (jnp.arange(self.horizon), picks)
             )
-            return state, env.reward(state, held, last), env.observed(state, last)
+            paid = env.transition(state, held, last, jax.random.fold_in(step_key, last)).rewards
+            return state, paid, env.observed(state, last)
 
         count = len(times)
         seeds = random.integers(0, 2**31 - 1, count, np.int32)
@@ -166,6 +176,11 @@ class Compiled:
             np.ones((len(self.agents), 1), bool),
             real_entries(self.obs_sizes, self.obs_shape.shape[1]),
         ]
+        if self.env.terminates:
+            scales[0], reals[0] = (
+                np.concatenate([rows, np.ones_like(rows[:, :1])], axis=1)
+                for rows in (scales[0], reals[0])
+            )
 
         def block(seed, time, state, actions, other_state, other_actions, direction, sources):
             key = jax.random.key(seed)
@@ -208,11 +223,11 @@ class Compiled:
 
     def _outcome(self, state: Any, actions: Any, time: Any, key: Any) -> tuple[Any, Any, Any]:
         env = self.env
-        return (
-            env.step(state, actions, time, key),
-            env.reward(state, actions, time)[:, None],
-            env.observed(state, time),
-        )
+        after = env.transition(state, actions, time, key)
+        following = after.state
+        if after.terminated is not None:  # who can end an agent's episode acts on its state
+            following = jnp.concatenate([following, 1.0 * after.terminated[:, None]], axis=1)
+        return following, after.rewards[:, None], env.observed(state, time)
 
     def _has_derivatives(self, key: Any, actions: Any) -> bool:
         """Whether JAX can take derivatives; whole numbers and some custom functions have none."""

@@ -9,7 +9,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from mastac.agents.actors import Actors, actors
-from mastac.envs.base import Environment, rollout_return
+from mastac.envs.base import Environment
+from mastac.envs.episodes import rollout_return
+from mastac.envs.transitions import refuse_early_ends
 from mastac.errors import UserError
 from mastac.learning.model_based.around import dynamics_around, fitted_around
 from mastac.learning.model_based.climbing import climb, finite_or_worst
@@ -58,8 +60,9 @@ def certificate(
     **Raises:**
 
     - `UserError` if the environment cannot be differentiated, or has no slopes where they are all
-      that figures could be made of.
+      that figures could be made of, and if its episodes may end early.
     """
+    refuse_early_ends(env, "a certificate compares policies over whole ones, so none can be given")
     key = jax.random.fold_in(evaluation_key(), seed)
     slope_key, fit_key, lower_key, upper_key = jax.random.split(key, 4)
     can_climb = fitting is not None or has_slopes(env, slope_key)
@@ -224,7 +227,8 @@ def slopes(env: Environment, key: PRNGKeyArray) -> Bool[Array, "episodes time ag
         def total(actions: Array) -> Array:
             def one_step(state: Array, at: tuple[Array, Any]):
                 actions, (time, key) = at
-                return env.step(state, actions, time, key), env.reward(state, actions, time)
+                after = env.transition(state, actions, time, key)
+                return after.state, after.rewards
 
             return jax.lax.scan(one_step, env.reset(reset_key), (actions, steps))[1].sum()
 

@@ -54,19 +54,15 @@ def behaviour_of(env: Environment) -> dict[str, list[list[float | None]]]:
 
     **Returns:**
 
-    For `reset`, `step`, `reward` and `observe` two lists with one number for each agent: the
-    weighted sum, and the sum of the absolute values, on whose scale sums are compared. `None`
-    stands for a number that is not finite.
+    For `reset`, `step`, `reward` and `observe`, and where episodes may end early for `terminated`,
+    two lists with one number for each agent: the weighted sum, and the sum of the absolute values,
+    on whose scale sums are compared. `None` stands for a number that is not finite.
     """
     times = [0, min(1, env.horizon - 1), env.horizon // 2, env.horizon - 1]
 
     @jax.jit
     def probe(state: Any, actions: Any, time: Any, key: Any) -> Any:
-        return (
-            env.step(state, actions, time, key),
-            env.reward(state, actions, time),
-            env.observed(state, time),
-        )
+        return *env.transition(state, actions, time, key), env.observed(state, time)
 
     keys = [jax.random.key(k) for k in range(len(times))]
     # TF32 products of a GPU differ from a CPU's by more than the tolerance.
@@ -76,12 +72,13 @@ def behaviour_of(env: Environment) -> dict[str, list[list[float | None]]]:
         for time, key, actions in zip(times, keys, _probing_actions(env, len(times)), strict=True):
             values.append(probe(state, actions, jnp.asarray(time), key))
             state = values[-1][0]
-    steps, rewards, seen = zip(*values, strict=True)
+    steps, rewards, terminated, seen = zip(*values, strict=True)
     return {
         "reset": _digest(first),
         "step": _digest(steps),
         "reward": _digest(rewards),
         "observe": _digest(seen),
+        **({} if terminated[0] is None else {"terminated": _digest(terminated)}),
     }
 
 

@@ -59,6 +59,9 @@ def differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator
         agent = _first_difference(stored["behaviour"][name], given["behaviour"][name])
         if agent is not None:
             yield f"the {words} of agent '{given['agents'][agent]}' differs"
+    ends = [each["behaviour"].get("terminated") for each in (stored, given)]
+    if ends[0] != ends[1]:
+        yield "when its episodes end differs"
 
 
 def option_differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:

@@ -10,7 +10,8 @@ from jaxtyping import Array, PRNGKeyArray
 
 from mastac.agents.actors import Actor, actors
 from mastac.agents.stochastic import greedy_network
-from mastac.envs.base import Environment, Reference, rollout_return
+from mastac.envs.base import Environment, Reference
+from mastac.envs.episodes import rollout_return
 from mastac.learning.spec import LearnerSpec, LearnerState
 from mastac.runs.policy import EVALUATION_SEED, Policy
 

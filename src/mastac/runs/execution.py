@@ -60,7 +60,7 @@ class Execution:
 
     def advance(self) -> Report:
         """One chunk for all seeds, its rows in the tables, and what to tell about it."""
-        began = time.perf_counter()
+        began, steps = time.perf_counter(), self._env_steps()
         length = min(self.config.evaluation_interval, self.config.epochs - self.epoch)
         self.state, metrics = self.program.advance(
             self.state, self.keys, jnp.asarray(self.epoch), length
@@ -72,8 +72,9 @@ class Execution:
         greedy = np.asarray(returns)
         seconds = time.perf_counter() - began
         first, self.epoch = self.epoch, self.epoch + length
-        self._append_rows(rows, first, greedy, seconds)
-        return self._report(rows, greedy, seconds, length)
+        steps = (self._env_steps() - steps) * len(self.config.seeds)
+        self._append_rows(rows, first, greedy, seconds, steps)
+        return self._report(rows, greedy, seconds, length, steps)
 
     def save(self) -> None:
         """A checkpoint of everything that evolves, and the policies as they are."""
@@ -102,7 +103,7 @@ class Execution:
                 "algorithm": self.config.algorithm,
                 "kappa": self.config.kappa,
                 "epochs": self.config.epochs,
-                "env_steps": self.config.epochs * self.env.horizon,
+                "env_steps": self._env_steps(),
                 "seeds": list(self.config.seeds),
                 "final20_mean": float(known.mean()) if known.size else None,
                 "final20_std": float(known.std()) if known.size else None,
@@ -149,19 +150,27 @@ class Execution:
             "agent": name,
         }
 
+    def _env_steps(self) -> int:
+        """Steps of the environment that a seed has played; where they differ, the mean."""
+        counted = self.state.env_steps
+        if counted is None:
+            return self.epoch * self.env.horizon
+        return round(float(np.asarray(counted).mean()))
+
     def _append_rows(
-        self, rows: EpochMetrics, first: int, greedy: np.ndarray, seconds: float
+        self, rows: EpochMetrics, first: int, greedy: np.ndarray, seconds: float, steps: int
     ) -> None:
         failed = self._failed_epochs()
         alive_at = np.where(failed < 0, self.config.epochs, failed)
-        horizon, schedule = self.env.horizon, self.plan.schedule
+        schedule, counted = self.plan.schedule, rows.env_steps
+        columns = [column for column in rows._replace(env_steps=None) if column is not None]
         table = [
             [
                 s,
                 e,
-                (e + 1) * horizon,
+                (e + 1) * self.env.horizon if counted is None else int(counted[k, e - first]),
                 schedule.updates_after(e + 1),
-                *(_measured(float(column[k, e - first])) for column in rows),
+                *(_measured(float(column[k, e - first])) for column in columns),
             ]
             for e in range(first, self.epoch)
             for k, s in enumerate(self.config.seeds)
@@ -178,7 +187,7 @@ class Execution:
         timing = [
             self.epoch,
             seconds,
-            length * horizon / seconds,
+            steps / seconds,
             length * schedule.updates / schedule.period / seconds,
         ]
         self.folder.append(self.folder.timing, [timing])
@@ -193,7 +202,7 @@ class Execution:
                 )
 
     def _report(
-        self, rows: EpochMetrics, greedy: np.ndarray, seconds: float, length: int
+        self, rows: EpochMetrics, greedy: np.ndarray, seconds: float, length: int, steps: int
     ) -> Report:
         alive = self._failed_epochs() < 0
         train_return = float(rows.episode_return[alive].mean()) if alive.any() else math.nan
@@ -204,12 +213,12 @@ class Execution:
         return Report(
             epoch=self.epoch,
             epochs=self.config.epochs,
-            env_steps=self.epoch * self.env.horizon,
+            env_steps=self._env_steps(),
             train_return=train_return,
             greedy_return=greedy_return,
             score=self.plan.reference.score(greedy_return) if self.plan.reference else None,
             promised=float(promises[alive].mean()) if found else None,
-            env_steps_per_second=length * self.env.horizon * len(self.config.seeds) / seconds,
+            env_steps_per_second=steps / seconds,
             remaining=(self.config.epochs - self.epoch) * seconds / length,
         )
 

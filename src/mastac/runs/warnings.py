@@ -10,6 +10,9 @@ from jaxtyping import Bool
 
 from mastac.agents.stochastic import greedy_network
 from mastac.envs.base import Environment, Reference
+from mastac.learning.buffer import Episode
+from mastac.learning.observing import observations_along
+from mastac.learning.presence import present
 from mastac.learning.spec import LearnerSpec
 from mastac.text import number
 
@@ -99,15 +102,20 @@ def saturated_agents(
         return []
     mask = np.asarray(spec.actors.constants.mask)
 
-    def of_seed(actors: Any, states: Any) -> jax.Array:
-        recent = states[(epochs - 1 - np.arange(min(20, len(states), epochs))) % len(states)]
-        times = jnp.minimum(jnp.arange(recent.shape[1]), env.horizon - 1)
-        obs = jax.vmap(jax.vmap(env.observed), in_axes=(0, None))(recent, times)
+    def of_seed(actors: Any, store: Episode) -> jax.Array:
+        places = len(store.rewards)
+        latest = (epochs - 1 - np.arange(min(20, places, epochs))) % places
+        recent = jax.tree.map(lambda leaf: leaf[latest], store)
+        obs, there = observations_along(env, recent), present(recent)
         seen = jnp.moveaxis(obs, (0, 1), (2, 3)).reshape(*obs.shape[2:], -1)
         logits = spec.actors.logits(greedy_network(actors), seen)
-        return (jnp.abs(jnp.tanh(logits)) > AT_LIMIT).mean(2)
+        at_limit = jnp.abs(jnp.tanh(logits)) > AT_LIMIT
+        if there is None:
+            return at_limit.mean(2)
+        counts = jnp.moveaxis(there, 2, 0).reshape(len(at_limit), 1, -1)
+        return (at_limit & counts).sum(2) / jnp.maximum(counts.sum(2), 1)
 
-    share = np.asarray(jax.jit(jax.vmap(of_seed))(state.learner.actors, state.store.states))
+    share = np.asarray(jax.jit(jax.vmap(of_seed))(state.learner.actors, state.store))
     each = np.where(mask[None], share, 1.0).min(2)[alive].max(0)
     return [
         name

@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mastac.envs.base import Actions, Environment, State, Time
+from mastac.envs.transitions import refuse_early_ends
 from mastac.errors import UserError
 from mastac.theory.estimates import estimated_terms
 from mastac.theory.sets import DependencySets
@@ -80,8 +81,10 @@ def sampled_terms(
 
     **Raises:**
 
-    - [`mastac.errors.UserError`][] if the samples would take too long or returns are not finite.
+    - [`mastac.errors.UserError`][] if the samples would take too long, returns are not finite, or
+      episodes may end early.
     """
+    refuse_early_ends(env, "returns of whole ones are compared, so no variance can be estimated")
     chosen = np.arange(env.num_agents) if agents is None else np.asarray(agents)
     per_batch = -(-samples // BATCHES)
     # A baseline that reads the actions of others differs between agents.
@@ -156,9 +159,8 @@ class _Sampler:
         def one_step(state, at):
             now, step_key = at
             noise_key, act_key = jax.random.split(step_key)
-            following = self.env.step(
-                state, self._acted(state, now, self._noise(act_key)), now, noise_key
-            )
+            actions = self._acted(state, now, self._noise(act_key))
+            following = self.env.transition(state, actions, now, noise_key).state
             return jnp.where(now < time, following, state), None
 
         steps = (jnp.arange(self.env.horizon), jax.random.split(step_key, self.env.horizon))
@@ -189,12 +191,9 @@ class _Sampler:
             noise_key, act_key = jax.random.split(step_key)
             now = time + ahead
             actions = self._acted(state, now, jnp.where(ahead == 0, noise, self._noise(act_key)))
-            paid = jnp.where(
-                now < self.env.horizon,
-                self.discount**ahead * self.env.reward(state, actions, now),
-                0.0,
-            )
-            return self.env.step(state, actions, now, noise_key), paid
+            after = self.env.transition(state, actions, now, noise_key)
+            paid = jnp.where(now < self.env.horizon, self.discount**ahead * after.rewards, 0.0)
+            return after.state, paid
 
         steps = (jnp.arange(self.env.horizon), jax.random.split(key, self.env.horizon))
         return jax.lax.scan(one_step, state, steps)[1].sum(0)

@@ -73,8 +73,8 @@ def _episode(
         obs = env.observed(state, time)[:, :, None]
         much = (NOISE * explores, RANDOM * explores)
         actions = actors.explore(weights, obs, *much, noise_key)[:, :, 0]
-        following = env.step(state, actions, time, step_key)
-        return following, (following, actions, env.reward(state, actions, time))
+        after = env.transition(state, actions, time, step_key)
+        return after.state, (after.state, actions, after.rewards)
 
     first = env.reset(reset_key)
     times = jnp.arange(env.horizon)

@@ -45,8 +45,8 @@ def true_dynamics(env: Environment) -> Dynamics:
 
     def step(states: Array, actions: Array, time: Array, key: PRNGKeyArray):
         keys = jax.random.split(key, len(states))
-        following = jax.vmap(env.step, (0, 0, None, 0))(states, actions, time, keys)
-        return following, jax.vmap(env.reward, (0, 0, None))(states, actions, time)
+        after = jax.vmap(env.transition, (0, 0, None, 0))(states, actions, time, keys)
+        return after.state, after.rewards
 
     return step
 

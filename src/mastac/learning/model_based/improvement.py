@@ -82,7 +82,7 @@ def _visited(
 
     def one_step(state: Array, at: tuple[Array, PRNGKeyArray]):
         actions = _greedy(env, actors, weights, state[None], at[0])[0]
-        return env.step(state, actions, *at), state
+        return env.transition(state, actions, *at).state, state
 
     steps = (jnp.arange(env.horizon), jax.random.split(step_key, env.horizon))
     return jax.lax.scan(one_step, env.reset(reset_key), steps)[1]

@@ -22,11 +22,12 @@ from mastac.learning.critic_inputs import (
     action_units,
     batch_inputs,
     critic_input,
-    observations,
     open_at,
     rewards_of_values,
 )
 from mastac.learning.critic_step import update_term
+from mastac.learning.observing import next_observations_of, observations_of
+from mastac.learning.presence import read_of, sample_mean, sample_weights, values_alive
 from mastac.learning.schedule import after_episodes
 from mastac.learning.spec import (
     LearnerSpec,
@@ -109,15 +110,16 @@ class Fixed(NamedTuple):
 
 
 def action_of(
-    fixed: Fixed, weights: Actor, agent: Array, obs: Float[Array, "agents obs batch"]
+    fixed: Fixed, weights: Actor, agent: Array, obs: Float[Array, "agents obs batch"], alive: Any
 ) -> Float[Array, "act batch"]:
-    """What one agent's actor does, in the critics' units."""
+    """What one agent's actor does, in the critics' units; zeros where it is not there."""
     spec = fixed.spec
     center, scale = (
         jnp.asarray(unit)[agent][:, None] for unit in action_units(spec.env, fixed.scales)
     )
     constants = (constant[agent] for constant in spec.actors.constants)
-    return (spec.actors.one(weights, obs[agent], *constants) - center) / scale
+    action = (spec.actors.one(weights, obs[agent], *constants) - center) / scale
+    return action if alive is None else jnp.where(alive[agent][None], action, 0.0)
 
 
 def credited_value(fixed: Fixed, weights: Actor, agent: Array, turn: Turn) -> Float[Array, ""]:
@@ -128,7 +130,8 @@ def credited_value(fixed: Fixed, weights: Actor, agent: Array, turn: Turn) -> Fl
     spec, now = fixed.spec, fixed.now
     (bucket,) = spec.buckets
     reads_states, reads_actions = jnp.asarray(bucket.state_rows), jnp.asarray(bucket.action_rows)
-    action = action_of(fixed, weights, agent, fixed.obs)
+    action = action_of(fixed, weights, agent, fixed.obs, now.alive)
+    counts, own = values_alive(spec, now.alive), sample_weights(now.alive)
     base = turn.policy_inputs if spec.settings.others_actions == "policy" else now.actions
 
     def value(critic: MLP, term: Array, columns: Array) -> Array:
@@ -136,7 +139,9 @@ def credited_value(fixed: Fixed, weights: Actor, agent: Array, turn: Turn) -> Fl
         read = jnp.concatenate([now.states[reads_states[term]], read])
         if bucket.open is not None:
             read = read * open_at(jnp.asarray(bucket.open)[term], now.step)
-        return critic(jnp.concatenate([read, now.time])).mean()
+        values = critic(jnp.concatenate([read, now.time]))[0]
+        weights = None if counts is None or own is None else own[agent] * counts[term]
+        return sample_mean(values, weights)
 
     terms, columns = fixed.credited.terms[agent], fixed.credited.columns[agent]
     values = jax.vmap(value)(member(turn.state.critics[0], terms), terms, columns)
@@ -154,10 +159,10 @@ def coordinated_update(
     (bucket,) = spec.buckets
     scales = input_scale(bucket, spec.settings)
     now, after, discount = batch_inputs(spec, batch, state.target_actors, scales=state.scales)
-    obs = observations(spec.env, batch.state, batch.time)
-    next_obs = observations(spec.env, batch.next_state, batch.next_time)
+    obs, next_obs = observations_of(spec.env, batch), next_observations_of(spec.env, batch)
     fixed = Fixed(spec, credited_critics(spec), now, after, obs, next_obs, state.scales)
-    one_term = update_term(spec, discount, rewards_of_values(spec, batch, state.scales))
+    rewards = rewards_of_values(spec, batch, state.scales)
+    one_term = update_term(spec, discount, rewards, alive=now.alive)
     act, tau = spec.actors.constants.mask.shape[1], spec.settings.tau
 
     def one_agent(turn: Turn, agent: Array) -> tuple[Turn, tuple[Array, Array, Array]]:
@@ -189,8 +194,8 @@ def coordinated_update(
             scales=old.scales,
         )
         replace = jax.lax.dynamic_update_slice_in_dim
-        action = action_of(fixed, weights, agent, obs)
-        next_action = action_of(fixed, target_actor, agent, next_obs)
+        action = action_of(fixed, weights, agent, obs, now.alive)
+        next_action = action_of(fixed, target_actor, agent, next_obs, after.alive)
         following = Turn(
             state=state,
             policy_inputs=replace(turn.policy_inputs, action, agent * act, 0),
@@ -199,6 +204,7 @@ def coordinated_update(
         return following, (loss, value, optax.tree.norm(gradient))
 
     policy_inputs = action_inputs(spec.env, spec.actors.apply(state.actors, obs), state.scales)
+    policy_inputs = read_of(policy_inputs, now.alive)
     first = Turn(state, policy_inputs, after.actions)
     last, metrics = jax.lax.scan(one_agent, first, jnp.arange(spec.env.num_agents))
     return last.state, Metrics(*metrics)

@@ -15,16 +15,18 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mastac.agents.stochastic import StochasticActor
-from mastac.learning.actor_step import GradientAt, action_gradients, actor_step
+from mastac.learning.actor_step import GradientAt, action_gradients, actor_step, over_samples
 from mastac.learning.buffer import Batch, replay_of
 from mastac.learning.critic_inputs import (
     action_inputs,
     inputs_with,
-    observations,
     reward_factor,
     rewards_of_values,
+    step_discount,
 )
 from mastac.learning.critic_step import update_critics
+from mastac.learning.observing import next_observations_of, observations_of
+from mastac.learning.presence import alive_of, read_of, sample_mean, sample_weights
 from mastac.learning.schedule import after_episodes
 from mastac.learning.spec import LearnerSpec, LearnerState, Metrics, UpdateKind, is_due
 
@@ -64,6 +66,7 @@ def max_entropy_gradient(
     key: PRNGKeyArray,
     gradient_at: GradientAt,
     scales: Any = (),
+    alive: Any = None,
 ) -> StochasticActor:
     r"""Batch mean of $\nabla_{\theta_i} (\hat Q_i - \alpha_i \ln \pi_i)$, for all actors at once.
 
@@ -75,22 +78,24 @@ def max_entropy_gradient(
     **Arguments:**
 
     - `gradient_at`: $\nabla_a \hat Q$ at given actions, both in the critics' units.
+    - `alive`: who is there in each sample; means are over those in which an agent is.
     """
-    env = spec.env
+    env, counts = spec.env, sample_weights(alive)
 
     def drawn(weights: StochasticActor) -> tuple[Array, Array]:
         actions, log_prob = spec.stochastic.actions_and_log_prob(weights, obs, key)
-        return action_inputs(env, actions, scales), log_prob
+        return read_of(action_inputs(env, actions, scales), alive), log_prob
 
     (actions, log_prob), pull_back = jax.vjp(drawn, weights)
     price = jnp.broadcast_to(-temperatures(spec, weights)[:, None], log_prob.shape)
-    (gradient,) = pull_back(
-        jax.tree.map(lambda slope: slope / obs.shape[-1], (gradient_at(actions), price))
-    )
+    price = price / obs.shape[-1] if counts is None else price * counts
+    (gradient,) = pull_back((over_samples(gradient_at(actions), alive), price))
     if weights.log_temperature is None:
         return gradient
     free = jnp.asarray(env.head.free_entries(env.action_sizes), jnp.float32)
-    lacking = spec.settings.entropy_target * free + log_prob.mean(1)
+    # Nothing is lacking where an agent is in no sample.
+    free = free if counts is None else free * counts.sum(1)
+    lacking = spec.settings.entropy_target * free + sample_mean(log_prob, counts)
     return eqx.tree_at(lambda tree: tree.log_temperature, gradient, lacking)
 
 
@@ -104,15 +109,16 @@ def max_entropy_update(
     """
     env, due = spec.env, is_due(spec.settings, count)
     now_key, next_key = jax.random.split(key)
-    next_obs = observations(env, batch.next_state, batch.next_time)
+    next_obs = next_observations_of(env, batch)
     next_actions, log_prob = spec.stochastic.actions_and_log_prob(state.actors, next_obs, next_key)
     now, after, discount = inputs_with(spec, batch, next_actions, state.scales)
-    bonus = -discount[None] * temperatures(spec, state.actors)[:, None] * log_prob
+    bonus = -step_discount(spec, batch)[None] * temperatures(spec, state.actors)[:, None] * log_prob
+    bonus = bonus if after.alive is None else jnp.where(after.alive, bonus, 0.0)
     # Rewards are scaled on their way into the target; the bonus is in scaled units already.
     rewarded = batch._replace(rewards=batch.rewards + bonus.T / reward_factor(spec, state.scales))
 
     def gradient() -> StochasticActor:
-        obs = observations(env, batch.state, batch.time)
+        obs = observations_of(env, batch)
         return max_entropy_gradient(
             spec,
             state.actors,
@@ -120,6 +126,7 @@ def max_entropy_update(
             now_key,
             lambda policy_inputs: action_gradients(spec, state.critics, now, policy_inputs),
             state.scales,
+            alive_of(batch),
         )
 
     actors = actor_step(spec, state, gradient, due)

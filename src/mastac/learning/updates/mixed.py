@@ -13,6 +13,7 @@ from mastac.learning.actor_step import update_actors
 from mastac.learning.buffer import Batch, replay_of
 from mastac.learning.critic_inputs import CriticInputs, batch_inputs, rewards_of_values
 from mastac.learning.critic_step import each_critic
+from mastac.learning.presence import sample_mean, sample_weights, values_alive
 from mastac.learning.schedule import after_episodes
 from mastac.learning.spec import (
     LearnerSpec,
@@ -64,17 +65,22 @@ def mixed_update(
     due = is_due(spec.settings, count)
     now, after, discount = batch_inputs(spec, batch, state.target_actors, key, state.scales)
     next_values = mixed_values(spec, state.target_critics, after)
-    y = rewards_of_values(spec, batch, state.scales) + discount[None] * next_values
+    kept = discount[None] if discount.ndim == 1 else discount
+    y = rewards_of_values(spec, batch, state.scales) + kept * next_values
+    alive = values_alive(spec, now.alive)
+    weights = sample_weights(alive)
 
     def loss(critics: tuple[Any, ...]) -> tuple[Array, tuple[Array, Array]]:
         values = mixed_values(spec, critics, now)
-        errors = jnp.mean((y - values) ** 2, axis=-1)
-        return errors.sum(), (errors, values.mean(-1))
+        errors = sample_mean((y - values) ** 2, weights)
+        return errors.sum(), (errors, sample_mean(values, weights))
 
     def gradient_at(policy_inputs: Float[Array, "features batch"]) -> Array:
-        return jax.grad(
-            lambda actions: mixed_values(spec, state.critics, now._replace(actions=actions)).sum()
-        )(policy_inputs)
+        def total(actions: Array) -> Array:
+            values = mixed_values(spec, state.critics, now._replace(actions=actions))
+            return (values if alive is None else values * alive).sum()
+
+        return jax.grad(total)(policy_inputs)
 
     actors = update_actors(spec, state, batch, gradient_at, actors_due(spec.settings, count))
     (_, (errors, values)), gradient = jax.value_and_grad(loss, has_aux=True)(state.critics)

@@ -32,6 +32,7 @@ from mastac.learning.model_based.rounds import (
     work_of,
 )
 from mastac.learning.model_based.units import Ages, ages, mean_and_scale
+from mastac.learning.observing import observations_along
 from mastac.learning.spec import LearnerSpec, LearnerState, Metrics, UpdateKind
 
 GREEDY = 0.15  # share of the episodes that are played without exploration
@@ -130,9 +131,7 @@ def with_measured_scales(
     env = spec.env
     if "obs_scale" not in env.undeclared:
         return actors
-    times = jnp.arange(env.horizon)
-    obs = jax.vmap(lambda states: jax.vmap(env.observed)(states, times))(store.states[:, :-1])
-    center, scale = mean_and_scale(obs, age)
+    center, scale = mean_and_scale(observations_along(env, store)[:, :-1], age)
     least = jnp.where(keep, 0.5 / actors.inverse_scale, 0.0)
     return spec.actors.rescaled(actors, center, jnp.maximum(scale, least), keep)
 

@@ -13,20 +13,21 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from mastac.agents.networks import MLP
 from mastac.agents.stochastic import StochasticActor
 from mastac.learning.buffer import Episode, sampled_rollout
 from mastac.learning.critic_inputs import (
     CriticInputs,
-    observations,
     rewards_along,
     state_inputs,
     time_inputs,
     weighted_sums,
 )
 from mastac.learning.critic_step import each_critic
+from mastac.learning.observing import observations_along
+from mastac.learning.presence import present, read_of, sample_mean, sample_weights, values_alive
 from mastac.learning.schedule import after_rollouts
 from mastac.learning.sharing import stepped
 from mastac.learning.spec import (
@@ -66,11 +67,19 @@ def flat_states(
     return flat, jnp.tile(jnp.arange(steps), episodes)
 
 
+def by_agent(leaf: Any) -> Array:
+    """`[episodes, time, agents, …]` as `[agents, …, batch]`, episode by episode."""
+    return jnp.moveaxis(leaf.reshape(-1, *leaf.shape[2:]), 0, -1)
+
+
 def visited(spec: LearnerSpec, rollout: Episode, end: bool) -> CriticInputs:
     """The states of a rollout as critics read them, as in `flat_states`."""
     flat, step = flat_states(rollout, end)
     nothing = jnp.zeros((1, len(flat)), jnp.float32)
-    return CriticInputs(state_inputs(spec.env, flat), nothing, time_inputs(spec, step), step)
+    there = present(rollout)
+    there = None if there is None else by_agent(there[:, : len(flat) // len(there)])
+    states = read_of(state_inputs(spec.env, flat), there)
+    return CriticInputs(states, nothing, time_inputs(spec, step), step, there)
 
 
 def state_values(
@@ -89,6 +98,8 @@ def advantages(
     rewards: Float[Array, "... time"],
     discount: float,
     trace: float,
+    alive: Any = None,
+    remains: Any = None,
 ) -> Float[Array, "... time"]:
     r"""$A_t = \delta_t + \gamma \lambda A_{t+1}$ with $\delta_t = r_t + \gamma V_{t+1} - V_t$.
 
@@ -98,16 +109,20 @@ def advantages(
 
     - `values`: $V$, one more than rewards; what the last one is decides how the episode ends.
     - `discount`, `trace`: $\gamma$ and $\lambda$.
+    - `alive`, `remains`: of each step, whether the value is still of somebody, and whether it is
+        afterwards, so that what follows counts. `None`: always.
     """
-    errors = rewards + discount * values[..., 1:] - values[..., :-1]
+    after = values[..., 1:] if remains is None else values[..., 1:] * remains
+    errors = rewards + discount * after - values[..., :-1]
+    errors = errors if alive is None else jnp.where(alive, errors, 0.0)
 
-    def back(after: Array, error: Array) -> tuple[Array, Array]:
-        here = error + discount * trace * after
+    def back(after: Array, now: tuple[Array, Any]) -> tuple[Array, Array]:
+        error, counts = now
+        here = error + discount * trace * (after if counts is None else after * counts)
         return here, here
 
-    _, result = jax.lax.scan(
-        back, jnp.zeros_like(errors[..., 0]), jnp.moveaxis(errors, -1, 0), reverse=True
-    )
+    steps = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), (errors, remains))
+    _, result = jax.lax.scan(back, jnp.zeros_like(errors[..., 0]), steps, reverse=True)
     return jnp.moveaxis(result, 0, -1)
 
 
@@ -126,17 +141,35 @@ def local_advantages(
     if settings.finite_horizon:
         values = values.at[:, :, -1].set(0.0)
     rewards = rewards_along(spec, rollout)
-    local = advantages(values, rewards, settings.discount, settings.gae_lambda)
+    alive, remains = values_there(spec, rollout)
+    local = advantages(values, rewards, settings.discount, settings.gae_lambda, alive, remains)
     return local, local + values[:, :, :-1]
 
 
+def values_there(
+    spec: LearnerSpec, rollout: Episode
+) -> tuple[Bool[Array, "values episodes time"] | None, Bool[Array, "values episodes time"] | None]:
+    """Whose values are of somebody at each step, and after it without a termination."""
+    alive, terminated = rollout.alive, rollout.terminated
+    if alive is None or terminated is None:
+        return None, None
+
+    def of_values(there: Array) -> Any:
+        found: Any = values_alive(spec, by_agent(there))
+        return found.reshape(-1, *there.shape[:2])
+
+    return of_values(alive), of_values(alive & ~terminated)
+
+
 def credited(
-    spec: LearnerSpec, local: Float[Array, "values episodes time"]
+    spec: LearnerSpec, local: Float[Array, "values episodes time"], weights: Any = None
 ) -> Float[Array, "agents batch"]:
     r"""$\sum_j c_{ij} A_j$ for every agent: the advantages of the values that it is credited with.
 
     Where couplings change with the time, at each time those of the values that it moves then. With
     `normalize_advantages` each agent's get mean 0 and standard deviation 1 over the batch.
+
+    `weights`: of the samples ([`sample_weights`][mastac.learning.presence.sample_weights]).
     """
     layout = spec.layout
     values, episodes, steps = local.shape
@@ -146,9 +179,12 @@ def credited(
         credit = [layout.credit.multiply(actions.T).tocsr() for _, actions in layout.schedule]
         total = jnp.stack([weighted_sums(credit[t], local[:, :, t]) for t in range(steps)], axis=-1)
         total = total.reshape(-1, episodes * steps)
-    if spec.settings.normalize_advantages:
-        total = (total - total.mean(1, keepdims=True)) / (total.std(1, keepdims=True) + 1e-8)
-    return total
+    if not spec.settings.normalize_advantages:
+        return total
+    if weights is None:
+        return (total - total.mean(1, keepdims=True)) / (total.std(1, keepdims=True) + 1e-8)
+    centred = total - sample_mean(total, weights)[:, None]
+    return centred / (jnp.sqrt(sample_mean(centred**2, weights))[:, None] + 1e-8)
 
 
 def objective(
@@ -158,6 +194,7 @@ def objective(
     drawn: Float[Array, "agents act batch"],
     before: Float[Array, "agents batch"],
     gains: Float[Array, "agents batch"],
+    weights: Any = None,
 ) -> Float[Array, " agents"]:
     r"""What each actor's step increases, averaged over the batch; differentiated in `actors`.
 
@@ -169,13 +206,15 @@ def objective(
 
     - `drawn`, `before`: what was drawn before the head, and its log-density then.
     - `gains`: $A$ of each agent, from [`credited`][mastac.learning.updates.on_policy].
+    - `weights`: of the samples ([`sample_weights`][mastac.learning.presence.sample_weights]).
     """
     density, entropy = spec.stochastic.log_prob_and_entropy(actors, obs, drawn)
     ratio, clip = jnp.exp(density - before), spec.settings.clip_ratio
     gained = ratio * gains
     if clip > 0:
         gained = jnp.minimum(gained, jnp.clip(ratio, 1 - clip, 1 + clip) * gains)
-    return gained.mean(1) + spec.settings.entropy_bonus * entropy.mean(1)
+    bonus = spec.settings.entropy_bonus * sample_mean(entropy, weights)
+    return sample_mean(gained, weights) + bonus
 
 
 def on_policy_update(
@@ -190,23 +229,26 @@ def on_policy_update(
     Both from the same advantages, which the critics give as they were before the step.
     """
     local, returns = local_advantages(spec, state.critics, rollout)
-    gains = credited(spec, local)
-    obs = observations(spec.env, *flat_states(rollout, end=False))
-    drawn, before = (_by_agent(leaf) for leaf in rollout.drawn)
+    weights = None if rollout.alive is None else sample_weights(by_agent(rollout.alive))
+    gains = credited(spec, local, weights)
+    obs = by_agent(observations_along(spec.env, rollout)[:, :-1])
+    drawn, before = (by_agent(leaf) for leaf in rollout.drawn)
 
     def loss(actors: StochasticActor) -> Array:
-        return -objective(spec, actors, obs, drawn, before, gains).sum()
+        return -objective(spec, actors, obs, drawn, before, gains, weights).sum()
 
     gradient = jax.grad(loss)(state.actors)
     actors, actor_optimizer = stepped(spec, state.actors, gradient, state.actor_optimizer)
-    critics, critic_optimizers, errors = _update_critics(spec, state, rollout, returns)
+    alive = values_there(spec, rollout)[0]
+    counts = None if alive is None else sample_weights(alive.reshape(len(alive), -1))
+    critics, critic_optimizers, errors = _update_critics(spec, state, rollout, returns, counts)
     learner = LearnerState(actors, critics, (), (), actor_optimizer, critic_optimizers)
-    return learner, Metrics(errors, returns.mean((1, 2)), jax.vmap(optax.tree.norm)(gradient))
-
-
-def _by_agent(leaf: Float[Array, "episodes time agents ..."]) -> Float[Array, "agents ... batch"]:
-    flat = leaf.reshape(-1, *leaf.shape[2:])
-    return jnp.moveaxis(flat, 0, -1)
+    value = (
+        returns.mean((1, 2))
+        if counts is None
+        else sample_mean(returns.reshape(counts.shape), counts)
+    )
+    return learner, Metrics(errors, value, jax.vmap(optax.tree.norm)(gradient))
 
 
 def _update_critics(
@@ -214,13 +256,18 @@ def _update_critics(
     state: LearnerState,
     rollout: Episode,
     returns: Float[Array, "values episodes time"],
+    counts: Any,
 ) -> tuple[tuple[MLP, ...], tuple[Any, ...], Float[Array, " values"]]:
-    """Critics one step down their mean squared errors, their optimizers, and the errors."""
+    """Critics one step down their mean squared errors, their optimizers, and the errors.
+
+    `counts`: weights of the samples, `None` where all count.
+    """
     inputs, wanted = visited(spec, rollout, end=False), returns.reshape(len(returns), -1)
 
     def one(critic: MLP, optimizer_state: Any, term: Array, x: Float[Array, "width batch"]):
+        weights = None if counts is None else counts[term]
         error, gradient = jax.value_and_grad(
-            lambda critic: jnp.mean((wanted[term] - critic(x)[0]) ** 2)
+            lambda critic: sample_mean((wanted[term] - critic(x)[0]) ** 2, weights)
         )(critic)
         return *optimizer_step(spec.critic_optimizer, critic, gradient, optimizer_state), error
 
