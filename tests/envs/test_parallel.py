@@ -215,3 +215,48 @@ def test_the_example_of_the_documents_plays_to_the_end() -> None:
     names: dict[str, Any] = {}
     exec(block, names)
     assert names["env"].agents == [] and set(names["truncations"].values()) == {True}
+
+
+def leaving() -> mastac.Environment:
+    """Agent number i leaves after step i + 1; rewards come from the step."""
+    ones = np.ones(3, int)
+    return mastac.Environment(
+        id="leaving",
+        couplings=mastac.Couplings(["a", "b", "c"]),
+        horizon=3,
+        reset=lambda key: jnp.zeros((3, 1)),
+        step=lambda state, action, time, key: mastac.Transition(
+            state + 1.0, state[:, 0] + action[:, 0], jnp.arange(3) < jnp.minimum(time + 1, 2)
+        ),
+        observe=lambda state: state,
+        state_sizes=ones,
+        obs_sizes=ones,
+        action_sizes=ones,
+        action_head="tanh",
+    )
+
+
+def test_agents_leave() -> None:
+    parallel_api_test(mastac.pettingzoo(leaving()), num_cycles=9)
+    played = mastac.pettingzoo(leaving())
+    played.reset(seed=0)
+    steps = [played.step({agent: [0.5] for agent in played.agents}) for _ in range(3)]
+    assert [list(rewards.items()) for _, rewards, *_ in steps] == [
+        [("a", 0.5), ("b", 0.5), ("c", 0.5)],
+        [("b", 1.5), ("c", 1.5)],
+        [("c", 2.5)],
+    ]
+    assert [terminations for _, _, terminations, *_ in steps] == [
+        {"a": True, "b": False, "c": False},
+        {"b": True, "c": False},
+        {"c": False},
+    ]
+    assert [truncations for *_, truncations, _ in steps][1:] == [
+        {"b": False, "c": False},
+        {"c": True},
+    ]
+    assert steps[0][0]["a"] == [1.0] and played.state().tolist() == [1.0, 2.0, 3.0]
+    played.reset()
+    played.step({agent: [0.0] for agent in played.agents})
+    with pytest.raises(UserError, match="agent 'a' has left the episode"):
+        played.step({agent: [0.0] for agent in "abc"})

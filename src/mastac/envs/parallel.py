@@ -14,6 +14,7 @@ from pettingzoo import ParallelEnv
 from mastac.checks import whole_number
 from mastac.envs.base import Environment
 from mastac.envs.naming import environment_from
+from mastac.envs.transitions import Alive
 from mastac.envs.validation import check_environment
 from mastac.errors import UserError, unknown
 from mastac.text import shortened
@@ -66,8 +67,9 @@ class ParallelEnvironment(ParallelEnv[str, np.ndarray, Any]):
 
     An agent without an action has a box with no entries, and is given an empty array.
 
-    An episode ends by its time limit, that is by `truncations`. Nothing is rendered, and `options`
-    of `reset` are ignored.
+    The time limit is told by `truncations`, and an end that the environment declares by
+    `terminations`: of the team, or of agents that then leave. Nothing is rendered, and `options` of
+    `reset` are ignored.
 
     Episode number n (from 0) after `reset(seed=s)` is that of
     [`mastac.envs.base.rollout_return`][] with the key `fold_in(key(s), n)`. `reset()` goes on to
@@ -143,11 +145,12 @@ class ParallelEnvironment(ParallelEnv[str, np.ndarray, Any]):
         if not self.agents:
             raise UserError("no episode is being played; call reset() before step()")
         rows = self._rows(actions)
-        there = np.isin(self.possible_agents, self.agents)
-        after = _next(self.environment, self._state, rows, there, np.int32(self._time), self._keys)
+        env = self.environment
+        alive = np.isin(self.possible_agents, self.agents) if env.terminates else None
+        after = _next(env, self._state, rows, np.int32(self._time), self._keys, alive)
         self._state, self._time = after.state, self._time + 1
         observations = self._observations(after.obs)
-        is_last, numbers = self._time == self.environment.horizon, self._index
+        is_last, numbers = self._time == env.horizon, self._index
         ended, paid = np.asarray(after.terminated).tolist(), np.asarray(after.rewards).tolist()
         terminations = {agent: ended[numbers[agent]] for agent in self.agents}
         truncations = {agent: is_last and not terminations[agent] for agent in self.agents}
@@ -275,12 +278,11 @@ def _next(
     env: Environment,
     state: Float[Array, "agents state"],
     actions: Float[Array, "agents act"],
-    there: Bool[Array, " agents"],
     time: Int[Array, ""],
     keys: Key[Array, " steps"],
+    alive: Alive,
 ) -> Stepped:
-    """One step of the agents that are there, and what is observed of the state it leads to."""
-    alive = there if env.terminates else None
+    """One step, and what is observed of the state that it leads to."""
     after = env.transition(state, actions, time, keys[time], alive)
-    left = jnp.zeros_like(there) if after.terminated is None else after.terminated
-    return Stepped(after.state, env.observed(after.state, time + 1), after.rewards, left)
+    terminated = jnp.zeros(env.num_agents, bool) if alive is None else after.terminated
+    return Stepped(after.state, env.observed(after.state, time + 1), after.rewards, terminated)
