@@ -37,7 +37,7 @@ def test_edges_are_the_paths_past_what_does_not_act(tmp_path_factory, network):
     for name, text, options, expected in (
         ("n.net.xml", files.sumo(network), {}, directed),
         ("n.rddl", instance, {}, directed),
-        ("n.inp", files.epanet(network), {"edges": "pipes"}, either_way),
+        ("n.inp", files.epanet(network), {}, either_way),
         ("n.json", files.pandapower(network), {"agents": "units"}, either_way),
     ):
         couplings = read(folder, name, text, **options)
@@ -102,10 +102,10 @@ PUMPED = """
 @pytest.mark.parametrize(
     ("options", "agents", "edges"),
     [
-        # Pressure passes pump and valve; tanks and the lake keep apart.
-        ({}, ["tank 1", "2", "pump 1", "v"], None),
+        # Pressure passes pump, valve and tanks; only the lake keeps apart.
+        ({"edges": "network"}, ["tank 1", "2", "pump 1", "v"], None),
         (
-            {"edges": "pipes"},
+            {},
             ["tank 1", "2", "pump 1", "v"],
             {("tank 1", "2"), ("tank 1", "pump 1"), ("pump 1", "v"), ("2", "v")},
         ),

@@ -61,30 +61,21 @@ def read_graphs(path: str | Path, **options: str) -> Couplings | CouplingSequenc
     - [`mastac.errors.UserError`][] naming the file and, where there is one, the line or the time,
         if the file is not there, cannot be read, or does not say clearly what it should.
     """
-    graphs, said = read_topology(path, **options)
-    if said:
-        print(f"{path}: {said}", file=sys.stderr)
+    graphs, said = _read(Path(path), options)
+    _print(path, said)
     return graphs
 
 
-def read_topology(path: str | Path, **options: str) -> tuple[Couplings | CouplingSequence, str]:
-    """As [`read_graphs`][], with what was taken for agents and edges instead of printing it.
+def read_topology(path: str | Path, **options: str) -> tuple[Couplings, str]:
+    """Couplings from a file, and in words what was taken for agents and edges.
 
-    **Returns:**
-
-    The couplings, and a sentence; it is empty where the file itself names agents and edges.
+    As [`read_couplings`][], but without printing. The words are empty where the file itself names
+    agents and edges.
     """
-    path, rest = Path(path), dict(options)
-    readers = {".json": _from_json, ".csv": _from_csv, ".graphml": _from_graphml, **SIMULATORS}
-    ending = next((known for known in readers if path.name.lower().endswith(known)), None)
-    if ending is None:
-        raise UserError(f"{path}: couplings are read from files that end in {', '.join(readers)}")
-    found = readers[ending](_text(path), str(path), rest)
-    if rest:
-        raise UserError(f"{path}: this file takes no option '{next(iter(rest))}'")
-    if not isinstance(found, Topology):
-        return found, ""
-    return _built(found.agents, {"state": found.edges}, str(path)), found.said
+    graphs, said = _read(Path(path), options)
+    if isinstance(graphs, CouplingSequence):
+        raise UserError(f"{path}: these couplings change in time; read them with read_sequence")
+    return graphs, said
 
 
 def read_couplings(path: str | Path, **options: str) -> Couplings:
@@ -98,9 +89,8 @@ def read_couplings(path: str | Path, **options: str) -> Couplings:
 
     - [`mastac.errors.UserError`][] as [`read_graphs`][], and if the file holds a sequence.
     """
-    graphs = read_graphs(path, **options)
-    if isinstance(graphs, CouplingSequence):
-        raise UserError(f"{path}: these couplings change in time; read them with read_sequence")
+    graphs, said = read_topology(path, **options)
+    _print(path, said)
     return graphs
 
 
@@ -117,6 +107,25 @@ def read_sequence(path: str | Path) -> CouplingSequence:
         raise UserError(f"{path}: sequences of couplings are read from files that end in .json")
     graphs = read_graphs(path)
     return graphs if isinstance(graphs, CouplingSequence) else CouplingSequence([graphs])
+
+
+def _read(path: Path, options: dict[str, str]) -> tuple[Couplings | CouplingSequence, str]:
+    rest = dict(options)
+    readers = {".json": _from_json, ".csv": _from_csv, ".graphml": _from_graphml, **SIMULATORS}
+    ending = next((known for known in readers if path.name.lower().endswith(known)), None)
+    if ending is None:
+        raise UserError(f"{path}: couplings are read from files that end in {', '.join(readers)}")
+    found = readers[ending](_text(path), str(path), rest)
+    if rest:
+        raise UserError(f"{path}: this file takes no option '{next(iter(rest))}'")
+    if not isinstance(found, Topology):
+        return found, ""
+    return _built(found.agents, {"state": found.edges}, str(path)), found.said
+
+
+def _print(path: str | Path, said: str) -> None:
+    if said:
+        print(f"{path}: {said}", file=sys.stderr)
 
 
 def _text(path: Path) -> str:

@@ -7,43 +7,48 @@ from mastac.structure.importers.topology import Topology, choice, joined, nothin
 
 ENDS = {"PIPES": "pipe", "PUMPS": "pump", "VALVES": "valve"}
 NODES = {"JUNCTIONS": "junction", "TANKS": "tank", "RESERVOIRS": "reservoir"}
-KINDS = {"all": ("pump", "valve", "tank"), "pumps": ("pump",), "tanks": ("tank",)}
+KINDS = {
+    "all": ("pump", "valve", "tank"),
+    "pumps-and-tanks": ("pump", "tank"),
+    "pumps": ("pump",),
+    "tanks": ("tank",),
+}
 
 
 def read_epanet(text: str, path: str, options: dict[str, str]) -> Topology:
     """Pumps, valves and tanks, and the pipes that join them.
 
-    Edges lead both ways: pressure acts against the flow too. It passes a pump that runs or an open
-    valve within the same step, so that all is joined that no tank and no reservoir keeps apart:
-    there the pressure is given. `edges=pipes` keeps the neighbours alone, between which water
-    passes no third agent: fewer edges, and no longer all that is coupled. A path leads on through
-    tanks that are no agents: their level is then part of the state of agents beside them.
+    Edges lead both ways: pressure acts against the flow too. They join neighbours, between which
+    water passes no third agent and no reservoir. Pressure also passes pumps that run, open valves
+    and, as time goes by, tanks: `edges=network` joins all that no reservoir keeps apart. A path
+    leads on through tanks that are no agents: their level is part of the state of agents beside
+    them.
 
     **Arguments:**
 
     - `text`: the content of the file.
     - `path`: the file, for messages.
-    - `options`: `agents`: `all` (default), `pumps` or `tanks`; `edges`: `pressure` (default)
-        or `pipes`.
+    - `options`: `agents`: `all` (default), `pumps-and-tanks`, `pumps` or `tanks`; `edges`:
+        `pipes` (default) or `network`.
 
     **Raises:**
 
     - [`mastac.errors.UserError`][] naming the file and the line, if it is damaged or has no agents.
     """
     agents = choice(options, "agents", KINDS)
-    edges = choice(options, "edges", ("pressure", "pipes"))
+    edges = choice(options, "edges", ("pipes", "network"))
     kinds, links = _read(text, path)
     names = _names({key: kind for key, kind in kinds.items() if kind in KINDS[agents]})
     if not names:
         raise nothing_found(path, "pumps, valves or tanks", "choose agents=all")
     both = [*links, *((end, start) for start, end in links)]
-    given = [key for key, kind in kinds.items() if kind == "reservoir"]
-    given += [key for key in names if kinds[key] == "tank"]
-    pairs = joined(names, both, [*given, *names] if edges == "pipes" else given)
-    kind = " or a ".join(KINDS[agents])
-    wall = "no tank and no reservoir" if agents != "pumps" else "no reservoir"
-    past = "no third one" if edges == "pipes" else wall
-    said = f"an agent is a {kind}; an edge says that pipes join two past {past}"
+    ends = [key for key, kind in kinds.items() if kind == "reservoir"]
+    pairs = joined(names, both, [*ends, *names] if edges == "pipes" else ends)
+    said = f"an agent is a {' or a '.join(KINDS[agents])}; an edge says that " + (
+        "pipes join two past no third one (edges=network joins all that pressure reaches)"
+        if edges == "pipes"
+        else "no reservoir keeps two apart"
+    )
     return Topology(list(names.values()), pairs, said)
 
 
