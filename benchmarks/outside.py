@@ -1,0 +1,115 @@
+"""What policies that need no training, and trained ones, attain in simulators of other packages.
+
+    python benchmarks/outside.py [NAME …] [--episodes N] [--train EPOCHS] [--kappa K] [--workers W]
+
+NAME is one of `mastac.examples.outside`; all whose package is installed, if none is named. Returns
+are summed over agents; all policies play the same seeds. With `--train`, `mastac` is trained for so
+many epochs, from one seed and with the knobs of the preset, and its greedy policy plays. Lines go
+to `results/outside.csv`, in place of those of the same simulator and policy.
+"""
+
+import argparse
+import csv
+import statistics
+import time
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+import mastac
+from common import RESULTS, machine
+from mastac.examples.outside import OUTSIDE
+from mastac.examples.outside.team import Actions, Baseline, Team, returns
+from mastac.files import as_csv, write_text
+
+COLUMNS = ("simulator", "policy", "trained_steps", "episodes", "return", "deviation")
+COLUMNS += ("milliseconds_a_step", "machine")
+FILE = RESULTS / "outside.csv"
+
+
+def main() -> None:
+    """Play, and write the lines of the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--episodes", type=int, default=10)
+    parser.add_argument("--train", type=int, metavar="EPOCHS")
+    parser.add_argument("--kappa", type=int)
+    parser.add_argument("--workers", type=int, default=0)
+    args = parser.parse_args()
+    rows = _read()
+    for name in args.names or OUTSIDE:
+        module = import_module(f"mastac.examples.outside.{name}")
+        try:
+            team = module.env()
+        except mastac.UserError as error:
+            print(f"{name}: left out ({error})")
+            continue
+        team.close()
+        play = _trained(name, module, args) if args.train else _baselines(module)
+        for policy, steps, baseline in play:
+            began = time.perf_counter()
+            totals = returns(baseline, list(range(args.episodes)))
+            pace = (time.perf_counter() - began) / (args.episodes * team.max_cycles)
+            row = _row(name, policy, steps, totals, pace)
+            rows[name, policy] = row
+            print(*(row[column] for column in COLUMNS[:-1]), sep="  ", flush=True)
+        _write(rows)
+
+
+Played = Iterator[tuple[str, int, Baseline]]
+"""The name of a policy, the steps that it was trained, and what plays it."""
+
+
+def _baselines(module: Any) -> Played:
+    for policy, baseline in module.BASELINES.items():
+        yield policy, 0, baseline
+
+
+def _trained(name: str, module: Any, args: argparse.Namespace) -> Played:
+    """The greedy policy of a run."""
+    alone = name == "signals"  # a process holds one simulation of libsumo
+    run = mastac.train(
+        mastac.from_pettingzoo(module.env, one_per_process=alone),
+        kappa=args.kappa,
+        epochs=args.train,
+        seeds=[0],
+        workers=args.workers,
+        out=f"runs/outside/{name}",
+    )
+    policy = run.policy(seed=0)
+
+    def act(team: Team) -> Actions:
+        return policy.act({agent: team.observe(agent) for agent in team.agents})
+
+    kappa = "exact" if args.kappa is None else f"kappa {args.kappa}"
+    yield f"mastac, {kappa}", int(run.summary["env_steps"]), Baseline(module.env, act)
+
+
+def _row(name: str, policy: str, steps: int, totals: list[float], pace: float) -> dict[str, Any]:
+    return {
+        "simulator": name,
+        "policy": policy,
+        "trained_steps": steps,
+        "episodes": len(totals),
+        "return": f"{statistics.fmean(totals):.4g}",
+        "deviation": f"{statistics.stdev(totals):.2g}",
+        "milliseconds_a_step": f"{1e3 * pace:.2g}",
+        "machine": machine(),
+    }
+
+
+def _read() -> dict[tuple[str, str], dict[str, Any]]:
+    if not FILE.is_file():
+        return {}
+    with FILE.open(newline="", encoding="utf-8") as lines:
+        return {(row["simulator"], row["policy"]): row for row in csv.DictReader(lines)}
+
+
+def _write(rows: dict[tuple[str, str], dict[str, Any]]) -> None:
+    order = list(OUTSIDE)
+    ordered = sorted(rows.values(), key=lambda row: order.index(row["simulator"]))
+    write_text(FILE, as_csv([COLUMNS, *([row[column] for column in COLUMNS] for row in ordered)]))
+
+
+if __name__ == "__main__":
+    main()
