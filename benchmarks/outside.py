@@ -68,8 +68,9 @@ def _baselines(module: Any) -> Played:
 def _trained(name: str, module: Any, args: argparse.Namespace) -> Played:
     """The greedy policy of a run."""
     alone = name == "signals"  # a process holds one simulation of libsumo
+    package: Any = mastac
     run = mastac.train(
-        mastac.from_pettingzoo(module.env, one_per_process=alone),
+        package.from_pettingzoo(module.env, one_per_process=alone),
         kappa=args.kappa,
         epochs=args.train,
         seeds=[0],
