@@ -12,6 +12,7 @@ the log shows are compared with those that `mastac graph` reads from the file of
 
 import argparse
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--episodes", type=int, default=40)
     args = parser.parse_args()
-    import pandapower
-    from pandapower.networks import create_cigre_network_mv
-
-    net: Any = create_cigre_network_mv(with_der="pv_wind")
+    pandapower: Any = import_module("pandapower")
+    net = import_module("pandapower.networks").create_cigre_network_mv(with_der="pv_wind")
     with tempfile.TemporaryDirectory() as folder:
         pandapower.to_json(net, f"{folder}/net.json")
         grid, said = read_topology(Path(folder) / "net.json", agents="units")

@@ -142,6 +142,33 @@ def test_libsumo_holds_one_simulation_a_process():
     second.close()
 
 
+@pytest.mark.parametrize("name", ["reservoirs", "hvac"])
+def test_compiled_domains_are_the_simulated_ones(name):
+    import mastac
+
+    if find_spec("pyRDDLGym_jax") is None or not hasattr(mastac, "Transition"):
+        pytest.skip("the extra 'rddl-jax' is not installed")
+    import jax
+
+    env = getattr(import_module("mastac.examples.outside.compiled"), name)()
+    team, state = module_of(name).env(), env.reset(jax.random.key(0))
+    step = jax.vmap(lambda key: env.step(state, np.zeros_like(state), 0, key))
+    after = step(jax.random.split(jax.random.key(1), 400))
+    half = dict(zip(team.possible_agents, ((team.low + team.high) / 2)[:, None], strict=True))
+    simulated, seen = [], {}
+    for seed in range(400):
+        seen, _ = team.reset(seed=seed)
+        rewards = team.step(half)[1]
+        simulated.append(np.concatenate([team.values, list(rewards.values())]))
+    compiled = np.concatenate([after.state[:, :, 0], after.rewards], axis=1)
+    error = np.sqrt((np.var(simulated, axis=0) + np.var(compiled, axis=0)) / 400)
+    assert (abs(np.mean(simulated, 0) - np.mean(compiled, 0)) <= 5 * error + 1e-4).all()
+    for agent, row, size in zip(
+        team.possible_agents, env.observe(state), env.obs_sizes, strict=True
+    ):
+        np.testing.assert_array_equal(row[:size], seen[agent])
+
+
 def test_a_package_that_is_not_there_is_named_with_its_extra():
     with pytest.raises(UserError, match=r"'no_such_package'; pip install 'mastac\[water\]'"):
         outside("no_such_package", "water")

@@ -26,11 +26,11 @@ def env() -> RddlTeam:
 
 
 def _reward(fluents: dict[str, Any], air: np.ndarray) -> np.ndarray:
-    """The cost of air, and of a temperature outside the band before the step, as in the domain."""
+    """The cost of air, and of a temperature outside the band before the step; for JAX too."""
     temperature, low, high = fluents["before"], fluents["TEMP_LOW"], fluents["TEMP_UP"]
     is_outside = (temperature < low) | (temperature > high)
     cost = air * fluents["COST_AIR"] + is_outside * fluents["PENALTY"]
-    return -(fluents["IS_ROOM"] * cost + 10.0 * np.abs((low + high) / 2.0 - temperature))
+    return -(fluents["IS_ROOM"] * cost + 10.0 * abs((low + high) / 2.0 - temperature))
 
 
 def nothing(team: Team) -> Actions:

@@ -65,7 +65,8 @@ class RddlTeam(Team):
             self.simulator = gym.make(*paths, vectorized=True)
         space = self.simulator.action_space[action]
         self.low, self.high = space.low, space.high
-        self.state_fluent, self.action_fluent, self.paid = state, action, reward
+        self.problem, self.paid = problem, reward
+        self.state_fluent, self.action_fluent = state, action
         self.seen = {
             agent: [couplings.index(agent), *(couplings.index(s) for s, t in seen if t == agent)]
             for agent in couplings.agents
@@ -76,6 +77,7 @@ class RddlTeam(Team):
             [Box(low, high, (1,)) for low, high in zip(space.low, space.high, strict=True)],
             self.simulator.horizon,
         )
+        self.metadata["name"] = problem.lower().replace("_", "-")
 
     @property
     def values(self) -> np.ndarray:

@@ -26,10 +26,10 @@ def env() -> RddlTeam:
 
 
 def _reward(fluents: dict[str, Any], released: np.ndarray) -> np.ndarray:
-    """The cost of a level outside its band after the step, as the domain sums it."""
+    """The cost of a level outside its band after the step, as the domain sums it; for JAX too."""
     level, low, high = (fluents[name] for name in ("rlevel", "MIN_LEVEL", "MAX_LEVEL"))
-    too_low = fluents["LOW_COST"] * np.maximum(low - level, 0.0)
-    too_high = fluents["HIGH_COST"] * np.maximum(level - high, 0.0)
+    too_low = fluents["LOW_COST"] * (low - level) * (level < low)
+    too_high = fluents["HIGH_COST"] * (level - high) * (level > high)
     spilt = fluents["OVERFLOW_COST"] * fluents["overflow"] * (level > fluents["TOP_RES"])
     return too_low + too_high + spilt
 
