@@ -1,11 +1,13 @@
 """What policies that need no training, and trained ones, attain in simulators of other packages.
 
-    python benchmarks/outside.py [NAME …] [--episodes N] [--train EPOCHS] [--kappa K] [--workers W]
+    python benchmarks/outside.py [NAME …] [--episodes N] [--train EPOCHS]
 
 NAME is one of `mastac.examples.outside`; all whose package is installed, if none is named. Returns
-are summed over agents; all policies play the same seeds. With `--train`, `mastac` is trained for so
-many epochs, from one seed and with the knobs of the preset, and its greedy policy plays. Lines go
-to `results/outside.csv`, in place of those of the same simulator and policy.
+are summed over agents; all policies play the same seeds. With `--train`, an
+algorithm (`--algorithm NAME --kappa K`) is trained for so many epochs, from one seed and with the
+knobs of the preset, and its greedy policy plays. `--compiled` trains in the JAX program of a domain
+of RDDL, `--workers W` in processes. Lines go to `results/outside.csv`, in place of those of the
+same simulator and policy.
 """
 
 import argparse
@@ -35,6 +37,8 @@ def main() -> None:
     parser.add_argument("--train", type=int, metavar="EPOCHS")
     parser.add_argument("--kappa", type=int)
     parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--algorithm", default="mastac")
+    parser.add_argument("--compiled", action="store_true")
     args = parser.parse_args()
     rows = _read()
     for name in args.names or OUTSIDE:
@@ -66,24 +70,36 @@ def _baselines(module: Any) -> Played:
 
 
 def _trained(name: str, module: Any, args: argparse.Namespace) -> Played:
-    """The greedy policy of a run."""
-    alone = name == "signals"  # a process holds one simulation of libsumo
+    """The greedy policy of a run, on the simulator itself."""
     package: Any = mastac
+    if args.compiled:
+        compiled = import_module("mastac.examples.outside.compiled")
+        made, team = getattr(compiled, name)(), module.env()
+        middle = (team.low + team.high) / 2  # from which compiled actions count
+    else:
+        # A process holds one simulation of libsumo.
+        made, middle = package.from_pettingzoo(module.env, one_per_process=name == "signals"), None
+    route = " (JAX route)" if args.compiled else ""
     run = mastac.train(
-        package.from_pettingzoo(module.env, one_per_process=alone),
+        made,
+        algorithm=args.algorithm,
         kappa=args.kappa,
         epochs=args.train,
         seeds=[0],
-        workers=args.workers,
-        out=f"runs/outside/{name}",
+        out=f"runs/outside/{name}{'-compiled' * args.compiled}",
+        **({} if args.compiled else {"workers": args.workers}),
     )
     policy = run.policy(seed=0)
 
     def act(team: Team) -> Actions:
-        return policy.act({agent: team.observe(agent) for agent in team.agents})
+        actions = policy.act({agent: team.observe(agent) for agent in team.agents})
+        if middle is None:
+            return actions
+        return {a: actions[a] + middle[[row]] for row, a in enumerate(team.agents)}
 
     kappa = "exact" if args.kappa is None else f"kappa {args.kappa}"
-    yield f"mastac, {kappa}", int(run.summary["env_steps"]), Baseline(module.env, act)
+    steps = int(run.summary["env_steps"])
+    yield f"{args.algorithm}{route}, {kappa}", steps, Baseline(module.env, act)
 
 
 def _row(name: str, policy: str, steps: int, totals: list[float], pace: float) -> dict[str, Any]:

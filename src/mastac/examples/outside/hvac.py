@@ -25,8 +25,8 @@ def env() -> RddlTeam:
     )
 
 
-def _reward(fluents: dict[str, Any], air: np.ndarray) -> np.ndarray:
-    """The cost of air, and of a temperature outside the band before the step; for JAX too."""
+def _reward(fluents: dict[str, Any], air: Any) -> Any:
+    """The cost of air, and of a temperature outside the band before the step."""
     temperature, low, high = fluents["before"], fluents["TEMP_LOW"], fluents["TEMP_UP"]
     is_outside = (temperature < low) | (temperature > high)
     cost = air * fluents["COST_AIR"] + is_outside * fluents["PENALTY"]

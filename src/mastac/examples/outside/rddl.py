@@ -12,8 +12,8 @@ import mastac
 from mastac.examples.outside.team import Actions, Team, outside
 from mastac.structure.readers import read_topology
 
-Reward = Callable[[dict[str, Any], np.ndarray], np.ndarray]
-"""(all fluents after a step, the actions) -> the reward of each agent."""
+Reward = Callable[[dict[str, Any], Any], Any]
+"""(all fluents after a step, the actions) -> the reward of each agent, in numpy and in JAX."""
 
 
 class RddlTeam(Team):

@@ -25,8 +25,8 @@ def env() -> RddlTeam:
     )
 
 
-def _reward(fluents: dict[str, Any], released: np.ndarray) -> np.ndarray:
-    """The cost of a level outside its band after the step, as the domain sums it; for JAX too."""
+def _reward(fluents: dict[str, Any], released: Any) -> Any:
+    """The cost of a level outside its band after the step, as the domain sums it."""
     level, low, high = (fluents[name] for name in ("rlevel", "MIN_LEVEL", "MAX_LEVEL"))
     too_low = fluents["LOW_COST"] * (low - level) * (level < low)
     too_high = fluents["HIGH_COST"] * (level - high) * (level > high)
