@@ -6,7 +6,7 @@ NAME is one of `mastac.examples.outside`; all whose package is installed, if non
 are summed over agents; all policies play the same seeds. With `--train`, an
 algorithm (`--algorithm NAME --kappa K`) is trained for so many epochs, from one seed and with the
 knobs of the preset, and its greedy policy plays. `--compiled` trains in the JAX program of a domain
-of RDDL, `--workers W` in processes. Lines go to `results/outside.csv`, in place of those of the
+of RDDL, `--workers W` in processes. `--jaxplan` plans in a domain of RDDL instead. Lines go to `results/outside.csv`, in place of those of the
 same simulator and policy.
 """
 
@@ -16,6 +16,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import mastac
@@ -39,6 +40,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--algorithm", default="mastac")
     parser.add_argument("--compiled", action="store_true")
+    parser.add_argument("--jaxplan", action="store_true")
     args = parser.parse_args()
     rows = _read()
     for name in args.names or OUTSIDE:
@@ -49,7 +51,10 @@ def main() -> None:
             print(f"{name}: left out ({error})")
             continue
         team.close()
-        play = _trained(name, module, args) if args.train else _baselines(module)
+        if args.train:
+            play = _trained(name, module, args)
+        else:
+            play = _planned(module) if args.jaxplan else _baselines(module)
         for policy, steps, baseline in play:
             began = time.perf_counter()
             totals = returns(baseline, list(range(args.episodes)))
@@ -100,6 +105,26 @@ def _trained(name: str, module: Any, args: argparse.Namespace) -> Played:
     kappa = "exact" if args.kappa is None else f"kappa {args.kappa}"
     steps = int(run.summary["env_steps"])
     yield f"{args.algorithm}{route}, {kappa}", steps, Baseline(module.env, act)
+
+
+def _planned(module: Any) -> Played:
+    """JaxPlan's deep reactive policy, trained for a minute with the settings of its package."""
+    planning = import_module("pyRDDLGym_jax.core.planner")
+    team = module.env()
+    configs = Path(planning.__file__).parents[1] / "examples" / "configs"
+    own = configs / f"{team.problem}_drp.cfg"
+    chosen = own if own.is_file() else configs / "default_drp.cfg"
+    settings, _, training = planning.load_config(str(chosen))
+    planner = planning.JaxBackpropPlanner(rddl=team.simulator.model, **settings)
+    controller = planning.JaxOfflineController(planner, **training)
+
+    def act(team: Any) -> Actions:
+        if team.time == 0:
+            controller.reset()
+        actions = controller.sample_action({team.state_fluent: team.values})[team.action_fluent]
+        return {agent: actions[[row]] for row, agent in enumerate(team.agents)}
+
+    yield "JaxPlan, deep reactive", 0, Baseline(module.env, act)
 
 
 def _row(name: str, policy: str, steps: int, totals: list[float], pace: float) -> dict[str, Any]:
