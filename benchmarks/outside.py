@@ -6,8 +6,8 @@ NAME is one of `mastac.examples.outside`; all whose package is installed, if non
 are summed over agents; all policies play the same seeds. With `--train`, an
 algorithm (`--algorithm NAME --kappa K`) is trained for so many epochs, from one seed and with the
 knobs of the preset, and its greedy policy plays. `--compiled` trains in the JAX program of a domain
-of RDDL, `--workers W` in processes. `--jaxplan` plans in a domain of RDDL instead. Lines go to `results/outside.csv`, in place of those of the
-same simulator and policy.
+of RDDL, `--workers W` in processes. `--jaxplan` plans in a domain of RDDL
+instead. Lines go to `results/outside.csv`, in place of those of the same simulator and policy.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import csv
 import statistics
 import time
 from collections.abc import Iterator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -108,23 +109,24 @@ def _trained(name: str, module: Any, args: argparse.Namespace) -> Played:
 
 
 def _planned(module: Any) -> Played:
-    """JaxPlan's deep reactive policy, trained for a minute with the settings of its package."""
+    """JaxPlan with the settings of its package: a straight-line plan, and a policy."""
     planning = import_module("pyRDDLGym_jax.core.planner")
     team = module.env()
-    configs = Path(planning.__file__).parents[1] / "examples" / "configs"
-    own = configs / f"{team.problem}_drp.cfg"
-    chosen = own if own.is_file() else configs / "default_drp.cfg"
-    settings, _, training = planning.load_config(str(chosen))
-    planner = planning.JaxBackpropPlanner(rddl=team.simulator.model, **settings)
-    controller = planning.JaxOfflineController(planner, **training)
+    configs = Path(str(planning.__file__)).parents[1] / "examples" / "configs"
+    for kind, policy in (("slp", "JaxPlan, straight-line plan"), ("drp", "JaxPlan, policy")):
+        own = configs / f"{team.problem}_{kind}.cfg"
+        chosen = own if own.is_file() else configs / f"default_{kind}.cfg"
+        settings, _, training = planning.load_config(str(chosen))
+        planner = planning.JaxBackpropPlanner(rddl=team.simulator.model, **settings)
+        controller = planning.JaxOfflineController(planner, **training)
+        yield policy, 0, Baseline(module.env, partial(_controlled, controller))
 
-    def act(team: Any) -> Actions:
-        if team.time == 0:
-            controller.reset()
-        actions = controller.sample_action({team.state_fluent: team.values})[team.action_fluent]
-        return {agent: actions[[row]] for row, agent in enumerate(team.agents)}
 
-    yield "JaxPlan, deep reactive", 0, Baseline(module.env, act)
+def _controlled(controller: Any, team: Any) -> Actions:
+    if team.time == 0:
+        controller.reset()
+    actions = controller.sample_action({team.state_fluent: team.values})[team.action_fluent]
+    return {agent: actions[[row]] for row, agent in enumerate(team.agents)}
 
 
 def _row(name: str, policy: str, steps: int, totals: list[float], pace: float) -> dict[str, Any]:
