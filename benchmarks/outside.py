@@ -3,10 +3,10 @@
     python benchmarks/outside.py [NAME …] [--episodes N] [--train EPOCHS]
 
 NAME is one of `mastac.examples.outside`; all whose package is installed, if none is named. Returns
-are summed over agents; all policies play the same seeds. With `--train`, an
-algorithm (`--algorithm NAME --kappa K`) is trained for so many epochs, from one seed and with the
-knobs of the preset, and its greedy policy plays. `--compiled` trains in the JAX program of a domain
-of RDDL, `--workers W` in processes. `--jaxplan` plans in a domain of RDDL
+are summed over agents; all policies play the same seeds. With `--train`, an algorithm
+(`--algorithm NAME --kappa K`) is trained for so many epochs, from one seed and with the knobs of
+the preset, and its greedy policy plays; a run that was stopped goes on. `--compiled` trains in the
+JAX program of a domain of RDDL, `--workers W` in processes. `--jaxplan` plans in a domain of RDDL
 instead. Lines go to `results/outside.csv`, in place of those of the same simulator and policy.
 """
 
@@ -86,15 +86,20 @@ def _trained(name: str, module: Any, args: argparse.Namespace) -> Played:
         # A process holds one simulation of libsumo.
         made, middle = package.from_pettingzoo(module.env, one_per_process=name == "signals"), None
     route = " (JAX route)" if args.compiled else ""
-    run = mastac.train(
-        made,
-        algorithm=args.algorithm,
-        kappa=args.kappa,
-        epochs=args.train,
-        seeds=[0],
-        out=f"runs/outside/{name}{'-compiled' * args.compiled}",
-        **({} if args.compiled else {"workers": args.workers}),
-    )
+    kappa = "exact" if args.kappa is None else f"kappa-{args.kappa}"
+    folder = f"runs/outside/{name}{'-compiled' * args.compiled}-{args.algorithm}-{kappa}"
+    if Path(folder, "config.json").is_file():
+        run = mastac.resume(folder, env=made)
+    else:
+        run = mastac.train(
+            made,
+            algorithm=args.algorithm,
+            kappa=args.kappa,
+            epochs=args.train,
+            seeds=[0],
+            out=folder,
+            **({} if args.compiled else {"workers": args.workers}),
+        )
     policy = run.policy(seed=0)
 
     def act(team: Team) -> Actions:
@@ -103,7 +108,6 @@ def _trained(name: str, module: Any, args: argparse.Namespace) -> Played:
             return actions
         return {a: actions[a] + middle[[row]] for row, a in enumerate(team.agents)}
 
-    kappa = "exact" if args.kappa is None else f"kappa {args.kappa}"
     steps = int(run.summary["env_steps"])
     yield f"{args.algorithm}{route}, {kappa}", steps, Baseline(module.env, act)
 
