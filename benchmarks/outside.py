@@ -139,7 +139,7 @@ def _row(name: str, policy: str, steps: int, totals: list[float], pace: float) -
         "policy": policy,
         "trained_steps": steps,
         "episodes": len(totals),
-        "return": f"{statistics.fmean(totals):.4g}",
+        "return": f"{statistics.fmean(totals):.6g}",
         "deviation": f"{statistics.stdev(totals):.2g}",
         "milliseconds_a_step": f"{1e3 * pace:.2g}",
         "machine": machine(),

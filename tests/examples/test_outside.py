@@ -3,8 +3,10 @@
 Each is tested where its package is installed.
 """
 
+import csv
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from mastac.errors import UserError
 from mastac.examples.outside import OUTSIDE
 from mastac.examples.outside.team import Baseline, outside, returns
 
+ROOT = Path(__file__).parents[2]
 PACKAGES = {"rddl": "rddlrepository", "sumo": "libsumo", "water": "wntr", "mpe": "mpe2"}
 # What other packages warn of when they are imported, or of numbers that they round.
 pytestmark = [
@@ -172,3 +175,14 @@ def test_compiled_domains_are_the_simulated_ones(name):
 def test_a_package_that_is_not_there_is_named_with_its_extra():
     with pytest.raises(UserError, match=r"'no_such_package'; pip install 'mastac\[water\]'"):
         outside("no_such_package", "water")
+
+
+def test_the_document_shows_the_measured_figures():
+    with (ROOT / "benchmarks" / "results" / "outside.csv").open(encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+    text = (ROOT / "docs" / "outside.md").read_text(encoding="utf-8")
+    assert len(rows) >= 18
+    for row in rows:
+        trained = f"{int(row['trained_steps']):,}" if row["trained_steps"] != "0" else ""
+        shown = f"{float(row['return']):,.6g} ± {float(row['deviation']):,.2g}"
+        assert f"| `{row['simulator']}` | {row['policy']} | {trained} | {shown} |" in text
