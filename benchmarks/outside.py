@@ -20,6 +20,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from gymnasium.spaces import Discrete
+
 import mastac
 from common import RESULTS, machine
 from mastac.examples.outside import OUTSIDE
@@ -104,6 +106,8 @@ def _trained(name: str, module: Any, args: argparse.Namespace) -> Played:
 
     def act(team: Team) -> Actions:
         actions = policy.act({agent: team.observe(agent) for agent in team.agents})
+        if isinstance(next(iter(team.action_spaces.values())), Discrete):
+            return {agent: int(row.argmax()) for agent, row in actions.items()}
         if middle is None:
             return actions
         return {a: actions[a] + middle[[row]] for row, a in enumerate(team.agents)}

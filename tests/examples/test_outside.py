@@ -184,5 +184,7 @@ def test_the_document_shows_the_measured_figures():
     assert len(rows) >= 18
     for row in rows:
         trained = f"{int(row['trained_steps']):,}" if row["trained_steps"] != "0" else ""
-        shown = f"{float(row['return']):,.6g} ± {float(row['deviation']):,.2g}"
+        mean, deviation = float(row["return"]), float(row["deviation"])
+        places, fewer = 2 * (abs(mean) < 1000), int(deviation < 10)
+        shown = f"{mean:,.{places}f} ± {deviation:,.{fewer}f}"
         assert f"| `{row['simulator']}` | {row['policy']} | {trained} | {shown} |" in text
