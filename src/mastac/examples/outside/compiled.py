@@ -28,7 +28,6 @@ def hvac() -> mastac.Environment:
 
 def _compiled(team: RddlTeam) -> mastac.Environment:
     """The environment of a team's domain. Actions count from the middle of their range."""
-    package: Any = mastac
     compiler = outside("pyRDDLGym_jax.core.compiler", "rddl-jax").JaxRDDLCompiler(
         team.simulator.model
     )
@@ -43,18 +42,14 @@ def _compiled(team: RddlTeam) -> mastac.Environment:
     # A row that is too short is filled from an agent beyond the last one, whose state is 0.
     rows = np.array([[*row, *[number] * (width - len(row))] for row in seen])
 
-    def played(state: Any, actions: Any, key: Any) -> tuple[Any, Any]:
-        """The fluents after a step, and rewards."""
+    def step(state: Any, actions: Any, time: Any, key: Any) -> mastac.Transition:
         given = jnp.clip(actions[:, 0] + middle, team.low, team.high)
         before = {**fluents, team.state_fluent: state[:, 0]}
         after, log, _ = transition(key, {team.action_fluent: given}, before, constants, parameters)
         known = {**constants, **log["fluents"], **after, "before": state[:, 0]}
-        return after[team.state_fluent][:, None], team.paid(known, given)
+        return mastac.Transition(after[team.state_fluent][:, None], team.paid(known, given))
 
-    def step(state: Any, actions: Any, time: Any, key: Any) -> Any:
-        return package.Transition(*played(state, actions, key))
-
-    return package.Environment(
+    return mastac.Environment(
         id=f"{team.problem}-compiled",
         couplings=team.couplings,
         horizon=team.max_cycles,
