@@ -113,7 +113,7 @@ def _trained(name: str, module: Any, args: argparse.Namespace) -> Played:
         return {a: actions[a] + middle[[row]] for row, a in enumerate(team.agents)}
 
     steps = int(run.summary["env_steps"])
-    yield f"{args.algorithm}{route}, {kappa}", steps, Baseline(module.env, act)
+    yield f"{args.algorithm}{route}, {kappa.replace('-', ' ')}", steps, Baseline(module.env, act)
 
 
 def _planned(module: Any) -> Played:
