@@ -26,7 +26,7 @@ ALLOWED = {
     "controllers": set(),
     "runs": {"structure", "envs", "agents", "learning", "algorithms", "controllers"},
     "reproduction": {"structure", "envs", "learning", "algorithms", "runs"},
-    "examples": {"envs"},
+    "examples": {"envs", "structure"},
     "templates": set(),
     "cli": {
         *("structure", "envs", "probing", "discovery", "agents", "analysis"),
@@ -112,6 +112,7 @@ def test_figures_and_results_do_not_train() -> None:
         "mastac.envs.graphs",
         "mastac.envs.naming",
         "mastac.examples",
+        "mastac.examples.outside",
         "mastac.probing",
         "mastac.probing.black_box",
         "mastac.discovery",

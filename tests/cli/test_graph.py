@@ -134,3 +134,14 @@ def test_mistakes(arguments, message, tmp_path, capsys):
     assert main(["graph", *(each.replace("{file}", str(file)) for each in arguments)]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and message in err
+
+
+def test_files_of_networks_and_what_to_take_for_agents(capsys, tmp_path):
+    path = tmp_path / "net.inp"
+    path.write_text("[RESERVOIRS]\nlake 0\n[TANKS]\ntop 9\n[PUMPS]\np lake top POWER 5\n")
+    report = json.loads(asked(capsys, str(path), "--json"))
+    assert report["agents"] == ["top", "p"]
+    assert main(["graph", str(path), "--env-set", "agents=tanks", "--json"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["agents"] == ["top"]
+    assert printed.err.startswith(f"{path}: an agent is a tank; an edge says")

@@ -87,7 +87,7 @@ MISTAKES = {
     "graph {broken}": "broken.json",
     "graph {stranger}": "'c'",
     "graph {file}": "file",
-    "graph {couplings} --env-set a=1": "--env-set",
+    "graph {couplings} --env-set a=1": "takes no option 'a'",
     "graph warehouse-9 --why warehouse-2": "name it with --agent",
     "graph warehouse-9 --agent warehouse-1 --why warehouse-10": "warehouse-10",
     "graph warehouse-9 --rollouts 8": "--rollouts goes with --influence",

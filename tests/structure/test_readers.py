@@ -239,7 +239,13 @@ MISTAKES = {
             ": two agents are named 'x'; names must differ",
         ),
     ],
-    "c.xml": [("", ": couplings are read from files that end in .json, .csv, .graphml")],
+    "c.xml": [
+        (
+            "",
+            ": couplings are read from files that end in .json, .csv, .graphml, "
+            ".net.xml, .inp, .rddl",
+        )
+    ],
 }
 
 

@@ -26,7 +26,8 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "source",
         metavar="ENV|FILE",
-        help="an environment (module:name for one of your own), a couplings file or a run folder",
+        help="an environment (module:name for one of your own), a file of couplings or of a "
+        "network (SUMO, EPANET, RDDL, pandapower), or a run folder",
     )
     sub.add_argument(
         "--kappa",
@@ -183,9 +184,10 @@ def structure_of(
     """Couplings and sizes of an environment, a couplings file (sizes unknown) or a run folder."""
     if not isinstance(source, str):
         return source.structure
-    if env_options:
-        raise UserError(f"--env-set sets options of an environment, and '{source}' is a file")
     from mastac.structure import read_graphs
 
     path = Path(source)
-    return read_graphs(path / "couplings.json" if path.is_dir() else path), None, None
+    if path.is_dir() and env_options:
+        raise UserError(f"--env-set: '{source}' is a run folder, whose environment has its options")
+    options = {option: str(value) for option, value in env_options.items()}
+    return read_graphs(path / "couplings.json" if path.is_dir() else path, **options), None, None

@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
-from xml.etree.ElementTree import Element, ParseError, fromstring
+from xml.etree.ElementTree import Element
 
 from mastac.errors import UserError
+from mastac.structure.xml_text import parse_xml
 
 DIRECTED = {"directed": True, "undirected": False}
 OF_EDGE = {"true": True, "1": True, "false": False, "0": False}
@@ -37,7 +38,7 @@ def read_graphml(text: str, path: str) -> tuple[list[str], list[GraphMLEdge]]:
         or holds what couplings cannot express: several or nested graphs, hyperedges, an edge to a
         node that is not declared, an id that stands twice.
     """
-    root = _root(text, path)
+    root = parse_xml(text, path, "graphml", "GraphML")
     graphs = [element for element in root.iter() if element.tag == "graph"]
     if len(graphs) != 1:
         raise UserError(
@@ -53,19 +54,6 @@ def read_graphml(text: str, path: str) -> tuple[list[str], list[GraphMLEdge]]:
     edges = graph.findall("edge")
     default = graph.get("edgedefault", "")
     return list(names.values()), [_edge(edge, names, keys, default, path) for edge in edges]
-
-
-def _root(text: str, path: str) -> Element:
-    """The parsed file, namespaces taken off the names of elements."""
-    try:
-        root = fromstring(text.encode())
-    except (ParseError, ValueError, LookupError) as error:
-        raise UserError(f"{path}: not valid GraphML ({error})") from error
-    for element in root.iter():
-        element.tag = element.tag.rpartition("}")[2]
-    if root.tag != "graphml":
-        raise UserError(f"{path}: not valid GraphML (it opens with <{root.tag}>, not <graphml>)")
-    return root
 
 
 CHILDREN = {"graph": {"node", "edge"}, "node": {"port"}, "edge": set()}

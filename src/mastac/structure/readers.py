@@ -1,19 +1,31 @@
-"""Couplings from files: JSON, CSV edge lists and GraphML."""
+"""Couplings from files: JSON, CSV edge lists, GraphML, and the networks of simulators."""
 
 import csv
 import io
 import json
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from mastac.errors import UserError, unknown
 from mastac.structure.couplings import GRAPHS, REQUIRED, Couplings
 from mastac.structure.graphml import read_graphml
+from mastac.structure.importers.epanet import read_epanet
+from mastac.structure.importers.pandapower import is_pandapower, read_pandapower
+from mastac.structure.importers.rddl import read_rddl
+from mastac.structure.importers.sumo import read_sumo
+from mastac.structure.importers.topology import Topology
 from mastac.structure.sequences import CouplingSequence
 
+SIMULATORS: dict[str, Callable[[str, str, dict[str, str]], Topology]] = {
+    ".net.xml": read_sumo,
+    ".inp": read_epanet,
+    ".rddl": read_rddl,
+}
 
-def read_graphs(path: str | Path) -> Couplings | CouplingSequence:
+
+def read_graphs(path: str | Path, **options: str) -> Couplings | CouplingSequence:
     """Couplings from a file, or a sequence of them: the file decides which.
 
     The form of the file goes by the ending of its name:
@@ -27,6 +39,8 @@ def read_graphs(path: str | Path) -> Couplings | CouplingSequence:
         without an edge.
     - `.graphml`: agents are nodes, by their attribute `name` or, where no node has one, by id;
         edges may have an attribute `graph`; an undirected edge counts both ways.
+    - `.net.xml` of SUMO, `.inp` of EPANET, `.rddl` and the `.json` of pandapower: what is taken for
+        an agent and for an edge is printed, on stderr; edges are those of the state graph.
 
     `graph` is one of state, observation, reward, action, reward_action, or several joined by `+`
     (`state+observation`); an edge without one belongs to the state graph. Graphs without an edge
@@ -35,6 +49,8 @@ def read_graphs(path: str | Path) -> Couplings | CouplingSequence:
     **Arguments:**
 
     - `path`: the file.
+    - `options`: for the file of a simulator, what else to take for `agents` and `edges`, as the
+        reader in `mastac.structure.importers` says.
 
     **Returns:**
 
@@ -45,23 +61,36 @@ def read_graphs(path: str | Path) -> Couplings | CouplingSequence:
     - [`mastac.errors.UserError`][] naming the file and, where there is one, the line or the time,
         if the file is not there, cannot be read, or does not say clearly what it should.
     """
-    path = Path(path)
-    readers = {".json": _from_json, ".csv": _from_csv, ".graphml": _from_graphml}
-    if path.suffix.lower() not in readers:
-        raise UserError(f"{path}: couplings are read from files that end in {', '.join(readers)}")
-    return readers[path.suffix.lower()](_text(path), str(path))
+    graphs, said = _read(Path(path), options)
+    _print(path, said)
+    return graphs
 
 
-def read_couplings(path: str | Path) -> Couplings:
+def read_topology(path: str | Path, **options: str) -> tuple[Couplings, str]:
+    """Couplings from a file, and in words what was taken for agents and edges.
+
+    As [`read_couplings`][], but without printing. The words are empty where the file itself names
+    agents and edges.
+    """
+    graphs, said = _read(Path(path), options)
+    if isinstance(graphs, CouplingSequence):
+        raise UserError(f"{path}: these couplings change in time; read them with read_sequence")
+    return graphs, said
+
+
+def read_couplings(path: str | Path, **options: str) -> Couplings:
     """Couplings that stay the same, from a file in a form that [`read_graphs`][] reads.
+
+    **Arguments:**
+
+    - `path`, `options`: as of [`read_graphs`][].
 
     **Raises:**
 
     - [`mastac.errors.UserError`][] as [`read_graphs`][], and if the file holds a sequence.
     """
-    graphs = read_graphs(path)
-    if isinstance(graphs, CouplingSequence):
-        raise UserError(f"{path}: these couplings change in time; read them with read_sequence")
+    graphs, said = read_topology(path, **options)
+    _print(path, said)
     return graphs
 
 
@@ -80,9 +109,31 @@ def read_sequence(path: str | Path) -> CouplingSequence:
     return graphs if isinstance(graphs, CouplingSequence) else CouplingSequence([graphs])
 
 
+def _read(path: Path, options: dict[str, str]) -> tuple[Couplings | CouplingSequence, str]:
+    rest = dict(options)
+    readers = {".json": _from_json, ".csv": _from_csv, ".graphml": _from_graphml, **SIMULATORS}
+    ending = next((known for known in readers if path.name.lower().endswith(known)), None)
+    if ending is None:
+        raise UserError(f"{path}: couplings are read from files that end in {', '.join(readers)}")
+    found = readers[ending](_text(path), str(path), rest)
+    if rest:
+        raise UserError(f"{path}: this file takes no option '{next(iter(rest))}'")
+    if not isinstance(found, Topology):
+        return found, ""
+    return _built(found.agents, {"state": found.edges}, str(path)), found.said
+
+
+def _print(path: str | Path, said: str) -> None:
+    if said:
+        print(f"{path}: {said}", file=sys.stderr)
+
+
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        content = path.read_bytes()
+        # Identifiers of EPANET are bytes; older programs write them in the code of the country.
+        is_utf8 = path.suffix.lower() != ".inp" or _is_utf8(content)
+        return content.decode("utf-8-sig" if is_utf8 else "latin-1")
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such file") from error
     except UnicodeDecodeError as error:
@@ -91,8 +142,20 @@ def _text(path: Path) -> str:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _from_json(text: str, path: str) -> Couplings | CouplingSequence:
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _from_json(
+    text: str, path: str, options: dict[str, str]
+) -> Couplings | CouplingSequence | Topology:
     data = _json(text, path)
+    if is_pandapower(data):
+        return read_pandapower(data, path, options)
     if isinstance(data, dict) and "sequence" in data:
         return CouplingSequence.from_dict(data, path)
     return Couplings.from_dict(data, path)
@@ -122,7 +185,7 @@ def _json(text: str, path: str) -> Any:
         raise UserError(f"{path}: not valid JSON ({error})") from error
 
 
-def _from_csv(text: str, path: str) -> Couplings:
+def _from_csv(text: str, path: str, options: dict[str, str]) -> Couplings:
     # Strict: else a quote that is not closed would swallow all lines after it.
     rows = csv.reader(io.StringIO(text), skipinitialspace=True, strict=True)
     agents: dict[str, None] = {}
@@ -167,7 +230,7 @@ def _edge_of(row: list[str], header: list[str], where: str) -> tuple[str, str, l
     return cells["source"], cells["target"], _graphs(cells.get("graph", ""), where)
 
 
-def _from_graphml(text: str, path: str) -> Couplings:
+def _from_graphml(text: str, path: str, options: dict[str, str]) -> Couplings:
     agents, graphml_edges = read_graphml(text, path)
     edges: dict[str, list[tuple[str, str]]] = {}
     for source, target, graphs, is_directed in graphml_edges:

@@ -1,0 +1,1 @@
+"""Couplings read from the files in which simulators keep their networks."""
