@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mastac.discovery import Discovered, TransitionLog, discover, read_log, record
     from mastac.envs import make
     from mastac.envs.base import Environment, Reference
+    from mastac.envs.host.adapter import from_pettingzoo
     from mastac.envs.parallel import pettingzoo
     from mastac.envs.transitions import Transition
     from mastac.errors import UserError
@@ -50,6 +51,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "discovery": ["Discovered", "TransitionLog", "discover", "read_log", "record"],
         "envs": ["make"],
         "envs.base": ["Environment", "Reference"],
+        "envs.host.adapter": ["from_pettingzoo"],
         "envs.parallel": ["pettingzoo"],
         "envs.transitions": ["Transition"],
         "errors": ["UserError"],
@@ -103,6 +105,7 @@ __all__ = [
     "complete",
     "discover",
     "folded_network",
+    "from_pettingzoo",
     "gradient_dependency",
     "grid",
     "load",

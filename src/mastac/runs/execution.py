@@ -9,10 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mastac.envs.base import Environment
+from mastac.envs.host.environment import HostEnvironment
 from mastac.errors import UserError
 from mastac.files import write_json
 from mastac.learning.learner import buffer_of, learner_of
-from mastac.learning.loop import FAILURES, EpochMetrics, training_program
+from mastac.learning.host_loop import host_program
+from mastac.learning.loop import FAILURES, EpochMetrics, Program, one_seed, training_program
 from mastac.runs.checkpoints import load_checkpoint, save_checkpoint, saved_epochs
 from mastac.runs.evaluation import evaluation_key, greedy_summary, policies_of
 from mastac.runs.folder import RunFolder
@@ -31,11 +34,21 @@ class Execution:
         settings = self.config.settings
         learner = learner_of(plan.spec)
         buffer = buffer_of(self.env, settings, self.config.epochs)
-        self.program = training_program(self.env, learner, buffer, settings, self.config.epochs)
+        self.program = self._program(self.env, learner, buffer, settings, self.config.epochs)
         self.keys = jax.vmap(jax.random.key)(jnp.asarray(self.config.seeds))
         self.epoch = 0
         self.state: Any = None
         self.told: set[int] = set()
+
+    def _program(self, env: Environment, *others: Any) -> Program:
+        if not isinstance(env, HostEnvironment):
+            return training_program(env, *others)
+        workers = self.config.workers or 0
+        return host_program(one_seed(env, *others), env, self.config.seeds, workers, self.say)
+
+    def close(self) -> None:
+        """Let go of what plays."""
+        self.program.close()
 
     def start(self) -> None:
         """Begin at the last whole checkpoint, or at the beginning."""
@@ -55,6 +68,8 @@ class Execution:
             self.state = self.program.init(self.keys)
         self.folder.cut_back(self.epoch)
         self.told = set(np.flatnonzero(self._failed_epochs() >= 0).tolist())
+        for note in getattr(self.env, "notes", ()):
+            self.say(note)
         where = f"epoch {self.epoch}" if self.epoch else "the beginning"
         self.say(f"training {self.config.algorithm} on {self.config.env} from {where}; compiling …")
 

@@ -1,6 +1,7 @@
 """Runs: train, resume, load, evaluate. The host loop around the compiled chunks."""
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
@@ -145,7 +146,8 @@ def train(
     progress: ProgressLike = True,
     env_options: Mapping[str, Any] | None = None,
     evaluation_interval: SupportsIndex | None = None,
-    evaluation_episodes: SupportsIndex = 20,
+    evaluation_episodes: SupportsIndex | None = None,
+    workers: SupportsIndex = 0,
     **knobs: Any,
 ) -> Run:
     """Train and leave everything in the run folder `out`.
@@ -166,9 +168,12 @@ def train(
     - `progress`: whether to print, or a function that takes a
         [`Report`][mastac.runs.progress.Report].
     - `evaluation_interval`: epochs between evaluations of the greedy policy; by default a fiftieth
-        of the run.
-    - `evaluation_episodes`: episodes of each evaluation, at least 1. After training there are 100,
-        or `evaluation_episodes` if that is more.
+        of the run, with a simulator outside JAX at least five times `evaluation_episodes`.
+    - `evaluation_episodes`: episodes of each evaluation, at least 1; by default 20, with a
+        simulator outside JAX 5. After training there are 100, or 20, or `evaluation_episodes` if
+        that is more.
+    - `workers`: processes that simulators outside JAX run in; 0: this one plays and learns by
+        turns. With workers, learning goes on while they play.
 
     **Returns:** the finished run.
 
@@ -196,6 +201,7 @@ def train(
         preset=preset,
         evaluation_interval=evaluation_interval,
         evaluation_episodes=evaluation_episodes,
+        workers=workers,
         **knobs,
     )
     if out is not None:
@@ -215,14 +221,23 @@ def train(
     return run
 
 
-def _configuration(env: "Environment | AnyNamed", **choices: Any) -> ExperimentConfig:
+def _configuration(
+    env: "Environment | AnyNamed", workers: SupportsIndex, **choices: Any
+) -> ExperimentConfig:
     from mastac.envs.naming import ImportedEnvironment
     from mastac.envs.registry import NamedEnvironment, is_built_in
 
-    if isinstance(env, NamedEnvironment):
-        return resolve(env.id, env.options, **choices)
     origin = env.origin if isinstance(env, ImportedEnvironment) else None
     env = env.env if isinstance(env, ImportedEnvironment) else env
+    is_host = not isinstance(env, NamedEnvironment) and env.is_host
+    if is_host:
+        choices["workers"] = workers
+    elif workers != 0:
+        raise UserError(
+            f"workers play simulators outside JAX, and '{env.id}' is compiled; leave them out"
+        )
+    if isinstance(env, NamedEnvironment):
+        return resolve(env.id, env.options, **choices)
     if is_built_in(env):
         return resolve(env.id, env.options, **choices)
     # What the function was called with tells runs apart, as options do.
@@ -283,18 +298,18 @@ def _execute(folder: RunFolder, plan: "RunPlan", progress: ProgressLike) -> None
     say = report.say if isinstance(report, Progress) else lambda _: None
     epochs = plan.config.epochs
     with interruptions() as is_interrupted:
-        execution = Execution(folder, plan, say)
-        execution.start()
-        saving = SavingTimes()
-        while execution.epoch < epochs:
-            report(execution.advance())
-            is_last = execution.epoch == epochs
-            if is_last or is_interrupted() or saving.is_due():
-                with saving.measured():
-                    execution.save()
-            if is_interrupted() and not is_last:
-                raise Stopped(
-                    f"stopped after epoch {execution.epoch} of {epochs}; "
-                    f"go on with: {folder.how_to_resume()}"
-                )
-        execution.finish()
+        with closing(Execution(folder, plan, say)) as execution:
+            execution.start()
+            saving = SavingTimes()
+            while execution.epoch < epochs:
+                report(execution.advance())
+                is_last = execution.epoch == epochs
+                if is_last or is_interrupted() or saving.is_due():
+                    with saving.measured():
+                        execution.save()
+                if is_interrupted() and not is_last:
+                    raise Stopped(
+                        f"stopped after epoch {execution.epoch} of {epochs}; "
+                        f"go on with: {folder.how_to_resume()}"
+                    )
+            execution.finish()

@@ -56,6 +56,7 @@ def from_pettingzoo(
     id: str | None = None,
     timeout: float = 120.0,
     one_per_process: bool = False,
+    fixed_length: bool = False,
     **declared: Any,
 ) -> HostEnvironment:
     """A simulator with the methods of a PettingZoo `ParallelEnv`, as an environment to train in.
@@ -78,6 +79,8 @@ def from_pettingzoo(
     - `id`: a name for folders and tables; by default the simulator's.
     - `timeout`: seconds that a worker process may take for one answer.
     - `one_per_process`: whether a process can hold one simulator only, as with libsumo.
+    - `fixed_length`: whether every episode lasts for all `horizon` steps with all agents. Some
+        methods need it, such as mastac-model.
     - `declared`: scales, `report`, `reference` and `units` of [`mastac.Environment`][].
 
     **Raises:**
@@ -112,6 +115,7 @@ def from_pettingzoo(
     is_state = source == OBSERVATIONS
     state_sizes = simulator.state_sizes if not is_state else tuple(np.maximum(obs_sizes, 1))
     assert state_sizes is not None
+    offset = _rows([acting.center for acting in simulator.acting])
     action_sizes = np.array([acting.size for acting in simulator.acting])
     return HostEnvironment(
         id=name,
@@ -126,9 +130,9 @@ def from_pettingzoo(
         action_sizes=action_sizes,
         action_head=head,
         action_limit=_rows([acting.limit for acting in simulator.acting], fill=1.0),
-        action_offset=_rows([acting.center for acting in simulator.acting]),
+        action_offset=offset if offset.any() else None,
         recipe=replace(
-            Recipe(make, graphs.agents, source),
+            Recipe(make, graphs.agents, source, fixed_length=fixed_length),
             state_sizes=None if is_state else tuple(map(int, state_sizes)),
         ),
         spaces={

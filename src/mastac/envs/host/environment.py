@@ -24,7 +24,8 @@ class HostEnvironment(Environment):
 
     - `recipe`: how to build a simulator, and how to read it.
     - `spaces`: each agent's observation and action space in words, to recognise the simulator by.
-    - `action_offset`: `[agents, act]`, the middle of each action's range; policies act about it.
+    - `action_offset`: `[agents, act]`, the middle of each action's range, about which policies act;
+        `None`: zero.
     - `timeout`: seconds that a worker may take for an answer.
     - `one_per_process`: whether a process can hold one simulator only.
     - `notes`: sentences that a user should read before training.
@@ -32,7 +33,7 @@ class HostEnvironment(Environment):
 
     recipe: Recipe
     spaces: Mapping[str, tuple[str, str]]
-    action_offset: np.ndarray
+    action_offset: np.ndarray | None
     timeout: float
     one_per_process: bool
     notes: tuple[str, ...] = ()
@@ -45,8 +46,8 @@ class HostEnvironment(Environment):
 
     @property
     def terminates(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Simulators may always end early."""
-        return True
+        """Simulators may end early unless they promise not to."""
+        return not self.recipe.fixed_length
 
     @property
     def sizes(self) -> Sizes:

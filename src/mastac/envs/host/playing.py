@@ -141,12 +141,10 @@ class Player:
             stored = pickled(recipe)
             self.hosts = [Worker(stored, timeout) for _ in range(min(workers, slots))]
         self.slots = slots
-        turn = [(slot // len(self.hosts) if slots > len(self.hosts) else slot) % 2 for slot in range(slots)]
-        parts = [[s for s in range(slots) if turn[s] == g] for g in (0, 1)]
-        if not workers or not parts[1]:
-            parts = [list(range(slots))]
-        self.size = max(map(len, parts))
-        self.parts = parts
+        every = len(self.hosts) if slots > len(self.hosts) else 1
+        turns = [[slot for slot in range(slots) if slot // every % 2 == turn] for turn in (0, 1)]
+        self.parts = turns if workers and turns[1] else [list(range(slots))]
+        self.size = max(map(len, self.parts))
 
     def play(
         self, jobs: Sequence[Job], policies: Callable[[np.ndarray], Act]
@@ -221,7 +219,9 @@ class Player:
         for slot, number in list(group.jobs.items()):
             goes_on = False
             try:
-                goes_on = tracks[number].see(time, self._host(slot).answer())
+                frame = self._host(slot).answer()
+                self._check_length(time, frame)
+                goes_on = tracks[number].see(time, frame)
             except Wrong as wrong:
                 at = f"at step {time - 1}" if time else "at its reset"
                 failed[number] = f"{at}: {wrong}"
@@ -243,6 +243,14 @@ class Player:
                 leaves = [leaf[place] for leaf in drawn]
                 tracks[group.jobs[slot]].act(time, actions[place], leaves)
                 self._host(slot).ask((slot, "step", actions[place]))
+
+    def _check_length(self, time: int, frame: Frame) -> None:
+        if self.recipe.fixed_length and time < self.sizes.horizon and not frame.alive.all():
+            name = self.recipe.agents[int(np.argmin(frame.alive))]
+            raise Wrong(
+                f"agent '{name}' left before step {self.sizes.horizon}, and fixed_length promises "
+                "that nobody does"
+            )
 
     def _host(self, slot: int) -> Host:
         return self.hosts[slot % len(self.hosts)]

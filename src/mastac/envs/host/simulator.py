@@ -46,12 +46,14 @@ class Recipe:
     - `agents`: names in the couplings' order; the simulator's own may be of another type.
     - `local_states`: where they come from.
     - `state_sizes`: how many entries each agent's has; `None`: as many as at the first reset.
+    - `fixed_length`: whether no agent ever leaves before the horizon.
     """
 
     make: Callable[[], Any]
     agents: tuple[str, ...]
     local_states: LocalStates
     state_sizes: tuple[int, ...] | None = None
+    fixed_length: bool = False
 
 
 class HostSimulator:
