@@ -173,7 +173,8 @@ def _name_of(world: Any) -> str:
 
 
 def _couplings_of(world: Any, given: Any, name: str) -> Couplings | CouplingSequence:
-    agents = list(ids_of(world))
+    ids = ids_of(world)
+    agents = list(ids)
     if given is None:
         given = getattr(world, "couplings", getattr(_core(world), "couplings", None))
     if given is None:
@@ -186,7 +187,8 @@ def _couplings_of(world: Any, given: Any, name: str) -> Couplings | CouplingSequ
     if isinstance(given, str | Path):
         given = read_graphs(given)
     if not isinstance(given, Couplings | CouplingSequence) and isinstance(given, Iterable):
-        pairs = list(given)
+        named = {agent: name for name, agent in ids.items()}  # numbers may be names here
+        pairs = [tuple(named.get(end, end) for end in pair) for pair in given]
         given = Couplings(agents, state=pairs, observation=pairs, reward=pairs)
     if not isinstance(given, Couplings | CouplingSequence):
         raise UserError(f"couplings of '{name}' are {type(given).__name__}; give mastac.Couplings")
