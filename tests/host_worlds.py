@@ -3,7 +3,7 @@
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium import spaces
@@ -15,8 +15,8 @@ ENDLESS = 1e9
 class Tanks(ParallelEnv):
     """Three tanks in a row with unequal spaces; the last one may run dry and leave early."""
 
-    metadata = {"name": "tanks"}
-    couplings = [("upper", "middle"), ("middle", "lower")]
+    metadata: ClassVar[dict[str, Any]] = {"name": "tanks"}
+    couplings = (("upper", "middle"), ("middle", "lower"))
 
     def __init__(self, dry_at: int = 3, horizon: int = 5) -> None:
         self.possible_agents = ["upper", "middle", "lower"]
@@ -55,7 +55,7 @@ class Tanks(ParallelEnv):
             agent: float(-(self.level[self.possible_agents.index(agent)] ** 2)) for agent in acted
         }
         ended = {agent: agent == "lower" and self.time == self.dry_at for agent in acted}
-        stopped = {agent: self.time >= self.max_cycles for agent in acted}
+        stopped = dict.fromkeys(acted, self.time >= self.max_cycles)
         seen = self._seen()
         self.agents = [agent for agent in acted if not ended[agent] and not stopped[agent]]
         return seen, rewards, ended, stopped, {agent: {} for agent in acted}

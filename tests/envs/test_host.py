@@ -39,9 +39,12 @@ def test_declares_what_the_simulator_declares() -> None:
     assert env.id == "tanks" and env.horizon == 5 and env.agents == ("upper", "middle", "lower")
     assert env.obs_sizes.tolist() == [2, 1, 3] and env.action_sizes.tolist() == [2, 1, 1]
     assert env.state_sizes.tolist() == [1, 1, 1]  # of its method local_state
-    assert env.couplings.to_dict() == mastac.Couplings(
-        list(env.agents), state=CHAIN, observation=CHAIN, reward=CHAIN
-    ).to_dict()
+    assert (
+        env.couplings.to_dict()
+        == mastac.Couplings(
+            list(env.agents), state=CHAIN, observation=CHAIN, reward=CHAIN
+        ).to_dict()
+    )
     assert env.terminates and not env.notes
 
 
@@ -137,7 +140,9 @@ def test_mixed_kinds_of_actions_are_refused() -> None:
         def action_space(self, agent: int) -> spaces.Space:
             return spaces.Discrete(2) if agent == 7 else spaces.Box(0, 1)
 
-    with pytest.raises(mastac.UserError, match=r"agent '7' acts in Discrete\(2\).*agent '8' in Box"):
+    with pytest.raises(
+        mastac.UserError, match=r"agent '7' acts in Discrete\(2\).*agent '8' in Box"
+    ):
         mastac.from_pettingzoo(Mixed)
 
 

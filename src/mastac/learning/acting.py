@@ -56,7 +56,8 @@ class Acting:
         **Arguments:**
 
         - `policies`: a snapshot.
-        - `seeds`, `keys`, `epochs`: of each simulator the seed's place, its episode's key and epoch.
+        - `seeds`, `keys`, `epochs`: of each simulator the seed's place, the episode's key and
+            epoch.
         """
         with jax.default_device(self.device):
             mine = jax.tree.map(lambda leaf: leaf[seeds], policies)

@@ -97,7 +97,7 @@ class HostLoop:
         return state, jax.tree.map(lambda *row: np.stack(row, axis=1), *rows)
 
     def evaluate(self, state: RunState, key: Array, episodes: int) -> np.ndarray:
-        """Returns `[seeds, episodes, agents]` of the greedy policies; all play the same episodes."""
+        """Returns `[seeds, episodes, agents]` of greedy policies; all play the same episodes."""
         resets = self.acting.reset_seeds(jax.random.split(key, episodes))
         jobs = [
             Job(reset, f"seed {seed} in evaluation episode {number}")

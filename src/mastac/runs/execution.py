@@ -13,8 +13,8 @@ from mastac.envs.base import Environment
 from mastac.envs.host.environment import HostEnvironment
 from mastac.errors import UserError
 from mastac.files import write_json
-from mastac.learning.learner import buffer_of, learner_of
 from mastac.learning.host_loop import host_program
+from mastac.learning.learner import buffer_of, learner_of
 from mastac.learning.loop import FAILURES, EpochMetrics, Program, one_seed, training_program
 from mastac.runs.checkpoints import load_checkpoint, save_checkpoint, saved_epochs
 from mastac.runs.evaluation import evaluation_key, greedy_summary, policies_of

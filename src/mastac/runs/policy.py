@@ -33,8 +33,8 @@ class Policy:
     """The greedy policies of all agents of one seed.
 
     Observations and actions are in the environment's own units and order; scaling, limits, shares
-    and choices are applied here. `weights[k]` is `[agents, inputs, outputs]`. `action_offset` is the
-    middle of actions whose limits are not the same on both sides; `None`: zero.
+    and choices are applied here. `weights[k]` is `[agents, inputs, outputs]`. `action_offset` is
+    the middle of actions whose limits are not the same on both sides; `None`: zero.
     """
 
     agents: tuple[str, ...]

@@ -297,19 +297,18 @@ def _execute(folder: RunFolder, plan: "RunPlan", progress: ProgressLike) -> None
     report = (Progress() if progress else lambda _: None) if is_switch else progress
     say = report.say if isinstance(report, Progress) else lambda _: None
     epochs = plan.config.epochs
-    with interruptions() as is_interrupted:
-        with closing(Execution(folder, plan, say)) as execution:
-            execution.start()
-            saving = SavingTimes()
-            while execution.epoch < epochs:
-                report(execution.advance())
-                is_last = execution.epoch == epochs
-                if is_last or is_interrupted() or saving.is_due():
-                    with saving.measured():
-                        execution.save()
-                if is_interrupted() and not is_last:
-                    raise Stopped(
-                        f"stopped after epoch {execution.epoch} of {epochs}; "
-                        f"go on with: {folder.how_to_resume()}"
-                    )
-            execution.finish()
+    with interruptions() as is_interrupted, closing(Execution(folder, plan, say)) as execution:
+        execution.start()
+        saving = SavingTimes()
+        while execution.epoch < epochs:
+            report(execution.advance())
+            is_last = execution.epoch == epochs
+            if is_last or is_interrupted() or saving.is_due():
+                with saving.measured():
+                    execution.save()
+            if is_interrupted() and not is_last:
+                raise Stopped(
+                    f"stopped after epoch {execution.epoch} of {epochs}; "
+                    f"go on with: {folder.how_to_resume()}"
+                )
+        execution.finish()

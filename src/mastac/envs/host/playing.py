@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -146,9 +146,7 @@ class Player:
         self.parts = turns if workers and turns[1] else [list(range(slots))]
         self.size = max(map(len, self.parts))
 
-    def play(
-        self, jobs: Sequence[Job], policies: Callable[[np.ndarray], Act]
-    ) -> list[Track]:
+    def play(self, jobs: Sequence[Job], policies: Callable[[np.ndarray], Act]) -> list[Track]:
         """Play episodes to their ends; those that fail are played again.
 
         **Arguments:**

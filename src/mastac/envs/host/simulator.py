@@ -88,7 +88,8 @@ class HostSimulator:
         """The frame after an action of every agent that is there."""
         assert self.last is not None
         acts = {
-            name for name, is_alive in zip(self.recipe.agents, self.last.alive, strict=True)
+            name
+            for name, is_alive in zip(self.recipe.agents, self.last.alive, strict=True)
             if is_alive
         }
         given = {

@@ -17,7 +17,6 @@ from collections import deque
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-
 from mastac.envs.host.simulator import Frame, HostSimulator, Recipe
 from mastac.envs.host.spaces import Wrong
 from mastac.errors import UserError
