@@ -87,12 +87,22 @@ def environment_from(
     stored = json_ready(f"options of '{text}'", options or {})
     env = imported(text, stored)
     if not is_environment(env):
-        env = _adapted(text, stored, env)
+        env = adapted(text, stored, env)
     return ImportedEnvironment(env, Origin(text, os.getcwd(), stored))
 
 
-def _adapted(text: str, options: Mapping[str, Any], simulator: Any) -> Environment:
-    """The environment of a simulator that is no JAX code."""
+def adapted(
+    text: str, options: Mapping[str, Any], simulator: Any, couplings: Any = None
+) -> Environment:
+    """The environment of a named simulator outside JAX.
+
+    **Arguments:**
+
+    - `simulator`: what the text names, called; it is closed.
+    - `couplings`: as for [`mastac.from_pettingzoo`][].
+
+    **Raises:** `UserError` if it is none, or always the same one.
+    """
     from mastac.envs.host.adapter import from_pettingzoo, is_simulator
 
     if not is_simulator(simulator):
@@ -107,4 +117,4 @@ def _adapted(text: str, options: Mapping[str, Any], simulator: Any) -> Environme
             "or a function that makes it"
         )
     getattr(simulator, "close", lambda: None)()
-    return from_pettingzoo(make)
+    return from_pettingzoo(make, couplings)

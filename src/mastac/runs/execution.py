@@ -44,7 +44,13 @@ class Execution:
         if not isinstance(env, HostEnvironment):
             return training_program(env, *others)
         workers = self.config.workers or 0
-        return host_program(one_seed(env, *others), env, self.config.seeds, workers, self.say)
+        seed = one_seed(env, *others)
+        return host_program(seed, env, self.config.seeds, workers, self._failed)
+
+    def _failed(self, text: str) -> None:
+        """Tell of a simulator that failed, and keep it."""
+        self.say(text)
+        self.folder.keep_failure(text)
 
     def close(self) -> None:
         """Let go of what plays."""

@@ -109,40 +109,44 @@ def from_pettingzoo(
         raise UserError(f"simulator '{name}': {wrong}") from wrong
     finally:
         getattr(world, "close", lambda: None)()
-    from mastac.envs.host.environment import HostEnvironment, not_in_jax
-
-    obs_sizes = np.array([space.size for space in simulator.observed])
-    is_state = source == OBSERVATIONS
-    state_sizes = simulator.state_sizes if not is_state else tuple(np.maximum(obs_sizes, 1))
-    assert state_sizes is not None
-    offset = _rows([acting.center for acting in simulator.acting])
-    action_sizes = np.array([acting.size for acting in simulator.acting])
-    return HostEnvironment(
+    return _environment(
+        simulator,
         id=name,
         couplings=graphs,
         horizon=steps,
+        action_head=head,
+        recipe=Recipe(make, graphs.agents, source, fixed_length=fixed_length),
+        timeout=timeout,
+        one_per_process=one_per_process,
+        notes=(STAND_IN,) if source == OBSERVATIONS and local_states is None else (),
+        **_declarations(declared),
+    )
+
+
+def _environment(simulator: HostSimulator, recipe: Recipe, **fields: Any) -> HostEnvironment:
+    """The environment of a simulator that was tried, with what its spaces say filled in."""
+    from mastac.envs.host.environment import HostEnvironment, not_in_jax
+
+    is_state = recipe.local_states == OBSERVATIONS
+    obs_sizes = np.array([space.size for space in simulator.observed])
+    state_sizes = np.maximum(obs_sizes, 1) if is_state else np.array(simulator.state_sizes)
+    offset = _rows([acting.center for acting in simulator.acting])
+    return HostEnvironment(
         reset=not_in_jax,
         step=not_in_jax,
         reward=not_in_jax,
         observe=(lambda state: state) if is_state else not_in_jax,
-        state_sizes=np.array(state_sizes),
+        state_sizes=state_sizes,
         obs_sizes=obs_sizes,
-        action_sizes=action_sizes,
-        action_head=head,
+        action_sizes=np.array([acting.size for acting in simulator.acting]),
         action_limit=_rows([acting.limit for acting in simulator.acting], fill=1.0),
         action_offset=offset if offset.any() else None,
-        recipe=replace(
-            Recipe(make, graphs.agents, source, fixed_length=fixed_length),
-            state_sizes=None if is_state else tuple(map(int, state_sizes)),
-        ),
+        recipe=replace(recipe, state_sizes=None if is_state else tuple(state_sizes.tolist())),
         spaces={
             seen.agent: (said(seen.space), said(acts.space))
             for seen, acts in zip(simulator.observed, simulator.acting, strict=True)
         },
-        timeout=timeout,
-        one_per_process=one_per_process,
-        notes=(STAND_IN,) if is_state and local_states != OBSERVATIONS else (),
-        **_declarations(declared),
+        **fields,
     )
 
 
