@@ -99,9 +99,7 @@ def trained_steps(kind: str, seconds: float, workers: int, seeds: int, lasting: 
         execution = Execution(run, plan, print)
         execution.start()
         first = plan.schedule.first + 16  # all is compiled, and updates are due
-        state, _ = execution.program.advance(
-            execution.state, execution.keys, jnp.asarray(0), first
-        )
+        state, _ = execution.program.advance(execution.state, execution.keys, jnp.asarray(0), first)
         began = time.perf_counter()
         jax.block_until_ready(
             execution.program.advance(state, execution.keys, jnp.asarray(first), chunk)

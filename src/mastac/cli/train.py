@@ -69,12 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="episodes of each evaluation (default: 20; after training 100, or N if that is more; "
         "with a simulator outside JAX 5 and 20)",
     )
-    parser.add_argument(
-        "--workers",
-        metavar="W",
-        help="processes that simulators outside JAX run in; learning goes on while they play "
-        "(default: 0, this process plays)",
-    )
+    arguments.add_workers(parser)
     parser.add_argument(
         "--set",
         action="append",

@@ -96,7 +96,7 @@ class HostLoop:
                 state = learning.result()
         return state, jax.tree.map(lambda *row: np.stack(row, axis=1), *rows)
 
-    def evaluate(self, state: RunState, key: Array, episodes: int) -> np.ndarray:
+    def evaluate(self, state: RunState, key: Array, episodes: int) -> Array:
         """Returns `[seeds, episodes, agents]` of greedy policies; all play the same episodes."""
         resets = self.acting.reset_seeds(jax.random.split(key, episodes))
         jobs = [
@@ -110,7 +110,7 @@ class HostLoop:
             return self.acting.greedy(policies, numbers // episodes)
 
         returns = np.stack([track.rewards.sum(0) for track in self.player.play(jobs, greedy)])
-        return returns.reshape(len(self.seeds), episodes, -1)
+        return jnp.asarray(returns.reshape(len(self.seeds), episodes, -1))
 
     def close(self) -> None:
         """Let go of all simulators."""

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Any
 
 import jax
@@ -19,9 +20,11 @@ from mastac.learning.loop import FAILURES, EpochMetrics, Program, one_seed, trai
 from mastac.runs.checkpoints import load_checkpoint, save_checkpoint, saved_epochs
 from mastac.runs.evaluation import evaluation_key, greedy_summary, policies_of
 from mastac.runs.folder import RunFolder
+from mastac.runs.interruption import Stopped, interruptions
 from mastac.runs.plan import RunPlan
-from mastac.runs.progress import Report
+from mastac.runs.progress import Progress, Report
 from mastac.runs.results import read_results
+from mastac.runs.saving import SavingTimes
 from mastac.runs.warnings import broken_promises, saturated_agents, warnings_of
 
 
@@ -247,3 +250,26 @@ class Execution:
 def _measured(value: float) -> float | str:
     """A cell of `metrics.csv`: empty where nothing was measured."""
     return "" if math.isnan(value) else value
+
+
+def execute(folder: RunFolder, plan: RunPlan, progress: bool | Callable[[Report], None]) -> None:
+    """Build the program, find the last checkpoint, and advance chunk by chunk to the end."""
+    is_switch = isinstance(progress, bool)
+    report = (Progress() if progress else lambda _: None) if is_switch else progress
+    say = report.say if isinstance(report, Progress) else lambda _: None
+    epochs = plan.config.epochs
+    with interruptions() as is_interrupted, closing(Execution(folder, plan, say)) as execution:
+        execution.start()
+        saving = SavingTimes()
+        while execution.epoch < epochs:
+            report(execution.advance())
+            is_last = execution.epoch == epochs
+            if is_last or is_interrupted() or saving.is_due():
+                with saving.measured():
+                    execution.save()
+            if is_interrupted() and not is_last:
+                raise Stopped(
+                    f"stopped after epoch {execution.epoch} of {epochs}; "
+                    f"go on with: {folder.how_to_resume()}"
+                )
+        execution.finish()

@@ -1,7 +1,6 @@
 """Runs: train, resume, load, evaluate. The host loop around the compiled chunks."""
 
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
@@ -12,16 +11,13 @@ from mastac.files import read_json
 from mastac.runs.config import ExperimentConfig, check_actions, resolve
 from mastac.runs.environment import rebuilt_environment
 from mastac.runs.folder import RunFolder
-from mastac.runs.interruption import Stopped, interruptions
 from mastac.runs.policy import EVALUATION_SEED, Policy
-from mastac.runs.progress import Progress, Report
-from mastac.runs.saving import SavingTimes
+from mastac.runs.progress import Report
 
 if TYPE_CHECKING:
     from mastac.envs.base import Environment
     from mastac.envs.naming import ImportedEnvironment
     from mastac.envs.registry import NamedEnvironment
-    from mastac.runs.plan import RunPlan
 
 AnyNamed: TypeAlias = "NamedEnvironment | ImportedEnvironment"
 ProgressLike = bool | Callable[[Report], None]
@@ -215,7 +211,9 @@ def train(
     folder = RunFolder.numbered(built.id, algorithm) if out is None else RunFolder(out)
     with folder.claimed():
         folder.begin(config.to_dict(), built.couplings, description)
-        _execute(folder, plan, progress)
+        from mastac.runs.execution import execute
+
+        execute(folder, plan, progress)
     run = Run(folder.path)
     run._env = built
     return run
@@ -278,37 +276,13 @@ def resume(out: str | Path, progress: ProgressLike = True, env: "Environment | N
     with run.folder.writing():
         if run.is_finished:  # by another process, since we looked
             return run
+        from mastac.runs.execution import execute
         from mastac.runs.plan import plan_run
 
-        _execute(run.folder, plan_run(run.env, run.config, run.folder), progress)
+        execute(run.folder, plan_run(run.env, run.config, run.folder), progress)
     return run
 
 
 def load(out: str | Path, env: "Environment | None" = None) -> Run:
     """Open a run folder, for its summary and policies; see [`Run`][mastac.runs.run.Run]."""
     return Run(out, env)
-
-
-def _execute(folder: RunFolder, plan: "RunPlan", progress: ProgressLike) -> None:
-    """Build the program, find the last checkpoint, and advance chunk by chunk to the end."""
-    from mastac.runs.execution import Execution
-
-    is_switch = isinstance(progress, bool)
-    report = (Progress() if progress else lambda _: None) if is_switch else progress
-    say = report.say if isinstance(report, Progress) else lambda _: None
-    epochs = plan.config.epochs
-    with interruptions() as is_interrupted, closing(Execution(folder, plan, say)) as execution:
-        execution.start()
-        saving = SavingTimes()
-        while execution.epoch < epochs:
-            report(execution.advance())
-            is_last = execution.epoch == epochs
-            if is_last or is_interrupted() or saving.is_due():
-                with saving.measured():
-                    execution.save()
-            if is_interrupted() and not is_last:
-                raise Stopped(
-                    f"stopped after epoch {execution.epoch} of {epochs}; "
-                    f"go on with: {folder.how_to_resume()}"
-                )
-        execution.finish()
