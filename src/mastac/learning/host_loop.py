@@ -82,12 +82,12 @@ class HostLoop:
             learning = None
             for epochs in self._rounds(int(epoch), length):
                 of_epoch = {e: self._keys(keys, jnp.asarray(e)) for e in epochs}
-                played = self._play(policies, epochs, {e: k[0] for e, k in of_epoch.items()})
+                played = self._play(policies, epochs, {e: k[:, 0] for e, k in of_epoch.items()})
                 if learning is not None:
                     state = learning.result()
                 if self.overlaps:
                     policies = self.acting.snapshot(state.learner)
-                updates = [(e, played[e], of_epoch[e][1]) for e in epochs]
+                updates = [(e, played[e], of_epoch[e][:, 1]) for e in epochs]
                 learning = thread.submit(self._learn, state, updates, rows)
                 if not self.overlaps:
                     state = learning.result()
