@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from mastac.envs.transitions import Transition
     from mastac.errors import UserError
     from mastac.probing import Simulator, check
-    from mastac.runs.run import Run, Stopped, load, resume, train
+    from mastac.runs.interruption import Stopped
+    from mastac.runs.run import Run, load, resume, train
     from mastac.structure import (
         Couplings,
         CouplingSequence,
@@ -56,7 +57,8 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "envs.transitions": ["Transition"],
         "errors": ["UserError"],
         "probing": ["Simulator", "check"],
-        "runs.run": ["Run", "Stopped", "load", "resume", "train"],
+        "runs.interruption": ["Stopped"],
+        "runs.run": ["Run", "load", "resume", "train"],
         "structure": [
             "Couplings",
             "CouplingSequence",

@@ -126,7 +126,7 @@ def run_and_report(work: Callable[[], "Run"]) -> int:
 
     The exit code: 0, or 130 after Ctrl-C, when it has been printed how to go on.
     """
-    from mastac.runs.run import Stopped
+    from mastac.runs.interruption import Stopped
 
     try:
         folder = work().path

@@ -220,7 +220,7 @@ def train(
 
 
 def _configuration(
-    env: "Environment | AnyNamed", workers: SupportsIndex, **choices: Any
+    env: "Environment | AnyNamed", workers: SupportsIndex = 0, **choices: Any
 ) -> ExperimentConfig:
     from mastac.envs.naming import ImportedEnvironment
     from mastac.envs.registry import NamedEnvironment, is_built_in
