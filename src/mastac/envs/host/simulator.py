@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from mastac.envs.host.spaces import Wrong, acting, numbers, observed
+from mastac.envs.host.spaces import Wrong, acting, check_finite, numbers, observed
 
 OBSERVATIONS, METHOD = "observations", "local_state"
 LocalStates = str | Mapping[str, Any]
@@ -151,6 +151,8 @@ class HostSimulator:
                     raise Wrong(f"there is no reward of agent '{name}', who acted")
                 reward_row[i] = numbers(name, paid[name], "reward").sum()
             states.append(state_of(i, name, name in alive, old))
+        check_finite(agents, obs_rows, "observation")
+        check_finite(agents, reward_row, "reward")
         is_state = self.recipe.local_states == OBSERVATIONS
         rows = obs_rows if is_state else self._state_rows(states)
         self.last = Frame(
@@ -205,6 +207,7 @@ class HostSimulator:
                     f"the local state of agent '{name}' has {len(state)} entries, expected {size}"
                 )
             rows[i, : len(state)] = state
+        check_finite(self.recipe.agents, rows, "local state")
         return rows
 
 
