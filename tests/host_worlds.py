@@ -3,7 +3,8 @@
 import os
 import time
 from pathlib import Path
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -15,7 +16,8 @@ ENDLESS = 1e9
 class Tanks(ParallelEnv):
     """Three tanks in a row with unequal spaces; the last one may run dry and leave early."""
 
-    metadata: ClassVar[dict[str, Any]] = {"name": "tanks"}
+    metadata = MappingProxyType({"name": "tanks"})  # pyright: ignore[reportAssignmentType]
+    sizes = MappingProxyType({"upper": 2, "middle": 1, "lower": 3})
     couplings = (("upper", "middle"), ("middle", "lower"))
 
     def __init__(self, dry_at: int = 3, horizon: int = 5) -> None:
@@ -23,8 +25,7 @@ class Tanks(ParallelEnv):
         self.max_cycles, self.dry_at = horizon, dry_at
 
     def observation_space(self, agent: str) -> spaces.Space:
-        sizes = {"upper": 2, "middle": 1, "lower": 3}
-        return spaces.Box(-np.inf, np.inf, (sizes[agent],), np.float32)
+        return spaces.Box(-np.inf, np.inf, (self.sizes[agent],), np.float32)
 
     def action_space(self, agent: str) -> spaces.Space:
         return spaces.Box(0, 2, (1 if agent != "upper" else 2,), np.float32)
@@ -35,7 +36,7 @@ class Tanks(ParallelEnv):
     def _seen(self) -> dict[str, np.ndarray]:
         rows = zip(self.possible_agents, self.level, strict=True)
         return {
-            agent: np.full(self.observation_space(agent).shape, level, np.float32)
+            agent: np.full(self.sizes[agent], level, np.float32)
             for agent, level in rows
             if agent in self.agents
         }

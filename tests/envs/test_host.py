@@ -3,7 +3,7 @@
 import re
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -83,16 +83,16 @@ def test_choices_of_a_simulator_without_a_class() -> None:
 
 
 def test_boxes_are_rescaled_about_their_middle() -> None:
-    ends = np.float32([-1, 2]), np.float32([3, 2])
+    ends = np.array([-1, 2], np.float32), np.array([3, 2], np.float32)
     space = acting("a", spaces.Box(*ends))
-    assert space.action(np.float32([2.0, 0.5])).tolist() == [3.0, 2.0]
-    assert space.action(np.float32([-2.0, -0.5])).tolist() == [-1.0, 2.0]
+    assert space.action(np.array([2.0, 0.5])).tolist() == [3.0, 2.0]
+    assert space.action(np.array([-2.0, -0.5])).tolist() == [-1.0, 2.0]
     whole = acting("a", spaces.Box(0, 10, (1,), np.int64))
-    assert whole.action(np.float32([1.6])).tolist() == [7]
+    assert whole.action(np.array([1.6])).tolist() == [7]
 
 
 MISTAKES: dict[str, tuple[Any, str]] = {
-    "an instance": (lambda: mastac.from_pettingzoo(Tanks()), "not one Tanks"),
+    "an instance": (lambda: mastac.from_pettingzoo(cast(Any, Tanks())), "not one Tanks"),
     "no couplings": (
         lambda: mastac.from_pettingzoo(Twin, horizon=3),
         r"who affects whom in 'Twin'.*mastac discover.*mastac\.complete",
@@ -122,7 +122,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     ),
     "not a simulator": (lambda: mastac.from_pettingzoo(dict), "lacks reset, step"),
     "it raises": (
-        lambda: mastac.from_pettingzoo(partial(Tanks, horizon="long")),
+        lambda: mastac.from_pettingzoo(partial(Tanks, horizon=cast(Any, "long"))),
         "reset|horizon",
     ),
 }
@@ -147,7 +147,7 @@ def test_mixed_kinds_of_actions_are_refused() -> None:
 
 
 def test_names_of_classes_and_functions() -> None:
-    named = environment_from("host_worlds:Tanks", {"dry_at": 2})
+    named: Any = environment_from("host_worlds:Tanks", {"dry_at": 2})
     env: Any = named.build()
     assert env.is_host and named.origin.options == {"dry_at": 2}
     assert env.recipe.make().dry_at == 2

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -60,8 +61,8 @@ def test_a_run_counts_the_steps_and_learns(named: mastac.Run) -> None:
     table = rows(named)
     assert len(table) == 16 and named.summary["env_steps"] == 8 * 5
     assert np.isfinite(table[-1]).all()
-    weights = [named.policy(seed).weights[0] for seed in (3, 1)]
-    assert not np.allclose(*weights)
+    one, other = (named.policy(seed).weights[0] for seed in (3, 1))
+    assert not np.allclose(one, other)
     assert named.config.final_episodes == 20 and named.config.workers == 0
 
 
@@ -89,8 +90,7 @@ def test_actions_of_a_policy_are_the_simulators(named: mastac.Run) -> None:
 class Shorter(Tanks):
     """Other spaces than those of the run."""
 
-    def observation_space(self, agent: str) -> Any:
-        return super().observation_space("middle" if agent == "lower" else agent)
+    sizes = MappingProxyType({"upper": 2, "middle": 1, "lower": 1})
 
 
 @pytest.mark.parametrize(

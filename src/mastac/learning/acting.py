@@ -125,11 +125,12 @@ class Acting:
         return jax.vmap(one)(policies, keys, epochs)
 
     def _explored(self, played: Any, obs: Array, time: Array) -> tuple[Array, Any]:
-        def one(state: Any, noise: Array, fraction: Array, keys: Array, obs: Array):
+        def one(state: Any, noise: Array, fraction: Array, keys: Array, obs: Array) -> Any:
             key = jax.random.wrap_key_data(keys[time])
             return self.seed.learner.explore(state, obs, noise, fraction, key)
 
-        return jax.vmap(one)(*played, obs)
+        state, noise, fraction, keys = played
+        return jax.vmap(one)(state, noise, fraction, keys, obs)
 
 
 def reset_seed(key: Array) -> Array:

@@ -165,16 +165,10 @@ class HostLoop:
             leaves = [np.stack(leaf) for leaf in zip(*track.drawn, strict=True)]
             padded = [np.pad(leaf, ((0, rest), *((0, 0),) * (leaf.ndim - 1))) for leaf in leaves]
             drawn = jax.tree.unflatten(self.acting.drawn, padded)
-        return Episode(
-            states=track.states,
-            actions=track.actions,
-            rewards=track.rewards,
-            drawn=drawn,
-            observations=track.obs,
-            alive=track.alive if self.env.terminates else None,
-            terminated=track.terminated if self.env.terminates else None,
-            length=np.int32(track.length) if self.env.terminates else None,
-        )
+        arrays: list[Any] = [track.states, track.actions, track.rewards, drawn, track.obs]
+        if self.env.terminates:
+            arrays += [track.alive, track.terminated, np.int32(track.length)]
+        return Episode(*arrays)
 
     def _learn(
         self,

@@ -177,7 +177,7 @@ class HostSimulator:
         def one(i: int, name: str, alive: bool, old: Frame | None) -> np.ndarray:
             try:
                 if whole is not None:
-                    return whole[source[name]]  # pyright: ignore[reportArgumentType, reportCallIssue]
+                    return whole[source[name]]  # pyright: ignore[reportArgumentType]
                 given = (
                     self.world.local_state(self.ids[name])
                     if source == METHOD
