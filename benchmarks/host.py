@@ -1,11 +1,12 @@
 """How much of a simulator's speed is left while a learner works: workers against bare stepping.
 
-    python benchmarks/host.py [--ms 1 10] [--kind wait busy] [--workers 2] [--seeds 1]
+    python benchmarks/host.py [--ms 1 10] [--kind wait busy] [--workers 2] [--seeds 1] [--updates 4]
 
-Five agents train with the default preset of `mastac` on a simulator outside JAX whose step takes so
-many milliseconds: it waits for them (as for another program) or is busy on its core. The steps of a
-second are held against what as many processes reach that step such simulators and do nothing else.
-Episodes, acting, the replay and updates are counted; compilation and evaluation are not.
+Five agents train with `mastac` on a simulator outside JAX whose step takes so many milliseconds: it
+waits for them (as for another program, or a machine) or is busy on its core. The steps of a second
+are held against what as many processes reach that step such simulators and do nothing else.
+Episodes, acting, the replay and updates are counted; compilation and evaluation are not. There are
+so many updates after every episode of 50 steps, of 256 transitions each.
 """
 
 import argparse
@@ -70,8 +71,9 @@ def bare_steps(kind: str, seconds: float, lasting: float) -> float:
     return count / (time.perf_counter() - began)
 
 
-def trained_steps(kind: str, seconds: float, workers: int, seeds: int, lasting: float) -> float:
+def trained_steps(kind: str, seconds: float, lasting: float, args: argparse.Namespace) -> float:
     """Environment steps of a second while training."""
+    workers, seeds = args.workers, args.seeds
     import jax
     import jax.numpy as jnp
 
@@ -91,6 +93,7 @@ def trained_steps(kind: str, seconds: float, workers: int, seeds: int, lasting: 
         seeds=range(seeds),
         unscaled_steps=HORIZON,
         workers=workers,
+        updates_per_epoch=args.updates,
     )
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder(Path(folder) / "run")
@@ -115,6 +118,7 @@ def main() -> None:
     parser.add_argument("--kind", nargs="+", default=["wait", "busy"], choices=["wait", "busy"])
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--updates", type=int, default=4, help="after every episode")
     parser.add_argument("--lasting", type=float, default=15.0, help="seconds of a measurement")
     args = parser.parse_args()
     from common import write
@@ -125,11 +129,12 @@ def main() -> None:
             bare = functools.partial(bare_steps, kind, ms / 1000)
             with ProcessPoolExecutor(args.workers, get_context("spawn")) as pool:
                 allowed = sum(pool.map(bare, [args.lasting / 3] * args.workers))
-            reached = trained_steps(kind, ms / 1000, args.workers, args.seeds, args.lasting)
-            rows.append([kind, ms, args.workers, args.seeds, allowed, reached, reached / allowed])
+            reached = trained_steps(kind, ms / 1000, args.lasting, args)
+            how = [kind, ms, args.workers, args.seeds, args.updates]
+            rows.append([*how, allowed, reached, reached / allowed])
             print(f"{kind} {ms:g} ms: {reached:.0f} of {allowed:.0f} steps/s", flush=True)
-    head = ["kind", "step_ms", "workers", "seeds", "bare_steps_per_s", "trained_steps_per_s"]
-    write("host", [*head, "share"], rows)
+    head = ["kind", "step_ms", "workers", "seeds", "updates"]
+    write("host", [*head, "bare_steps_per_s", "trained_steps_per_s", "share"], rows)
 
 
 if __name__ == "__main__":
