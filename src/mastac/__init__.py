@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from mastac.discovery import Discovered, TransitionLog, discover, read_log, record
     from mastac.envs import make
     from mastac.envs.base import Environment, Reference
+    from mastac.envs.host.adapter import from_pettingzoo
     from mastac.envs.parallel import pettingzoo
     from mastac.envs.transitions import Transition
     from mastac.errors import UserError
     from mastac.probing import Simulator, check
-    from mastac.runs.run import Run, Stopped, load, resume, train
+    from mastac.runs.interruption import Stopped
+    from mastac.runs.run import Run, load, resume, train
     from mastac.structure import (
         Couplings,
         CouplingSequence,
@@ -50,11 +52,13 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "discovery": ["Discovered", "TransitionLog", "discover", "read_log", "record"],
         "envs": ["make"],
         "envs.base": ["Environment", "Reference"],
+        "envs.host.adapter": ["from_pettingzoo"],
         "envs.parallel": ["pettingzoo"],
         "envs.transitions": ["Transition"],
         "errors": ["UserError"],
         "probing": ["Simulator", "check"],
-        "runs.run": ["Run", "Stopped", "load", "resume", "train"],
+        "runs.interruption": ["Stopped"],
+        "runs.run": ["Run", "load", "resume", "train"],
         "structure": [
             "Couplings",
             "CouplingSequence",
@@ -103,6 +107,7 @@ __all__ = [
     "complete",
     "discover",
     "folded_network",
+    "from_pettingzoo",
     "gradient_dependency",
     "grid",
     "load",

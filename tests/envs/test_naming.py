@@ -71,7 +71,7 @@ MISTAKES = {
     ":env": "not understood",
     ".ponds:env": "not understood",
     "ponds:make:3": "not understood",
-    "odd:number": "'odd:number' gives int; it must be a mastac.Environment or a function that",
+    "odd:number": "'odd:number' gives int; it must be a mastac.Environment, a PettingZoo Parallel",
     "odd:plain": "gives int",
     "odd:nothing": "gives None",
     "ponds:mastac": "gives module",

@@ -18,7 +18,7 @@ from mastac.files import write_json
 from mastac.reproduction import reproduce as reproducing
 from mastac.reproduction.grid import Grid, config_of
 from mastac.reproduction.reproduce import reproduce, train_cells
-from mastac.runs.run import Stopped
+from mastac.runs.interruption import Stopped
 
 SCRIPT = Path(__file__).parent / "tiny_reproduction.py"
 EPOCHS = "3000"

@@ -60,6 +60,16 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
 
 
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """The option that says how many processes simulators run in."""
+    parser.add_argument(
+        "--workers",
+        metavar="W",
+        help="processes that simulators outside JAX run in; learning goes on while they play "
+        "(default: 0, this process plays)",
+    )
+
+
 def add_no_progress(parser: argparse.ArgumentParser) -> None:
     """The option that asks for no progress."""
     parser.add_argument("--no-progress", action="store_true", help="do not print progress")

@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         return _from_raw(args)
     from mastac.reproduction.grid import Grid, plan_table
     from mastac.reproduction.reproduce import folder_for, reproduce
-    from mastac.runs.run import Stopped
+    from mastac.runs.interruption import Stopped
 
     preset = args.preset or "laptop"
     seeds = None if args.seeds is None else arguments.parse_seeds(args.seeds)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 HELP = "train decentralised policies in an environment and keep the run in a folder"
 
 OWN_OPTIONS = ("algorithm", "kappa", "epochs", "seeds", "out", "preset", "evaluation_interval")
-OWN_OPTIONS += ("evaluation_episodes",)
+OWN_OPTIONS += ("evaluation_episodes", "workers")
 # Arguments of `mastac.train` that are no knobs: --set must not reach them.
 NO_KNOBS = ("env", "env_id", "env_options", "custom", "origin", "progress")
 NO_KNOBS += ("unscaled_steps",)
@@ -66,8 +66,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--evaluation-episodes",
         metavar="N",
-        help="episodes of each evaluation (default: 20; after training 100, or N if that is more)",
+        help="episodes of each evaluation (default: 20; after training 100, or N if that is more; "
+        "with a simulator outside JAX 5 and 20)",
     )
+    arguments.add_workers(parser)
     parser.add_argument(
         "--set",
         action="append",
@@ -106,6 +108,8 @@ def _chosen(args: argparse.Namespace) -> dict[str, Any]:
     for name in ("epochs", "evaluation_interval", "evaluation_episodes"):
         if (text := getattr(args, name)) is not None:
             chosen[name] = arguments.parse_count(name, text)
+    if args.workers is not None:
+        chosen["workers"] = arguments.parse_count("workers", args.workers, least=0)
     if args.seeds is not None:
         chosen["seeds"] = arguments.parse_seeds(args.seeds)
     return chosen
@@ -122,7 +126,7 @@ def run_and_report(work: Callable[[], "Run"]) -> int:
 
     The exit code: 0, or 130 after Ctrl-C, when it has been printed how to go on.
     """
-    from mastac.runs.run import Stopped
+    from mastac.runs.interruption import Stopped
 
     try:
         folder = work().path

@@ -10,11 +10,15 @@ from mastac.discovery.discovered import Discovered
 from mastac.discovery.from_logs import discover_from_log
 from mastac.discovery.from_queries import discover_by_queries
 from mastac.discovery.logs import TransitionLog, read_log
+from mastac.discovery.recording import record
 from mastac.envs import make
 from mastac.envs.modules import is_environment, is_place
 from mastac.errors import UserError
 from mastac.probing.loading import load
 from mastac.probing.simulator import Simulator
+
+EPISODES = 200
+"""Recorded of a simulator whose state cannot be set."""
 
 
 def discover(
@@ -40,7 +44,8 @@ def discover(
     **Arguments:**
 
     - `source`: an [`mastac.Environment`][], a [`mastac.Simulator`][], a [`mastac.TransitionLog`][],
-        the name of an environment, `module:function`, or a log's file (`.npz`).
+        the name of an environment, `module:function`, or a log's file (`.npz`). Of a simulator
+        outside JAX a log of 200 episodes is recorded and read.
     - `points`, `tolerance`, `widen`: of queries, as for [`mastac.probing.probe`][].
     - `seed`: of everything random.
     - `fdr`: of logs, the share of false edges that is allowed among those found of each graph, on
@@ -68,6 +73,13 @@ def discover(
                 "times are told apart by queries only; from a log comes the union over the times"
             )
         return discover_from_log(source, fdr, least_effect, seed)
+    if is_environment(source) and source.is_host:
+        if points is not None or by_time:
+            raise UserError(
+                f"'{source.id}' is a simulator outside JAX, whose state cannot be set, so that "
+                "it is not queried; leave out points and by_time"
+            )
+        return discover_from_log(record(source, EPISODES, seed), fdr, least_effect, seed)
     return discover_by_queries(
         source, points=points, seed=seed, tolerance=tolerance, widen=widen, by_time=by_time
     )

@@ -21,7 +21,8 @@ def record(simulator: Any, episodes: int, seed: int = 0, policy: str = "random")
 
     **Arguments:**
 
-    - `simulator`: a [`mastac.Environment`][] or a [`mastac.Simulator`][].
+    - `simulator`: a [`mastac.Environment`][], also one of [`mastac.from_pettingzoo`][], or a
+        [`mastac.Simulator`][].
     - `episodes`: how many episodes.
     - `seed`: of everything random.
     - `policy`: "random", actions drawn anew at every step, each agent's for itself, which tells
@@ -37,6 +38,10 @@ def record(simulator: Any, episodes: int, seed: int = 0, policy: str = "random")
     episodes, seed = whole_number("episodes", episodes, least=1), whole_number("seed", seed)
     if isinstance(simulator, Simulator):
         return _called(simulator, episodes, seed, policy)
+    if is_environment(simulator) and simulator.is_host:
+        from mastac.discovery.host_recording import played
+
+        return played(simulator, episodes, seed, policy)
     if is_environment(simulator):
         return _compiled(simulator, episodes, seed, policy)
     raise UserError(

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -157,6 +157,8 @@ class Environment:
     reference: Callable[[], Reference | None] = lambda: None
     units: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    is_host: ClassVar[bool] = False
+    """Whether episodes are played by a simulator outside JAX."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.id, str) or not self.id.strip():

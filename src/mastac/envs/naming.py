@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,7 +67,8 @@ def environment_from(
     **Arguments:**
 
     - `text`: an id, such as `thermal-40`, or `module:name`, where `name` is an
-        [`mastac.Environment`][] or a function that returns one.
+        [`mastac.Environment`][] or a function that returns one, or what makes a PettingZoo
+        `ParallelEnv`: its class, or a function that returns one.
     - `options`: options of the environment, or keyword arguments of the function.
 
     **Returns:**
@@ -85,8 +87,34 @@ def environment_from(
     stored = json_ready(f"options of '{text}'", options or {})
     env = imported(text, stored)
     if not is_environment(env):
-        raise UserError(
-            f"'{text}' gives {type(env).__name__}; it must be a mastac.Environment or a function "
-            "that returns one"
-        )
+        env = adapted(text, stored, env)
     return ImportedEnvironment(env, Origin(text, os.getcwd(), stored))
+
+
+def adapted(
+    text: str, options: Mapping[str, Any], simulator: Any, couplings: Any = None
+) -> Environment:
+    """The environment of a named simulator outside JAX.
+
+    **Arguments:**
+
+    - `simulator`: what the text names, called; it is closed.
+    - `couplings`: as for [`mastac.from_pettingzoo`][].
+
+    **Raises:** `UserError` if it is none, or always the same one.
+    """
+    from mastac.envs.host.adapter import from_pettingzoo, is_simulator
+
+    if not is_simulator(simulator):
+        raise UserError(
+            f"'{text}' gives {type(simulator).__name__}; it must be a mastac.Environment, a "
+            "PettingZoo ParallelEnv, or a function that returns one"
+        )
+    make = partial(imported, text, options)
+    if make() is simulator:
+        raise UserError(
+            f"'{text}' is one simulator, and several are played at the same time; name its class, "
+            "or a function that makes it"
+        )
+    getattr(simulator, "close", lambda: None)()
+    return from_pettingzoo(make, couplings)

@@ -79,11 +79,13 @@ class Program(NamedTuple):
     - `evaluate`: `(state, key, episodes) -> returns`, `[seeds, episodes, agents]`, of the greedy
         policies. All seeds play the same episodes, which `key` chooses, so that they differ by
         their policies and not by their luck.
+    - `close`: lets go of what plays.
     """
 
     init: Callable[[PRNGKeyArray], RunState]
     advance: Callable[[RunState, PRNGKeyArray, Int[Array, ""], int], tuple[RunState, EpochMetrics]]
     evaluate: Callable[[RunState, PRNGKeyArray, int], Float[Array, "seeds episodes agents"]]
+    close: Callable[[], None] = lambda: None
 
 
 def epoch_means(metrics: Metrics) -> Metrics:

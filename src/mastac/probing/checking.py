@@ -206,6 +206,12 @@ def check(
         name, agents = simulator.name, simulator.names
     else:
         name, agents = simulator.id, simulator.agents
+        if simulator.is_host:
+            raise UserError(
+                f"'{name}' is a simulator outside JAX, whose state cannot be set, so that its "
+                "edges cannot be looked for one by one; find them from its episodes with "
+                "mastac discover, and compare with --against"
+            )
     declared = couplings or paired or simulator.couplings
     if not isinstance(declared, Couplings | CouplingSequence):
         raise UserError(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mastac.envs.modules import imported, is_environment
+from mastac.envs.naming import adapted
 from mastac.errors import UserError
 from mastac.probing.simulator import Simulator
 from mastac.structure import Couplings, CouplingSequence
@@ -17,7 +18,8 @@ def load(
     """The simulator at `module:name`, and the couplings to check it against if it gives some.
 
     It is found and called as [`mastac.envs.modules.imported`][] does. It gives, or the name is, a
-    [`mastac.Environment`][], a [`mastac.Simulator`][], or a pair of one of them and couplings.
+    [`mastac.Environment`][], a [`mastac.Simulator`][], a PettingZoo `ParallelEnv`, or a pair of one
+    of them and couplings.
 
     **Raises:** `UserError` if there is no such module or name, if either raises, and if it gives
     something else.
@@ -25,8 +27,13 @@ def load(
     given = imported(place, options)
     pair = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
     simulator, declared = pair
-    is_simulator = isinstance(simulator, Simulator) or is_environment(simulator)
-    if not is_simulator or not isinstance(declared, Couplings | CouplingSequence | None):
+    is_known = isinstance(simulator, Simulator) or is_environment(simulator)
+    if not is_known and hasattr(simulator, "step"):
+        # Outside JAX. It may not know its graphs: to find them is what is asked.
+        graphs = declared if declared is not None else getattr(simulator, "couplings", None)
+        simulator = adapted(place, options or {}, simulator, () if graphs is None else graphs)
+        is_known = True
+    if not is_known or not isinstance(declared, Couplings | CouplingSequence | None):
         got = " and ".join(type(value).__name__ for value in pair if value is not None) or "None"
         raise UserError(
             f"'{place}' gives {got}; it must give a mastac.Environment or a mastac.Simulator, "

@@ -26,7 +26,7 @@ from mastac.files import locked, write_bytes, write_text
 from mastac.reproduction.grid import Estimate, Grid, Place
 from mastac.reproduction.reproduce import WAIT, Say, attempt, unfinished
 from mastac.runs.folder import RunFolder
-from mastac.runs.run import Stopped, interruptions
+from mastac.runs.interruption import Stopped, interruptions
 from mastac.version import __version__
 
 RETRIES = 5  # how often a cell is given to another machine

@@ -15,8 +15,9 @@ from mastac.errors import UserError
 from mastac.files import locked
 from mastac.reproduction.grid import Estimate, Grid, Place
 from mastac.reproduction.paper import PRODUCTS
+from mastac.runs.interruption import Stopped, interruptions
 from mastac.runs.progress import Progress
-from mastac.runs.run import ProgressLike, Stopped, interruptions, resume, train
+from mastac.runs.run import ProgressLike, resume, train
 
 OURS = {
     "checkpoints",

@@ -19,6 +19,9 @@ from mastac.runs.presets import PRESETS, Unscaled, settings_for
 from mastac.version import __version__
 
 Kappa = int | None | Literal["preset"]
+HOST_EPISODES, FINAL_HOST_EPISODES = 5, 20
+"""Episodes of an evaluation with a simulator outside JAX, while training and after it."""
+MOST_WORKERS = 1024
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class ExperimentConfig:
         compiled chunk after which metrics are written.
     - `evaluation_episodes`: episodes of such an evaluation; see `final_episodes`.
     - `settings`: the knobs.
+    - `workers`: processes that simulators run in, 0 for this one; `None` where JAX plays.
     """
 
     env: str
@@ -53,11 +57,13 @@ class ExperimentConfig:
     evaluation_episodes: int
     settings: Settings
     origin: Origin | None = None
+    workers: int | None = None
 
     @property
     def final_episodes(self) -> int:
-        """Episodes of the evaluation after training: 100, or more if others have more."""
-        return max(FINAL_EPISODES, self.evaluation_episodes)
+        """Episodes of the evaluation after training, or more if others have more."""
+        least = FINAL_EPISODES if self.workers is None else FINAL_HOST_EPISODES
+        return max(least, self.evaluation_episodes)
 
     def chosen_seed(self, seed: SupportsIndex | None) -> int:
         """One of the run's seeds, the first one for `None`; `UserError` if it has no such seed."""
@@ -81,7 +87,8 @@ class ExperimentConfig:
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> "ExperimentConfig":
         """Inverse of `to_dict`; `UserError` names what is missing."""
-        absent = ("settings", "origin")  # the one is called knobs; earlier versions lack the other
+        # The first is called knobs; earlier versions lack the others.
+        absent = ("settings", "origin", "workers")
         names = [field.name for field in fields(ExperimentConfig) if field.name not in absent]
         missing = [name for name in [*names, "knobs"] if name not in data]
         if missing:
@@ -95,8 +102,14 @@ class ExperimentConfig:
         values["kappa"] = checked_kappa(values["kappa"])
         for name in ("epochs", "evaluation_interval", "evaluation_episodes"):
             values[name] = whole_number(f"{name} in config.json", values[name], least=1)
-        settings = checked_settings(stored_knobs(data["knobs"]))
-        return ExperimentConfig(settings=settings, origin=_origin(data.get("origin")), **values)
+        if (workers := data.get("workers")) is not None:
+            workers = whole_number("workers in config.json", workers)
+        return ExperimentConfig(
+            settings=checked_settings(stored_knobs(data["knobs"])),
+            origin=_origin(data.get("origin")),
+            workers=workers,
+            **values,
+        )
 
 
 def _origin(stored: Any) -> Origin | None:
@@ -137,9 +150,10 @@ def resolve(
     seeds: Any = (0,),
     preset: str = "default",
     evaluation_interval: SupportsIndex | None = None,
-    evaluation_episodes: SupportsIndex = 20,
+    evaluation_episodes: SupportsIndex | None = None,
     origin: Origin | None = None,
     unscaled_steps: int | None = None,
+    workers: SupportsIndex | None = None,
     **knobs: Any,
 ) -> ExperimentConfig:
     """The configuration of a run, with the preset filled in and everything checked.
@@ -152,6 +166,7 @@ def resolve(
     - `custom`: whether the user built it.
     - `origin`: where it was imported from.
     - `unscaled_steps`: steps of an episode, where it leaves scales open.
+    - `workers`: processes for simulators outside JAX; `None` where JAX plays.
 
     **Raises:**
 
@@ -175,8 +190,15 @@ def resolve(
             )
         kappa = None
     epochs = preset_epochs if epochs is None else epochs
-    interval = -(-epochs // 50) if evaluation_interval is None else evaluation_interval
-    interval = whole_number("evaluation_interval", interval, least=1)
+    workers = None if workers is None else whole_number("workers", workers, most=MOST_WORKERS)
+    if evaluation_episodes is None:
+        evaluation_episodes = 20 if workers is None else HOST_EPISODES
+    evaluation_episodes = whole_number("evaluation_episodes", evaluation_episodes, least=1)
+    if evaluation_interval is None:
+        # A simulator's steps are dear: they are spent on training, and a sixth on evaluation.
+        rarely = 0 if workers is None else 5 * evaluation_episodes
+        evaluation_interval = max(-(-epochs // 50), rarely)
+    interval = whole_number("evaluation_interval", evaluation_interval, least=1)
     return ExperimentConfig(
         env=env_id,
         env_options=dict(env_options),
@@ -187,9 +209,10 @@ def resolve(
         seeds=checked_seeds(seeds),
         preset=preset,
         evaluation_interval=min(interval, epochs),
-        evaluation_episodes=whole_number("evaluation_episodes", evaluation_episodes, least=1),
+        evaluation_episodes=evaluation_episodes,
         settings=settings,
         origin=origin,
+        workers=workers,
     )
 
 

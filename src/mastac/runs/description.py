@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from mastac.envs.base import Environment, Reference
+from mastac.envs.host.environment import HostEnvironment
 from mastac.envs.validation import checked_reference
 from mastac.errors import UserError
 from mastac.files import read_json
@@ -29,7 +30,8 @@ def description_of(env: Environment, reference: Reference | None) -> dict[str, A
     **Returns:**
 
     Declarations by name; under `behaviour` a digest of each function (see
-    [`behaviour_of`][mastac.runs.description.behaviour_of]); under `reference` the figures.
+    [`behaviour_of`][mastac.runs.description.behaviour_of]), or under `spaces` what a simulator
+    outside JAX declares; under `reference` the figures.
     """
     return {
         "agents": list(env.agents),
@@ -41,7 +43,7 @@ def description_of(env: Environment, reference: Reference | None) -> dict[str, A
         **{name: _plain(_array(env, name)) for name in ARRAYS},
         "reward_scale": float(env.reward_scale),
         "open_scales": sorted(env.undeclared),
-        "behaviour": behaviour_of(env),
+        **_of_simulator(env),
         "reference": None if reference is None else asdict(reference),
     }
 
@@ -80,6 +82,13 @@ def behaviour_of(env: Environment) -> dict[str, list[list[float | None]]]:
         "observe": _digest(seen),
         **({} if terminated[0] is None else {"terminated": _digest(terminated)}),
     }
+
+
+def _of_simulator(env: Environment) -> dict[str, Any]:
+    """What an environment does; of a simulator outside JAX its spaces in place of that."""
+    if not isinstance(env, HostEnvironment):
+        return {"behaviour": behaviour_of(env)}
+    return {"behaviour": {}, "spaces": {agent: list(words) for agent, words in env.spaces.items()}}
 
 
 def _array(env: Environment, name: str) -> np.ndarray:

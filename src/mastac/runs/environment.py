@@ -8,7 +8,7 @@ the name of what differs. This module reads, compares and builds again, itself w
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,13 +55,30 @@ def differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator
     for name in (*DECLARATIONS, *later):
         if not _equal(stored[name], given[name]):
             yield f"its {name} is {as_text(given[name])}, not {as_text(stored[name])}"
+    yield from _space_differences(stored.get("spaces", {}), given.get("spaces", {}))
     for name, words in FUNCTIONS.items():
+        if not {name} <= stored["behaviour"].keys() & given["behaviour"].keys():
+            continue  # of a simulator outside JAX
         agent = _first_difference(stored["behaviour"][name], given["behaviour"][name])
         if agent is not None:
             yield f"the {words} of agent '{given['agents'][agent]}' differs"
     ends = [each["behaviour"].get("terminated") for each in (stored, given)]
     if ends[0] != ends[1]:
         yield "when its episodes end differs"
+
+
+def _space_differences(
+    stored: Mapping[str, Sequence[str]], given: Mapping[str, Sequence[str]]
+) -> Iterator[str]:
+    """Which spaces of a simulator outside JAX differ, in words."""
+    if bool(stored) != bool(given):
+        yield f"it is {'a' if given else 'no'} simulator outside JAX"
+    for agent in stored.keys() & given.keys():
+        for kind, there, here in zip(
+            ("observation", "action"), stored[agent], given[agent], strict=True
+        ):
+            if there != here:
+                yield f"the {kind} space of agent '{agent}' is {here}, not {there}"
 
 
 def option_differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
@@ -80,7 +97,7 @@ def read_environment(folder: RunFolder) -> dict[str, Any]:
     if (
         not wanted <= stored.keys()
         or not isinstance(digests, dict)
-        or not digests.keys() >= FUNCTIONS.keys()
+        or not (digests.keys() >= FUNCTIONS.keys() or "spaces" in stored)
     ):
         raise UserError(f"'{folder.environment}' is damaged; restore it or start the run anew")
     return stored

@@ -12,6 +12,9 @@ from mastac.agents.actors import Actor, actors
 from mastac.agents.stochastic import greedy_network
 from mastac.envs.base import Environment, Reference
 from mastac.envs.episodes import rollout_return
+from mastac.envs.host.environment import HostEnvironment
+from mastac.envs.host.playing import Job, Player
+from mastac.learning.acting import reset_seed
 from mastac.learning.spec import LearnerSpec, LearnerState
 from mastac.runs.policy import EVALUATION_SEED, Policy
 
@@ -40,6 +43,7 @@ def policies_of(spec: LearnerSpec, state: LearnerState) -> list[Policy]:
             action_limit=limit,
             weights=tuple(np.asarray(w[k]) for w in weights.weights),
             biases=tuple(np.asarray(b[k]) for b in weights.biases),
+            action_offset=getattr(env, "action_offset", None),
         )
         for k in range(weights.weights[0].shape[0])
     ]
@@ -64,6 +68,8 @@ def actor_of(policy: Policy) -> Actor:
 
 def policy_returns(env: Environment, policy: Policy, episodes: int, seed: int) -> np.ndarray:
     """Undiscounted returns `[episodes, agents]` of a policy over episodes chosen by `seed`."""
+    if isinstance(env, HostEnvironment):
+        return _simulated_returns(env, policy, episodes, seed)
     act = greedy_actions(env, policy)
 
     @jax.jit
@@ -71,6 +77,21 @@ def policy_returns(env: Environment, policy: Policy, episodes: int, seed: int) -
         return jax.vmap(lambda key: rollout_return(env, act, key))(keys)
 
     return np.asarray(returns(jax.random.split(evaluation_key(seed), episodes)))
+
+
+def _simulated_returns(
+    env: HostEnvironment, policy: Policy, episodes: int, seed: int
+) -> np.ndarray:
+    """The same with a simulator outside JAX, in this process."""
+    keys = jax.random.split(evaluation_key(seed), episodes)
+    resets = np.asarray(jax.vmap(reset_seed)(keys)).tolist()
+    player = Player(env.recipe, env.sizes, slots=1)
+    jobs = [Job(reset, f"evaluation episode {number}") for number, reset in enumerate(resets)]
+    act = lambda obs, time: (np.stack([policy.actions(rows) for rows in obs]), [])  # noqa: E731
+    try:
+        return np.stack([track.rewards.sum(0) for track in player.play(jobs, lambda _: act)])
+    finally:
+        player.close()
 
 
 def finite_or_none(value: float) -> float | None:

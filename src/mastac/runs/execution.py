@@ -3,22 +3,28 @@
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mastac.envs.base import Environment
+from mastac.envs.host.environment import HostEnvironment
 from mastac.errors import UserError
 from mastac.files import write_json
+from mastac.learning.host_loop import host_program
 from mastac.learning.learner import buffer_of, learner_of
-from mastac.learning.loop import FAILURES, EpochMetrics, training_program
+from mastac.learning.loop import FAILURES, EpochMetrics, Program, one_seed, training_program
 from mastac.runs.checkpoints import load_checkpoint, save_checkpoint, saved_epochs
 from mastac.runs.evaluation import evaluation_key, greedy_summary, policies_of
 from mastac.runs.folder import RunFolder
+from mastac.runs.interruption import Stopped, interruptions
 from mastac.runs.plan import RunPlan
-from mastac.runs.progress import Report
+from mastac.runs.progress import Progress, Report
 from mastac.runs.results import read_results
+from mastac.runs.saving import SavingTimes
 from mastac.runs.warnings import broken_promises, saturated_agents, warnings_of
 
 
@@ -31,11 +37,27 @@ class Execution:
         settings = self.config.settings
         learner = learner_of(plan.spec)
         buffer = buffer_of(self.env, settings, self.config.epochs)
-        self.program = training_program(self.env, learner, buffer, settings, self.config.epochs)
+        self.program = self._program(self.env, learner, buffer, settings, self.config.epochs)
         self.keys = jax.vmap(jax.random.key)(jnp.asarray(self.config.seeds))
         self.epoch = 0
         self.state: Any = None
         self.told: set[int] = set()
+
+    def _program(self, env: Environment, *others: Any) -> Program:
+        if not isinstance(env, HostEnvironment):
+            return training_program(env, *others)
+        workers = self.config.workers or 0
+        seed = one_seed(env, *others)
+        return host_program(seed, env, self.config.seeds, workers, self._failed)
+
+    def _failed(self, text: str) -> None:
+        """Tell of a simulator that failed, and keep it."""
+        self.say(text)
+        self.folder.keep_failure(text)
+
+    def close(self) -> None:
+        """Let go of what plays."""
+        self.program.close()
 
     def start(self) -> None:
         """Begin at the last whole checkpoint, or at the beginning."""
@@ -55,6 +77,8 @@ class Execution:
             self.state = self.program.init(self.keys)
         self.folder.cut_back(self.epoch)
         self.told = set(np.flatnonzero(self._failed_epochs() >= 0).tolist())
+        for note in getattr(self.env, "notes", ()):
+            self.say(note)
         where = f"epoch {self.epoch}" if self.epoch else "the beginning"
         self.say(f"training {self.config.algorithm} on {self.config.env} from {where}; compiling …")
 
@@ -226,3 +250,26 @@ class Execution:
 def _measured(value: float) -> float | str:
     """A cell of `metrics.csv`: empty where nothing was measured."""
     return "" if math.isnan(value) else value
+
+
+def execute(folder: RunFolder, plan: RunPlan, progress: bool | Callable[[Report], None]) -> None:
+    """Build the program, find the last checkpoint, and advance chunk by chunk to the end."""
+    is_switch = isinstance(progress, bool)
+    report = (Progress() if progress else lambda _: None) if is_switch else progress
+    say = report.say if isinstance(report, Progress) else lambda _: None
+    epochs = plan.config.epochs
+    with interruptions() as is_interrupted, closing(Execution(folder, plan, say)) as execution:
+        execution.start()
+        saving = SavingTimes()
+        while execution.epoch < epochs:
+            report(execution.advance())
+            is_last = execution.epoch == epochs
+            if is_last or is_interrupted() or saving.is_due():
+                with saving.measured():
+                    execution.save()
+            if is_interrupted() and not is_last:
+                raise Stopped(
+                    f"stopped after epoch {execution.epoch} of {epochs}; "
+                    f"go on with: {folder.how_to_resume()}"
+                )
+        execution.finish()

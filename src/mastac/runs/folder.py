@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ class RunFolder:
         self.certificate = self.path / "certificate.json"
         self.checkpoints = self.path / "checkpoints"
         self.policies = self.path / "policies"
+        self.failures = self.path / "failures.log"
         self.lock = self.path / ".lock"
 
     def policy(self, seed: int) -> Path:
@@ -186,6 +188,11 @@ class RunFolder:
                     ]
                 kept = [row for row in rows if int(row[at]) < first_dropped]
             write_text(path, as_csv([header, *kept]))
+
+    def keep_failure(self, text: str) -> None:
+        """Note a simulator that failed, with the time of day."""
+        with open(self.failures, "a", encoding="utf-8") as file:
+            file.write(f"{datetime.now().isoformat(timespec='seconds')}  {text}\n")
 
     @staticmethod
     def append(path: Path, rows: Iterable[Sequence[Any]]) -> None:

@@ -15,8 +15,11 @@ def input_sources(env: Environment) -> list[list[Source | None]]:
 
     States are drawn near first states, at times from the first to the last one of the episode. An
     entry that is equal at all of them is a copy. `None` stands for whatever else an observation is
-    made of: time, differences, sums, scaled values.
+    made of: time, differences, sums, scaled values; and for all that a simulator outside JAX shows,
+    whose states cannot be set.
     """
+    if env.is_host:
+        return [[None] * size for size in env.obs_sizes.tolist()]
     times = np.array([0, env.horizon // 2, env.horizon - 1])
 
     def looked_at(key: PRNGKeyArray, time: Array) -> tuple[State, Obs]:

@@ -7,6 +7,7 @@ import jax
 
 from mastac.algorithms import ALGORITHMS
 from mastac.envs.base import Environment, Reference
+from mastac.envs.host.environment import HostEnvironment
 from mastac.envs.validation import check_environment, checked_reference
 from mastac.errors import UserError
 from mastac.learning.learner import learner_spec, update_schedule
@@ -64,6 +65,8 @@ def plan_run(
       happen.
     """
     check_environment(env)
+    if isinstance(env, HostEnvironment) and config.settings.estimator == "model":
+        check_can_be_imagined(env, config)
     schedule = update_schedule(env, config.settings)
     check_learns(schedule, config)
     return RunPlan(
@@ -79,6 +82,27 @@ def plan_run(
         schedule=schedule,
         reference=checked_reference(env) if folder is None else reference_of_run(folder, env),
     )
+
+
+def check_can_be_imagined(env: HostEnvironment, config: ExperimentConfig) -> None:
+    """`UserError` where a learnt model could not take the place of a simulator outside JAX."""
+    wrong = None
+    if config.settings.dynamics != "learnt":
+        wrong = "cannot use its true dynamics; leave the knob dynamics at learnt"
+    elif not env.observes_state:
+        wrong = (
+            "computes observations from local states; say local_states='observations' if one "
+            "stands for the other, or choose another algorithm"
+        )
+    elif env.terminates:
+        wrong = (
+            "does not learn when episodes end; say fixed_length=True if nobody ever leaves before "
+            "the horizon, or choose another algorithm"
+        )
+    if wrong is not None:
+        raise UserError(
+            f"'{env.id}' is a simulator outside JAX, and algorithm '{config.algorithm}' {wrong}"
+        )
 
 
 def check_learns(schedule: UpdateSchedule, config: ExperimentConfig) -> None:

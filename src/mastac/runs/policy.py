@@ -33,7 +33,8 @@ class Policy:
     """The greedy policies of all agents of one seed.
 
     Observations and actions are in the environment's own units and order; scaling, limits, shares
-    and choices are applied here. `weights[k]` is `[agents, inputs, outputs]`.
+    and choices are applied here. `weights[k]` is `[agents, inputs, outputs]`. `action_offset` is
+    the middle of actions whose limits are not the same on both sides; `None`: zero.
     """
 
     agents: tuple[str, ...]
@@ -45,6 +46,7 @@ class Policy:
     action_limit: np.ndarray
     weights: tuple[np.ndarray, ...]
     biases: tuple[np.ndarray, ...]
+    action_offset: np.ndarray | None = None
 
     def act(self, observations: Observations) -> Any:
         """The actions for one time step.
@@ -62,7 +64,7 @@ class Policy:
                 raise UserError(
                     f"observations have shape {rows.shape}; expected {self.obs_center.shape}"
                 )
-            return self._actions(rows)
+            return self._shifted(self.actions(rows))
         rows = np.zeros(self.obs_center.shape, np.float32)
         for i, name in enumerate(self.agents):
             if name not in observations:
@@ -73,10 +75,14 @@ class Policy:
                     f"agent '{name}' observes {self.obs_sizes[i]} numbers, got {len(seen)}"
                 )
             rows[i, : len(seen)] = seen
-        actions = self._actions(rows)
+        actions = self._shifted(self.actions(rows))
         return {name: actions[i, : self.action_sizes[i]] for i, name in enumerate(self.agents)}
 
-    def _actions(self, rows: np.ndarray) -> np.ndarray:
+    def _shifted(self, actions: np.ndarray) -> np.ndarray:
+        return actions if self.action_offset is None else actions + self.action_offset
+
+    def actions(self, rows: Float[np.ndarray, "agents obs"]) -> Float[np.ndarray, "agents act"]:
+        """What the heads give for padded rows of observations: actions about their middles."""
         x = self.logits(rows)
         mask = np.arange(x.shape[1]) < self.action_sizes[:, None]
         return HEADS[self.action_head].apply(x, self.action_limit, mask)
@@ -95,6 +101,8 @@ class Policy:
         layers: dict[str, Any] = {f"weight_{k}": w for k, w in enumerate(self.weights)}
         layers |= {f"bias_{k}": b for k, b in enumerate(self.biases)}
         head = json.dumps({"agents": list(self.agents), "action_head": self.action_head})
+        if self.action_offset is not None:
+            layers["action_offset"] = self.action_offset
         buffer = io.BytesIO()
         np.savez_compressed(
             buffer,
@@ -117,6 +125,7 @@ class Policy:
                 action_head=head["action_head"],
                 weights=tuple(data[f"weight_{k}"] for k in range(count)),
                 biases=tuple(data[f"bias_{k}"] for k in range(count)),
+                action_offset=data.get("action_offset"),
                 **{name: data[name] for name in ARRAYS},
             )
         except FileNotFoundError as error:
@@ -137,6 +146,7 @@ class Policy:
             self.obs_sizes.shape == self.action_sizes.shape == (agents,)
             and self.obs_center.shape == self.obs_scale.shape == (agents, *widths[0])
             and self.action_limit.shape == (agents, *widths[-1])
+            and (self.action_offset is None or self.action_offset.shape == self.action_limit.shape)
             and len(layers) > 0
             and [w.shape for w in self.weights] == [(agents, *one, *two) for one, two in layers]
             and [b.shape for b in self.biases] == [(agents, *two) for _, two in layers]

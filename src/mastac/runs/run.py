@@ -11,16 +11,13 @@ from mastac.files import read_json
 from mastac.runs.config import ExperimentConfig, check_actions, resolve
 from mastac.runs.environment import rebuilt_environment
 from mastac.runs.folder import RunFolder
-from mastac.runs.interruption import Stopped, interruptions
 from mastac.runs.policy import EVALUATION_SEED, Policy
-from mastac.runs.progress import Progress, Report
-from mastac.runs.saving import SavingTimes
+from mastac.runs.progress import Report
 
 if TYPE_CHECKING:
     from mastac.envs.base import Environment
     from mastac.envs.naming import ImportedEnvironment
     from mastac.envs.registry import NamedEnvironment
-    from mastac.runs.plan import RunPlan
 
 AnyNamed: TypeAlias = "NamedEnvironment | ImportedEnvironment"
 ProgressLike = bool | Callable[[Report], None]
@@ -145,7 +142,8 @@ def train(
     progress: ProgressLike = True,
     env_options: Mapping[str, Any] | None = None,
     evaluation_interval: SupportsIndex | None = None,
-    evaluation_episodes: SupportsIndex = 20,
+    evaluation_episodes: SupportsIndex | None = None,
+    workers: SupportsIndex = 0,
     **knobs: Any,
 ) -> Run:
     """Train and leave everything in the run folder `out`.
@@ -166,9 +164,12 @@ def train(
     - `progress`: whether to print, or a function that takes a
         [`Report`][mastac.runs.progress.Report].
     - `evaluation_interval`: epochs between evaluations of the greedy policy; by default a fiftieth
-        of the run.
-    - `evaluation_episodes`: episodes of each evaluation, at least 1. After training there are 100,
-        or `evaluation_episodes` if that is more.
+        of the run, with a simulator outside JAX at least five times `evaluation_episodes`.
+    - `evaluation_episodes`: episodes of each evaluation, at least 1; by default 20, with a
+        simulator outside JAX 5. After training there are 100, or 20, or `evaluation_episodes` if
+        that is more.
+    - `workers`: processes that simulators outside JAX run in; 0: this one plays and learns by
+        turns. With workers, learning goes on while they play.
 
     **Returns:** the finished run.
 
@@ -196,6 +197,7 @@ def train(
         preset=preset,
         evaluation_interval=evaluation_interval,
         evaluation_episodes=evaluation_episodes,
+        workers=workers,
         **knobs,
     )
     if out is not None:
@@ -209,20 +211,31 @@ def train(
     folder = RunFolder.numbered(built.id, algorithm) if out is None else RunFolder(out)
     with folder.claimed():
         folder.begin(config.to_dict(), built.couplings, description)
-        _execute(folder, plan, progress)
+        from mastac.runs.execution import execute
+
+        execute(folder, plan, progress)
     run = Run(folder.path)
     run._env = built
     return run
 
 
-def _configuration(env: "Environment | AnyNamed", **choices: Any) -> ExperimentConfig:
+def _configuration(
+    env: "Environment | AnyNamed", workers: SupportsIndex = 0, **choices: Any
+) -> ExperimentConfig:
     from mastac.envs.naming import ImportedEnvironment
     from mastac.envs.registry import NamedEnvironment, is_built_in
 
-    if isinstance(env, NamedEnvironment):
-        return resolve(env.id, env.options, **choices)
     origin = env.origin if isinstance(env, ImportedEnvironment) else None
     env = env.env if isinstance(env, ImportedEnvironment) else env
+    is_host = not isinstance(env, NamedEnvironment) and env.is_host
+    if is_host:
+        choices["workers"] = workers
+    elif workers != 0:
+        raise UserError(
+            f"workers play simulators outside JAX, and '{env.id}' is compiled; leave them out"
+        )
+    if isinstance(env, NamedEnvironment):
+        return resolve(env.id, env.options, **choices)
     if is_built_in(env):
         return resolve(env.id, env.options, **choices)
     # What the function was called with tells runs apart, as options do.
@@ -263,38 +276,13 @@ def resume(out: str | Path, progress: ProgressLike = True, env: "Environment | N
     with run.folder.writing():
         if run.is_finished:  # by another process, since we looked
             return run
+        from mastac.runs.execution import execute
         from mastac.runs.plan import plan_run
 
-        _execute(run.folder, plan_run(run.env, run.config, run.folder), progress)
+        execute(run.folder, plan_run(run.env, run.config, run.folder), progress)
     return run
 
 
 def load(out: str | Path, env: "Environment | None" = None) -> Run:
     """Open a run folder, for its summary and policies; see [`Run`][mastac.runs.run.Run]."""
     return Run(out, env)
-
-
-def _execute(folder: RunFolder, plan: "RunPlan", progress: ProgressLike) -> None:
-    """Build the program, find the last checkpoint, and advance chunk by chunk to the end."""
-    from mastac.runs.execution import Execution
-
-    is_switch = isinstance(progress, bool)
-    report = (Progress() if progress else lambda _: None) if is_switch else progress
-    say = report.say if isinstance(report, Progress) else lambda _: None
-    epochs = plan.config.epochs
-    with interruptions() as is_interrupted:
-        execution = Execution(folder, plan, say)
-        execution.start()
-        saving = SavingTimes()
-        while execution.epoch < epochs:
-            report(execution.advance())
-            is_last = execution.epoch == epochs
-            if is_last or is_interrupted() or saving.is_due():
-                with saving.measured():
-                    execution.save()
-            if is_interrupted() and not is_last:
-                raise Stopped(
-                    f"stopped after epoch {execution.epoch} of {epochs}; "
-                    f"go on with: {folder.how_to_resume()}"
-                )
-        execution.finish()

@@ -1,0 +1,1 @@
+"""Simulators that are no JAX code, such as a PettingZoo `ParallelEnv`, as environments."""

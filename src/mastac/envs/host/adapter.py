@@ -1,0 +1,273 @@
+"""From a PettingZoo `ParallelEnv`, or what has its methods, to an environment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, SupportsIndex
+
+import numpy as np
+
+from mastac.checks import real_number, whole_number
+from mastac.envs.host.simulator import (
+    METHOD,
+    OBSERVATIONS,
+    HostSimulator,
+    LocalStates,
+    Recipe,
+    by_name,
+    ids_of,
+)
+from mastac.envs.host.spaces import Wrong, one_head, said
+from mastac.errors import UserError, unknown
+from mastac.structure import Couplings, CouplingSequence
+from mastac.structure.readers import read_graphs
+
+if TYPE_CHECKING:
+    from mastac.envs.host.environment import HostEnvironment
+
+HORIZONS = ("horizon", "max_cycles", "max_steps", "max_episode_steps", "episode_length")
+DECLARABLE = (
+    *("state_center", "state_scale", "obs_center", "obs_scale", "action_center", "action_scale"),
+    *("reward_scale", "report", "reference", "units"),
+)
+STAND_IN = (
+    "no local states are given, so that each agent's observation stands for its state: critics "
+    "read the observations of their dependency sets, and are exact only if those tell all that "
+    "rewards depend on"
+)
+
+
+def is_simulator(value: Any) -> bool:
+    """Whether something has the methods of a PettingZoo `ParallelEnv`."""
+    has = all(callable(getattr(value, name, None)) for name in ("reset", "step"))
+    lists = any(hasattr(value, name) for name in ("possible_agents", "observation_spaces"))
+    return has and lists and not isinstance(value, type)
+
+
+def from_pettingzoo(
+    make: Callable[[], Any],
+    couplings: Any = None,
+    horizon: SupportsIndex | None = None,
+    local_states: LocalStates | None = None,
+    *,
+    id: str | None = None,
+    timeout: float = 120.0,
+    one_per_process: bool = False,
+    fixed_length: bool = False,
+    **declared: Any,
+) -> HostEnvironment:
+    """A simulator with the methods of a PettingZoo `ParallelEnv`, as an environment to train in.
+
+    One simulator is built here, reset and stepped once, to see that it does what it declares.
+
+    **Arguments:**
+
+    - `make`: `() -> simulator`; its class will do. It is called once for each simulator, also in
+        worker processes.
+    - `couplings`: [`mastac.Couplings`][] or a [`mastac.CouplingSequence`][] over the simulator's
+        agents, by their names; a file of them; or pairs of names, for edges of the state, the
+        observation and the reward graph alike. By default the simulator's attribute `couplings`.
+    - `horizon`: steps of an episode, at most; by default the simulator's `max_cycles`,
+        `max_episode_steps` or the like. Its end is a time limit.
+    - `local_states`: where each agent's own state comes from: "local_state", a method `agent ->
+        numbers` of the simulator; the name of a key of the agents' infos; for each agent a slice or
+        a list of the entries of `state()`; or "observations", which then stand for it. By default
+        the first of the method, the key "state" and the observations that there is.
+    - `id`: a name for folders and tables; by default the simulator's.
+    - `timeout`: seconds that a worker process may take for one answer.
+    - `one_per_process`: whether a process can hold one simulator only, as with libsumo.
+    - `fixed_length`: whether every episode lasts for all `horizon` steps with all agents. Some
+        methods need it, such as mastac-model.
+    - `declared`: scales, `report`, `reference` and `units` of [`mastac.Environment`][].
+
+    **Raises:**
+
+    - `UserError` that names the agent, the space and what was expected.
+    """
+    for name in declared:
+        if name not in DECLARABLE:
+            raise unknown("argument of from_pettingzoo", name, DECLARABLE)
+    if not callable(make):
+        raise UserError(
+            f"from_pettingzoo takes a function that makes a simulator, not one "
+            f"{type(make).__name__}: several are played at the same time; give its class"
+        )
+    timeout = real_number("timeout", timeout, least=0, least_excluded=True)
+    world = _made(make)
+    name = _name_of(world) if id is None else id
+    try:
+        graphs = _couplings_of(world, couplings, name)
+        source = _local_states_of(world, local_states, graphs.agents)
+        simulator = HostSimulator(Recipe(lambda: world, graphs.agents, source))
+        steps = _horizon_of(world, horizon, name)
+        head = one_head({acting.agent: acting for acting in simulator.acting})
+        _tried(simulator)
+    except Wrong as wrong:
+        raise UserError(f"simulator '{name}': {wrong}") from wrong
+    finally:
+        getattr(world, "close", lambda: None)()
+    return _environment(
+        simulator,
+        id=name,
+        couplings=graphs,
+        horizon=steps,
+        action_head=head,
+        recipe=Recipe(make, graphs.agents, source, fixed_length=fixed_length),
+        timeout=timeout,
+        one_per_process=one_per_process,
+        notes=(STAND_IN,) if source == OBSERVATIONS and local_states is None else (),
+        **_declarations(declared),
+    )
+
+
+def _environment(simulator: HostSimulator, recipe: Recipe, **fields: Any) -> HostEnvironment:
+    """The environment of a simulator that was tried, with what its spaces say filled in."""
+    from mastac.envs.host.environment import HostEnvironment, not_in_jax
+
+    is_state = recipe.local_states == OBSERVATIONS
+    obs_sizes = np.array([space.size for space in simulator.observed])
+    state_sizes = np.maximum(obs_sizes, 1) if is_state else np.array(simulator.state_sizes)
+    offset = _rows([acting.center for acting in simulator.acting])
+    return HostEnvironment(
+        reset=not_in_jax,
+        step=not_in_jax,
+        reward=not_in_jax,
+        observe=(lambda state: state) if is_state else not_in_jax,
+        state_sizes=state_sizes,
+        obs_sizes=obs_sizes,
+        action_sizes=np.array([acting.size for acting in simulator.acting]),
+        action_limit=_rows([acting.limit for acting in simulator.acting], fill=1.0),
+        action_offset=offset if offset.any() else None,
+        recipe=replace(recipe, state_sizes=None if is_state else tuple(state_sizes.tolist())),
+        spaces={
+            seen.agent: (said(seen.space), said(acts.space))
+            for seen, acts in zip(simulator.observed, simulator.acting, strict=True)
+        },
+        **fields,
+    )
+
+
+def _made(make: Callable[[], Any]) -> Any:
+    try:
+        world = make()
+    except Exception as error:
+        raise UserError(f"making the simulator raised {type(error).__name__}: {error}") from error
+    if hasattr(world, "agent_iter"):
+        raise UserError(
+            f"'{_name_of(world)}' is an AECEnv, whose agents act one after the other; give a "
+            "ParallelEnv, as by pettingzoo.utils.conversions.aec_to_parallel"
+        )
+    if not is_simulator(world):
+        raise UserError(
+            f"the function gives {type(world).__name__}, which lacks reset, step or "
+            "possible_agents; give one that makes a PettingZoo ParallelEnv"
+        )
+    return world
+
+
+def _name_of(world: Any) -> str:
+    metadata = getattr(world, "metadata", None)
+    named = metadata.get("name") if isinstance(metadata, Mapping) else None
+    core = getattr(world, "unwrapped", world)
+    name = named if isinstance(named, str) and named.strip() else type(core).__name__
+    return re.sub(r"[^\w.-]+", "-", name)
+
+
+def _couplings_of(world: Any, given: Any, name: str) -> Couplings | CouplingSequence:
+    ids = ids_of(world)
+    agents = list(ids)
+    if given is None:
+        given = getattr(world, "couplings", getattr(_core(world), "couplings", None))
+    if given is None:
+        raise UserError(
+            f"nothing says who affects whom in '{name}'; give couplings=mastac.Couplings({agents}, "
+            "state=[(source, target), ...]), a file or a list of pairs, or the simulator an "
+            "attribute couplings; 'mastac discover' finds them from a log, and "
+            "mastac.complete(agents) says that everyone affects everyone"
+        )
+    if isinstance(given, str | Path):
+        given = read_graphs(given)
+    if not isinstance(given, Couplings | CouplingSequence) and isinstance(given, Iterable):
+        named = {agent: name for name, agent in ids.items()}  # numbers may be names here
+        pairs = [tuple(named.get(end, end) for end in pair) for pair in given]
+        given = Couplings(agents, state=pairs, observation=pairs, reward=pairs)
+    if not isinstance(given, Couplings | CouplingSequence):
+        raise UserError(f"couplings of '{name}' are {type(given).__name__}; give mastac.Couplings")
+    lacking = [agent for agent in agents if agent not in given.agents]
+    if lacking:
+        raise UserError(f"couplings of '{name}' lack its agent '{lacking[0]}'; add it")
+    foreign = [agent for agent in given.agents if agent not in agents]
+    if foreign:
+        raise unknown(f"agent in the couplings of '{name}',", foreign[0], agents)
+    return given
+
+
+def _local_states_of(world: Any, given: Any, agents: tuple[str, ...]) -> LocalStates:
+    if isinstance(given, Mapping):
+        entries = by_name(given, "local_states")
+        lacking = [agent for agent in agents if agent not in entries]
+        if lacking:
+            raise UserError(
+                f"local_states lacks agent '{lacking[0]}'; give every agent's entries of state()"
+            )
+        return entries
+    if given is not None:
+        if not isinstance(given, str):
+            raise UserError(
+                f"local_states is {type(given).__name__}; give 'local_state', 'observations', a "
+                "key of infos, or the entries of state() by agent"
+            )
+        return given
+    if callable(getattr(world, METHOD, None)):
+        return METHOD
+    try:
+        shown = world.reset(seed=0)
+    except Exception as error:
+        raise Wrong(f"reset raised {type(error).__name__}: {error}") from error
+    infos = shown[1] if isinstance(shown, tuple) and len(shown) == 2 else {}
+    has_state = [isinstance(info, Mapping) and "state" in info for info in infos.values()]
+    return "state" if has_state and all(has_state) else OBSERVATIONS
+
+
+def _horizon_of(world: Any, given: SupportsIndex | None, name: str) -> int:
+    if given is None:
+        places = [(place, word) for place in (world, _core(world)) for word in HORIZONS]
+        found = [getattr(place, word, None) for place, word in places]
+        given = next((value for value in found if isinstance(value, int | np.integer)), None)
+    if given is None:
+        raise UserError(
+            f"nothing says how long an episode of '{name}' may be; give horizon=, or the simulator "
+            "an attribute max_cycles"
+        )
+    return whole_number(f"horizon of '{name}'", given, least=1)
+
+
+def _core(world: Any) -> Any:
+    """What is within the wrappers."""
+    return getattr(world, "unwrapped", world)
+
+
+def _tried(simulator: HostSimulator) -> None:
+    """One reset and one step, with actions in the middle or the first choice."""
+    simulator.reset(0)
+    rows = np.zeros((len(simulator.acting), max(acting.size for acting in simulator.acting)))
+    simulator.step(rows)
+
+
+def _rows(entries: list[np.ndarray], fill: float = 0.0) -> np.ndarray:
+    rows = np.full((len(entries), max(map(len, entries))), fill, np.float32)
+    for row, values in zip(rows, entries, strict=True):
+        row[: len(values)] = values
+    return rows
+
+
+def _declarations(declared: Mapping[str, Any]) -> dict[str, Any]:
+    from mastac.envs.base import Reference
+
+    fields = dict(declared)
+    if isinstance(reference := fields.get("reference"), Reference):
+        fields["reference"] = lambda: reference
+    return fields

@@ -1,0 +1,196 @@
+"""Runs with simulators outside JAX: trained, resumed, opened again, and held to compiled ones."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import mastac
+from host_worlds import Faulty, Tanks, Twin
+from mastac.runs.checkpoints import saved_epochs
+
+KNOBS: dict[str, Any] = {"actor_hidden": [4], "critic_hidden": [4], "batch_size": 4}
+KNOBS |= {"updates_per_epoch": 1, "epochs": 8, "evaluation_interval": 4, "evaluation_episodes": 2}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is compiled once in this module is kept: many runs here are of one program."""
+    names = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("cache")),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }
+    before = {name: getattr(jax.config, name) for name in names}
+    for name, value in names.items():
+        jax.config.update(name, value)
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+def rows(run: mastac.Run) -> np.ndarray:
+    """`metrics.csv` as numbers."""
+    return np.genfromtxt(run.path / "metrics.csv", delimiter=",", skip_header=1)
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory: pytest.TempPathFactory) -> mastac.Run:
+    """Two seeds, played in this process, named by their module."""
+    out = tmp_path_factory.mktemp("host") / "named"
+    return mastac.train("host_worlds:Tanks", seeds=[3, 1], out=out, progress=False, **KNOBS)
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory: pytest.TempPathFactory) -> mastac.Run:
+    """One seed, played by a worker."""
+    out = tmp_path_factory.mktemp("host") / "apart"
+    return mastac.train(mastac.from_pettingzoo(Tanks), workers=1, out=out, progress=False, **KNOBS)
+
+
+def test_a_run_counts_the_steps_and_learns(named: mastac.Run) -> None:
+    table = rows(named)
+    assert len(table) == 16 and named.summary["env_steps"] == 8 * 5
+    assert np.isfinite(table[-1]).all()
+    one, other = (named.policy(seed).weights[0] for seed in (3, 1))
+    assert not np.allclose(one, other)
+    assert named.config.final_episodes == 20 and named.config.workers == 0
+
+
+def test_a_named_run_opens_again(named: mastac.Run) -> None:
+    again = mastac.load(named.path)
+    found = again.evaluate()
+    assert found["greedy_by_seed"] == pytest.approx(named.summary["greedy_by_seed"], rel=1e-4)
+    stored = json.loads((named.path / "environment.json").read_text())
+    assert stored["spaces"]["lower"] == [
+        "Box(-inf, inf, (3,), float32)",
+        "Box(0.0, 2.0, (1,), float32)",
+    ]
+
+
+def test_actions_of_a_policy_are_the_simulators(named: mastac.Run) -> None:
+    policy = named.policy(3)
+    actions = policy.act({"upper": [0, 0], "middle": [0], "lower": [0, 0, 0]})
+    world = Tanks()
+    for agent, action in actions.items():
+        assert world.action_space(agent).contains(np.float32(action))
+    far = policy.act({"upper": [9, 9], "middle": [99], "lower": [-9, 9, 9]})
+    assert not np.allclose(far["middle"], actions["middle"])
+
+
+class Shorter(Tanks):
+    """Other spaces than those of the run."""
+
+    sizes = MappingProxyType({"upper": 2, "middle": 1, "lower": 1})
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (Shorter, r"its obs_sizes is \[2, 1, 1\]"),
+        (partial(Tanks, horizon=7), "its horizon is 7, not 5"),
+    ],
+)
+def test_another_simulator_is_refused(named: mastac.Run, other: Any, message: str) -> None:
+    with pytest.raises(mastac.UserError, match=message):
+        mastac.load(named.path, env=mastac.from_pettingzoo(other))
+
+
+def test_other_couplings_are_refused(named: mastac.Run) -> None:
+    other = mastac.from_pettingzoo(Tanks, [("upper", "middle")])
+    with pytest.raises(mastac.UserError, match=r"its couplings differ"):
+        mastac.load(named.path, env=other)
+
+
+def test_a_run_that_was_stopped_goes_on_exactly(apart: mastac.Run, tmp_path: Path) -> None:
+    def stop(report: Any) -> None:
+        if report.epoch == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    env, out = mastac.from_pettingzoo(Tanks), tmp_path / "stopped"
+    with pytest.raises(mastac.Stopped):
+        mastac.train(env, workers=1, out=out, progress=stop, **KNOBS)
+    assert saved_epochs(out / "checkpoints") == [4]
+    run = mastac.resume(out, progress=False, env=env)
+    for name in ("metrics.csv", "evaluation.csv"):
+        assert (out / name).read_text() == (apart.path / name).read_text()
+    assert run.summary == apart.summary
+
+
+def test_a_worker_that_dies_changes_nothing(apart: mastac.Run, tmp_path: Path) -> None:
+    env = mastac.from_pettingzoo(partial(Faulty, "dies", str(tmp_path / "once")))
+    run = mastac.train(env, workers=1, out=tmp_path / "run", progress=False, **KNOBS)
+    assert (run.path / "metrics.csv").read_text() == (apart.path / "metrics.csv").read_text()
+    (line,) = (run.path / "failures.log").read_text().splitlines()
+    assert "the simulator of seed 0 in epoch 0 failed at step 1: its process ended" in line
+
+
+def test_what_is_given_up_can_be_resumed(
+    apart: mastac.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env, out = mastac.from_pettingzoo(partial(Faulty, "raises")), tmp_path / "run"
+    with pytest.raises(mastac.UserError, match=r"seed 0 in epoch 0 failed at step 1.*resume"):
+        mastac.train(env, workers=1, out=out, progress=False, **KNOBS)
+    monkeypatch.setenv("HOST_WORLDS_CALM", "yes")
+    run = mastac.resume(out, progress=False, env=env)
+    assert (run.path / "metrics.csv").read_text() == (apart.path / "metrics.csv").read_text()
+
+
+def test_the_host_program_does_what_the_compiled_one_does(tmp_path: Path) -> None:
+    def step(state: Any, actions: Any, time: Any, key: Any) -> Any:
+        return 0.9 * state + 0.1 * state.sum(0)[None] + 0.5 * actions
+
+    graphs = mastac.Couplings(["a", "b"], state=[(0, 1), (1, 0)])
+    compiled = mastac.Environment(
+        id="Twin",
+        couplings=graphs,
+        horizon=5,
+        reset=lambda key: jnp.array([[1.0], [-0.5]]),
+        step=step,
+        reward=lambda state, actions, time: -(state[:, 0] ** 2) - 0.1 * actions[:, 0] ** 2,
+        observe=lambda state: state,
+        state_sizes=np.array([1, 1]),
+        obs_sizes=np.array([1, 1]),
+        action_sizes=np.array([1, 1]),
+        action_head="tanh",
+    )
+    outside = mastac.from_pettingzoo(Twin, graphs, 5, "observations", fixed_length=True)
+    runs = [
+        mastac.train(env, seeds=[0, 4], out=tmp_path / str(k), progress=False, **KNOBS)
+        for k, env in enumerate((compiled, outside))
+    ]
+    one, other = map(rows, runs)
+    assert np.isfinite(one[-1]).all() and one[:, 5].max() > 0
+    np.testing.assert_allclose(other, one, rtol=2e-3, atol=1e-5)
+    assert runs[1].summary["greedy_by_seed"] == pytest.approx(
+        runs[0].summary["greedy_by_seed"], rel=1e-3
+    )
+
+
+@pytest.mark.parametrize("algorithm", ["mastac-ppo", "zeroth-order"])
+def test_learners_from_rollouts(algorithm: str, tmp_path: Path) -> None:
+    knobs = {name: KNOBS[name] for name in KNOBS if name not in ("batch_size", "critic_hidden")}
+    env = mastac.from_pettingzoo(Tanks)
+    run = mastac.train(
+        env, algorithm, out=tmp_path / "run", progress=False, rollout_steps=10, **knobs
+    )
+    assert rows(run)[-1, 3] == 4  # updates: one after every second episode
+
+
+def test_mastac_model_needs_a_fixed_length(tmp_path: Path) -> None:
+    with pytest.raises(mastac.UserError, match="mastac-model"):
+        mastac.train(mastac.from_pettingzoo(Tanks), "mastac-model", out=tmp_path / "run", epochs=9)
+
+
+def test_workers_are_for_simulators_outside_jax(tmp_path: Path) -> None:
+    with pytest.raises(mastac.UserError, match="'lq-3' is compiled"):
+        mastac.train("lq-3", workers=2, out=tmp_path / "run")
