@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import jax
@@ -31,7 +32,9 @@ def command(*words: object) -> list[str]:
 @contextmanager
 def process(words: list[str]) -> Iterator[subprocess.Popen]:
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    with subprocess.Popen(words, **pipes) as started:
+    # A shell that starts tests in the background has Ctrl-C ignored by all that they start.
+    interruptible = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(words, **pipes, preexec_fn=interruptible) as started:
         try:
             yield started
         finally:
