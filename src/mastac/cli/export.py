@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     agents = None if args.agent in (None, ["all"]) else args.agent
     choices = policy_choices(args)
     trained = load(args.dir)
-    out = args.out if args.out is not None else trained.path / "controllers"
+    out = args.out if args.out is not None else trained.folder.controllers
     index = trained.export(out, format=args.format, agents=agents, **choices)
     if args.json:
         print_json(index)

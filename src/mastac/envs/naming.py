@@ -104,6 +104,7 @@ def adapted(
     **Raises:** `UserError` if it is none, or always the same one.
     """
     from mastac.envs.host.adapter import from_pettingzoo, is_simulator
+    from mastac.envs.host.simulator import close
 
     if not is_simulator(simulator):
         raise UserError(
@@ -111,10 +112,12 @@ def adapted(
             "PettingZoo ParallelEnv, or a function that returns one"
         )
     make = partial(imported, text, options)
-    if make() is simulator:
+    another = make()
+    if another is simulator:
         raise UserError(
             f"'{text}' is one simulator, and several are played at the same time; name its class, "
             "or a function that makes it"
         )
-    getattr(simulator, "close", lambda: None)()
+    close(simulator)
+    close(another)
     return from_pettingzoo(make, couplings)

@@ -29,7 +29,6 @@ class Acting:
         self.drawn = jax.tree.structure(self.drawn_shape)
         self._begin, self._explore = jax.jit(self._begun), jax.jit(self._explored)
         self._greedy = jax.jit(jax.vmap(seed.learner.act))
-        self._resets = jax.jit(jax.vmap(reset_seed))
 
     def snapshot(self, learner_state: Any) -> Any:
         """A copy of what acts in a learner's state, which training goes on to overwrite."""
@@ -43,10 +42,6 @@ class Acting:
             scales=(),
         )
         return jax.tree.map(lambda leaf: np.array(leaf), acting)
-
-    def reset_seeds(self, keys: Array) -> list[int]:
-        """What simulators are reset with, for each episode's key."""
-        return np.asarray(self._resets(keys)).tolist()
 
     def exploring(
         self, policies: Any, seeds: np.ndarray, keys: np.ndarray, epochs: np.ndarray
@@ -133,8 +128,14 @@ class Acting:
         return jax.vmap(one)(state, noise, fraction, keys, obs)
 
 
-def reset_seed(key: Array) -> Array:
-    """What a simulator is reset with: 31 bits from the key that chooses the first state."""
+def reset_seeds(keys: Array) -> list[int]:
+    """What simulators are reset with: 31 bits from each episode's key."""
+    return np.asarray(_reset_bits(keys)).tolist()
+
+
+@jax.jit
+@jax.vmap
+def _reset_bits(key: Array) -> Array:
     return jax.random.bits(jax.random.split(key)[0], (), jnp.uint32) >> 1
 
 

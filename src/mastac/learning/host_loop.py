@@ -21,7 +21,7 @@ from jaxtyping import Array
 
 from mastac.envs.host.environment import HostEnvironment
 from mastac.envs.host.playing import Act, Job, Player, Track
-from mastac.learning.acting import Acting
+from mastac.learning.acting import Acting, reset_seeds
 from mastac.learning.buffer import Episode
 from mastac.learning.devices import placed, shard_over_seeds
 from mastac.learning.loop import EpochMetrics, OneSeed, Program, RunState
@@ -98,7 +98,7 @@ class HostLoop:
 
     def evaluate(self, state: RunState, key: Array, episodes: int) -> Array:
         """Returns `[seeds, episodes, agents]` of greedy policies; all play the same episodes."""
-        resets = self.acting.reset_seeds(jax.random.split(key, episodes))
+        resets = reset_seeds(jax.random.split(key, episodes))
         jobs = [
             Job(reset, f"seed {seed} in evaluation episode {number}")
             for seed in self.seeds
@@ -134,7 +134,7 @@ class HostLoop:
         """The episodes of some epochs, each with a leading axis of seeds."""
         count = len(self.seeds)
         data = np.concatenate([np.asarray(jax.random.key_data(keys[e])) for e in epochs])
-        resets = self.acting.reset_seeds(jax.random.wrap_key_data(jnp.asarray(data)))
+        resets = reset_seeds(jax.random.wrap_key_data(jnp.asarray(data)))
         names = [(epoch, seed) for epoch in epochs for seed in self.seeds]
         jobs = [
             Job(reset, f"seed {seed} in epoch {epoch}")

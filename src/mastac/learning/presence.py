@@ -14,6 +14,11 @@ from mastac.learning.buffer import Batch, Episode
 from mastac.learning.spec import LearnerSpec
 
 
+def by_agent(leaf: Any) -> Array:
+    """`[episodes, time, agents, …]` as `[agents, …, batch]`, episode by episode."""
+    return jnp.moveaxis(leaf.reshape(-1, *leaf.shape[2:]), 0, -1)
+
+
 def present(rollout: Episode) -> Bool[Array, "episodes times agents"] | None:
     """Of whom every state of whole episodes tells, the last one included.
 

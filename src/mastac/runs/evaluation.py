@@ -14,7 +14,7 @@ from mastac.envs.base import Environment, Reference
 from mastac.envs.episodes import rollout_return
 from mastac.envs.host.environment import HostEnvironment
 from mastac.envs.host.playing import Job, Player
-from mastac.learning.acting import reset_seed
+from mastac.learning.acting import reset_seeds
 from mastac.learning.spec import LearnerSpec, LearnerState
 from mastac.runs.policy import EVALUATION_SEED, Policy
 
@@ -84,9 +84,10 @@ def _simulated_returns(
 ) -> np.ndarray:
     """The same with a simulator outside JAX, in this process."""
     keys = jax.random.split(evaluation_key(seed), episodes)
-    resets = np.asarray(jax.vmap(reset_seed)(keys)).tolist()
     player = Player(env.recipe, env.sizes, slots=1)
-    jobs = [Job(reset, f"evaluation episode {number}") for number, reset in enumerate(resets)]
+    jobs = [
+        Job(reset, f"evaluation episode {number}") for number, reset in enumerate(reset_seeds(keys))
+    ]
     act = lambda obs, time: (np.stack([policy.actions(rows) for rows in obs]), [])  # noqa: E731
     try:
         return np.stack([track.rewards.sum(0) for track in player.play(jobs, lambda _: act)])

@@ -76,7 +76,7 @@ def export(
     if not acting:
         names = ", ".join(policy.agents[i] for i in chosen) or "none were named"
         raise UserError(f"there is no agent with an action to export ({names})")
-    folder = run.path / "controllers" if out is None else Path(out)
+    folder = run.folder.controllers if out is None else Path(out)
     check_target(folder, source.identity)
     names = file_names(policy.agents)
     files, listed = {}, []

@@ -49,6 +49,7 @@ class RunFolder:
         self.certificate = self.path / "certificate.json"
         self.checkpoints = self.path / "checkpoints"
         self.policies = self.path / "policies"
+        self.controllers = self.path / "controllers"
         self.failures = self.path / "failures.log"
         self.lock = self.path / ".lock"
 

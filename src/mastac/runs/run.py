@@ -234,9 +234,7 @@ def _configuration(
         raise UserError(
             f"workers play simulators outside JAX, and '{env.id}' is compiled; leave them out"
         )
-    if isinstance(env, NamedEnvironment):
-        return resolve(env.id, env.options, **choices)
-    if is_built_in(env):
+    if isinstance(env, NamedEnvironment) or is_built_in(env):
         return resolve(env.id, env.options, **choices)
     # What the function was called with tells runs apart, as options do.
     options = {**(origin.options if origin else {}), **env.options}

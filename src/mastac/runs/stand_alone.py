@@ -183,7 +183,7 @@ def network_of(policy: Policy, i: int) -> Network:
 
 def action_offset(policy: Policy) -> Float[np.ndarray, "agents act"]:
     """The middle of each action's range; zero where a policy has none."""
-    offset = getattr(policy, "action_offset", None)
+    offset = policy.action_offset
     return (np.zeros_like(policy.action_limit) if offset is None else offset).astype(np.float32)
 
 

@@ -12,7 +12,7 @@ from mastac.agents.stochastic import greedy_network
 from mastac.envs.base import Environment, Reference
 from mastac.learning.buffer import Episode
 from mastac.learning.observing import observations_along
-from mastac.learning.presence import present
+from mastac.learning.presence import by_agent, present, sample_mean, sample_weights
 from mastac.learning.spec import LearnerSpec
 from mastac.text import number
 
@@ -107,13 +107,10 @@ def saturated_agents(
         latest = (epochs - 1 - np.arange(min(20, places, epochs))) % places
         recent = jax.tree.map(lambda leaf: leaf[latest], store)
         obs, there = observations_along(env, recent), present(recent)
-        seen = jnp.moveaxis(obs, (0, 1), (2, 3)).reshape(*obs.shape[2:], -1)
-        logits = spec.actors.logits(greedy_network(actors), seen)
-        at_limit = jnp.abs(jnp.tanh(logits)) > AT_LIMIT
-        if there is None:
-            return at_limit.mean(2)
-        counts = jnp.moveaxis(there, 2, 0).reshape(len(at_limit), 1, -1)
-        return (at_limit & counts).sum(2) / jnp.maximum(counts.sum(2), 1)
+        logits = spec.actors.logits(greedy_network(actors), by_agent(obs))
+        weights = sample_weights(None if there is None else by_agent(there))
+        at_limit = 1.0 * (jnp.abs(jnp.tanh(logits)) > AT_LIMIT)
+        return sample_mean(at_limit, None if weights is None else weights[:, None])
 
     share = np.asarray(jax.jit(jax.vmap(of_seed))(state.learner.actors, state.store))
     each = np.where(mask[None], share, 1.0).min(2)[alive].max(0)

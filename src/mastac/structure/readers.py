@@ -129,25 +129,19 @@ def _print(path: str | Path, said: str) -> None:
 
 
 def _text(path: Path) -> str:
+    content = b""
     try:
         content = path.read_bytes()
-        # Identifiers of EPANET are bytes; older programs write them in the code of the country.
-        is_utf8 = path.suffix.lower() != ".inp" or _is_utf8(content)
-        return content.decode("utf-8-sig" if is_utf8 else "latin-1")
+        return content.decode("utf-8-sig")
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such file") from error
     except UnicodeDecodeError as error:
+        # Identifiers of EPANET are bytes; older programs write them in the code of the country.
+        if path.suffix.lower() == ".inp":
+            return content.decode("latin-1")
         raise UserError(f"{path}: this is not text in UTF-8 (byte {error.start})") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-
-
-def _is_utf8(content: bytes) -> bool:
-    try:
-        content.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _from_json(

@@ -18,7 +18,10 @@ from mastac.envs.host.simulator import (
     LocalStates,
     Recipe,
     by_name,
+    called,
+    close,
     ids_of,
+    shown_at_reset,
 )
 from mastac.envs.host.spaces import Wrong, one_head, said
 from mastac.errors import UserError, unknown
@@ -108,7 +111,7 @@ def from_pettingzoo(
     except Wrong as wrong:
         raise UserError(f"simulator '{name}': {wrong}") from wrong
     finally:
-        getattr(world, "close", lambda: None)()
+        close(world)
     return _environment(
         simulator,
         id=name,
@@ -171,8 +174,7 @@ def _made(make: Callable[[], Any]) -> Any:
 def _name_of(world: Any) -> str:
     metadata = getattr(world, "metadata", None)
     named = metadata.get("name") if isinstance(metadata, Mapping) else None
-    core = getattr(world, "unwrapped", world)
-    name = named if isinstance(named, str) and named.strip() else type(core).__name__
+    name = named if isinstance(named, str) and named.strip() else type(_core(world)).__name__
     return re.sub(r"[^\w.-]+", "-", name)
 
 
@@ -223,11 +225,7 @@ def _local_states_of(world: Any, given: Any, agents: tuple[str, ...]) -> LocalSt
         return given
     if callable(getattr(world, METHOD, None)):
         return METHOD
-    try:
-        shown = world.reset(seed=0)
-    except Exception as error:
-        raise Wrong(f"reset raised {type(error).__name__}: {error}") from error
-    infos = shown[1] if isinstance(shown, tuple) and len(shown) == 2 else {}
+    _, infos = shown_at_reset(called("reset", world.reset, seed=0))
     has_state = [isinstance(info, Mapping) and "state" in info for info in infos.values()]
     return "state" if has_state and all(has_state) else OBSERVATIONS
 

@@ -103,11 +103,8 @@ class Group:
         """The job of each place; idle places have one of the others'."""
         known = [self.jobs.get(slot) for slot in self.slots]
         some = next(job for job in known if job is not None)
-        return np.array([some if job is None else job for job in known] + [some] * self._spare)
-
-    @property
-    def _spare(self) -> int:
-        return self.size - len(self.slots)
+        known += [None] * (self.size - len(self.slots))
+        return np.array([some if job is None else job for job in known])
 
 
 class Player:
@@ -164,8 +161,8 @@ class Player:
             wave, pending = pending[: self.slots], pending[self.slots :]
             failed = self._wave(jobs, wave, tracks, policies)
             for number, reason in failed.items():
-                tries[number] += reason is not None
                 if reason is not None:
+                    tries[number] += 1
                     self._report(reason, jobs[number], tries[number])
             pending = [*failed, *pending]
             for host in self.hosts:

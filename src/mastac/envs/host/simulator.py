@@ -60,7 +60,7 @@ class HostSimulator:
     """A simulator built by a recipe; `reset` and `step` raise `Wrong` where it misbehaves."""
 
     def __init__(self, recipe: Recipe) -> None:
-        self.recipe, self.world = recipe, _called("making it", recipe.make)
+        self.recipe, self.world = recipe, called("making it", recipe.make)
         self.ids = ids_of(self.world)
         self.observed = [
             observed(name, space_of(self.world, "observation", self.ids[name]))
@@ -76,8 +76,7 @@ class HostSimulator:
 
     def reset(self, seed: int) -> Frame:
         """The first frame of an episode."""
-        given = _called("reset", self.world.reset, seed=seed)
-        obs, infos = given if isinstance(given, tuple) and len(given) == 2 else (given, {})
+        obs, infos = shown_at_reset(called("reset", self.world.reset, seed=seed))
         self.gone = set()
         alive = self._present(by_name(obs, "observations"))
         if not alive:
@@ -97,7 +96,7 @@ class HostSimulator:
             for space, row in zip(self.acting, actions, strict=True)
             if space.agent in acts
         }
-        after = _called("step", self.world.step, given)
+        after = called("step", self.world.step, given)
         if not isinstance(after, tuple) or len(after) != 5:
             raise Wrong(
                 "its step must give observations, rewards, terminations, truncations and infos, "
@@ -112,7 +111,7 @@ class HostSimulator:
     def close(self) -> None:
         """Let the simulator go; what it raises then is of no interest."""
         try:
-            getattr(self.world, "close", lambda: None)()
+            close(self.world)
         except Exception:
             return
 
@@ -171,7 +170,7 @@ class HostSimulator:
             return lambda i, name, alive, old: np.zeros(0, np.float32)
         whole = None
         if not isinstance(source, str):
-            whole = numbers("all", _called("state", self.world.state), "state() of")
+            whole = numbers("all", called("state", self.world.state), "state() of")
         by_info = by_name(infos, "infos") if source not in (METHOD,) and whole is None else {}
 
         def one(i: int, name: str, alive: bool, old: Frame | None) -> np.ndarray:
@@ -211,6 +210,16 @@ class HostSimulator:
         return rows
 
 
+def shown_at_reset(given: Any) -> tuple[Any, Any]:
+    """Observations and infos of what `reset` gave; earlier simulators give no infos."""
+    return given if isinstance(given, tuple) and len(given) == 2 else (given, {})
+
+
+def close(world: Any) -> None:
+    """Let a simulator go that may have no `close`."""
+    getattr(world, "close", lambda: None)()
+
+
 def ids_of(world: Any) -> dict[str, Any]:
     """The simulator's own identifiers of all agents that there may be, by name."""
     listed = getattr(world, "possible_agents", None) or getattr(world, "agents", None)
@@ -225,7 +234,7 @@ def space_of(world: Any, kind: str, agent: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PettingZoo's, where the table is all that there is
         if callable(getattr(world, method, None)):
-            return _called(method, getattr(world, method), agent)
+            return called(method, getattr(world, method), agent)
         try:
             return getattr(world, table)[agent]
         except (AttributeError, KeyError, TypeError) as error:
@@ -247,7 +256,7 @@ def _flagged(given: Any, what: str, acted: Collection[str]) -> set[str]:
     return {name for name, flag in flags.items() if flag}
 
 
-def _called(what: str, function: Callable[..., Any], *given: Any, **named: Any) -> Any:
+def called(what: str, function: Callable[..., Any], *given: Any, **named: Any) -> Any:
     """What a function of the simulator gives; `Wrong` says what it raised."""
     try:
         return function(*given, **named)

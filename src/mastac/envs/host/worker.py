@@ -36,8 +36,6 @@ class Lost(Exception):
 class Host(Protocol):
     """What holds simulators, one for each slot: this process, or another."""
 
-    is_lost: bool
-
     def ask(self, request: Request) -> None:
         """Ask for a frame."""
         ...
@@ -57,8 +55,6 @@ class Host(Protocol):
 
 class Inside:
     """Simulators in this process."""
-
-    is_lost = False
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mastac.examples.outside.rddl import RddlTeam
+from mastac.examples.outside.rddl import RddlTeam, nothing
 from mastac.examples.outside.team import Actions, Baseline, Team, chance
 
 
@@ -31,11 +31,6 @@ def _reward(fluents: dict[str, Any], air: Any) -> Any:
     is_outside = (temperature < low) | (temperature > high)
     cost = air * fluents["COST_AIR"] + is_outside * fluents["PENALTY"]
     return -(fluents["IS_ROOM"] * cost + 10.0 * abs((low + high) / 2.0 - temperature))
-
-
-def nothing(team: Team) -> Actions:
-    """Do not heat."""
-    return {agent: np.zeros(1, np.float32) for agent in team.agents}
 
 
 def thermostat(team: Team) -> Actions:

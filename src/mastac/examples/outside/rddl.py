@@ -109,3 +109,8 @@ class RddlTeam(Team):
     def local_state(self, agent: str) -> np.ndarray:
         """The agent's state fluent."""
         return self.values[self.seen[agent][:1]]
+
+
+def nothing(team: Team) -> Actions:
+    """All actions are zero: no air, no water."""
+    return {agent: np.zeros(1, np.float32) for agent in team.agents}

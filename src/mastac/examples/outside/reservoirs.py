@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mastac.examples.outside.rddl import RddlTeam
+from mastac.examples.outside.rddl import RddlTeam, nothing
 from mastac.examples.outside.team import Actions, Baseline, Team, chance
 
 
@@ -32,11 +32,6 @@ def _reward(fluents: dict[str, Any], released: Any) -> Any:
     too_high = fluents["HIGH_COST"] * (level - high) * (level > high)
     spilt = fluents["OVERFLOW_COST"] * fluents["overflow"] * (level > fluents["TOP_RES"])
     return too_low + too_high + spilt
-
-
-def nothing(team: Team) -> Actions:
-    """Release nothing."""
-    return {agent: np.zeros(1, np.float32) for agent in team.agents}
 
 
 def middle(team: Team) -> Actions:

@@ -27,7 +27,14 @@ from mastac.learning.critic_inputs import (
 )
 from mastac.learning.critic_step import each_critic
 from mastac.learning.observing import observations_along
-from mastac.learning.presence import present, read_of, sample_mean, sample_weights, values_alive
+from mastac.learning.presence import (
+    by_agent,
+    present,
+    read_of,
+    sample_mean,
+    sample_weights,
+    values_alive,
+)
 from mastac.learning.schedule import after_rollouts
 from mastac.learning.sharing import stepped
 from mastac.learning.spec import (
@@ -65,11 +72,6 @@ def flat_states(
     episodes, steps = rollout.states.shape[0], rollout.states.shape[1] - (not end)
     flat = rollout.states[:, :steps].reshape(episodes * steps, *rollout.states.shape[2:])
     return flat, jnp.tile(jnp.arange(steps), episodes)
-
-
-def by_agent(leaf: Any) -> Array:
-    """`[episodes, time, agents, …]` as `[agents, …, batch]`, episode by episode."""
-    return jnp.moveaxis(leaf.reshape(-1, *leaf.shape[2:]), 0, -1)
 
 
 def visited(spec: LearnerSpec, rollout: Episode, end: bool) -> CriticInputs:

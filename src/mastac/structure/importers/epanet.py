@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from mastac.errors import UserError
-from mastac.structure.importers.topology import Topology, choice, joined, nothing_found
+from mastac.structure.importers.topology import Topology, both_ways, choice, joined, nothing_found
 
 ENDS = {"PIPES": "pipe", "PUMPS": "pump", "VALVES": "valve"}
 NODES = {"JUNCTIONS": "junction", "TANKS": "tank", "RESERVOIRS": "reservoir"}
@@ -41,9 +41,8 @@ def read_epanet(text: str, path: str, options: dict[str, str]) -> Topology:
     names = _names({key: kind for key, kind in kinds.items() if kind in KINDS[agents]})
     if not names:
         raise nothing_found(path, "pumps, valves or tanks", "choose agents=all")
-    both = [*links, *((end, start) for start, end in links)]
     ends = [key for key, kind in kinds.items() if kind == "reservoir"]
-    pairs = joined(names, both, [*ends, *names] if edges == "pipes" else ends)
+    pairs = joined(names, both_ways(links), [*ends, *names] if edges == "pipes" else ends)
     said = f"an agent is a {' or a '.join(KINDS[agents])}; an edge says that " + (
         "pipes join two past no third one (edges=network joins all that pressure reaches)"
         if edges == "pipes"

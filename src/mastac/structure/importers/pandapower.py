@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from mastac.errors import UserError
-from mastac.structure.importers.topology import Topology, choice, joined, nothing_found
+from mastac.structure.importers.topology import Topology, both_ways, choice, joined, nothing_found
 
 BRANCHES = {
     "line": ("from_bus", "to_bus"),
@@ -52,8 +52,7 @@ def read_pandapower(data: Any, path: str, options: dict[str, str]) -> Topology:
     if not names:
         raise nothing_found(path, f"{agents} in service", "choose agents=buses")
     there = {str(bus) for bus in buses}
-    links = [link for link in _links(net, path) if set(link) <= there]
-    both = [*links, *((end, start) for start, end in links)]
+    both = both_ways(link for link in _links(net, path) if set(link) <= there)
     thing = "bus" if agents == "buses" else "bus with a generator or storage"
     past = ", past buses without one" if agents == "units" else ""
     said = (

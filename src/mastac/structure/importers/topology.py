@@ -49,6 +49,12 @@ def joined(
     return list(pairs)
 
 
+def both_ways(links: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Links, and the same links backwards."""
+    there = list(links)
+    return [*there, *((end, start) for start, end in there)]
+
+
 def choice(options: dict[str, str], option: str, known: Iterable[str]) -> str:
     """Take an option out of `options`: one of the words that are known, the first by default.
 
