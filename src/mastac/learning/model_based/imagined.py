@@ -11,7 +11,7 @@ from mastac.agents.actors import Actors
 from mastac.agents.local_models import LocalModels, Networks, Units
 from mastac.envs.base import Environment
 
-SATURATED = 2.0  # logits beyond it have hardly a slope; a tanh policy is held within
+CERTAIN = 2.0  # logits of choices beyond it have hardly a slope; policies are held within
 TEMPERATURE = 1.0
 
 Dynamics = Callable[..., tuple[Float[Array, "batch agents state"], Float[Array, "batch agents"]]]
@@ -22,7 +22,7 @@ class Imagined(NamedTuple):
     """Episodes from a batch of first states.
 
     - `returns`: undiscounted, of each agent.
-    - `saturation`: mean over all logits of the square of how far they are beyond `SATURATED`.
+    - `saturation`: mean over all logits of the square of how far they are beyond `held`.
     """
 
     returns: Float[Array, "batch agents"]
@@ -88,11 +88,13 @@ def imagined(
     first: Float[Array, "batch agents state"],
     key: PRNGKeyArray,
     steepest: Float[Array, "agents state"] | None = None,
+    held: Float[Array, ""] | float = CERTAIN,
 ) -> Imagined:
     """Whole episodes of the policies; nothing but the state is kept for the way back.
 
     `steepest`: the largest slope of a return along a state that is handed back to the step before;
-    none for exact gradients.
+    none for exact gradients. `held`: logits beyond it count as saturated, unless they are of
+    choices, which are held within `CERTAIN`.
     """
     limit = None if steepest is None else steepest[None] / len(first)
 
@@ -104,7 +106,7 @@ def imagined(
         logits = actors.logits(weights, jnp.moveaxis(obs, 0, -1))
         chosen = jnp.moveaxis(_actions(env, actors, logits, choice_key), -1, 0)
         following, rewards = dynamics(states, chosen, time, noise_key)
-        return following, (rewards, _saturation(env, actors, logits))
+        return following, (rewards, _saturation(env, actors, logits, held))
 
     times = jnp.arange(env.horizon)
     _, (rewards, beyond) = jax.lax.scan(
@@ -135,7 +137,9 @@ def _held(limit: Array, slope: Array) -> tuple[Array, None]:
 slope_bounded.defvjp(_values_and_limit, _held)
 
 
-def _saturation(env: Environment, actors: Actors, logits: Array) -> Array:
+def _saturation(
+    env: Environment, actors: Actors, logits: Array, held: Float[Array, ""] | float
+) -> Array:
     """Mean square of how far logits are where their head has hardly a slope."""
     if env.action_head == "linear":
         return jnp.zeros(())
@@ -143,7 +147,7 @@ def _saturation(env: Environment, actors: Actors, logits: Array) -> Array:
     if env.action_head != "tanh":  # only differences matter
         entries = jnp.maximum(mask.sum(1, keepdims=True), 1)
         logits = logits - jnp.where(mask, logits, 0.0).sum(1, keepdims=True) / entries
-    beyond = jnp.maximum(jnp.abs(logits) - SATURATED, 0.0)
+    beyond = jnp.maximum(jnp.abs(logits) - (CERTAIN if env.head.is_discrete else held), 0.0)
     return jnp.mean(jnp.square(jnp.where(mask, beyond, 0.0)))
 
 

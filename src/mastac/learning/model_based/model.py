@@ -30,6 +30,9 @@ from mastac.learning.spec import LearnerSpec, LearnerState
 
 MARGIN = 0.3  # how far imagined states may leave what was seen, in widths of it
 SATURATION = 0.1  # weight of saturated logits, in standard deviations of the rewards
+# Logits are held within, at the beginning and at the end of a run: at first so that an action keeps
+# a slope whatever a wrong model says; later not, for good policies are often at a limit.
+HELD = (2.0, 4.0)
 STEEPEST = 30.0  # slope of a return along a state, in standard deviations of rewards and states
 
 
@@ -133,11 +136,16 @@ def unseen_errors(
 
 
 def imagination(
-    spec: LearnerSpec, model: Model, store: Episode, age: Ages, key: PRNGKeyArray
+    spec: LearnerSpec,
+    model: Model,
+    store: Episode,
+    age: Ages,
+    key: PRNGKeyArray,
+    progress: Float[Array, ""] | float,
 ) -> Callable[[Any], tuple[Array, Promise]]:
     """What actors climb this round: `actors -> (objective, promise)`.
 
-    First states and noise are the same in all calls.
+    First states and noise are the same in all calls. `progress`: the share of the run that is over.
     """
     env, settings = spec.env, spec.settings
     first_key, play_key = jax.random.split(key)
@@ -157,10 +165,11 @@ def imagination(
         which = jax.random.randint(first_key, (episodes,), 0, age.filled)
         first = store.states[age.order[which], 0]
     steepest = STEEPEST * model.units.reward_scale.max() / model.units.state_scale
+    held = HELD[0] + (HELD[1] - HELD[0]) * progress
     weight = SATURATION * env.horizon * model.units.reward_scale.sum()
 
     def objective(actors: Any) -> tuple[Array, Promise]:
-        played = imagined(env, spec.actors, actors, dynamics, first, play_key, steepest)
+        played = imagined(env, spec.actors, actors, dynamics, first, play_key, steepest, held)
         promise = Promise(played.returns.mean(0), env.reported(played.returns).std())
         return promise.returns.sum() - weight * played.saturation, promise
 

@@ -94,7 +94,7 @@ def model_update(
     only_measures = stored.total > spec.episodes - last_episodes(spec.episodes, period)
     progress = stored.total / spec.episodes
     rate = spec.settings.actor_lr * record.step_size * (1.0 - 0.9 * progress)
-    objective = imagination(spec, model, store, age, climb_key)
+    objective = imagination(spec, model, store, age, climb_key, progress)
     steps = work_of(spec.env, spec.settings).climbing_steps
     ascent = climb(objective, actors, steps, rate)
     actors, promise = jax.tree.map(
