@@ -16,7 +16,9 @@ from mastac.envs.linear_quadratic.dynamics import problem_of
 from mastac.learning.buffer import Episode
 from mastac.learning.model_based.fitting import fit, optimizer
 from mastac.learning.model_based.imagined import (
+    CERTAIN,
     _actions,
+    _saturation,
     imagined,
     learnt_dynamics,
     slope_bounded,
@@ -324,3 +326,19 @@ def test_choices_are_drawn_and_have_the_slopes_of_their_probabilities():
     expected = soft * (weight - (soft * weight).sum(1, keepdims=True))
     np.testing.assert_allclose(slope, expected, atol=1e-5)
     assert (np.where(real[:, :, None], noisy, -np.inf).argmax(1) == hard.argmax(1)).all()
+
+
+def test_logits_count_as_saturated_beyond_what_is_held_and_choices_always():
+    env, choosing = small_environment(), replace(small_environment(), action_head="discrete")
+    real = np.arange(3) < SIZES["action"][:, None]
+    logits = np.where(real, np.random.default_rng(0).normal(scale=5, size=(4, 3)), 99.0)
+
+    def expected(values, held):
+        return np.where(real, np.maximum(np.abs(values) - held, 0.0) ** 2, 0.0).mean()
+
+    for held in (2.0, 4.0, 1e3):
+        found = _saturation(env, actors_of(env, ()), jnp.asarray(logits)[:, :, None], held)
+        np.testing.assert_allclose(found, expected(logits, held), rtol=1e-5)
+    mean = np.where(real, logits, 0.0).sum(1, keepdims=True) / real.sum(1, keepdims=True)
+    found = _saturation(choosing, actors_of(choosing, ()), jnp.asarray(logits)[:, :, None], 1e3)
+    np.testing.assert_allclose(found, expected(logits - mean, CERTAIN), rtol=1e-5)
