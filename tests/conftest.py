@@ -1,11 +1,18 @@
 """What all tests share: JAX on the CPU, no silent broadcasting, and reproducible examples."""
 
+import gc
 import os
 
 # Set before anything imports JAX; tests of the structure and of the command line never do.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Compilation dominates test time, and small programs gain nothing from being optimised.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+# So do they from the older of the two ways in which XLA emits fused loops, which compiles faster, and
+# from compiling the parts of a program in parallel.
+FLAGS = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+os.environ["XLA_FLAGS"] = f"{FLAGS} {os.environ.get('XLA_FLAGS', '')}"
+# Tracing makes millions of small objects, few of them garbage: look for it less often.
+gc.set_threshold(100_000, 20, 50)
 os.environ.setdefault("MPLBACKEND", "agg")
 # No silent broadcasting: axes are lined up where the code says so. (Types may mix: optax's Adam
 # multiplies floats by its whole number of steps.)

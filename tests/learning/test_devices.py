@@ -29,7 +29,7 @@ class RunOn:
 
     def __call__(self, devices: int, *arguments: str) -> None:
         environment = self.environment | {
-            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"
+            "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
         }
         done = subprocess.run(
             [sys.executable, *arguments],
