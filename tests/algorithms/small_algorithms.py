@@ -32,11 +32,12 @@ TOTAL = 100
 
 
 class Case(NamedTuple):
-    """One algorithm put together; its update is compiled when first called."""
+    """One algorithm put together; `init` and `update` are compiled when first called."""
 
     env: Environment
     spec: LearnerSpec
     learner: Learner
+    init: Any
     update: Any
 
 
@@ -71,7 +72,7 @@ def built(
     config = resolve(world.id, {}, custom=True, algorithm=name, kappa=window, **chosen)
     spec = learner_spec(world, layout_of(world, config), config.settings, total_updates=TOTAL)
     learner = learner_of(spec)
-    return Case(world, spec, learner, jax.jit(learner.update))
+    return Case(world, spec, learner, jax.jit(learner.init), jax.jit(learner.update))
 
 
 def case(
@@ -100,7 +101,7 @@ def material(which: Case, seed: int = 0) -> Any:
 
 def initial(which: Case, seed: int = 0) -> LearnerState:
     """Online and target weights that differ, so that a mix-up of the two shows."""
-    state, other = (which.learner.init(jax.random.key(number)) for number in (seed, seed + 100))
+    state, other = (which.init(jax.random.key(number)) for number in (seed, seed + 100))
     actors, critics = (
         (online if jax.tree.leaves(targets) else ())
         for online, targets in (

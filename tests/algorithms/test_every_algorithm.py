@@ -120,10 +120,10 @@ def test_shapes(name):
         assert row.gradient_norm.shape == (agents,)
     obs = it.env.observe(it.env.reset(jax.random.key(0)))
     real = np.arange(act) < it.env.action_sizes[:, None]
-    noisy, _ = it.learner.explore(
+    noisy, _ = jax.jit(it.learner.explore)(
         states[-1], obs, jnp.float32(0.2), jnp.float32(0.1), jax.random.key(1)
     )
-    for actions in (it.learner.act(states[-1], obs), noisy):
+    for actions in (jax.jit(it.learner.act)(states[-1], obs), noisy):
         assert actions.shape == (agents, act)
         assert (np.asarray(actions)[~real] == 0).all()
 
@@ -214,7 +214,7 @@ def test_seeds_side_by_side_equal_seeds_alone(name):
 def test_checkpoints_give_back_every_bit(name, tmp_path):
     state = jax.tree.map(jnp.asarray, past(name)[0][-1])
     save_checkpoint(tmp_path, 3, {"state": state})
-    like = jax.eval_shape(case(name).learner.init, jax.random.key(0))
+    like = jax.eval_shape(case(name).init, jax.random.key(0))
     assert same_bits(load_checkpoint(tmp_path, 3, {"state": like})["state"], state)
 
 
@@ -305,7 +305,7 @@ def test_every_knob_of_the_loop_changes_the_loop(name):
 @every
 def test_the_actors_first_weights_scale(name):
     smaller, base = (
-        greedy_network(case(name, **knobs).learner.init(jax.random.key(0)).actors)
+        greedy_network(case(name, **knobs).init(jax.random.key(0)).actors)
         for knobs in (BEFORE, {})
     )
     np.testing.assert_allclose(smaller.weights[-1], 0.3 * base.weights[-1], rtol=1e-6)

@@ -35,7 +35,7 @@ def slid(it):
     """One update by plain gradient steps of size one: what a weight moves by is its gradient."""
     spec = it.spec._replace(actor_optimizer=optax.sgd(1.0), critic_optimizer=optax.sgd(1.0))
     learner = learner_of(spec)
-    optimizers = learner.init(jax.random.key(0))
+    optimizers = jax.jit(learner.init)(jax.random.key(0))
     start = initial(it)
     random = np.random.default_rng(0)
     # Biases begin at zero, where weights that a mixer takes the absolute value of can have no
@@ -102,7 +102,7 @@ def test_of_twin_critics_the_smaller_enters_the_target():
 @pytest.mark.parametrize("head", ["tanh", "linear"])
 def test_smoothing_noise_is_clipped_and_keeps_to_the_limits(head):
     it = case("matd3", head=head)
-    weights = it.learner.init(jax.random.key(0)).actors
+    weights = it.init(jax.random.key(0)).actors
     batch = random_batch(it.env, 400)
     obs = observations(it.env, batch.state, batch.time)
     greedy = np.asarray(it.spec.actors.apply(weights, obs))
@@ -125,7 +125,7 @@ def test_smoothing_noise_is_clipped_and_keeps_to_the_limits(head):
 
 def test_smoothing_noise_keeps_shares_on_the_simplex():
     it = case("matd3", head="softmax")
-    weights = it.learner.init(jax.random.key(0)).actors
+    weights = it.init(jax.random.key(0)).actors
     batch = random_batch(it.env, 400)
     obs = observations(it.env, batch.state, batch.time)
     greedy = np.asarray(it.spec.actors.apply(weights, obs))

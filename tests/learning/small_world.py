@@ -105,4 +105,7 @@ def small_learner(
     env = small_environment(head)
     layout = structured(value_dependency(env.couplings, kappa=kappa, minimal=settings.minimal))
     spec = learner_spec(env, layout, settings, total_updates=100, chunk=chunk)
-    return env, spec, learner_of(spec)
+    learner = learner_of(spec)
+    # Called outside a program, each would be compiled operation by operation.
+    compiled = {name: jax.jit(getattr(learner, name)) for name in ("act", "explore", "update")}
+    return env, spec, learner._replace(**compiled)
