@@ -7,12 +7,11 @@ import os
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Compilation dominates test time, and small programs gain nothing from being optimised.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-# So do they from the older of the two ways in which XLA emits fused loops, which compiles faster, and
-# from compiling the parts of a program in parallel.
-FLAGS = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
-os.environ["XLA_FLAGS"] = f"{FLAGS} {os.environ.get('XLA_FLAGS', '')}"
-# Tracing makes millions of small objects, few of them garbage: look for it less often.
-gc.set_threshold(100_000, 20, 50)
+# So do they from the older of XLA's two ways to emit loops, and from no code made in parallel.
+os.environ["XLA_FLAGS"] = (
+    "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1 "
+    + os.environ.get("XLA_FLAGS", "")
+)
 os.environ.setdefault("MPLBACKEND", "agg")
 # No silent broadcasting: axes are lined up where the code says so. (Types may mix: optax's Adam
 # multiplies floats by its whole number of steps.)
@@ -33,3 +32,6 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("mastac")
+
+# Tracing makes millions of small objects, few of them garbage: look for it less often.
+gc.set_threshold(100_000, 20, 50)

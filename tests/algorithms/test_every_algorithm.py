@@ -305,8 +305,7 @@ def test_every_knob_of_the_loop_changes_the_loop(name):
 @every
 def test_the_actors_first_weights_scale(name):
     smaller, base = (
-        greedy_network(case(name, **knobs).init(jax.random.key(0)).actors)
-        for knobs in (BEFORE, {})
+        greedy_network(case(name, **knobs).init(jax.random.key(0)).actors) for knobs in (BEFORE, {})
     )
     np.testing.assert_allclose(smaller.weights[-1], 0.3 * base.weights[-1], rtol=1e-6)
     assert same_bits(smaller.weights[:-1], base.weights[:-1])

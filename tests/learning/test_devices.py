@@ -28,9 +28,8 @@ class RunOn:
         }
 
     def __call__(self, devices: int, *arguments: str) -> None:
-        environment = self.environment | {
-            "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
-        }
+        flag = f" --xla_force_host_platform_device_count={devices}"
+        environment = self.environment | {"XLA_FLAGS": os.environ["XLA_FLAGS"] + flag}
         done = subprocess.run(
             [sys.executable, *arguments],
             env=environment,

@@ -91,7 +91,7 @@ def test_it_is_a_critic_of_scaled_inputs():
         jnp.asarray(rng.normal(size=(env.num_agents, 16)), jnp.float32),
         jnp.full(16, 0.9),
     )
-    one, plain = update_term(spec, discount, rewards), update_term(plain_parts, discount, rewards)
+    one, plain = (jax.jit(update_term(each, discount, rewards)) for each in (spec, plain_parts))
     term = jnp.asarray(bucket.terms[0])
     for _ in range(5):
         x, x_after = (jnp.asarray(rng.normal(size=(width, 16)), jnp.float32) for _ in range(2))

@@ -187,8 +187,8 @@ def test_bounded_slopes_are_the_exact_ones_unless_they_are_steeper(steepest):
         )
         return played.returns.mean(0).sum()
 
-    exact = jax.grad(returns)(weights, None)
-    held = jax.grad(returns)(weights, jnp.full((3, first.shape[-1]), steepest))
+    slope = jax.jit(jax.grad(returns))
+    exact, held = slope(weights, None), slope(weights, jnp.full((3, first.shape[-1]), steepest))
     differences = [
         float(jnp.abs(one - other).max())
         for one, other in zip(jax.tree.leaves(exact), jax.tree.leaves(held), strict=True)

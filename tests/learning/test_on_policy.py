@@ -70,7 +70,7 @@ def test_local_advantages_against_plain_loops(finite_horizon):
     )
     env, layout, how = spec.env, spec.layout, spec.settings
     state, played = learner_of(spec).init(jax.random.key(1)), random_rollout(env, 3, "score", 5)
-    found, returns = local_advantages(spec, state.critics, played)
+    found, returns = jax.jit(lambda *given: local_advantages(spec, *given))(state.critics, played)
     values = np.zeros((4, 3, 6))
     for bucket, stack in zip(spec.buckets, in_float64(state.critics), strict=True):
         for place, agent in enumerate(bucket.terms):
@@ -136,8 +136,8 @@ def test_densities_and_entropies(head):
         jax.random.normal(jax.random.key(3), (7, 4, int(env.obs_sizes.max()))), 0, -1
     )
     obs = jnp.where((np.arange(obs.shape[1]) < env.obs_sizes[:, None])[:, :, None], obs, 0.0)
-    draw = spec.stochastic.draw(weights, obs, jax.random.key(4))
-    density, entropy = spec.stochastic.log_prob_and_entropy(weights, obs, draw.drawn)
+    draw = jax.jit(spec.stochastic.draw)(weights, obs, jax.random.key(4))
+    density, entropy = jax.jit(spec.stochastic.log_prob_and_entropy)(weights, obs, draw.drawn)
     np.testing.assert_allclose(density, draw.log_prob, rtol=1e-6)
     plain = in_float64(weights)
     for i in range(4):
@@ -173,8 +173,12 @@ def test_slopes_of_choices_are_finite_where_agents_have_fewer():
     weights = spec.stochastic.init(jax.random.key(2))
     obs = jnp.zeros((4, int(env.obs_sizes.max()), 3))
     drawn = spec.stochastic.draw(weights, obs, jax.random.key(4)).drawn
-    slope = jax.grad(
-        lambda w: sum(each.sum() for each in spec.stochastic.log_prob_and_entropy(w, obs, drawn))
+    slope = jax.jit(
+        jax.grad(
+            lambda w: sum(
+                each.sum() for each in spec.stochastic.log_prob_and_entropy(w, obs, drawn)
+            )
+        )
     )(weights)
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(slope))
 
@@ -282,7 +286,7 @@ def test_perturbations_against_plain_loops():
             / 0.1
         )
         total += (estimate**2).reshape(4, -1).sum(1)
-    _, metrics = perturbation_update(spec, state, played)
+    _, metrics = jax.jit(lambda *given: perturbation_update(spec, *given))(state, played)
     np.testing.assert_allclose(metrics.gradient_norm, np.sqrt(total), rtol=1e-4)
     np.testing.assert_allclose(metrics.value, returns.mean(1), rtol=1e-4)
 

@@ -61,11 +61,15 @@ def test_gradients_are_those_of_each_times_own_sets(others_actions):
     spec, learner = scheduled(others_actions=others_actions)
     env = spec.env
     state, batch = learner.init(jax.random.key(0)), random_batch(spec.env, 12)
-    now, _, _ = batch_inputs(spec, batch, state.target_actors)
-    chosen = action_inputs(
-        env, spec.actors.apply(state.actors, observations(env, batch.state, batch.time))
-    )
-    found = np.asarray(action_gradients(spec, state.critics, now, chosen))
+
+    @jax.jit
+    def inputs_and_gradients(state, batch):
+        now, _, _ = batch_inputs(spec, batch, state.target_actors)
+        actions = spec.actors.apply(state.actors, observations(env, batch.state, batch.time))
+        chosen = action_inputs(env, actions)
+        return now, chosen, action_gradients(spec, state.critics, now, chosen)
+
+    now, chosen, found = jax.tree.map(np.asarray, inputs_and_gradients(state, batch))
     sets = at_all_times(SEQUENCE, None, True)
     rows_of_states, rows_of_actions, policy = (
         np.asarray(each, np.float64) for each in (*now[:2], chosen)

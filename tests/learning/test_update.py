@@ -135,11 +135,14 @@ def test_action_gradients_equal_a_loop_over_agents_and_critics(source, minimal):
     )
     state = learner.init(jax.random.key(5))
     batch = random_batch(env, 4)
-    now, _, _ = batch_inputs(spec, batch, state.actors)
-    rows = action_inputs(
-        env, spec.actors.apply(state.actors, observations(env, batch.state, batch.time))
-    )
-    found = np.asarray(action_gradients(spec, state.critics, now, rows))
+
+    @jax.jit
+    def gradients(state, batch):
+        now, _, _ = batch_inputs(spec, batch, state.actors)
+        chosen = spec.actors.apply(state.actors, observations(env, batch.state, batch.time))
+        return action_gradients(spec, state.critics, now, action_inputs(env, chosen))
+
+    found = np.asarray(gradients(state, batch))
     policy = policy_actions(spec, state.actors, batch.state, batch.time)
     width = int(env.action_sizes.max())
     for agent in range(env.num_agents):
@@ -156,8 +159,13 @@ def test_actor_gradient_is_the_chain_rule_of_the_objective():
     env, spec, learner = small_learner(kappa=None)
     state = learner.init(jax.random.key(6))
     batch = random_batch(env, 8)
-    now, _, _ = batch_inputs(spec, batch, state.actors)
     obs = observations(env, batch.state, batch.time)
+
+    @jax.jit
+    def gradient(state, batch):
+        now, _, _ = batch_inputs(spec, batch, state.actors)
+        at = lambda rows: action_gradients(spec, state.critics, now, rows)  # noqa: E731
+        return actor_gradient(spec, state.actors, obs, at)
 
     def objective(actors):
         center, scale = action_units(env)
@@ -180,10 +188,8 @@ def test_actor_gradient_is_the_chain_rule_of_the_objective():
             total = total + x.mean()
         return total
 
-    expected = jax.grad(objective)(state.actors)
-    found = actor_gradient(
-        spec, state.actors, obs, lambda rows: action_gradients(spec, state.critics, now, rows)
-    )
+    expected = jax.jit(jax.grad(objective))(state.actors)
+    found = gradient(state, batch)
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
@@ -257,9 +263,10 @@ def test_actions_respect_their_head(head):
     env = small_environment(head)
     _, spec, learner = small_learner(head=head)
     state = learner.init(jax.random.key(0))
-    obs = jax.vmap(env.observe)(jax.vmap(env.reset)(jax.random.split(jax.random.key(1), 50)))
-    explore = jax.vmap(
-        lambda o, k: learner.explore(state, o, jnp.float32(0.5), jnp.float32(0.3), k)[0]
+    first = jax.jit(jax.vmap(lambda key: env.observe(env.reset(key))))
+    obs = first(jax.random.split(jax.random.key(1), 50))
+    explore = jax.jit(
+        jax.vmap(lambda o, k: learner.explore(state, o, jnp.float32(0.5), jnp.float32(0.3), k)[0])
     )
     noisy = np.asarray(explore(obs, jax.random.split(jax.random.key(2), 50)))
     greedy = np.asarray(jax.vmap(lambda o: learner.act(state, o))(obs))
