@@ -160,6 +160,7 @@ def test_actor_gradient_is_the_chain_rule_of_the_objective():
     state = learner.init(jax.random.key(6))
     batch = random_batch(env, 8)
     obs = observations(env, batch.state, batch.time)
+    critics = [critic_of(spec, state.critics, agent) for agent in range(env.num_agents)]
 
     @jax.jit
     def gradient(state, batch):
@@ -171,8 +172,7 @@ def test_actor_gradient_is_the_chain_rule_of_the_objective():
         center, scale = action_units(env)
         actions = (jnp.moveaxis(spec.actors.apply(actors, obs), -1, 0) - center[None]) / scale[None]
         total = 0.0
-        for agent in range(env.num_agents):
-            weights, biases = critic_of(spec, state.critics, agent)
+        for agent, (weights, biases) in enumerate(critics):
             columns = [
                 (batch.state[:, j, : env.state_sizes[j]] - env.state_center) / env.state_scale
                 for j in spec.layout.states[[agent]].indices
