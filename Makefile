@@ -17,7 +17,7 @@ demo: $(VENV)/.installed
 	$(BIN)/mastac train warehouse-9 --epochs 600 --seeds 0-4
 
 test: lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check

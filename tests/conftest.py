@@ -17,6 +17,7 @@ os.environ.setdefault("MPLBACKEND", "agg")
 # multiplies floats by its whole number of steps.)
 os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
 
+import pytest
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
@@ -35,3 +36,9 @@ settings.load_profile("mastac")
 
 # Tracing makes millions of small objects, few of them garbage: look for it less often.
 gc.set_threshold(100_000, 20, 50)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: processes that share the files then end together."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from mastac.reproduction.paper import CELLS, cells_of
 
 FILES = {
@@ -35,6 +37,7 @@ def reproduce(out: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=True)
 
 
+@pytest.mark.slow
 def test_smoke_preset(tmp_path: Path) -> None:
     out = tmp_path / "smoke"
     done = reproduce(out)
