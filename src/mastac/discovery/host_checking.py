@@ -54,9 +54,7 @@ def _source(env: HostEnvironment) -> str:
     return f"the key '{source}' of infos" if isinstance(source, str) else "entries of state()"
 
 
-def _left_spaces(
-    env: HostEnvironment, simulator: HostSimulator, tracks: list[Track]
-) -> list[str]:
+def _left_spaces(env: HostEnvironment, simulator: HostSimulator, tracks: list[Track]) -> list[str]:
     """Observations that are outside their boxes; the first of each agent."""
     notes = []
     for i, seen in enumerate(simulator.observed):

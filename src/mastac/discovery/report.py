@@ -13,7 +13,9 @@ SHOWN = 12
 def edges_text(graph: str, edges: Sequence[Edge]) -> str:
     """The edges of a graph, each with its evidence."""
     ends = [f"{edge.source} -> {edge.target}" for edge in edges]
-    return listed_text(f"{graph}: {_count(len(edges))}", ends, [evidence_text(edge) for edge in edges])
+    return listed_text(
+        f"{graph}: {_count(len(edges))}", ends, [evidence_text(edge) for edge in edges]
+    )
 
 
 def undecided_text(edges: Sequence[Edge]) -> str:
