@@ -78,7 +78,8 @@ class Track:
 
     def act(self, time: int, actions: np.ndarray, drawn: Sequence[np.ndarray]) -> None:
         """Keep the actions at a time."""
-        self.actions[time] = np.where(self.alive[time][:, None], actions, 0.0)
+        self.actions[time] = actions
+        self.actions[time, ~self.alive[time]] = 0.0
         self.drawn.append(drawn)
 
 
@@ -190,11 +191,12 @@ class Player:
             group = Group(part, self.size)
             group.jobs = {slot: wave[slot] for slot in part if slot < len(wave)}
             if group.jobs:
-                group.act = policies(group.numbers())
                 groups.append(group)
             for slot, number in group.jobs.items():
-                tracks[number] = Track.empty(self.sizes, self.is_state)
                 self._host(slot).ask(Request(slot, seed=jobs[number].seed))
+                tracks[number] = Track.empty(self.sizes, self.is_state)
+        for group in groups:  # while simulators are reset
+            group.act = policies(group.numbers())
         for time in range(self.sizes.horizon + 1):
             for group in groups:
                 self._turn(group, time, tracks, failed)
