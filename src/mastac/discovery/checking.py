@@ -70,6 +70,8 @@ def check(
                 "episodes are played of simulators outside JAX; this one is asked at points"
             )
         return check_by_queries(given, declared, points, seed, tolerance, widen, env_options)
+    if env_options:
+        raise UserError("env_options are of environments that are named; leave them out here")
     if points is not None or tolerance is not None or not widen:
         raise UserError(
             f"'{given.name if is_log else given.id}' cannot be asked at points, since its state "

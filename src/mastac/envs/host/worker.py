@@ -138,10 +138,9 @@ class Worker:
             raise Lost("its process had to be started anew")
         try:
             given = self.records.frame_in(_received(self.socket, self.records.answer.itemsize))
-            if isinstance(given, int):
-                raise Wrong(_received(self.socket, given).decode())
+            complaint = _received(self.socket, given) if isinstance(given, int) else b""
         except TimeoutError:
-            patience = self.socket.gettimeout()
+            patience = self.timeout * (2 if self.is_new else 1)
             self._end()
             raise Wrong(f"it did not answer within {patience:g} seconds") from None
         except (EOFError, OSError):
@@ -150,6 +149,8 @@ class Worker:
         if self.is_new:
             self.is_new = False
             self.socket.settimeout(self.timeout)
+        if isinstance(given, int):
+            raise Wrong(complaint.decode())
         return given
 
     def _end(self) -> int:
