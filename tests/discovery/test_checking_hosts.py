@@ -109,7 +109,7 @@ def test_check_tells_missing_and_unfounded_edges(
     assert "Nothing is missing" in said and "cannot be set" in said
     assert main(["check", "own_row:Silent", "--couplings", "less.json", "--episodes", "60"]) == 1
     said = capsys.readouterr().out
-    missing, unseen = said.split("without evidence")
+    missing, unseen = said.split("without evidence: declared")
     assert "state          b -> c  confidence 1.0000" in missing
     assert "reward         b -> c  confidence 1.0000" in missing
     assert "reward         c -> a" in unseen and "a -> b" not in unseen

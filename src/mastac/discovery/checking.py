@@ -56,7 +56,8 @@ def check(
     [`mastac.probing.probe`][].
     """
     seed = whole_number("seed", seed)
-    given, paired = simulator, None
+    given: Any = simulator
+    paired = None
     if isinstance(given, str) and given.endswith(".npz"):
         given = read_log(given)
     elif isinstance(given, str) and is_place(given):

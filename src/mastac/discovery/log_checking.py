@@ -153,10 +153,10 @@ def check_log(
     - `observes_state`: whether observations are the local states: nothing is learnt from them then.
     - `notes`: to be said first.
     """
-    declared, notes = in_order(couplings, log.names, log.name), list(notes)
+    declared, said = in_order(couplings, log.names, log.name), list(notes)
     if isinstance(declared, CouplingSequence):
         declared = declared.union()
-        notes.append("times are not told apart: the couplings are compared as their union")
+        said.append("times are not told apart: the couplings are compared as their union")
     found = discover_from_log(log, 1.0 - WEAK, LEAST_EFFECT, seed)
     graphs = tuple(g for g in found.graphs if g != "observation" or not observes_state)
     claimed = {(graph, *ends) for graph in graphs for ends in declared.edges(graph)}
@@ -175,12 +175,12 @@ def check_log(
     if told := sorted(claimed & undecided - shown):
         listed = ", ".join(f"{source} -> {target} ({graph})" for graph, source, target in told[:3])
         more = f" and {len(told) - 3} more" if len(told) > 3 else ""
-        notes.append(
+        said.append(
             f"the log has evidence for {listed}{more}, or for another edge that would explain the "
             "same"
         )
     if observes_state:
-        notes.append(
+        said.append(
             "observations stand for the local states, so that the observation graph is not compared"
         )
     unseen = sorted(claimed - shown - undecided, key=lambda place: graphs.index(place[0]))
@@ -193,7 +193,7 @@ def check_log(
         unseen=tuple(unseen),
         graphs=graphs,
         discovered=found,
-        notes=(*notes, *found.notes),
+        notes=(*said, *found.notes),
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, UInt32
+from jaxtyping import Array
 
 from mastac.envs.host.environment import HostEnvironment
 from mastac.envs.host.playing import Act, Job, Player, Track
@@ -51,13 +51,14 @@ def host_program(
 class Drawn(NamedTuple):
     """Random numbers of a round; epochs and seeds lead.
 
-    - `episodes`, `updates`: data of the keys that episodes are played with and learnt from.
-    - `resets`: what simulators are reset with.
+    - `episodes`, `updates`: `[epochs, seeds, 2]`, data of the keys that episodes are played with
+        and learnt from.
+    - `resets`: `[epochs, seeds]`, what simulators are reset with.
     """
 
-    episodes: UInt32[Array, "epochs seeds two"] | np.ndarray
-    resets: UInt32[Array, "epochs seeds"] | np.ndarray
-    updates: UInt32[Array, "epochs seeds two"] | np.ndarray
+    episodes: Any
+    resets: Any
+    updates: Any
 
 
 class HostLoop:
@@ -148,7 +149,7 @@ class HostLoop:
 
     def _drawn(self, keys: Array, epochs: Sequence[int]) -> Drawn:
         """The random numbers of a round, in one call; short rounds are filled up."""
-        filled = [*epochs, *epochs[-1:] * (self.in_flight - len(epochs))]
+        filled = [*epochs, *[epochs[-1]] * (self.in_flight - len(epochs))]
         return Drawn(*jax.device_get(self._keys(keys, np.asarray(filled, np.int32))))
 
     def _play(

@@ -10,10 +10,10 @@ RESET, STEP, CLOSE = range(3)
 
 
 class Request(NamedTuple):
-    """What is asked of the simulator in a slot: to be reset with a seed, or to step."""
+    """What is asked of the simulator in a slot: to step, or, without actions, to be reset."""
 
     slot: int
-    seed: int | None = None
+    seed: int = 0
     actions: np.ndarray | None = None
 
 
@@ -47,11 +47,9 @@ class Records:
     def asked(self, request: Request) -> bytes:
         """A request."""
         record = np.zeros((), self.request)
-        record["slot"], record["command"] = request.slot, STEP
-        if request.seed is not None:
-            record["command"], record["seed"] = RESET, request.seed
+        record["slot"], record["command"], record["seed"] = request.slot, RESET, request.seed
         if request.actions is not None:
-            record["actions"] = request.actions
+            record["command"], record["actions"] = STEP, request.actions
         return record.tobytes()
 
     def close(self) -> bytes:

@@ -249,7 +249,7 @@ def by_name(given: Any, what: str) -> Mapping[str, Any]:
     if not isinstance(given, Mapping):
         raise Wrong(f"its {what} are {type(given).__name__}, expected a dictionary by agent")
     if isinstance(next(iter(given), ""), str):
-        return given  # pyright: ignore[reportReturnType]
+        return given
     return {str(agent): value for agent, value in given.items()}
 
 

@@ -71,7 +71,7 @@ class Inside:
             if slot not in self.simulators:
                 self.simulators[slot] = self._another()
             simulator = self.simulators[slot]
-            return simulator.step(actions) if seed is None else simulator.reset(seed)
+            return simulator.step(actions) if actions is not None else simulator.reset(seed)
         except Wrong:
             if slot in self.simulators:
                 self.simulators.pop(slot).close()
@@ -228,7 +228,7 @@ def _serve(connection: socket.socket, stored: bytes, records: Records) -> None:
         inside.close()
 
 
-def _received(connection: socket.socket, size: int) -> bytes | bytearray:
+def _received(connection: socket.socket, size: int) -> bytes:
     """So many bytes."""
     data = connection.recv(size)
     if len(data) == size:  # most of the time
@@ -239,7 +239,7 @@ def _received(connection: socket.socket, size: int) -> bytes | bytearray:
         if not data:
             raise EOFError
         whole += data
-    return whole
+    return bytes(whole)
 
 
 def _ending(code: int) -> str:
