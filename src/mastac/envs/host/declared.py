@@ -45,7 +45,7 @@ def couplings_of(world: Any, given: Any, name: str) -> Couplings | CouplingSeque
             f"nothing says who affects whom in '{name}'; give couplings=mastac.Couplings({agents}, "
             "state=[(source, target), ...]), a file or a list of pairs, or the simulator an "
             "attribute couplings; 'mastac discover' finds them, and "
-            "mastac.complete(agents) says that everyone affects everyone"
+            f"mastac.complete({len(agents)}, {agents}) says that everyone affects everyone"
         )
     if isinstance(given, str | Path):
         given = read_graphs(given)

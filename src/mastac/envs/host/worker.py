@@ -28,6 +28,10 @@ CODE = (
 )
 
 
+START = 60.0
+"""Seconds that a process may take to start and to import what its simulator needs."""
+
+
 class Lost(Exception):
     """A worker is gone, and with it all simulators that it held."""
 
@@ -100,7 +104,7 @@ class Worker:
 
     - `recipe`: pickled, as [`pickled`][mastac.envs.host.worker.pickled] does.
     - `sizes`, `is_state`: of an episode; whether observations are the states.
-    - `timeout`: seconds that an answer may take; the first one has as many for the start besides.
+    - `timeout`: seconds that an answer may take; the first one has `START` besides.
     """
 
     def __init__(self, recipe: bytes, sizes: Sizes, is_state: bool, timeout: float) -> None:
@@ -118,7 +122,7 @@ class Worker:
                 stdin=subprocess.DEVNULL,
             )
         self.is_lost, self.is_new = False, True
-        self.socket.settimeout(2 * self.timeout)
+        self.socket.settimeout(self.timeout + START)
         self._send(self.recipe)
 
     def _send(self, data: bytes) -> None:
@@ -140,7 +144,7 @@ class Worker:
             given = self.records.frame_in(_received(self.socket, self.records.answer.itemsize))
             complaint = _received(self.socket, given) if isinstance(given, int) else b""
         except TimeoutError:
-            patience = self.timeout * (2 if self.is_new else 1)
+            patience = self.timeout + (START if self.is_new else 0)
             self._end()
             raise Wrong(f"it did not answer within {patience:g} seconds") from None
         except (EOFError, OSError):
