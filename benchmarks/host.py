@@ -3,14 +3,20 @@
     python benchmarks/host.py [--ms 1 10] [--kind wait busy] [--workers 2] [--seeds 1] [--updates 4]
 
 Five agents train with `mastac` on a simulator outside JAX whose step takes so many milliseconds: it
-waits for them (as for another program, or a machine) or is busy on its core. The steps of a second
+waits for them (as for another program, or a machine) or computes for them. The steps of a second
 are held against what as many processes reach that step such simulators and do nothing else.
 Episodes, acting, the replay and updates are counted; compilation and evaluation are not. There are
 so many updates after every episode of 50 steps, of 256 transitions each.
+
+The processor time of a step is told apart: that of the workers, simulator included, and that of
+the training process, which acts and learns. Where steps compute, two cores cannot give a larger
+share than `bound`, the simulators' part of all processor time. It does not depend on what else the
+machine does; `share` does.
 """
 
 import argparse
 import functools
+import os
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -49,8 +55,8 @@ class Slow:
         if self.kind == "wait":
             time.sleep(self.seconds)
         else:
-            until = time.perf_counter() + self.seconds
-            while time.perf_counter() < until:
+            until = time.process_time() + self.seconds
+            while time.process_time() < until:
                 pass
         moved = np.stack([actions[agent] for agent in self.possible_agents])
         self.state[:, :2] = 0.9 * self.state[:, :2] + 0.1 * moved
@@ -59,20 +65,31 @@ class Slow:
         return self._seen(), rewards, no, no, {}
 
 
-def bare_steps(kind: str, seconds: float, lasting: float) -> float:
-    """Steps of a second where nothing but the simulator is at work."""
+def bare_steps(kind: str, seconds: float, lasting: float) -> tuple[float, float]:
+    """Steps of a second, and processor time of one, where nothing but the simulator is at work."""
     world, count = Slow(kind, seconds), 0
     world.reset(0)
     actions = {agent: np.zeros(2, np.float32) for agent in world.possible_agents}
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
     while time.perf_counter() - began < lasting:
         world.step(actions)
         count += 1
-    return count / (time.perf_counter() - began)
+    return count / (time.perf_counter() - began), (time.process_time() - cpu) / count
 
 
-def trained_steps(kind: str, seconds: float, lasting: float, args: argparse.Namespace) -> float:
-    """Environment steps of a second while training."""
+def processor_time(player: Any) -> np.ndarray:
+    """Seconds that the workers and this process have used so far (Linux)."""
+    ticks = 0
+    for host in player.hosts:
+        fields = Path(f"/proc/{host.process.pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return np.array([ticks / os.sysconf("SC_CLK_TCK"), time.process_time()])
+
+
+def trained_steps(
+    kind: str, seconds: float, lasting: float, args: argparse.Namespace
+) -> tuple[float, float, float]:
+    """Environment steps of a second while training; processor time of workers and this process."""
     workers, seeds = args.workers, args.seeds
     import jax
     import jax.numpy as jnp
@@ -103,13 +120,15 @@ def trained_steps(kind: str, seconds: float, lasting: float, args: argparse.Name
         execution.start()
         first = plan.schedule.first + 16  # all is compiled, and updates are due
         state, _ = execution.program.advance(execution.state, execution.keys, jnp.asarray(0), first)
-        began = time.perf_counter()
+        player = execution.program.advance.__self__.player
+        began, used = time.perf_counter(), processor_time(player)
         jax.block_until_ready(
             execution.program.advance(state, execution.keys, jnp.asarray(first), chunk)
         )
-        taken = time.perf_counter() - began
+        steps, taken = chunk * seeds * HORIZON, time.perf_counter() - began
+        workers, here = (processor_time(player) - used) / steps
         execution.close()
-    return chunk * seeds * HORIZON / taken
+    return steps / taken, workers, here
 
 
 def main() -> None:
@@ -128,13 +147,21 @@ def main() -> None:
         for ms in args.ms:
             bare = functools.partial(bare_steps, kind, ms / 1000)
             with ProcessPoolExecutor(args.workers, get_context("spawn")) as pool:
-                allowed = sum(pool.map(bare, [args.lasting / 3] * args.workers))
-            reached = trained_steps(kind, ms / 1000, args.lasting, args)
+                alone = np.array([*pool.map(bare, [args.lasting / 3] * args.workers)])
+            allowed, step = alone[:, 0].sum(), alone[:, 1].mean()
+            reached, workers, here = trained_steps(kind, ms / 1000, args.lasting, args)
+            bound = step / (workers + here) if kind == "busy" else np.nan
             how = [kind, ms, args.workers, args.seeds, args.updates]
-            rows.append([*how, allowed, reached, reached / allowed])
-            print(f"{kind} {ms:g} ms: {reached:.0f} of {allowed:.0f} steps/s", flush=True)
+            times = [1000 * seconds for seconds in (step, workers, here)]
+            rows.append([*how, allowed, reached, reached / allowed, *times, bound])
+            print(
+                f"{kind} {ms:g} ms: {reached:.0f} of {allowed:.0f} steps/s; processor ms of a "
+                f"step: {times[1]:.3f} in workers, {times[2]:.3f} here",
+                flush=True,
+            )
     head = ["kind", "step_ms", "workers", "seeds", "updates"]
-    write("host", [*head, "bare_steps_per_s", "trained_steps_per_s", "share"], rows)
+    head += ["bare_steps_per_s", "trained_steps_per_s", "share"]
+    write("host", [*head, "bare_cpu_ms", "workers_cpu_ms", "training_cpu_ms", "bound"], rows)
 
 
 if __name__ == "__main__":

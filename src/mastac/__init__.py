@@ -12,14 +12,14 @@ from mastac.version import __version__
 
 if TYPE_CHECKING:
     from mastac.algorithms import ALGORITHMS
-    from mastac.discovery import Discovered, TransitionLog, discover, read_log, record
+    from mastac.discovery import Discovered, TransitionLog, check, discover, read_log, record
     from mastac.envs import make
     from mastac.envs.base import Environment, Reference
     from mastac.envs.host.adapter import from_pettingzoo
     from mastac.envs.parallel import pettingzoo
     from mastac.envs.transitions import Transition
     from mastac.errors import UserError
-    from mastac.probing import Simulator, check
+    from mastac.probing import Simulator
     from mastac.runs.interruption import Stopped
     from mastac.runs.run import Run, load, resume, train
     from mastac.structure import (
@@ -49,14 +49,14 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "algorithms": ["ALGORITHMS"],
-        "discovery": ["Discovered", "TransitionLog", "discover", "read_log", "record"],
+        "discovery": ["Discovered", "TransitionLog", "check", "discover", "read_log", "record"],
         "envs": ["make"],
         "envs.base": ["Environment", "Reference"],
         "envs.host.adapter": ["from_pettingzoo"],
         "envs.parallel": ["pettingzoo"],
         "envs.transitions": ["Transition"],
         "errors": ["UserError"],
-        "probing": ["Simulator", "check"],
+        "probing": ["Simulator"],
         "runs.interruption": ["Stopped"],
         "runs.run": ["Run", "load", "resume", "train"],
         "structure": [

@@ -109,7 +109,7 @@ MISTAKES = {
     "own_tanks:tanks --against none.json": "there is no such file",
     "own_tanks:tanks --against thermal-4 --points 4": "there is no agent 'upper'",
     "own_tanks:tanks --env-set a=1": "takes no options; leave out 'a'",
-    "own_tanks:tanks --episodes 4": "--episodes goes with --record",
+    "own_tanks:tanks --episodes 4": "episodes are recorded of simulators outside JAX",
     "own_tanks:tanks --policy held": "--policy goes with --record",
     "own_tanks:tanks --record log.csv": "a name that ends in .npz",
     "own_tanks:tanks --record log.npz --out a.json": "--out goes with",

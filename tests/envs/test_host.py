@@ -202,6 +202,13 @@ def test_what_fails_three_times_is_given_up() -> None:
         played(env, 1, slots=1)
 
 
+def test_one_simulator_cannot_play_two_episodes() -> None:
+    only = Tanks()
+    env = mastac.from_pettingzoo(lambda: only)
+    _, said = played(env, 2, slots=2)
+    assert len(said) == 1 and "it must make a new one" in said[0]
+
+
 def test_functions_of_a_script_reach_workers() -> None:
     env = mastac.from_pettingzoo(lambda: Tanks(dry_at=4))
     (track,), _ = played(env, 1, slots=1, workers=1)

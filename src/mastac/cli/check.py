@@ -11,7 +11,9 @@ HELP = "check that the declared graphs are true of the simulator"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments and options."""
     parser.add_argument(
-        "source", metavar="ENV|MODULE:FUNCTION", help="an environment, or what makes your simulator"
+        "source",
+        metavar="ENV|MODULE:FUNCTION|LOG.npz",
+        help="an environment, what makes your simulator, or a log of it (with --couplings)",
     )
     parser.add_argument(
         "--couplings", metavar="FILE", help="the graphs to check (default: those that it declares)"
@@ -22,7 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="random points to look at (default: 512, fewer for many agents)",
     )
     parser.add_argument(
-        "--seed", metavar="S", default="0", help="of the points (default: %(default)s)"
+        "--episodes",
+        metavar="E",
+        help="of a simulator outside JAX: episodes to play (default: 200)",
+    )
+    parser.add_argument(
+        "--seed", metavar="S", default="0", help="of everything random (default: %(default)s)"
     )
     parser.add_argument(
         "--tolerance",
@@ -43,6 +50,9 @@ def run(args: argparse.Namespace) -> int:
     from mastac.structure import read_couplings
 
     points = None if args.points is None else arguments.parse_count("points", args.points, least=2)
+    episodes = None
+    if args.episodes is not None:
+        episodes = arguments.parse_count("episodes", args.episodes, least=8)
     seed = arguments.parse_count("seed", args.seed, least=0)
     tolerance = None
     if args.tolerance is not None:
@@ -50,9 +60,10 @@ def run(args: argparse.Namespace) -> int:
     options = arguments.parse_assignments("--env-set", args.env_set)
     couplings = None if args.couplings is None else read_couplings(args.couplings)
     arguments.check_source(args.source, options)
-    from mastac.probing.checking import check
+    from mastac.discovery import check
 
-    checked = check(args.source, couplings, points, seed, tolerance, not args.reached_only, options)
+    widen = not args.reached_only
+    checked = check(args.source, couplings, points, seed, tolerance, widen, options, episodes)
     if args.json:
         print_json(checked.to_dict())
     else:

@@ -49,7 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="LOG.npz",
         help="play episodes and write them as a log; discover nothing",
     )
-    parser.add_argument("--episodes", metavar="E", help="with --record: how many (default: 200)")
+    parser.add_argument(
+        "--episodes",
+        metavar="E",
+        help="with --record, or of a simulator outside JAX: how many (default: 200)",
+    )
     parser.add_argument(
         "--policy", metavar="NAME", help="with --record: random (default), held or simple actions"
     )
@@ -94,14 +98,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _how(args: argparse.Namespace) -> dict[str, Any]:
     """The options of a discovery, checked."""
-    for name in ("episodes", "policy"):
-        if getattr(args, name) is not None:
-            raise UserError(f"--{name} goes with --record")
+    if args.policy is not None:
+        raise UserError("--policy goes with --record")
     how: dict[str, Any] = {
         "fdr": arguments.parse_share("fdr", args.fdr),
         "least_effect": arguments.parse_share("least-effect", args.least_effect),
         "by_time": args.by_time,
     }
+    if args.episodes is not None:
+        how["episodes"] = arguments.parse_count("episodes", args.episodes)
     if args.points is not None:
         how["points"] = arguments.parse_count("points", args.points, least=2)
     if args.source.endswith(".npz") and (args.points is not None or args.by_time):

@@ -49,8 +49,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"{paths['environment']} is the environment, {paths['tests']} its test. They run as they")
     print("are: water tanks in a row. Their comments say what to change. Next:\n")
     print(f"    python -m pytest {paths['tests']}")
-    # Graphs are checked by setting states, which a simulator outside JAX does not allow.
-    print(f"    mastac {'check' if args.kind == 'jax' else 'graph'} {args.name}:env")
+    print(f"    mastac check {args.name}:env")
     print(f"    mastac train {args.name}:env")
     return 0
 

@@ -31,6 +31,7 @@ def discover(
     widen: bool = True,
     by_time: bool = False,
     env_options: Mapping[str, Any] | None = None,
+    episodes: int | None = None,
 ) -> Discovered:
     """The graphs of a system, with the evidence for each edge.
 
@@ -45,7 +46,7 @@ def discover(
 
     - `source`: an [`mastac.Environment`][], a [`mastac.Simulator`][], a [`mastac.TransitionLog`][],
         the name of an environment, `module:function`, or a log's file (`.npz`). Of a simulator
-        outside JAX a log of 200 episodes is recorded and read.
+        outside JAX a log is recorded and read.
     - `points`, `tolerance`, `widen`: of queries, as for [`mastac.probing.probe`][].
     - `seed`: of everything random.
     - `fdr`: of logs, the share of false edges that is allowed among those found of each graph, on
@@ -55,6 +56,7 @@ def discover(
         that move alike.
     - `by_time`: of queries, tell the times apart ([`Discovered.sequence`][]).
     - `env_options`: of an environment that is named; arguments of the function of a module.
+    - `episodes`: of a simulator outside JAX, how many are recorded; 200 unless given.
 
     **Returns:**
 
@@ -67,19 +69,27 @@ def discover(
     least_effect = real_number("least_effect", least_effect, 0, 1, most_excluded=True)
     seed = whole_number("seed", seed)
     source = source_of(source, env_options)
+    is_host = is_environment(source) and source.is_host
+    if episodes is not None and not is_host:
+        raise UserError("episodes are recorded of simulators outside JAX; leave out episodes here")
     if isinstance(source, TransitionLog):
         if by_time:
             raise UserError(
                 "times are told apart by queries only; from a log comes the union over the times"
             )
         return discover_from_log(source, fdr, least_effect, seed)
-    if is_environment(source) and source.is_host:
+    if is_host:
         if points is not None or by_time:
             raise UserError(
                 f"'{source.id}' is a simulator outside JAX, whose state cannot be set, so that "
                 "it is not queried; leave out points and by_time"
             )
-        return discover_from_log(record(source, EPISODES, seed), fdr, least_effect, seed)
+        return discover_from_log(
+            record(source, EPISODES if episodes is None else episodes, seed),
+            fdr,
+            least_effect,
+            seed,
+        )
     return discover_by_queries(
         source, points=points, seed=seed, tolerance=tolerance, widen=widen, by_time=by_time
     )

@@ -1,42 +1,86 @@
 """Logs made by playing a simulator outside JAX."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import numpy as np
 
 from mastac.discovery.logs import TransitionLog
 from mastac.envs.host.environment import HostEnvironment
-from mastac.envs.host.playing import Act, Job, Player
+from mastac.envs.host.playing import Track
+from mastac.envs.host.simulator import HostSimulator
+from mastac.envs.host.spaces import Wrong
 from mastac.errors import UserError
 
 LEAST_STEPS = 2
 RESETS = 2**31 - 1
 
+Draw = Callable[[int], np.ndarray]
+"""`time -> actions`, rows of all agents."""
+
 
 def played(env: HostEnvironment, episodes: int, seed: int, policy: str) -> TransitionLog:
     """Episodes in this process, up to the step at which in one of them an agent left.
 
-    **Raises:** `UserError` for the simple policy, which there is none of, and where agents leave at
-    once.
+    **Raises:** `UserError` for the simple policy, which there is none of, where the simulator
+    fails, and where agents leave at once.
     """
     if policy == "simple":
         raise UserError(f"'{env.id}' has no simple policy; record it under random or held actions")
     random = np.random.default_rng(seed)
-    acts = _random_actions(env, random, policy == "held")
-    player = Player(env.recipe, env.sizes, slots=1)
+    simulator = begun(env)
     try:
-        jobs = [
-            Job(int(reset), f"recorded episode {number}")
-            for number, reset in enumerate(random.integers(RESETS, size=episodes))
+        tracks = [
+            episode(env, simulator, int(reset), random_actions(env, random, policy == "held"))
+            for reset in random.integers(RESETS, size=episodes)
         ]
-        tracks = player.play(jobs, lambda numbers: next(acts))
     finally:
-        player.close()
-    steps = min(int(track.alive.all(1).sum()) for track in tracks)
+        simulator.close()
+    return log_of(env, tracks)
+
+
+def begun(env: HostEnvironment) -> HostSimulator:
+    """One simulator. **Raises:** `UserError` if it cannot be made."""
+    try:
+        return HostSimulator(env.recipe)
+    except Wrong as wrong:
+        raise UserError(f"the simulator of '{env.id}' failed: {wrong}") from wrong
+
+
+def episode(env: HostEnvironment, simulator: HostSimulator, reset: int, draw: Draw) -> Track:
+    """One episode. **Raises:** `UserError` that names step and seed where the simulator fails."""
+    track, where = Track.empty(env.sizes, env.observes_state), "reset"
+    try:
+        frame, time = simulator.reset(reset), 0
+        while track.see(time, frame):
+            track.act(time, draw(time), [])
+            where = f"step {time}"
+            frame, time = simulator.step(track.actions[time]), time + 1
+    except Wrong as wrong:
+        raise UserError(
+            f"the simulator of '{env.id}' failed at {where} of the episode of seed {reset}: {wrong}"
+        ) from wrong
+    return track
+
+
+def random_actions(env: HostEnvironment, random: np.random.Generator, held: bool) -> Draw:
+    """Valid actions drawn evenly, anew at every step or once for an episode."""
+    mask = np.arange(int(env.action_sizes.max())) < env.action_sizes[:, None]
+    limit = np.broadcast_to(env.action_limit, mask.shape)
+
+    def draw(time: int) -> np.ndarray:
+        return env.head.from_uniform(random.random(mask.shape), limit, mask)
+
+    kept = draw(0)
+    return (lambda time: kept) if held else draw
+
+
+def log_of(env: HostEnvironment, tracks: list[Track]) -> TransitionLog:
+    """The steps of some episodes at which in all of them everybody was there."""
+    steps = min(int(np.logical_and.accumulate(track.alive.all(1)).sum()) for track in tracks)
     if steps < LEAST_STEPS:
         raise UserError(
             f"in '{env.id}' an agent leaves after {steps} steps of an episode; give "
-            "the log other actions, or record what happens before"
+            "the log other actions, or let agents stay longer"
         )
     seen = [track.states if track.obs is None else track.obs for track in tracks]
     return TransitionLog(
@@ -50,18 +94,3 @@ def played(env: HostEnvironment, episodes: int, seed: int, policy: str) -> Trans
         obs_sizes=env.obs_sizes,
         name=env.id,
     )
-
-
-def _random_actions(env: HostEnvironment, random: np.random.Generator, held: bool) -> Iterator[Act]:
-    """One way to act after the other, each for an episode: valid actions drawn evenly."""
-    mask = np.arange(int(env.action_sizes.max())) < env.action_sizes[:, None]
-    limit = np.broadcast_to(env.action_limit, mask.shape)
-
-    def draw() -> np.ndarray:
-        return env.head.from_uniform(random.random(mask.shape), limit, mask)[None]
-
-    while True:
-        kept = draw()
-        yield (
-            (lambda obs, time, kept=kept: (kept, [])) if held else (lambda obs, time: (draw(), []))
-        )

@@ -13,15 +13,16 @@ SHOWN = 12
 def edges_text(graph: str, edges: Sequence[Edge]) -> str:
     """The edges of a graph, each with its evidence."""
     ends = [f"{edge.source} -> {edge.target}" for edge in edges]
-    return _listed(f"{graph}: {_count(len(edges))}", ends, [_evidence(edge) for edge in edges])
+    return listed_text(
+        f"{graph}: {_count(len(edges))}", ends, [evidence_text(edge) for edge in edges]
+    )
 
 
 def undecided_text(edges: Sequence[Edge]) -> str:
     """Undecided edges, each with the sources that explain the target as well."""
     title = f"undecided: {_count(len(edges))}; the log cannot tell the source from another"
     ends = [f"{edge.graph:<14} {edge.source} -> {edge.target}" for edge in edges]
-    others = [f"or from {_alternatives(edge)}; together {_evidence(edge)}" for edge in edges]
-    return _listed(title, ends, others)
+    return listed_text(title, ends, [evidence_text(edge) for edge in edges])
 
 
 def score_text(scores: Mapping[str, Score]) -> str:
@@ -52,7 +53,8 @@ def _score(name: str, score: Score) -> str:
     return f"{name:<19}{score.found:>7}{score.true:>7}{score.right:>7}{shares[0]:>11}{shares[1]:>8}"
 
 
-def _listed(title: str, ends: Sequence[str], evidence: Sequence[str]) -> str:
+def listed_text(title: str, ends: Sequence[str], evidence: Sequence[str]) -> str:
+    """Edges under a title, each with its evidence."""
     width = max(map(len, ends[:SHOWN]), default=0)
     rows = zip(ends[:SHOWN], evidence[:SHOWN], strict=True)
     lines = [f"  {edge:<{width}}  {words}" for edge, words in rows]
@@ -69,7 +71,14 @@ def _alternatives(edge: Edge) -> str:
     return " or ".join(names[:3]) + (f" or {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _evidence(edge: Edge) -> str:
+def evidence_text(edge: Edge) -> str:
+    """What speaks for an edge, in words."""
+    if edge.alternatives:
+        return f"or from {_alternatives(edge)}; together {_own_evidence(edge)}"
+    return _own_evidence(edge)
+
+
+def _own_evidence(edge: Edge) -> str:
     if edge.p_value is not None:
         return (
             f"confidence {edge.confidence:.4f}, p = {edge.p_value:.2g}, "

@@ -67,6 +67,12 @@ def imported(place: str, options: Mapping[str, Any] | None = None) -> Any:
         raise UserError(f"'{place}' raised {_told(error)}") from error
 
 
+def is_held(place: str, value: Any) -> bool:
+    """Whether something that `module:name` gave is an object that the module keeps."""
+    kept = vars(sys.modules[place.partition(":")[0]]).values()
+    return any(value is one for one in kept)
+
+
 def as_module(file: str) -> str:
     """The module that a Python file is, seen from the working directory.
 

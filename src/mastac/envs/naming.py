@@ -12,7 +12,7 @@ import numpy as np
 
 from mastac.envs.family import Structure
 from mastac.envs.fields import json_ready
-from mastac.envs.modules import as_module, imported, is_environment, is_place
+from mastac.envs.modules import as_module, imported, is_environment, is_held, is_place
 from mastac.envs.registry import NamedEnvironment, named
 from mastac.errors import UserError
 
@@ -98,26 +98,21 @@ def adapted(
 
     **Arguments:**
 
-    - `simulator`: what the text names, called; it is closed.
+    - `simulator`: what the text names, called; it is tried and closed.
     - `couplings`: as for [`mastac.from_pettingzoo`][].
 
     **Raises:** `UserError` if it is none, or always the same one.
     """
-    from mastac.envs.host.adapter import from_pettingzoo, is_simulator
-    from mastac.envs.host.simulator import close
+    from mastac.envs.host import adapter
 
-    if not is_simulator(simulator):
+    if not adapter.is_simulator(simulator):
         raise UserError(
             f"'{text}' gives {type(simulator).__name__}; it must be a mastac.Environment, a "
             "PettingZoo ParallelEnv, or a function that returns one"
         )
-    make = partial(imported, text, options)
-    another = make()
-    if another is simulator:
+    if is_held(text, simulator):
         raise UserError(
             f"'{text}' is one simulator, and several are played at the same time; name its class, "
             "or a function that makes it"
         )
-    close(simulator)
-    close(another)
-    return from_pettingzoo(make, couplings)
+    return adapter.adapted(simulator, partial(imported, text, options), couplings)

@@ -61,9 +61,11 @@ class Acting:
         def act(obs: np.ndarray, time: int) -> tuple[np.ndarray, list[np.ndarray]]:
             with jax.default_device(self.device):
                 actions, drawn = self._explore(played, obs, np.int32(time))
+            if drawn is None:
+                return np.asarray(actions), []
             return np.asarray(actions), [np.asarray(leaf) for leaf in jax.tree.leaves(drawn)]
 
-        return act, jax.device_get(begun)
+        return act, None if begun is None else jax.device_get(begun)
 
     def greedy(self, policies: Any, seeds: np.ndarray) -> Act:
         """How a group of simulators is played without exploration."""
@@ -130,13 +132,15 @@ class Acting:
 
 def reset_seeds(keys: Array) -> list[int]:
     """What simulators are reset with: 31 bits from each episode's key."""
-    return np.asarray(_reset_bits(keys)).tolist()
+    return np.asarray(_all_reset_bits(keys)).tolist()
 
 
-@jax.jit
-@jax.vmap
-def _reset_bits(key: Array) -> Array:
+def reset_bits(key: Array) -> Array:
+    """What the simulator is reset with, from its episode's key."""
     return jax.random.bits(jax.random.split(key)[0], (), jnp.uint32) >> 1
+
+
+_all_reset_bits = jax.jit(jax.vmap(reset_bits))
 
 
 def _cpu() -> Any:

@@ -10,9 +10,9 @@ Learners that need episodes of their present policies wait instead. Which policy
 follows from the numbers of seeds and workers, never from the clock.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ from jaxtyping import Array
 
 from mastac.envs.host.environment import HostEnvironment
 from mastac.envs.host.playing import Act, Job, Player, Track
-from mastac.learning.acting import Acting, reset_seeds
+from mastac.learning.acting import Acting, reset_bits, reset_seeds
 from mastac.learning.buffer import Episode
 from mastac.learning.devices import placed, shard_over_seeds
 from mastac.learning.loop import EpochMetrics, OneSeed, Program, RunState
@@ -48,6 +48,19 @@ def host_program(
     return Program(loop.init, loop.advance, loop.evaluate, loop.close)
 
 
+class Drawn(NamedTuple):
+    """Random numbers of a round; epochs and seeds lead.
+
+    - `episodes`, `updates`: `[epochs, seeds, 2]`, data of the keys that episodes are played with
+        and learnt from.
+    - `resets`: `[epochs, seeds]`, what simulators are reset with.
+    """
+
+    episodes: Any
+    resets: Any
+    updates: Any
+
+
 class HostLoop:
     """See [`host_program`][mastac.learning.host_loop.host_program]."""
 
@@ -66,7 +79,7 @@ class HostLoop:
             self.in_flight = min(self.in_flight, seed.schedule.period)
         self.player = Player(env.recipe, env.sizes, slots, workers, env.timeout, say)
         self.acting = Acting(seed, env.horizon)
-        self._keys = jax.jit(jax.vmap(seed.keys, in_axes=(0, None)))
+        self._keys = jax.jit(self._keys_of)
         learnt = jax.vmap(seed.learnt, in_axes=(0, 0, 0, None))
         self._learnt = jax.jit(shard_over_seeds(learnt, True, True, False), donate_argnums=0)
         first = jax.vmap(lambda key: seed.init(key, self.acting.episode_shape(env)))
@@ -81,14 +94,14 @@ class HostLoop:
         with ThreadPoolExecutor(1) as thread:
             learning = None
             for epochs in self._rounds(int(epoch), length):
-                of_epoch = {e: self._keys(keys, jnp.asarray(e)) for e in epochs}
-                played = self._play(policies, epochs, {e: k[:, 0] for e, k in of_epoch.items()})
+                drawn = self._drawn(keys, epochs)
+                tracks, begun = self._play(policies, epochs, drawn)
                 if learning is not None:
                     state = learning.result()
                 if self.overlaps:
                     policies = self.acting.snapshot(state.learner)
-                updates = [(e, played[e], of_epoch[e][:, 1]) for e in epochs]
-                learning = thread.submit(self._learn, state, updates, rows)
+                given = (epochs, tracks, begun, drawn.updates)
+                learning = thread.submit(self._learn, state, *given, rows)
                 if not self.overlaps:
                     state = learning.result()
                     learning, policies = None, self.acting.snapshot(state.learner)
@@ -116,6 +129,12 @@ class HostLoop:
         """Let go of all simulators."""
         self.player.close()
 
+    def _keys_of(self, keys: Array, epochs: Array) -> Drawn:
+        of_epoch = jax.vmap(self.seed.keys, in_axes=(0, None))
+        both = jax.vmap(of_epoch, in_axes=(None, 0))(keys, epochs)
+        data = jax.random.key_data(both)
+        return Drawn(data[:, :, 0], jax.vmap(jax.vmap(reset_bits))(both[:, :, 0]), data[:, :, 1])
+
     def _rounds(self, epoch: int, length: int) -> Iterator[list[int]]:
         """Epochs that are played at the same time; a round ends where a policy must be new."""
         one: list[int] = []
@@ -128,34 +147,32 @@ class HostLoop:
         if one:
             yield one
 
+    def _drawn(self, keys: Array, epochs: Sequence[int]) -> Drawn:
+        """The random numbers of a round, in one call; short rounds are filled up."""
+        filled = [*epochs, *[epochs[-1]] * (self.in_flight - len(epochs))]
+        return Drawn(*jax.device_get(self._keys(keys, np.asarray(filled, np.int32))))
+
     def _play(
-        self, policies: Any, epochs: Sequence[int], keys: dict[int, Array]
-    ) -> dict[int, Episode]:
-        """The episodes of some epochs, each with a leading axis of seeds."""
+        self, policies: Any, epochs: Sequence[int], drawn: Drawn
+    ) -> tuple[list[Track], dict[int, Any]]:
+        """The episodes of some epochs and of all seeds, and what is to be known of each."""
         count = len(self.seeds)
-        data = np.concatenate([np.asarray(jax.random.key_data(keys[e])) for e in epochs])
-        resets = reset_seeds(jax.random.wrap_key_data(jnp.asarray(data)))
+        data = drawn.episodes.reshape(-1, *drawn.episodes.shape[2:])
         names = [(epoch, seed) for epoch in epochs for seed in self.seeds]
         jobs = [
-            Job(reset, f"seed {seed} in epoch {epoch}")
-            for reset, (epoch, seed) in zip(resets, names, strict=True)
+            Job(int(reset), f"seed {seed} in epoch {epoch}")
+            for reset, (epoch, seed) in zip(drawn.resets.ravel(), names, strict=False)
         ]
         begun: dict[int, Any] = {}
 
         def exploring(numbers: np.ndarray) -> Act:
             at = np.asarray(epochs, np.int32)[numbers // count]
-            act, drawn = self.acting.exploring(policies, numbers % count, data[numbers], at)
+            act, known = self.acting.exploring(policies, numbers % count, data[numbers], at)
             for place, number in enumerate(numbers):
-                begun[int(number)] = jax.tree.map(lambda leaf, p=place: leaf[p], drawn)
+                begun[int(number)] = jax.tree.map(lambda leaf, p=place: leaf[p], known)
             return act
 
-        tracks = self.player.play(jobs, exploring)
-        episodes = [self._episode(track, begun[k]) for k, track in enumerate(tracks)]
-        by_epoch = [episodes[k * count : (k + 1) * count] for k in range(len(epochs))]
-        return {
-            epoch: jax.tree.map(lambda *leaves: np.stack(leaves), *of_seeds)
-            for epoch, of_seeds in zip(epochs, by_epoch, strict=True)
-        }
+        return self.player.play(jobs, exploring), begun
 
     def _episode(self, track: Track, begun: Any) -> Episode:
         """What the buffer takes."""
@@ -173,12 +190,20 @@ class HostLoop:
     def _learn(
         self,
         state: RunState,
-        updates: Sequence[tuple[int, Episode, Array]],
+        epochs: Sequence[int],
+        tracks: Sequence[Track],
+        begun: Mapping[int, Any],
+        keys: np.ndarray,
         rows: list[EpochMetrics],
     ) -> RunState:
         """The state after some epochs' episodes, and their rows."""
-        for epoch, episode, keys in updates:
-            arguments = placed(state), placed(episode), placed(keys)
+        count = len(self.seeds)
+        for place, epoch in enumerate(epochs):
+            numbers = range(place * count, (place + 1) * count)
+            of_seeds = [self._episode(tracks[number], begun[number]) for number in numbers]
+            episode = jax.tree.map(lambda *leaves: np.stack(leaves), *of_seeds)
+            update_keys = jax.random.wrap_key_data(jnp.asarray(keys[place]))
+            arguments = placed(state), placed(episode), placed(update_keys)
             state, row = self._learnt(*arguments, jnp.asarray(epoch))
             rows.append(jax.device_get(row))
         return state

@@ -85,29 +85,13 @@ class Check:
         - `grow`: how many agents' sets grow by what is missing; `shrink`: how many of these shrink
             once what is superfluous is left out.
         """
-        rows = []
-        for kappa in KAPPAS:
-            declared = self._inputs(self.declared, kappa)
-            whole = needed = declared
-            if self.missing:
-                whole = needed = self._inputs(self.corrected(drop_superfluous=False), kappa)
-            if self.superfluous:
-                needed = self._inputs(self.corrected(), kappa)
-            rows.append(
-                {
-                    "kappa": kappa,
-                    "largest": int(declared.max()),
-                    "grow": int((whole > declared).sum()),
-                    "largest_with_missing": int(whole.max()),
-                    "shrink": int((needed < whole).sum()),
-                    "largest_needed": int(needed.max()),
-                }
-            )
-        return rows
-
-    def _inputs(self, couplings: Declared, kappa: int | None) -> np.ndarray:
+        whole = needed = self.declared
+        if self.missing:
+            whole = needed = self.corrected(drop_superfluous=False)
+        if self.superfluous:
+            needed = self.corrected()
         sizes = self.effects.state_sizes, self.effects.action_sizes
-        return value_dependency(couplings, kappa).input_sizes(*sizes)
+        return set_changes(self.declared, whole, needed, *sizes)
 
     def to_dict(self) -> dict[str, Any]:
         """The report, ready for JSON; no list is shortened."""
@@ -157,7 +141,7 @@ class Check:
         if self.superfluous:
             title = "superfluous: declared, and never seen to matter"
             parts.append(findings_text(title, self.superfluous))
-            if any(self._is_default(finding.graph) for finding in self.superfluous):
+            if any(is_default(self.declared, finding.graph) for finding in self.superfluous):
                 parts.append(DEFAULTED)
         verdict = verdict_text(
             len(self.missing), len(self.superfluous), num_agents, self.consequences
@@ -165,10 +149,45 @@ class Check:
         at = f" at a time (at least {self.points} points each)" if self.effects.by_time else ""
         return "\n\n".join([*parts, f"{verdict}\n{misses_text(self.misses, at)}"])
 
-    def _is_default(self, graph: str) -> bool:
-        first = self.declared[0] if isinstance(self.declared, CouplingSequence) else self.declared
-        default = DEFAULT_OF.get(graph)
-        return default is not None and getattr(first, graph) is getattr(first, default)
+
+def is_default(declared: Declared, graph: str) -> bool:
+    """Whether a graph was left out and is as another."""
+    first = declared[0] if isinstance(declared, CouplingSequence) else declared
+    default = DEFAULT_OF.get(graph)
+    return default is not None and getattr(first, graph) is getattr(first, default)
+
+
+def set_changes(
+    declared: Declared,
+    whole: Declared,
+    needed: Declared,
+    state_sizes: np.ndarray,
+    action_sizes: np.ndarray,
+) -> list[dict[str, Any]]:
+    """What critics read with the declared couplings, with what is missing, and with needed alone.
+
+    See `Check.consequences`.
+    """
+    rows, sizes = [], (state_sizes, action_sizes)
+    for kappa in KAPPAS:
+        before = _inputs(declared, kappa, sizes)
+        added = before if whole is declared else _inputs(whole, kappa, sizes)
+        least = added if needed is whole else _inputs(needed, kappa, sizes)
+        rows.append(
+            {
+                "kappa": kappa,
+                "largest": int(before.max()),
+                "grow": int((added > before).sum()),
+                "largest_with_missing": int(added.max()),
+                "shrink": int((least < added).sum()),
+                "largest_needed": int(least.max()),
+            }
+        )
+    return rows
+
+
+def _inputs(couplings: Declared, kappa: int | None, sizes: tuple[Any, Any]) -> np.ndarray:
+    return value_dependency(couplings, kappa).input_sizes(*sizes)
 
 
 def check(
@@ -200,18 +219,12 @@ def check(
 
     **Raises:** `UserError` for couplings of other agents, and as [`mastac.probing.probe`][].
     """
-    simulator, paired = _simulator(simulator, env_options)
+    simulator, paired = simulator_of(simulator, env_options)
     seed = whole_number("seed", seed)
     if isinstance(simulator, Simulator):
         name, agents = simulator.name, simulator.names
     else:
         name, agents = simulator.id, simulator.agents
-        if simulator.is_host:
-            raise UserError(
-                f"'{name}' is a simulator outside JAX, whose state cannot be set, so that its "
-                "edges cannot be looked for one by one; find them from its episodes with "
-                "mastac discover, and compare with --against"
-            )
     declared = couplings or paired or simulator.couplings
     if not isinstance(declared, Couplings | CouplingSequence):
         raise UserError(
@@ -229,7 +242,7 @@ def check(
     return Check(name, declared, seed, effects, tuple(missing), tuple(superfluous))
 
 
-def _simulator(given: Any, env_options: Mapping[str, Any] | None) -> tuple[Any, Declared | None]:
+def simulator_of(given: Any, env_options: Mapping[str, Any] | None) -> tuple[Any, Declared | None]:
     """The simulator that is given or named, and the couplings that came with it as a pair."""
     paired = None
     if isinstance(given, str) and is_place(given):

@@ -13,13 +13,15 @@ from mastac.structure import Couplings, CouplingSequence
 
 
 def load(
-    place: str, options: Mapping[str, Any] | None = None
+    place: str, options: Mapping[str, Any] | None = None, needs_couplings: bool = False
 ) -> tuple[Any, Couplings | CouplingSequence | None]:
     """The simulator at `module:name`, and the couplings to check it against if it gives some.
 
     It is found and called as [`mastac.envs.modules.imported`][] does. It gives, or the name is, a
     [`mastac.Environment`][], a [`mastac.Simulator`][], a PettingZoo `ParallelEnv`, or a pair of one
     of them and couplings.
+
+    `needs_couplings`: whether a simulator outside JAX has to declare some.
 
     **Raises:** `UserError` if there is no such module or name, if either raises, and if it gives
     something else.
@@ -29,9 +31,10 @@ def load(
     simulator, declared = pair
     is_known = isinstance(simulator, Simulator) or is_environment(simulator)
     if not is_known and hasattr(simulator, "step"):
-        # Outside JAX. It may not know its graphs: to find them is what is asked.
         graphs = declared if declared is not None else getattr(simulator, "couplings", None)
-        simulator = adapted(place, options or {}, simulator, () if graphs is None else graphs)
+        if graphs is None and not needs_couplings:
+            graphs = ()  # to find them is what is asked, or others are given
+        simulator = adapted(place, options or {}, simulator, graphs)
         is_known = True
     if not is_known or not isinstance(declared, Couplings | CouplingSequence | None):
         got = " and ".join(type(value).__name__ for value in pair if value is not None) or "None"

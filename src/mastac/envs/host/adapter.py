@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
-from mastac.checks import real_number, whole_number
-from mastac.envs.host.simulator import (
-    METHOD,
-    OBSERVATIONS,
-    HostSimulator,
-    LocalStates,
-    Recipe,
-    by_name,
-    called,
-    close,
-    ids_of,
-    shown_at_reset,
+from mastac.checks import real_number
+from mastac.envs.host.declared import (
+    couplings_of,
+    horizon_of,
+    local_states_of,
+    name_of,
+    promised,
 )
+from mastac.envs.host.simulator import OBSERVATIONS, HostSimulator, LocalStates, Recipe, close
 from mastac.envs.host.spaces import Wrong, one_head, said
 from mastac.errors import UserError, unknown
-from mastac.structure import Couplings, CouplingSequence
-from mastac.structure.readers import read_graphs
 
 if TYPE_CHECKING:
     from mastac.envs.host.environment import HostEnvironment
 
-HORIZONS = ("horizon", "max_cycles", "max_steps", "max_episode_steps", "episode_length")
 DECLARABLE = (
     *("state_center", "state_scale", "obs_center", "obs_scale", "action_center", "action_scale"),
     *("reward_scale", "report", "reference", "units"),
@@ -58,8 +49,8 @@ def from_pettingzoo(
     *,
     id: str | None = None,
     timeout: float = 120.0,
-    one_per_process: bool = False,
-    fixed_length: bool = False,
+    one_per_process: bool | None = None,
+    fixed_length: bool | None = None,
     **declared: Any,
 ) -> HostEnvironment:
     """A simulator with the methods of a PettingZoo `ParallelEnv`, as an environment to train in.
@@ -81,9 +72,11 @@ def from_pettingzoo(
         the first of the method, the key "state" and the observations that there is.
     - `id`: a name for folders and tables; by default the simulator's.
     - `timeout`: seconds that a worker process may take for one answer.
-    - `one_per_process`: whether a process can hold one simulator only, as with libsumo.
+    - `one_per_process`: whether a process can hold one simulator only, as with libsumo; by default
+        the simulator's attribute of this name, and else not.
     - `fixed_length`: whether every episode lasts for all `horizon` steps with all agents. Some
-        methods need it, such as mastac-model.
+        methods need it, such as mastac-model. By default the simulator's attribute of this name,
+        and else not.
     - `declared`: scales, `report`, `reference` and `units` of [`mastac.Environment`][].
 
     **Raises:**
@@ -98,15 +91,43 @@ def from_pettingzoo(
             f"from_pettingzoo takes a function that makes a simulator, not one "
             f"{type(make).__name__}: several are played at the same time; give its class"
         )
-    timeout = real_number("timeout", timeout, least=0, least_excluded=True)
-    world = _made(make)
-    name = _name_of(world) if id is None else id
+    how = {"id": id, "timeout": timeout, "one_per_process": one_per_process}
+    how |= {"fixed_length": fixed_length, **declared}
+    return adapted(_made(make), make, couplings, horizon, local_states, **how)
+
+
+def adapted(
+    world: Any,
+    make: Callable[[], Any],
+    couplings: Any = None,
+    horizon: SupportsIndex | None = None,
+    local_states: LocalStates | None = None,
+    *,
+    id: str | None = None,
+    timeout: float = 120.0,
+    one_per_process: bool | None = None,
+    fixed_length: bool | None = None,
+    **declared: Any,
+) -> HostEnvironment:
+    """As [`mastac.from_pettingzoo`][], of a simulator that `make` gave; it is tried and closed."""
+    name = name_of(world) if id is None else id
     try:
-        graphs = _couplings_of(world, couplings, name)
-        source = _local_states_of(world, local_states, graphs.agents)
+        if hasattr(world, "agent_iter"):
+            raise UserError(
+                f"'{name}' is an AECEnv, whose agents act one after the other; give a ParallelEnv, "
+                "as by pettingzoo.utils.conversions.aec_to_parallel"
+            )
+        for argument in declared:
+            if argument not in DECLARABLE:
+                raise unknown("argument of from_pettingzoo", argument, DECLARABLE)
+        timeout = real_number("timeout", timeout, least=0, least_excluded=True)
+        graphs = couplings_of(world, couplings, name)
+        source = local_states_of(world, local_states, graphs.agents)
         simulator = HostSimulator(Recipe(lambda: world, graphs.agents, source))
-        steps = _horizon_of(world, horizon, name)
+        steps = horizon_of(world, horizon, name)
         head = one_head({acting.agent: acting for acting in simulator.acting})
+        is_single = promised(world, "one_per_process", one_per_process, name)
+        is_fixed = promised(world, "fixed_length", fixed_length, name)
         _tried(simulator)
     except Wrong as wrong:
         raise UserError(f"simulator '{name}': {wrong}") from wrong
@@ -118,9 +139,9 @@ def from_pettingzoo(
         couplings=graphs,
         horizon=steps,
         action_head=head,
-        recipe=Recipe(make, graphs.agents, source, fixed_length=fixed_length),
+        recipe=Recipe(make, graphs.agents, source, fixed_length=is_fixed),
         timeout=timeout,
-        one_per_process=one_per_process,
+        one_per_process=is_single,
         notes=(STAND_IN,) if source == OBSERVATIONS and local_states is None else (),
         **_declarations(declared),
     )
@@ -158,94 +179,12 @@ def _made(make: Callable[[], Any]) -> Any:
         world = make()
     except Exception as error:
         raise UserError(f"making the simulator raised {type(error).__name__}: {error}") from error
-    if hasattr(world, "agent_iter"):
-        raise UserError(
-            f"'{_name_of(world)}' is an AECEnv, whose agents act one after the other; give a "
-            "ParallelEnv, as by pettingzoo.utils.conversions.aec_to_parallel"
-        )
     if not is_simulator(world):
         raise UserError(
             f"the function gives {type(world).__name__}, which lacks reset, step or "
             "possible_agents; give one that makes a PettingZoo ParallelEnv"
         )
     return world
-
-
-def _name_of(world: Any) -> str:
-    metadata = getattr(world, "metadata", None)
-    named = metadata.get("name") if isinstance(metadata, Mapping) else None
-    name = named if isinstance(named, str) and named.strip() else type(_core(world)).__name__
-    return re.sub(r"[^\w.-]+", "-", name)
-
-
-def _couplings_of(world: Any, given: Any, name: str) -> Couplings | CouplingSequence:
-    ids = ids_of(world)
-    agents = list(ids)
-    if given is None:
-        given = getattr(world, "couplings", getattr(_core(world), "couplings", None))
-    if given is None:
-        raise UserError(
-            f"nothing says who affects whom in '{name}'; give couplings=mastac.Couplings({agents}, "
-            "state=[(source, target), ...]), a file or a list of pairs, or the simulator an "
-            "attribute couplings; 'mastac discover' finds them from a log, and "
-            "mastac.complete(agents) says that everyone affects everyone"
-        )
-    if isinstance(given, str | Path):
-        given = read_graphs(given)
-    if not isinstance(given, Couplings | CouplingSequence) and isinstance(given, Iterable):
-        named = {agent: name for name, agent in ids.items()}  # numbers may be names here
-        pairs = [tuple(named.get(end, end) for end in pair) for pair in given]
-        given = Couplings(agents, state=pairs, observation=pairs, reward=pairs)
-    if not isinstance(given, Couplings | CouplingSequence):
-        raise UserError(f"couplings of '{name}' are {type(given).__name__}; give mastac.Couplings")
-    lacking = [agent for agent in agents if agent not in given.agents]
-    if lacking:
-        raise UserError(f"couplings of '{name}' lack its agent '{lacking[0]}'; add it")
-    foreign = [agent for agent in given.agents if agent not in agents]
-    if foreign:
-        raise unknown(f"agent in the couplings of '{name}',", foreign[0], agents)
-    return given
-
-
-def _local_states_of(world: Any, given: Any, agents: tuple[str, ...]) -> LocalStates:
-    if isinstance(given, Mapping):
-        entries = by_name(given, "local_states")
-        lacking = [agent for agent in agents if agent not in entries]
-        if lacking:
-            raise UserError(
-                f"local_states lacks agent '{lacking[0]}'; give every agent's entries of state()"
-            )
-        return entries
-    if given is not None:
-        if not isinstance(given, str):
-            raise UserError(
-                f"local_states is {type(given).__name__}; give 'local_state', 'observations', a "
-                "key of infos, or the entries of state() by agent"
-            )
-        return given
-    if callable(getattr(world, METHOD, None)):
-        return METHOD
-    _, infos = shown_at_reset(called("reset", world.reset, seed=0))
-    has_state = [isinstance(info, Mapping) and "state" in info for info in infos.values()]
-    return "state" if has_state and all(has_state) else OBSERVATIONS
-
-
-def _horizon_of(world: Any, given: SupportsIndex | None, name: str) -> int:
-    if given is None:
-        places = [(place, word) for place in (world, _core(world)) for word in HORIZONS]
-        found = [getattr(place, word, None) for place, word in places]
-        given = next((value for value in found if isinstance(value, int | np.integer)), None)
-    if given is None:
-        raise UserError(
-            f"nothing says how long an episode of '{name}' may be; give horizon=, or the simulator "
-            "an attribute max_cycles"
-        )
-    return whole_number(f"horizon of '{name}'", given, least=1)
-
-
-def _core(world: Any) -> Any:
-    """What is within the wrappers."""
-    return getattr(world, "unwrapped", world)
 
 
 def _tried(simulator: HostSimulator) -> None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mastac.envs.base import Environment
-from mastac.envs.host.playing import Sizes
+from mastac.envs.host.records import Sizes
 from mastac.envs.host.simulator import OBSERVATIONS, Recipe
 from mastac.errors import UserError
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from mastac.envs.host.simulator import Frame, Recipe
+from mastac.envs.host.records import Request, Sizes
+from mastac.envs.host.simulator import OBSERVATIONS, Frame, Recipe
 from mastac.envs.host.spaces import Wrong
 from mastac.envs.host.worker import Host, Inside, Lost, Worker, pickled
 from mastac.errors import UserError
@@ -28,16 +29,6 @@ class Job(NamedTuple):
 
     seed: int
     label: str
-
-
-class Sizes(NamedTuple):
-    """Of an episode; the last three are those of the widest agent."""
-
-    horizon: int
-    agents: int
-    state: int
-    obs: int
-    action: int
 
 
 @dataclass
@@ -87,7 +78,8 @@ class Track:
 
     def act(self, time: int, actions: np.ndarray, drawn: Sequence[np.ndarray]) -> None:
         """Keep the actions at a time."""
-        self.actions[time] = np.where(self.alive[time][:, None], actions, 0.0)
+        self.actions[time] = actions
+        self.actions[time, ~self.alive[time]] = 0.0
         self.drawn.append(drawn)
 
 
@@ -133,10 +125,13 @@ class Player:
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.recipe, self.sizes, self.say = recipe, sizes, say
+        self.is_state = recipe.local_states == OBSERVATIONS
         self.hosts: list[Host] = [Inside(recipe)]
         if workers:
             stored = pickled(recipe)
-            self.hosts = [Worker(stored, timeout) for _ in range(min(workers, slots))]
+            self.hosts = [
+                Worker(stored, sizes, self.is_state, timeout) for _ in range(min(workers, slots))
+            ]
         self.slots = slots
         every = len(self.hosts) if slots > len(self.hosts) else 1
         turns = [[slot for slot in range(slots) if slot // every % 2 == turn] for turn in (0, 1)]
@@ -191,17 +186,17 @@ class Player:
     ) -> dict[int, str | None]:
         """Play one episode in each slot; for those that failed why, `None` where others' fault."""
         failed: dict[int, str | None] = {}
-        is_state = self.recipe.local_states == "observations"
         groups = []
         for part in self.parts:
             group = Group(part, self.size)
             group.jobs = {slot: wave[slot] for slot in part if slot < len(wave)}
             if group.jobs:
-                group.act = policies(group.numbers())
                 groups.append(group)
             for slot, number in group.jobs.items():
-                tracks[number] = Track.empty(self.sizes, is_state)
-                self._host(slot).ask((slot, "reset", jobs[number].seed))
+                self._host(slot).ask(Request(slot, seed=jobs[number].seed))
+                tracks[number] = Track.empty(self.sizes, self.is_state)
+        for group in groups:  # while simulators are reset
+            group.act = policies(group.numbers())
         for time in range(self.sizes.horizon + 1):
             for group in groups:
                 self._turn(group, time, tracks, failed)
@@ -237,7 +232,7 @@ class Player:
             if slot in group.jobs:
                 leaves = [leaf[place] for leaf in drawn]
                 tracks[group.jobs[slot]].act(time, actions[place], leaves)
-                self._host(slot).ask((slot, "step", actions[place]))
+                self._host(slot).ask(Request(slot, actions=actions[place]))
 
     def _check_length(self, time: int, frame: Frame) -> None:
         if self.recipe.fixed_length and time < self.sizes.horizon and not frame.alive.all():

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from mastac.envs.host.spaces import Wrong, acting, check_finite, numbers, observed
+from mastac.envs.host.spaces import Wrong, acting, check_finite, numbers, observed, reward
 
 OBSERVATIONS, METHOD = "observations", "local_state"
 LocalStates = str | Mapping[str, Any]
@@ -69,6 +69,14 @@ class HostSimulator:
         self.acting = [
             acting(name, space_of(self.world, "action", self.ids[name])) for name in recipe.agents
         ]
+        width = max(space.size for space in self.acting)
+        self.center, self.low, self.high = (
+            np.stack(
+                [np.pad(getattr(space, end), (0, width - space.size)) for space in self.acting]
+            )
+            for end in ("center", "low", "high")
+        )
+        self.is_state = recipe.local_states == OBSERVATIONS
         self.obs_width = max(space.size for space in self.observed)
         self.state_sizes = recipe.state_sizes
         self.last: Frame | None = None
@@ -86,14 +94,12 @@ class HostSimulator:
     def step(self, actions: Float[np.ndarray, "agents act"]) -> Frame:
         """The frame after an action of every agent that is there."""
         assert self.last is not None
-        acts = {
-            name
-            for name, is_alive in zip(self.recipe.agents, self.last.alive, strict=True)
-            if is_alive
-        }
+        within = np.minimum(np.maximum(self.center + actions, self.low), self.high)
+        alive = self.last.alive.tolist()
+        acts = {name for name, is_alive in zip(self.recipe.agents, alive, strict=True) if is_alive}
         given = {
-            self.ids[space.agent]: space.action(row)
-            for space, row in zip(self.acting, actions, strict=True)
+            self.ids[space.agent]: space.taken(row)
+            for space, row in zip(self.acting, within, strict=True)
             if space.agent in acts
         }
         after = called("step", self.world.step, given)
@@ -137,7 +143,7 @@ class HostSimulator:
         obs_rows = np.zeros((len(agents), self.obs_width), np.float32)
         states: list[np.ndarray] = []
         reward_row = np.zeros(len(agents), np.float32)
-        state_of = self._local_states(infos)
+        state_of = None if self.is_state else self._local_states(infos)
         for i, (name, space) in enumerate(zip(agents, self.observed, strict=True)):
             if name in seen and (name in alive or name in acted):
                 obs_rows[i, : space.size] = space.row(seen[name])
@@ -148,15 +154,14 @@ class HostSimulator:
             if name in acted:
                 if name not in paid:
                     raise Wrong(f"there is no reward of agent '{name}', who acted")
-                reward_row[i] = numbers(name, paid[name], "reward").sum()
-            states.append(state_of(i, name, name in alive, old))
+                reward_row[i] = reward(name, paid[name])
+            if state_of is not None:
+                states.append(state_of(i, name, name in alive, old))
         check_finite(agents, obs_rows, "observation")
         check_finite(agents, reward_row, "reward")
-        is_state = self.recipe.local_states == OBSERVATIONS
-        rows = obs_rows if is_state else self._state_rows(states)
         self.last = Frame(
-            rows,
-            None if is_state else obs_rows,
+            obs_rows if self.is_state else self._state_rows(states),
+            None if self.is_state else obs_rows,
             reward_row,
             np.array([name in alive for name in agents]),
             np.array([name in terminated for name in agents]),
@@ -166,8 +171,6 @@ class HostSimulator:
     def _local_states(self, infos: Any) -> Callable[[int, str, bool, Frame | None], np.ndarray]:
         """`(row, name, must be there, last frame) -> local state` as the recipe says."""
         source = self.recipe.local_states
-        if source == OBSERVATIONS:
-            return lambda i, name, alive, old: np.zeros(0, np.float32)
         whole = None
         if not isinstance(source, str):
             whole = numbers("all", called("state", self.world.state), "state() of")
@@ -241,10 +244,12 @@ def space_of(world: Any, kind: str, agent: Any) -> Any:
             raise Wrong(f"it has no {method} of agent '{agent}'") from error
 
 
-def by_name(given: Any, what: str) -> dict[str, Any]:
+def by_name(given: Any, what: str) -> Mapping[str, Any]:
     """A dictionary of the simulator's by names of agents."""
     if not isinstance(given, Mapping):
         raise Wrong(f"its {what} are {type(given).__name__}, expected a dictionary by agent")
+    if isinstance(next(iter(given), ""), str):
+        return given
     return {str(agent): value for agent, value in given.items()}
 
 

@@ -35,6 +35,9 @@ class Observed:
         """The entries of one observation; [`Wrong`][] if it does not fit the space."""
         what = "observation"
         if isinstance(self.space, spaces.Box):
+            is_right = isinstance(value, np.ndarray) and value.dtype.kind == "f"
+            if is_right and value.shape == self.space.shape:  # mostly so, and checked soonest
+                return value.reshape(-1)
             return numbers(self.agent, value, what, self.space.shape)
         try:
             entries = flatten(self.space, value)
@@ -53,6 +56,7 @@ class Acting:
     - `head`: "tanh" for boxes, "discrete" for choices, one for each joint choice.
     - `size`: entries of a row.
     - `center`, `limit`: of a box, the middle and half the width of each entry's range.
+    - `low`, `high`: of a box, its ends.
     """
 
     agent: str
@@ -61,21 +65,27 @@ class Acting:
     size: int
     center: Row
     limit: Row
+    low: Row
+    high: Row
 
     def action(self, row: Row) -> Any:
         """What the simulator takes for a row of the head's."""
+        row = row[: self.size]
+        # np.clip takes several times as long.
+        return self.taken(np.minimum(np.maximum(self.center + row, self.low), self.high))
+
+    def taken(self, row: Row) -> Any:
+        """What the simulator takes for a row about the middle of the range, and within it."""
         space, given = self.space, row[: self.size]
+        if isinstance(space, spaces.Box):
+            if space.dtype.kind in "iu":
+                given = np.rint(given)
+            return given.reshape(space.shape).astype(space.dtype)
         if isinstance(space, spaces.Discrete):
             return space.start + space.dtype.type(given.argmax())
-        if isinstance(space, spaces.MultiDiscrete):
-            joint = np.unravel_index(given.argmax(), space.nvec.ravel())
-            chosen = np.array(joint).reshape(space.nvec.shape)
-            return (chosen + space.start).astype(space.dtype)
-        within = (self.center + given).reshape(space.shape)
-        if space.dtype.kind in "iu":
-            within = np.rint(within)
-        # np.clip takes several times as long.
-        return np.minimum(np.maximum(within, space.low), space.high).astype(space.dtype)
+        joint = np.unravel_index(given.argmax(), space.nvec.ravel())
+        chosen = np.array(joint).reshape(space.nvec.shape)
+        return (chosen + space.start).astype(space.dtype)
 
 
 def observed(agent: str, space: Any) -> Observed:
@@ -115,7 +125,7 @@ def acting(agent: str, space: Any) -> Acting:
                 "limits; give Box(low, high) with finite low and high"
             )
         limit = np.where(high > low, (high - low) / 2, 1.0)  # a fixed entry is held by the space
-        return Acting(agent, space, "tanh", low.size, (low + high) / 2, limit)
+        return Acting(agent, space, "tanh", low.size, (low + high) / 2, limit, low, high)
     if isinstance(space, spaces.Discrete):
         choices = int(space.n)
     elif isinstance(space, spaces.MultiDiscrete):
@@ -130,7 +140,8 @@ def acting(agent: str, space: Any) -> Acting:
             f"agent '{agent}' has {choices} joint choices in {said(space)}, more than "
             f"{MOST_CHOICES}; make them several agents, or a Box whose entries the simulator rounds"
         )
-    return Acting(agent, space, "discrete", choices, np.zeros(choices), np.ones(choices))
+    ones = np.ones(choices)
+    return Acting(agent, space, "discrete", choices, 0 * ones, ones, -np.inf * ones, np.inf * ones)
 
 
 def one_head(actings: Mapping[str, Acting]) -> str:
@@ -158,6 +169,13 @@ def numbers(agent: str, value: Any, what: str, shape: tuple[int, ...] | None = N
         expected = f"expected {list(shape)}"
         raise Wrong(f"the {what} of agent '{agent}' has shape {list(array.shape)}, {expected}")
     return array.ravel()
+
+
+def reward(agent: str, value: Any) -> float:
+    """A reward; one that is an array counts as its sum."""
+    if isinstance(value, float | int | np.floating):
+        return float(value)
+    return float(numbers(agent, value, "reward").sum())
 
 
 def check_finite(agents: Sequence[str], rows: np.ndarray, what: str) -> None:

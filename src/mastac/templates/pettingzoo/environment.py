@@ -1,7 +1,7 @@
 """Water tanks in a row as a PettingZoo `ParallelEnv`: a simulator to put your own in the place of.
 
     python -m pytest test_NAME.py      do the tests hold?
-    mastac graph NAME:env              whose states and actions does each value depend on?
+    mastac check NAME:env              do the declared graphs agree with what episodes show?
     mastac train NAME:env              train one policy for each tank
 
 Change it from top to bottom, step by step, and run the tests after each step. If you have a
