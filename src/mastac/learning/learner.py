@@ -13,7 +13,6 @@ from mastac.agents.mixers import mixer
 from mastac.agents.networks import MLP, glorot
 from mastac.agents.stochastic import StochasticActors, greedy_network
 from mastac.envs.base import Environment
-from mastac.envs.transitions import refuse_early_ends
 from mastac.errors import UserError
 from mastac.learning.buffer import Buffer
 from mastac.learning.scales import declared_scales, remeasured, unseeing
@@ -85,19 +84,13 @@ def learner_spec(
     - `episodes`: of the whole run.
 
     **Raises:** [`mastac.errors.UserError`][] if couplings change with the time and critics are not
-    told it, and if episodes may end early and a model of the dynamics is learnt.
+    told it.
     """
     if layout.schedule is not None and not settings.finite_horizon:
         raise UserError(
             "critics of time-varying couplings must know the time; leave finite_horizon at true"
         )
     kind = update_kind(settings)
-    if settings.estimator == "model":
-        refuse_early_ends(
-            env,
-            "the models of mastac-model do not learn when; take an algorithm without one, such as "
-            "mastac, mastac-sac or mastac-ppo",
-        )
     # Values of states have a place for actions in their layout, since these say which actors they
     # are credited to, and read none.
     read = layout if kind.critics_read_actions else layout.without_actions()

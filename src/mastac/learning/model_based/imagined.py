@@ -8,24 +8,35 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mastac.agents.actors import Actors
-from mastac.agents.local_models import LocalModels, Networks, Units
+from mastac.agents.local_models import LocalModels, Networks
+from mastac.agents.model_inputs import Units
 from mastac.envs.base import Environment
+from mastac.envs.transitions import only_alive
+from mastac.learning.model_based.leaving import Leaving
 
 SATURATED = 2.0  # logits beyond it have hardly a slope; a tanh policy is held within
 TEMPERATURE = 1.0
 
-Dynamics = Callable[..., tuple[Float[Array, "batch agents state"], Float[Array, "batch agents"]]]
-"""`(states, actions, time, key) -> (next states, rewards)`, batch first."""
+There = Float[Array, "batch agents"] | None
+"""The probability that an agent is still there; `None` where nobody ever leaves."""
+Dynamics = Callable[
+    ..., tuple[Float[Array, "batch agents state"], Float[Array, "batch agents"], There]
+]
+"""`(states, actions, time, key, there=None) -> (next states, rewards, there)`, batch first."""
+Observing = Callable[[Array, Array, PRNGKeyArray, There], Float[Array, "batch agents obs"]]
+"""`(states, time, key, there) -> observations`, batch first."""
 
 
 class Imagined(NamedTuple):
     """Episodes from a batch of first states.
 
-    - `returns`: undiscounted, of each agent.
+    - `returns`: undiscounted, of each agent; expected, over when it leaves.
+    - `luck`: standard deviation of these returns, over when it leaves.
     - `saturation`: mean over all logits of the square of how far they are beyond `SATURATED`.
     """
 
     returns: Float[Array, "batch agents"]
+    luck: Float[Array, "batch agents"]
     saturation: Float[Array, ""]
 
 
@@ -41,12 +52,19 @@ class Promise(NamedTuple):
 
 
 def true_dynamics(env: Environment) -> Dynamics:
-    """The simulator itself."""
+    """The simulator itself. Who has left stays where it was, and earns nothing.
 
-    def step(states: Array, actions: Array, time: Array, key: PRNGKeyArray):
+    There is no slope in who leaves.
+    """
+
+    def step(states: Array, actions: Array, time: Array, key: PRNGKeyArray, there: There = None):
         keys = jax.random.split(key, len(states))
-        after = jax.vmap(env.transition, (0, 0, None, 0))(states, actions, time, keys)
-        return after.state, after.rewards
+        if there is None:
+            after = jax.vmap(env.transition, (0, 0, None, 0))(states, actions, time, keys)
+            return after.state, after.rewards, None
+        given = (states, actions, time, keys, there > 0)
+        after = jax.vmap(env.transition, (0, 0, None, 0, 0))(*given)
+        return after.state, after.rewards, jnp.where(after.terminated, 0.0, there)
 
     return step
 
@@ -58,26 +76,59 @@ def learnt_dynamics(
     residual: Float[Array, "agents state"],
     state_range: tuple[Array, Array],
     reward_range: tuple[Array, Array],
+    leaving: Leaving | None = None,
 ) -> Dynamics:
     """The local models; every member has an equal part of the batch.
 
     What they do not explain is added as noise of its size. States stay within what was seen and a
     margin, rewards within what was ever paid: a model promises nothing beyond.
+
+    Agents may leave where `leaving` says how they did. All are imagined to go on, each with the
+    probability that it is still there: it falls smoothly, so that it has a slope.
     """
 
-    def step(states: Array, actions: Array, time: Array, key: PRNGKeyArray):
-        at = jnp.full((models.members, len(states) // models.members), time, jnp.float32)
-        played = (_by_member(models, states), _by_member(models, actions))
-        following, rewards = models.step(networks, units, *played, at)
+    def step(states: Array, actions: Array, time: Array, key: PRNGKeyArray, there: There = None):
+        played = (by_member(models, states), by_member(models, actions))
+        at = clock(models, states, time)
+        present = None if there is None else by_member(models, there)
         following, rewards = (
-            jnp.moveaxis(leaf, -1, 1).reshape(-1, *leaf.shape[1:-1])
-            for leaf in (following, rewards)
+            all_members(leaf) for leaf in models.step(networks, units, *played, at, present)
         )
         following = following + residual[None] * jax.random.normal(key, following.shape)
         following = jnp.clip(following, state_range[0][None], state_range[1][None])
-        return following, jnp.clip(rewards, reward_range[0][None], reward_range[1][None])
+        rewards = jnp.clip(rewards, reward_range[0][None], reward_range[1][None])
+        if there is None or leaving is None:
+            return following, rewards, there
+        given = (*played, at, by_member(models, following), present, leaving.together)
+        stays = all_members(models.log_staying(networks, units, *given))
+        return following, rewards, there * jnp.where(leaving.happens[None], jnp.exp(stays), 1.0)
 
     return step
+
+
+def known_observations(env: Environment) -> Observing:
+    """The environment's own function of the states."""
+
+    def observe(states: Array, time: Array, key: PRNGKeyArray, there: There) -> Array:
+        return jax.vmap(env.observed, (0, None))(states, time)
+
+    return observe
+
+
+def learnt_observations(
+    models: LocalModels, networks: Networks, units: Units, residual: Float[Array, "agents obs"]
+) -> Observing:
+    """The local models of observations; what they do not explain is added as noise of its size."""
+    assert units.obs_center is not None and units.obs_scale is not None
+    center, scale = units.obs_center, units.obs_scale
+
+    def observe(states: Array, time: Array, key: PRNGKeyArray, there: There) -> Array:
+        present = None if there is None else by_member(models, there)
+        given = (by_member(models, states), clock(models, states, time), present)
+        seen = all_members(models.observe(networks, units, *given)) * scale[None] + center[None]
+        return seen + residual[None] * jax.random.normal(key, seen.shape)
+
+    return observe
 
 
 def imagined(
@@ -88,29 +139,45 @@ def imagined(
     first: Float[Array, "batch agents state"],
     key: PRNGKeyArray,
     steepest: Float[Array, "agents state"] | None = None,
+    observing: Observing | None = None,
+    there: There = None,
 ) -> Imagined:
     """Whole episodes of the policies; nothing but the state is kept for the way back.
 
-    `steepest`: the largest slope of a return along a state that is handed back to the step before;
-    none for exact gradients.
+    **Arguments:**
+
+    - `steepest`: the largest slope of a return along a state that is handed back to the step
+        before; none for exact gradients.
+    - `observing`: what agents see; the environment's own function by default.
+    - `there`: who is there at first; `None` where nobody ever leaves.
     """
+    observing = known_observations(env) if observing is None else observing
     limit = None if steepest is None else steepest[None] / len(first)
 
-    def one_step(states: Array, time_and_key: tuple[Array, PRNGKeyArray]):
-        time, key = time_and_key
+    def one_step(carry: tuple[Array, There], time_and_key: tuple[Array, PRNGKeyArray]):
+        (states, there), (time, key) = carry, time_and_key
         states = states if limit is None else slope_bounded(states, limit)
         choice_key, noise_key = jax.random.split(key)
-        obs = jax.vmap(env.observed, (0, None))(states, time)
+        obs = observing(states, time, jax.random.fold_in(key, 2), there)
+        alive = None if there is None else there > 0
+        if alive is not None:  # what is seen of, or by, those that left may be no number
+            obs = only_alive(jnp.where(jnp.isfinite(obs), obs, 0.0), alive)
         logits = actors.logits(weights, jnp.moveaxis(obs, 0, -1))
-        chosen = jnp.moveaxis(_actions(env, actors, logits, choice_key), -1, 0)
-        following, rewards = dynamics(states, chosen, time, noise_key)
-        return following, (rewards, _saturation(env, actors, logits))
+        chosen = only_alive(jnp.moveaxis(_actions(env, actors, logits, choice_key), -1, 0), alive)
+        following, rewards, after = dynamics(states, chosen, time, noise_key, there)
+        return (following, after), (rewards, there, _saturation(env, actors, logits))
 
     times = jnp.arange(env.horizon)
-    _, (rewards, beyond) = jax.lax.scan(
-        jax.checkpoint(one_step), first, (times, jax.random.split(key, env.horizon))
+    _, (rewards, present, beyond) = jax.lax.scan(
+        jax.checkpoint(one_step), (first, there), (times, jax.random.split(key, env.horizon))
     )
-    return Imagined(rewards.sum(0), beyond.mean())
+    if present is None:
+        returns = rewards.sum(0)
+        return Imagined(returns, jnp.zeros_like(returns), beyond.mean())
+    returns = (present * rewards).sum(0)
+    before = jnp.cumsum(rewards, 0) - rewards
+    squares = (present * (2.0 * before + rewards) * rewards).sum(0)  # of returns, expected
+    return Imagined(returns, jnp.sqrt(jnp.maximum(squares - returns**2, 0.0)), beyond.mean())
 
 
 @jax.custom_vjp
@@ -161,6 +228,16 @@ def _actions(env: Environment, actors: Actors, logits: Array, key: PRNGKeyArray)
     return soft + jax.lax.stop_gradient(hard - soft)
 
 
-def _by_member(models: LocalModels, leaf: Array) -> Array:
+def by_member(models: LocalModels, leaf: Array) -> Array:
     """`[members × batch, …]` as `[members, …, batch]`."""
     return jnp.moveaxis(leaf.reshape(models.members, -1, *leaf.shape[1:]), 1, -1)
+
+
+def all_members(leaf: Array) -> Array:
+    """`[members, …, batch]` as `[members × batch, …]`."""
+    return jnp.moveaxis(leaf, -1, 1).reshape(-1, *leaf.shape[1:-1])
+
+
+def clock(models: LocalModels, states: Array, time: Array) -> Float[Array, "members batch"]:
+    """The time of a step, for all members' parts of a batch."""
+    return jnp.full((models.members, len(states) // models.members), time, jnp.float32)

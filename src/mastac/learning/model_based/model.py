@@ -7,15 +7,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mastac.agents.local_models import LocalModels, Networks, Units, local_models
+from mastac.agents.local_models import LocalModels, Networks, local_models
+from mastac.agents.model_inputs import Units
 from mastac.learning.buffer import Episode
 from mastac.learning.model_based.fitting import errors_of, fit, newest, optimizer
 from mastac.learning.model_based.imagined import (
     Promise,
     imagined,
     learnt_dynamics,
+    learnt_observations,
     true_dynamics,
 )
+from mastac.learning.model_based.leaving import leaving_of
 from mastac.learning.model_based.record import Record, first_record
 from mastac.learning.model_based.rounds import after_rounds, work_of
 from mastac.learning.model_based.units import (
@@ -36,6 +39,7 @@ STEEPEST = 30.0  # slope of a return along a state, in standard deviations of re
 class Model(NamedTuple):
     """What is known of the dynamics, and how this episode is played.
 
+    - `residual`, `obs_residual`: of [`Errors`][mastac.learning.model_based.fitting.Errors].
     - `is_greedy`, `amplitude`: without exploration; the share of random actions before the first
         round.
     """
@@ -46,6 +50,7 @@ class Model(NamedTuple):
     record: Record
     is_greedy: Float[Array, ""]
     amplitude: Float[Array, ""]
+    obs_residual: Float[Array, "agents obs"] | None = None
 
 
 def models_of(spec: LearnerSpec) -> LocalModels:
@@ -62,11 +67,11 @@ def first_model(spec: LearnerSpec, actors: Any, key: PRNGKeyArray) -> tuple[Mode
     state = jnp.zeros((env.num_agents, int(env.state_sizes.max())))
     act = jnp.zeros((env.num_agents, int(env.action_sizes.max())))
     networks = models_of(spec).init(key) if spec.settings.dynamics == "learnt" else ()
-    return (
-        Model(
-            networks, no_units(Episode(state, act, zero)), state, first_record(actors), zero, zero
-        ),
-    )
+    obs = None
+    if env.stores_observations:
+        obs = jnp.zeros((env.num_agents, int(env.obs_sizes.max())))
+    units = no_units(Episode(state, act, zero, observations=obs))
+    return (Model(networks, units, state, first_record(actors), zero, zero, obs),)
 
 
 def model_optimizers(critics: tuple[Model, ...]) -> tuple[Any, ...]:
@@ -107,8 +112,11 @@ def fitted(
         times=jnp.where(is_first, work.first_fits, work.fits),
         batch=settings.batch_size,
         rate=settings.model_lr,
+        leaving=leaving_of(store, age),
     )
-    model = model._replace(networks=networks, units=units, residual=errors.residual)
+    model = model._replace(
+        networks=networks, units=units, residual=errors.residual, obs_residual=errors.obs_residual
+    )
     return model, (optimizers,), error, doubt
 
 
@@ -128,8 +136,8 @@ def unseen_errors(
     sample = newest(store, age, models.members, episodes)
     change, _ = errors_of(models, networks, units, sample)
     real = jnp.maximum(models.mask.sum(1), 1)
-    error = (change.mean(0) ** 2).mean(-1).sum(1) / real
-    return error, (change.var(0).mean(-1).sum(1) / real).mean()
+    error = (change.mean(0) ** 2).mean(-1).sum(1) / real / sample.share
+    return error, (change.var(0).mean(-1).sum(1) / real / sample.share).mean()
 
 
 def imagination(
@@ -142,26 +150,37 @@ def imagination(
     env, settings = spec.env, spec.settings
     first_key, play_key = jax.random.split(key)
     episodes = settings.model_members * settings.imagined_episodes
+    there = observing = None
     if settings.dynamics == "true":
         dynamics = true_dynamics(env)
         first = jax.vmap(env.reset)(jax.random.split(first_key, episodes)).astype(jnp.float32)
+        there = jnp.ones(first.shape[:2]) if env.terminates else None
     else:
+        learnt = (models_of(spec), model.networks, model.units)
+        if model.obs_residual is not None:
+            observing = learnt_observations(*learnt, model.obs_residual)
         dynamics = learnt_dynamics(
-            models_of(spec),
-            model.networks,
-            model.units,
+            *learnt,
             model.residual,
             state_range(store, age, MARGIN),
             reward_range(store, age),
+            leaving_of(store, age),
         )
-        which = jax.random.randint(first_key, (episodes,), 0, age.filled)
-        first = store.states[age.order[which], 0]
+        begun = age.order[jax.random.randint(first_key, (episodes,), 0, age.filled)]
+        first = store.states[begun, 0]
+        if store.alive is not None:
+            there = store.alive[begun, 0].astype(jnp.float32)
     steepest = STEEPEST * model.units.reward_scale.max() / model.units.state_scale
     weight = SATURATION * env.horizon * model.units.reward_scale.sum()
 
     def objective(actors: Any) -> tuple[Array, Promise]:
-        played = imagined(env, spec.actors, actors, dynamics, first, play_key, steepest)
-        promise = Promise(played.returns.mean(0), env.reported(played.returns).std())
+        given = (spec.actors, actors, dynamics, first, play_key, steepest, observing, there)
+        played = imagined(env, *given)
+        spread = env.reported(played.returns).std()
+        if there is not None:  # that some leave sooner than others is luck, too
+            luck = env.reported(jax.lax.stop_gradient(played.luck))
+            spread = jnp.sqrt(spread**2 + (luck**2).mean())
+        promise = Promise(played.returns.mean(0), spread)
         return promise.returns.sum() - weight * played.saturation, promise
 
     return objective

@@ -131,7 +131,7 @@ def with_measured_scales(
     env = spec.env
     if "obs_scale" not in env.undeclared:
         return actors
-    center, scale = mean_and_scale(observations_along(env, store)[:, :-1], age)
+    center, scale = mean_and_scale(observations_along(env, store)[:, :-1], age, store.alive)
     least = jnp.where(keep, 0.5 / actors.inverse_scale, 0.0)
     return spec.actors.rescaled(actors, center, jnp.maximum(scale, least), keep)
 
