@@ -37,7 +37,7 @@ def random_units(seed: int, like: Units | None = None, growth: float = 2.0) -> U
     factors = {
         name: jnp.asarray(random.uniform(0.3, growth, old.shape), jnp.float32) * old
         for name, old in like._asdict().items()
-        if name.endswith("scale")
+        if name.endswith("scale") and old is not None
     }
     return units._replace(**factors)
 

@@ -187,7 +187,6 @@ class LocalModels:
         An input's scale that grows more than twofold was that of a constant, of which nothing has
         been learnt: its weights grow twofold and no more, and where it was, predictions stay.
         """
-
         says_who = bool(self.ends)
 
         def moved(
@@ -241,7 +240,6 @@ def local_models(env: Environment, members: int, units: int, read_all: bool = Fa
     - `members`, `units`: of [`LocalModels`][mastac.agents.local_models.LocalModels].
     - `read_all`: every model reads all agents, as if there were no graphs.
     """
-
     says_who = int(env.terminates)
 
     def buckets(layout) -> tuple[Bucket, ...]:

@@ -239,5 +239,6 @@ def all_members(leaf: Array) -> Array:
 
 
 def clock(models: LocalModels, states: Array, time: Array) -> Float[Array, "members batch"]:
-    """The time of a step, for all members' parts of a batch."""
-    return jnp.full((models.members, len(states) // models.members), time, jnp.float32)
+    """The time of a step, one for all or one for each, for all members' parts of a batch."""
+    times = jnp.broadcast_to(jnp.asarray(time, jnp.float32), len(states))
+    return times.reshape(models.members, -1)
