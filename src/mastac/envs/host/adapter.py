@@ -82,8 +82,8 @@ def from_pettingzoo(
     - `id`: a name for folders and tables; by default the simulator's.
     - `timeout`: seconds that a worker process may take for one answer.
     - `one_per_process`: whether a process can hold one simulator only, as with libsumo.
-    - `fixed_length`: whether every episode lasts for all `horizon` steps with all agents. Some
-        methods need it, such as mastac-model.
+    - `fixed_length`: whether every episode lasts for all `horizon` steps with all agents. Then
+        nothing has to be stored or learnt of who is there.
     - `declared`: scales, `report`, `reference` and `units` of [`mastac.Environment`][].
 
     **Raises:**
