@@ -16,9 +16,17 @@ from mastac.agents.local_models import LocalModels, Networks, local_models
 from mastac.agents.model_inputs import Units
 from mastac.envs.episodes import rollout_return
 from mastac.learning.buffer import Episode
-from mastac.learning.model_based.fitting import drawn, errors_of, fit, newest, optimizer
+from mastac.learning.model_based.fitting import (
+    drawn,
+    errors_of,
+    fit,
+    newest,
+    newest_transitions,
+    optimizer,
+)
 from mastac.learning.model_based.imagined import Imagined, imagined, true_dynamics
 from mastac.learning.model_based.leaving import leaving_of, left_at, played_steps
+from mastac.learning.model_based.seeing import learnt_observations, seeing_of
 from mastac.learning.model_based.units import ages, measured_units, reward_range
 
 AGENTS, STEPS = 2, 6
@@ -46,9 +54,9 @@ def risky(couplings: Couplings | None = None) -> Environment:
         horizon=STEPS,
         reset=lambda key: jax.random.normal(key, (AGENTS, 1)),
         step=step,
-        observe=lambda state: jnp.concatenate([3.0 * state, 1.0 + state[::-1]], 1),
+        observe=lambda state: jnp.concatenate([3.0 * state, 1.0 + state[::-1], state[::-1]], 1),
         state_sizes=sizes,
-        obs_sizes=2 * sizes,
+        obs_sizes=3 * sizes,
         action_sizes=sizes,
         action_head="tanh",
     )
@@ -139,8 +147,20 @@ def test_fitted_models_know_what_agents_observe(fitted):
     found = jax.jit(models.observe)(networks, units, states, time, there)
     wide = (None, slice(None), slice(None), None)
     found = found * units.obs_scale[wide] + units.obs_center[wide]
-    expected = jnp.concatenate([3.0 * states, 1.0 + states[:, ::-1]], 2)
+    expected = jnp.concatenate([3.0 * states, 1.0 + states[:, ::-1], states[:, ::-1]], 2)
     np.testing.assert_allclose(found, expected, atol=0.05)
+
+
+def test_observations_that_are_states_are_these_exactly(fitted):
+    models, networks, units, store = fitted
+    sample = newest_transitions(store, ages(300, jnp.int32(300)), 2)
+    seeing = seeing_of(models, jnp.full((AGENTS, 3), 0.5), sample)
+    np.testing.assert_array_equal(seeing.is_state, [[False, False, True]] * 2)
+    states = jnp.asarray(np.random.default_rng(1).normal(size=(4, AGENTS, 1)), jnp.float32)
+    observe = jax.jit(learnt_observations(models, networks, units, seeing))
+    seen = observe(states, jnp.int32(1), jax.random.key(0), jnp.ones((4, AGENTS)))
+    np.testing.assert_array_equal(seen[:, :, 2], states[:, ::-1, 0])
+    assert (np.asarray(seen[:, :, 1]) != np.asarray(1.0 + states[:, ::-1, 0])).all()
 
 
 def test_nothing_is_read_of_those_that_left(fitted):

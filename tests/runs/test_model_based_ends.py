@@ -77,3 +77,5 @@ def test_a_pettingzoo_simulator_is_learnt_from_the_command_line(tmp_path: Path) 
     table = np.genfromtxt(run.path / "metrics.csv", delimiter=",", names=True)
     assert table["episode_return"][:10].mean() < 0.8 * 2 * STEPS
     assert run.summary["greedy_mean"] > 0.95 * 2 * STEPS
+    # What the right one sees are states, what the left one sees is not.
+    assert run.summary["model"]["0"]["observed_states"] == 2

@@ -55,22 +55,21 @@ def reading(
     """
     states = (states - units.state_center[WIDE]) / units.state_scale[WIDE]
     actions = (actions - units.action_center[WIDE]) / units.action_scale[WIDE]
-    if says_who:
-        states = jnp.concatenate([jnp.ones_like(states[:, :, :1]), states], axis=2)
+    of_states, of_actions = features_of(states, says_who), features_of(actions, False)
     clock = (2.0 * time / horizon - 1.0)[:, None, None, :]
 
     def read(bucket: Bucket) -> Array:
-        def gathered(features: Array, rows: np.ndarray) -> Array:
-            values = _flat(features)[:, rows]
+        def gathered(features: Array, width: int, rows: np.ndarray) -> Array:
+            values = features[:, rows]
             if there is None:
                 return values
-            return values * _still_there(there, rows // features.shape[2], bucket)
+            return values * _still_there(there, rows // width, bucket)
 
         size = (len(time), len(bucket.terms), 1, clock.shape[-1])
         return jnp.concatenate(
             [
-                gathered(states, bucket.state_rows),
-                gathered(actions, bucket.action_rows),
+                gathered(of_states, states.shape[2] + says_who, bucket.state_rows),
+                gathered(of_actions, actions.shape[2], bucket.action_rows),
                 jnp.broadcast_to(clock, size),
             ],
             axis=2,
@@ -115,7 +114,12 @@ def width_of(bucket: Bucket) -> int:
     return bucket.state_rows.shape[1] + bucket.action_rows.shape[1] + 1
 
 
-def _flat(features: Array) -> Float[Array, "members features batch"]:
-    """All agents' features in one axis, and a row of zeros, which padded places read."""
-    flat = features.reshape(features.shape[0], -1, features.shape[-1])
+def features_of(numbers: Array, says_who: bool) -> Float[Array, "members features batch"]:
+    """All agents' numbers in one axis, and a row of zeros, which padded places read.
+
+    - `says_who`: before those of each agent there is a one.
+    """
+    if says_who:
+        numbers = jnp.concatenate([jnp.ones_like(numbers[:, :, :1]), numbers], axis=2)
+    flat = numbers.reshape(numbers.shape[0], -1, numbers.shape[-1])
     return jnp.concatenate([flat, jnp.zeros_like(flat[:, :1])], axis=1)

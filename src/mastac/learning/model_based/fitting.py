@@ -133,7 +133,7 @@ def residuals_of(
 
     Early episodes, with their random actions, are fitted worse, and would be taken for noise.
     """
-    sample = newest(store, ages, models.members, -(-NEWEST // store.rewards.shape[1]))
+    sample = newest_transitions(store, ages, models.members)
     share = jnp.broadcast_to(jnp.asarray(sample.share), models.mask.shape[:1])[:, None]
 
     def spread(errors: Array) -> Array:
@@ -159,6 +159,11 @@ def drawn(store: Episode, ages: Ages, key: PRNGKeyArray, members: int, batch: in
     place = jax.random.randint(episode_key, (members, batch), oldest[None], ages.filled)
     time = jax.random.randint(time_key, (members, batch), 0, store.rewards.shape[1])
     return taken(store, ages.order[place], time)
+
+
+def newest_transitions(store: Episode, ages: Ages, members: int) -> Sample:
+    """About `NEWEST` of them."""
+    return newest(store, ages, members, -(-NEWEST // store.rewards.shape[1]))
 
 
 def newest(store: Episode, ages: Ages, members: int, episodes: int) -> Sample:

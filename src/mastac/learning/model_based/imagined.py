@@ -106,31 +106,6 @@ def learnt_dynamics(
     return step
 
 
-def known_observations(env: Environment) -> Observing:
-    """The environment's own function of the states."""
-
-    def observe(states: Array, time: Array, key: PRNGKeyArray, there: There) -> Array:
-        return jax.vmap(env.observed, (0, None))(states, time)
-
-    return observe
-
-
-def learnt_observations(
-    models: LocalModels, networks: Networks, units: Units, residual: Float[Array, "agents obs"]
-) -> Observing:
-    """The local models of observations; what they do not explain is added as noise of its size."""
-    assert units.obs_center is not None and units.obs_scale is not None
-    center, scale = units.obs_center, units.obs_scale
-
-    def observe(states: Array, time: Array, key: PRNGKeyArray, there: There) -> Array:
-        present = None if there is None else by_member(models, there)
-        given = (by_member(models, states), clock(models, states, time), present)
-        seen = all_members(models.observe(networks, units, *given)) * scale[None] + center[None]
-        return seen + residual[None] * jax.random.normal(key, seen.shape)
-
-    return observe
-
-
 def imagined(
     env: Environment,
     actors: Actors,
@@ -151,14 +126,16 @@ def imagined(
     - `observing`: what agents see; the environment's own function by default.
     - `there`: who is there at first; `None` where nobody ever leaves.
     """
-    observing = known_observations(env) if observing is None else observing
     limit = None if steepest is None else steepest[None] / len(first)
 
     def one_step(carry: tuple[Array, There], time_and_key: tuple[Array, PRNGKeyArray]):
         (states, there), (time, key) = carry, time_and_key
         states = states if limit is None else slope_bounded(states, limit)
         choice_key, noise_key = jax.random.split(key)
-        obs = observing(states, time, jax.random.fold_in(key, 2), there)
+        if observing is None:
+            obs = jax.vmap(env.observed, (0, None))(states, time)
+        else:
+            obs = observing(states, time, jax.random.fold_in(key, 2), there)
         alive = None if there is None else there > 0
         if alive is not None:  # what is seen of, or by, those that left may be no number
             obs = only_alive(jnp.where(jnp.isfinite(obs), obs, 0.0), alive)

@@ -10,17 +10,28 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from mastac.agents.local_models import LocalModels, Networks, local_models
 from mastac.agents.model_inputs import Units
 from mastac.learning.buffer import Episode
-from mastac.learning.model_based.fitting import errors_of, fit, newest, optimizer
+from mastac.learning.model_based.fitting import (
+    errors_of,
+    fit,
+    newest,
+    newest_transitions,
+    optimizer,
+)
 from mastac.learning.model_based.imagined import (
     Promise,
     imagined,
     learnt_dynamics,
-    learnt_observations,
     true_dynamics,
 )
 from mastac.learning.model_based.leaving import leaving_of
 from mastac.learning.model_based.record import Record, first_record
 from mastac.learning.model_based.rounds import after_rounds, work_of
+from mastac.learning.model_based.seeing import (
+    Seeing,
+    learnt_observations,
+    no_seeing,
+    seeing_of,
+)
 from mastac.learning.model_based.units import (
     Ages,
     measured_units,
@@ -39,9 +50,10 @@ STEEPEST = 30.0  # slope of a return along a state, in standard deviations of re
 class Model(NamedTuple):
     """What is known of the dynamics, and how this episode is played.
 
-    - `residual`, `obs_residual`: of [`Errors`][mastac.learning.model_based.fitting.Errors].
+    - `residual`: of [`Errors`][mastac.learning.model_based.fitting.Errors].
     - `is_greedy`, `amplitude`: without exploration; the share of random actions before the first
         round.
+    - `seeing`: what is known of observations; `None` where they are a known function of states.
     """
 
     networks: Any
@@ -50,7 +62,7 @@ class Model(NamedTuple):
     record: Record
     is_greedy: Float[Array, ""]
     amplitude: Float[Array, ""]
-    obs_residual: Float[Array, "agents obs"] | None = None
+    seeing: Seeing | None = None
 
 
 def models_of(spec: LearnerSpec) -> LocalModels:
@@ -67,11 +79,12 @@ def first_model(spec: LearnerSpec, actors: Any, key: PRNGKeyArray) -> tuple[Mode
     state = jnp.zeros((env.num_agents, int(env.state_sizes.max())))
     act = jnp.zeros((env.num_agents, int(env.action_sizes.max())))
     networks = models_of(spec).init(key) if spec.settings.dynamics == "learnt" else ()
-    obs = None
+    seeing = None
     if env.stores_observations:
-        obs = jnp.zeros((env.num_agents, int(env.obs_sizes.max())))
+        seeing = no_seeing(env.num_agents, int(env.obs_sizes.max()))
+    obs = None if seeing is None else seeing.residual
     units = no_units(Episode(state, act, zero, observations=obs))
-    return (Model(networks, units, state, first_record(actors), zero, zero, obs),)
+    return (Model(networks, units, state, first_record(actors), zero, zero, seeing),)
 
 
 def model_optimizers(critics: tuple[Model, ...]) -> tuple[Any, ...]:
@@ -114,9 +127,11 @@ def fitted(
         rate=settings.model_lr,
         leaving=leaving_of(store, age),
     )
-    model = model._replace(
-        networks=networks, units=units, residual=errors.residual, obs_residual=errors.obs_residual
-    )
+    seeing = None
+    if errors.obs_residual is not None:
+        sample = newest_transitions(store, age, models.members)
+        seeing = seeing_of(models, errors.obs_residual, sample)
+    model = model._replace(networks=networks, units=units, residual=errors.residual, seeing=seeing)
     return model, (optimizers,), error, doubt
 
 
@@ -157,8 +172,8 @@ def imagination(
         there = jnp.ones(first.shape[:2]) if env.terminates else None
     else:
         learnt = (models_of(spec), model.networks, model.units)
-        if model.obs_residual is not None:
-            observing = learnt_observations(*learnt, model.obs_residual)
+        if model.seeing is not None:
+            observing = learnt_observations(*learnt, model.seeing)
         dynamics = learnt_dynamics(
             *learnt,
             model.residual,

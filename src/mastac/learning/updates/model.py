@@ -138,8 +138,10 @@ def with_measured_scales(
 
 def findings(state: LearnerState) -> dict[str, Array]:
     """What a summary says of the models: what they promise, and what was measured."""
-    record: Record = state.critics[0].record
-    return {
+    (model,) = state.critics
+    record: Record = model.record
+    seen = {} if model.seeing is None else {"observed_states": model.seeing.is_state.sum((-2, -1))}
+    return seen | {
         "promised": record.promised,
         "spread": record.spread,
         "measured": record.measured,
