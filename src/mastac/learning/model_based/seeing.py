@@ -56,7 +56,8 @@ def seeing_of(models: LocalModels, residual: Float[Array, "agents obs"], sample:
         is_state.append(largest.min(-1) == 0.0)
         row.append(jnp.take_along_axis(rows, largest.argmin(-1), axis=1))
     order = np.argsort(np.concatenate([bucket.terms for bucket in models.observations]))
-    return Seeing(residual, jnp.concatenate(is_state)[order], jnp.concatenate(row)[order])
+    known = jnp.concatenate(is_state)[order] & models.obs_mask
+    return Seeing(residual, known, jnp.concatenate(row)[order])
 
 
 def learnt_observations(
