@@ -131,7 +131,8 @@ def everywhere(fitted: Fitted, number: int = 9):
 def test_fitted_models_know_the_risk_of_an_action(fitted):
     states, actions, time, there = everywhere(fitted)
     models, networks, units, _ = fitted
-    given = (networks, units, states, actions, time, states, there)
+    following = 0.5 * states + 0.2 * actions
+    given = (networks, units, states, actions, time, following, there)
     found = jax.jit(models.log_staying)(*given, jnp.asarray(False))
     risk = 0.5 * np.asarray(actions)[:, :, 0] ** 2
     # A thousand steps of each agent, of which a sixth were the last one.
