@@ -70,6 +70,7 @@ MODEL = {
     "model_lr": 0.01,
     "model_steps": 7,
     "imagined_episodes": 3,
+    "imagined_steps": lambda chosen: chosen + 2,
     "climbing_steps": 5,
 }
 ALWAYS_FIXED = {

@@ -36,6 +36,12 @@ class ModelSettings:
     imagined_episodes: int = knob(
         8, "imagined episodes of each member that actors climb", by_model, least=1
     )
+    imagined_steps: int = knob(
+        0,
+        "steps of an imagined episode, from replayed states; 0: whole ones, from first states",
+        by_model,
+        least=0,
+    )
     climbing_steps: int = knob(
         50, "steps of the actors for every 32 environment steps", by_model, least=1
     )

@@ -9,10 +9,14 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from mastac.agents.local_models import LocalModels, Networks, Units, local_models
 from mastac.learning.buffer import Episode
-from mastac.learning.model_based.fitting import errors_of, fit, newest, optimizer
+from mastac.learning.model_based.climbing import finite_or_worst
+from mastac.learning.model_based.fitting import drawn, errors_of, fit, newest, optimizer
 from mastac.learning.model_based.imagined import (
+    Dynamics,
     Promise,
+    Starts,
     imagined,
+    imagined_from,
     learnt_dynamics,
     true_dynamics,
 )
@@ -132,36 +136,69 @@ def unseen_errors(
     return error, (change.var(0).mean(-1).sum(1) / real).mean()
 
 
-def imagination(
-    spec: LearnerSpec, model: Model, store: Episode, age: Ages, key: PRNGKeyArray
-) -> Callable[[Any], tuple[Array, Promise]]:
-    """What actors climb this round: `actors -> (objective, promise)`.
+class Imagination(NamedTuple):
+    """What actors climb in a round, and what is promised of them.
 
     First states and noise are the same in all calls.
+
+    - `objective`: `actors -> (what is climbed, what is known of the promise)`.
+    - `promise`: `(actors, what is known) -> promise`, of whole episodes.
     """
+
+    objective: Callable[[Any], tuple[Array, Any]]
+    promise: Callable[[Any, Any], Promise]
+
+
+def imagination(
+    spec: LearnerSpec, model: Model, store: Episode, age: Ages, key: PRNGKeyArray
+) -> Imagination:
+    """Whole imagined episodes from first states, or so many steps from replayed states."""
     env, settings = spec.env, spec.settings
     first_key, play_key = jax.random.split(key)
     episodes = settings.model_members * settings.imagined_episodes
+    dynamics = believed(spec, model, store, age)
     if settings.dynamics == "true":
-        dynamics = true_dynamics(env)
         first = jax.vmap(env.reset)(jax.random.split(first_key, episodes)).astype(jnp.float32)
     else:
-        dynamics = learnt_dynamics(
-            models_of(spec),
-            model.networks,
-            model.units,
-            model.residual,
-            state_range(store, age, MARGIN),
-            reward_range(store, age),
-        )
         which = jax.random.randint(first_key, (episodes,), 0, age.filled)
         first = store.states[age.order[which], 0]
     steepest = STEEPEST * model.units.reward_scale.max() / model.units.state_scale
-    weight = SATURATION * env.horizon * model.units.reward_scale.sum()
+    weight = SATURATION * model.units.reward_scale.sum()
 
-    def objective(actors: Any) -> tuple[Array, Promise]:
+    def whole(actors: Any) -> tuple[Array, Promise]:
         played = imagined(env, spec.actors, actors, dynamics, first, play_key, steepest)
         promise = Promise(played.returns.mean(0), env.reported(played.returns).std())
-        return promise.returns.sum() - weight * played.saturation, promise
+        return promise.returns.sum() - env.horizon * weight * played.saturation, promise
 
-    return objective
+    steps = settings.imagined_steps
+    if steps == 0 or steps >= env.horizon:
+        return Imagination(whole, lambda actors, promise: promise)
+    sample = drawn(store, age, first_key, settings.model_members, settings.imagined_episodes)
+    starts = Starts(
+        jnp.moveaxis(sample.state, -1, 1).reshape(first.shape),
+        sample.time.ravel().astype(jnp.int32),
+    )
+
+    def short(actors: Any) -> tuple[Array, tuple[()]]:
+        played = imagined_from(
+            env, spec.actors, actors, dynamics, starts, steps, play_key, steepest
+        )
+        return played.returns.mean(0).sum() - steps * weight * played.saturation, ()
+
+    return Imagination(
+        short, lambda actors, nothing: jax.tree.map(finite_or_worst, whole(actors)[1])
+    )
+
+
+def believed(spec: LearnerSpec, model: Model, store: Episode, age: Ages) -> Dynamics:
+    """What imagined episodes are played through."""
+    if spec.settings.dynamics == "true":
+        return true_dynamics(spec.env)
+    return learnt_dynamics(
+        models_of(spec),
+        model.networks,
+        model.units,
+        model.residual,
+        state_range(store, age, MARGIN),
+        reward_range(store, age),
+    )

@@ -94,14 +94,15 @@ def model_update(
     only_measures = stored.total > spec.episodes - last_episodes(spec.episodes, period)
     progress = stored.total / spec.episodes
     rate = spec.settings.actor_lr * record.step_size * (1.0 - 0.9 * progress)
-    objective = imagination(spec, model, store, age, climb_key)
+    objective, promise_of = imagination(spec, model, store, age, climb_key)
     steps = work_of(spec.env, spec.settings).climbing_steps
     ascent = climb(objective, actors, steps, rate)
-    actors, promise = jax.tree.map(
+    actors, known = jax.tree.map(
         lambda old, new: jnp.where(only_measures, old, new),
         (actors, ascent.first_promise),
         (ascent.actors, ascent.promise),
     )
+    promise = promise_of(actors, known)
     late = ascent.best_step > steps // 2
     pace = jnp.clip(record.step_size * jnp.where(late, FASTER, SLOWER), SLOWEST, 1.0)
     record = record._replace(
