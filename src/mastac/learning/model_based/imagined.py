@@ -28,10 +28,14 @@ class Starts(NamedTuple):
     times: Int[Array, " batch"]
 
 
+Values = Callable[[Array, Array, Array], Float[Array, "batch agents"]]
+"""`(states, actions, times) -> values`: of each agent the rewards from there on, batch first."""
+
+
 class Imagined(NamedTuple):
     """Imagined episodes, or a number of steps of them.
 
-    - `returns`: undiscounted, of each agent.
+    - `returns`: of each agent, with what follows the last step where that is known.
     - `saturation`: mean over all logits of the square of how far they are beyond `SATURATED`.
     """
 
@@ -115,33 +119,53 @@ def imagined_from(
     steps: int,
     key: PRNGKeyArray,
     steepest: Float[Array, "agents state"] | None = None,
+    discount: float = 1.0,
+    terminal: Values | None = None,
 ) -> Imagined:
-    """A number of steps of the policies, at most to the end of each episode.
+    r"""A number of steps of the policies, at most to the end of each episode.
 
+    Of $h$ steps the return is $\sum_{k<h} \gamma^k r_{t+k} + \gamma^h Q(s_{t+h}, \pi(s_{t+h}))$.
     Nothing but the state is kept for the way back.
 
-    `steepest`: the largest slope of a return along a state that is handed back to the step before;
-    none for exact gradients.
+    **Arguments:**
+
+    - `steepest`: the largest slope of a return along a state that is handed back to the step
+        before; none for exact gradients.
+    - `discount`: $\gamma$.
+    - `terminal`: $Q$; `None`: nothing follows.
     """
     limit = None if steepest is None else steepest[None] / len(starts.states)
 
-    def one_step(states: Array, ahead_and_key: tuple[Array, PRNGKeyArray]):
-        ahead, key = ahead_and_key
-        times = starts.times + ahead
-        is_over = (times >= env.horizon)[:, None]
-        times = jnp.minimum(times, env.horizon - 1)
-        states = states if limit is None else slope_bounded(states, limit)
-        choice_key, noise_key = jax.random.split(key)
+    def acted(states: Array, times: Array, key: PRNGKeyArray) -> tuple[Array, Array]:
         obs = jax.vmap(env.observed)(states, times)
         logits = actors.logits(weights, jnp.moveaxis(obs, 0, -1))
-        chosen = jnp.moveaxis(_actions(env, actors, logits, choice_key), -1, 0)
+        chosen = jnp.moveaxis(_actions(env, actors, logits, key), -1, 0)
+        return chosen, _saturation(env, actors, logits)
+
+    def at(states: Array, ahead: Any) -> tuple[Array, Array, Array]:
+        """The states with bounded slopes, their times, and whether the episode is over."""
+        times = starts.times + ahead
+        states = states if limit is None else slope_bounded(states, limit)
+        return states, jnp.minimum(times, env.horizon - 1), (times >= env.horizon)[:, None]
+
+    def one_step(states: Array, ahead_and_key: tuple[Array, PRNGKeyArray]):
+        ahead, key = ahead_and_key
+        states, times, is_over = at(states, ahead)
+        choice_key, noise_key = jax.random.split(key)
+        chosen, beyond = acted(states, times, choice_key)
         following, rewards = dynamics(states, chosen, times, noise_key)
         following = jnp.where(is_over[:, :, None], states, following)
-        return following, (jnp.where(is_over, 0.0, rewards), _saturation(env, actors, logits))
+        return following, (jnp.where(is_over, 0.0, discount**ahead * rewards), beyond)
 
     every = (jnp.arange(steps), jax.random.split(key, steps))
-    _, (rewards, beyond) = jax.lax.scan(jax.checkpoint(one_step), starts.states, every)
-    return Imagined(rewards.sum(0), beyond.mean())
+    last, (rewards, beyond) = jax.lax.scan(jax.checkpoint(one_step), starts.states, every)
+    returns = rewards.sum(0)
+    if terminal is not None:
+        states, times, is_over = at(last, steps)
+        chosen, _ = acted(states, times, jax.random.fold_in(key, steps))
+        values = discount**steps * terminal(states, chosen, times)
+        returns = returns + jnp.where(is_over, 0.0, values)
+    return Imagined(returns, beyond.mean())
 
 
 @jax.custom_vjp

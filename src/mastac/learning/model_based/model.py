@@ -22,6 +22,7 @@ from mastac.learning.model_based.imagined import (
 )
 from mastac.learning.model_based.record import Record, first_record
 from mastac.learning.model_based.rounds import after_rounds, work_of
+from mastac.learning.model_based.terminal import Critics, first_critics, terminal_values
 from mastac.learning.model_based.units import (
     Ages,
     measured_units,
@@ -42,6 +43,7 @@ class Model(NamedTuple):
 
     - `is_greedy`, `amplitude`: without exploration; the share of random actions before the first
         round.
+    - `critics`: what follows a short imagined episode; `()` where nothing does.
     """
 
     networks: Any
@@ -50,6 +52,7 @@ class Model(NamedTuple):
     record: Record
     is_greedy: Float[Array, ""]
     amplitude: Float[Array, ""]
+    critics: Critics | tuple[()]
 
 
 def models_of(spec: LearnerSpec) -> LocalModels:
@@ -66,11 +69,9 @@ def first_model(spec: LearnerSpec, actors: Any, key: PRNGKeyArray) -> tuple[Mode
     state = jnp.zeros((env.num_agents, int(env.state_sizes.max())))
     act = jnp.zeros((env.num_agents, int(env.action_sizes.max())))
     networks = models_of(spec).init(key) if spec.settings.dynamics == "learnt" else ()
-    return (
-        Model(
-            networks, no_units(Episode(state, act, zero)), state, first_record(actors), zero, zero
-        ),
-    )
+    units = no_units(Episode(state, act, zero))
+    critics = first_critics(spec, units, jax.random.fold_in(key, 0))
+    return (Model(networks, units, state, first_record(actors), zero, zero, critics),)
 
 
 def model_optimizers(critics: tuple[Model, ...]) -> tuple[Any, ...]:
@@ -179,10 +180,12 @@ def imagination(
         sample.time.ravel().astype(jnp.int32),
     )
 
+    terminal = terminal_values(spec, model.critics) if model.critics else None
+    discount = settings.discount if model.critics else 1.0
+    ahead = (dynamics, starts, steps, play_key, steepest, discount, terminal)
+
     def short(actors: Any) -> tuple[Array, tuple[()]]:
-        played = imagined_from(
-            env, spec.actors, actors, dynamics, starts, steps, play_key, steepest
-        )
+        played = imagined_from(env, spec.actors, actors, *ahead)
         return played.returns.mean(0).sum() - steps * weight * played.saturation, ()
 
     return Imagination(
