@@ -133,10 +133,7 @@ def test_a_cut_ignores_what_is_paid_later_and_nothing_is_paid_after_the_end(env,
     for time, same in ((6, [1, 1, 0]), (5, [1, 0, 0]), (4, [1, 0, 0]), (3, [0, 0, 0])):
         other, other_slopes = returns_and_slope(time)
         np.testing.assert_array_equal(np.asarray(plain == other), np.array(same, bool))
-        pairs = zip(
-            jax.tree.leaves(slopes.weights), jax.tree.leaves(other_slopes.weights), strict=True
-        )
-        for one, two in pairs:
+        for one, two in zip(slopes.weights, other_slopes.weights, strict=True):
             equal = np.asarray(one == two).all(tuple(range(1, one.ndim)))
             np.testing.assert_array_equal(equal, np.array(same, bool))
 

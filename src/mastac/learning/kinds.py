@@ -91,8 +91,8 @@ def exploring(kind: Kind) -> bool:
 
 
 def exploring_at_once(kind: Kind) -> bool:
-    """Those of the former whose agents update at once."""
-    return exploring(kind) and not kind.coordinated
+    """Those of the former whose agents update at once, along the slopes of critics."""
+    return exploring_with_critics(kind) and not kind.coordinated
 
 
 def exploring_with_critics(kind: Kind) -> bool:
