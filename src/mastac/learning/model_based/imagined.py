@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mastac.agents.actors import Actors
 from mastac.agents.local_models import LocalModels, Networks
@@ -22,15 +22,31 @@ There = Float[Array, "batch agents"] | None
 Dynamics = Callable[
     ..., tuple[Float[Array, "batch agents state"], Float[Array, "batch agents"], There]
 ]
-"""`(states, actions, time, key, there=None) -> (next states, rewards, there)`, batch first."""
+"""`(states, actions, time, key, there=None) -> (next states, rewards, there)`, batch first.
+
+The time is one for all, or one for each.
+"""
 Observing = Callable[[Array, Array, PRNGKeyArray, There], Float[Array, "batch agents obs"]]
-"""`(states, time, key, there) -> observations`, batch first."""
+"""`(states, times, key, there) -> observations`, batch first."""
+
+
+class Starts(NamedTuple):
+    """Where imagined episodes begin: states, their times, and who is there."""
+
+    states: Float[Array, "batch agents state"]
+    times: Int[Array, " batch"]
+    there: There = None
+
+
+Values = Callable[[Array, Array, Array], Float[Array, "batch agents"]]
+"""`(states, actions, times) -> values`: of each agent the rewards from there on, batch first."""
 
 
 class Imagined(NamedTuple):
-    """Episodes from a batch of first states.
+    """Imagined episodes, or a number of steps of them.
 
-    - `returns`: undiscounted, of each agent; expected, over when it leaves.
+    - `returns`: of each agent, with what follows the last step where that is known; expected, over
+        when it leaves.
     - `luck`: standard deviation of these returns, over when it leaves.
     - `saturation`: mean over all logits of the square of how far they are beyond `SATURATED`.
     """
@@ -59,11 +75,11 @@ def true_dynamics(env: Environment) -> Dynamics:
 
     def step(states: Array, actions: Array, time: Array, key: PRNGKeyArray, there: There = None):
         keys = jax.random.split(key, len(states))
+        times = jnp.broadcast_to(time, len(states))
         if there is None:
-            after = jax.vmap(env.transition, (0, 0, None, 0))(states, actions, time, keys)
+            after = jax.vmap(env.transition)(states, actions, times, keys)
             return after.state, after.rewards, None
-        given = (states, actions, time, keys, there > 0)
-        after = jax.vmap(env.transition, (0, 0, None, 0, 0))(*given)
+        after = jax.vmap(env.transition)(states, actions, times, keys, there > 0)
         return after.state, after.rewards, jnp.where(after.terminated, 0.0, there)
 
     return step
@@ -117,44 +133,91 @@ def imagined(
     observing: Observing | None = None,
     there: There = None,
 ) -> Imagined:
-    """Whole episodes of the policies; nothing but the state is kept for the way back.
+    """Whole episodes of the policies from first states; see [`imagined_from`][]."""
+    starts = Starts(first, jnp.zeros(len(first), jnp.int32), there)
+    given = (dynamics, starts, env.horizon, key, steepest, observing)
+    return imagined_from(env, actors, weights, *given)
+
+
+def imagined_from(
+    env: Environment,
+    actors: Actors,
+    weights: Any,
+    dynamics: Dynamics,
+    starts: Starts,
+    steps: int,
+    key: PRNGKeyArray,
+    steepest: Float[Array, "agents state"] | None = None,
+    observing: Observing | None = None,
+    discount: float = 1.0,
+    terminal: Values | None = None,
+) -> Imagined:
+    r"""A number of steps of the policies, at most to the end of each episode.
+
+    Of $h$ steps the return is $\sum_{k<h} \gamma^k r_{t+k} + \gamma^h Q(s_{t+h}, \pi(s_{t+h}))$.
+    Nothing but the state is kept for the way back.
 
     **Arguments:**
 
     - `steepest`: the largest slope of a return along a state that is handed back to the step
         before; none for exact gradients.
     - `observing`: what agents see; the environment's own function by default.
-    - `there`: who is there at first; `None` where nobody ever leaves.
+    - `discount`: $\gamma$.
+    - `terminal`: $Q$; `None`: nothing follows.
     """
-    limit = None if steepest is None else steepest[None] / len(first)
+    limit = None if steepest is None else steepest[None] / len(starts.states)
 
-    def one_step(carry: tuple[Array, There], time_and_key: tuple[Array, PRNGKeyArray]):
-        (states, there), (time, key) = carry, time_and_key
-        states = states if limit is None else slope_bounded(states, limit)
-        choice_key, noise_key = jax.random.split(key)
+    def acted(states: Array, times: Array, key: PRNGKeyArray, there: There) -> tuple[Array, Array]:
+        choice_key, obs_key = key, jax.random.fold_in(key, 2)
         if observing is None:
-            obs = jax.vmap(env.observed, (0, None))(states, time)
+            obs = jax.vmap(env.observed)(states, times)
         else:
-            obs = observing(states, time, jax.random.fold_in(key, 2), there)
+            obs = observing(states, times, obs_key, there)
         alive = None if there is None else there > 0
         if alive is not None:  # what is seen of, or by, those that left may be no number
             obs = only_alive(jnp.where(jnp.isfinite(obs), obs, 0.0), alive)
         logits = actors.logits(weights, jnp.moveaxis(obs, 0, -1))
-        chosen = only_alive(jnp.moveaxis(_actions(env, actors, logits, choice_key), -1, 0), alive)
-        following, rewards, after = dynamics(states, chosen, time, noise_key, there)
-        return (following, after), (rewards, there, _saturation(env, actors, logits))
+        chosen = jnp.moveaxis(_actions(env, actors, logits, choice_key), -1, 0)
+        return only_alive(chosen, alive), _saturation(env, actors, logits)
 
-    times = jnp.arange(env.horizon)
-    _, (rewards, present, beyond) = jax.lax.scan(
-        jax.checkpoint(one_step), (first, there), (times, jax.random.split(key, env.horizon))
+    def at(states: Array, ahead: Any) -> tuple[Array, Array, Array]:
+        """The states with bounded slopes, their times, and whether the episode is over."""
+        times = starts.times + ahead
+        states = states if limit is None else slope_bounded(states, limit)
+        return states, jnp.minimum(times, env.horizon - 1), (times >= env.horizon)[:, None]
+
+    def one_step(carry: tuple[Array, There], ahead_and_key: tuple[Array, PRNGKeyArray]):
+        (states, there), (ahead, key) = carry, ahead_and_key
+        states, times, is_over = at(states, ahead)
+        choice_key, noise_key = jax.random.split(key)
+        chosen, beyond = acted(states, times, choice_key, there)
+        following, rewards, after = dynamics(states, chosen, times, noise_key, there)
+        following = jnp.where(is_over[:, :, None], states, following)
+        rewards = jnp.where(is_over, 0.0, discount**ahead * rewards)
+        return (following, after), (rewards, there, beyond)
+
+    every = (jnp.arange(steps), jax.random.split(key, steps))
+    (last, there), (rewards, present, beyond) = jax.lax.scan(
+        jax.checkpoint(one_step), (starts.states, starts.there), every
     )
+    if terminal is not None:
+        states, times, is_over = at(last, steps)
+        chosen, _ = acted(states, times, jax.random.fold_in(key, steps), there)
+        values = discount**steps * terminal(states, chosen, times)
+        rewards = jnp.concatenate([rewards, jnp.where(is_over, 0.0, values)[None]])
+        present = None if present is None else jnp.concatenate([present, there[None]])
     if present is None:
         returns = rewards.sum(0)
         return Imagined(returns, jnp.zeros_like(returns), beyond.mean())
+    return Imagined(*_over_leaving(rewards, present), beyond.mean())
+
+
+def _over_leaving(rewards: Array, present: Array) -> tuple[Array, Array]:
+    """Mean and standard deviation of returns, of those who are there with these probabilities."""
     returns = (present * rewards).sum(0)
     before = jnp.cumsum(rewards, 0) - rewards
-    squares = (present * (2.0 * before + rewards) * rewards).sum(0)  # of returns, expected
-    return Imagined(returns, jnp.sqrt(jnp.maximum(squares - returns**2, 0.0)), beyond.mean())
+    squares = (present * (2.0 * before + rewards) * rewards).sum(0)
+    return returns, jnp.sqrt(jnp.maximum(squares - returns**2, 0.0))
 
 
 @jax.custom_vjp

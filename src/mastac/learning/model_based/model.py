@@ -10,7 +10,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from mastac.agents.local_models import LocalModels, Networks, local_models
 from mastac.agents.model_inputs import Units
 from mastac.learning.buffer import Episode
+from mastac.learning.model_based.climbing import finite_or_worst
 from mastac.learning.model_based.fitting import (
+    drawn,
     errors_of,
     fit,
     newest,
@@ -18,8 +20,13 @@ from mastac.learning.model_based.fitting import (
     optimizer,
 )
 from mastac.learning.model_based.imagined import (
+    Dynamics,
+    Observing,
     Promise,
+    Starts,
+    all_members,
     imagined,
+    imagined_from,
     learnt_dynamics,
     true_dynamics,
 )
@@ -32,6 +39,7 @@ from mastac.learning.model_based.seeing import (
     no_seeing,
     seeing_of,
 )
+from mastac.learning.model_based.terminal import Critics, first_critics, terminal_values
 from mastac.learning.model_based.units import (
     Ages,
     measured_units,
@@ -54,6 +62,7 @@ class Model(NamedTuple):
     - `is_greedy`, `amplitude`: without exploration; the share of random actions before the first
         round.
     - `seeing`: what is known of observations; `None` where they are a known function of states.
+    - `critics`: what follows a short imagined episode; `()` where nothing does.
     """
 
     networks: Any
@@ -62,6 +71,7 @@ class Model(NamedTuple):
     record: Record
     is_greedy: Float[Array, ""]
     amplitude: Float[Array, ""]
+    critics: Critics | tuple[()]
     seeing: Seeing | None = None
 
 
@@ -84,7 +94,8 @@ def first_model(spec: LearnerSpec, actors: Any, key: PRNGKeyArray) -> tuple[Mode
         seeing = no_seeing(env.num_agents, int(env.obs_sizes.max()))
     obs = None if seeing is None else seeing.residual
     units = no_units(Episode(state, act, zero, observations=obs))
-    return (Model(networks, units, state, first_record(actors), zero, zero, seeing),)
+    critics = first_critics(spec, units, jax.random.fold_in(key, 0))
+    return (Model(networks, units, state, first_record(actors), zero, zero, critics, seeing),)
 
 
 def model_optimizers(critics: tuple[Model, ...]) -> tuple[Any, ...]:
@@ -155,40 +166,40 @@ def unseen_errors(
     return error, (change.var(0).mean(-1).sum(1) / real / sample.share).mean()
 
 
-def imagination(
-    spec: LearnerSpec, model: Model, store: Episode, age: Ages, key: PRNGKeyArray
-) -> Callable[[Any], tuple[Array, Promise]]:
-    """What actors climb this round: `actors -> (objective, promise)`.
+class Imagination(NamedTuple):
+    """What actors climb in a round, and what is promised of them.
 
     First states and noise are the same in all calls.
+
+    - `objective`: `actors -> (what is climbed, what is known of the promise)`.
+    - `promise`: `(actors, what is known) -> promise`, of whole episodes.
     """
+
+    objective: Callable[[Any], tuple[Array, Any]]
+    promise: Callable[[Any, Any], Promise]
+
+
+def imagination(
+    spec: LearnerSpec, model: Model, store: Episode, age: Ages, key: PRNGKeyArray
+) -> Imagination:
+    """Whole imagined episodes from first states, or so many steps from replayed states."""
     env, settings = spec.env, spec.settings
     first_key, play_key = jax.random.split(key)
     episodes = settings.model_members * settings.imagined_episodes
-    there = observing = None
+    dynamics, observing = believed(spec, model, store, age)
+    there = None
     if settings.dynamics == "true":
-        dynamics = true_dynamics(env)
         first = jax.vmap(env.reset)(jax.random.split(first_key, episodes)).astype(jnp.float32)
         there = jnp.ones(first.shape[:2]) if env.terminates else None
     else:
-        learnt = (models_of(spec), model.networks, model.units)
-        if model.seeing is not None:
-            observing = learnt_observations(*learnt, model.seeing)
-        dynamics = learnt_dynamics(
-            *learnt,
-            model.residual,
-            state_range(store, age, MARGIN),
-            reward_range(store, age),
-            leaving_of(store, age),
-        )
         begun = age.order[jax.random.randint(first_key, (episodes,), 0, age.filled)]
         first = store.states[begun, 0]
         if store.alive is not None:
             there = store.alive[begun, 0].astype(jnp.float32)
     steepest = STEEPEST * model.units.reward_scale.max() / model.units.state_scale
-    weight = SATURATION * env.horizon * model.units.reward_scale.sum()
+    weight = SATURATION * model.units.reward_scale.sum()
 
-    def objective(actors: Any) -> tuple[Array, Promise]:
+    def whole(actors: Any) -> tuple[Array, Promise]:
         given = (spec.actors, actors, dynamics, first, play_key, steepest, observing, there)
         played = imagined(env, *given)
         spread = env.reported(played.returns).std()
@@ -196,6 +207,46 @@ def imagination(
             luck = env.reported(jax.lax.stop_gradient(played.luck))
             spread = jnp.sqrt(spread**2 + (luck**2).mean())
         promise = Promise(played.returns.mean(0), spread)
-        return promise.returns.sum() - weight * played.saturation, promise
+        return promise.returns.sum() - env.horizon * weight * played.saturation, promise
 
-    return objective
+    steps = settings.imagined_steps
+    if steps == 0 or steps >= env.horizon:
+        return Imagination(whole, lambda actors, promise: promise)
+    sample = drawn(store, age, first_key, settings.model_members, settings.imagined_episodes)
+    starts = Starts(
+        all_members(sample.state),
+        sample.time.ravel().astype(jnp.int32),
+        None
+        if sample.there is None
+        else jnp.moveaxis(sample.there, -1, 1).reshape(first.shape[:2]),
+    )
+
+    terminal = terminal_values(spec, model.critics) if model.critics else None
+    discount = settings.discount if model.critics else 1.0
+    ahead = (dynamics, starts, steps, play_key, steepest, observing, discount, terminal)
+
+    def short(actors: Any) -> tuple[Array, tuple[()]]:
+        played = imagined_from(env, spec.actors, actors, *ahead)
+        return played.returns.mean(0).sum() - steps * weight * played.saturation, ()
+
+    return Imagination(
+        short, lambda actors, nothing: jax.tree.map(finite_or_worst, whole(actors)[1])
+    )
+
+
+def believed(
+    spec: LearnerSpec, model: Model, store: Episode, age: Ages
+) -> tuple[Dynamics, Observing | None]:
+    """What imagined episodes are played through, and what is seen in them."""
+    if spec.settings.dynamics == "true":
+        return true_dynamics(spec.env), None
+    learnt = (models_of(spec), model.networks, model.units)
+    dynamics = learnt_dynamics(
+        *learnt,
+        model.residual,
+        state_range(store, age, MARGIN),
+        reward_range(store, age),
+        leaving_of(store, age),
+    )
+    seeing = model.seeing
+    return dynamics, None if seeing is None else learnt_observations(*learnt, seeing)
