@@ -9,6 +9,8 @@ The rows, each with the presets' knobs and nothing tuned:
 - `true-dynamics`: imagined episodes are played by the simulator, which is what perfect models give;
 - `edge-missing`: one edge less in the declared state graph than the simulator has;
 - `edges-added`: ten state edges more than it has;
+- `steps-4`, `steps-12`: imagined episodes of so many steps, after which nothing follows;
+- `critics-4`, `critics-12`: the same, and then the value by MAStAC's critics;
 - `mastac`: the default, which learns critics and no model, after the same steps;
 - `mastac-20000`: the same after 20,000 steps, where the preset is for environments without scales.
 
@@ -94,6 +96,7 @@ class Row:
 
 
 WRONG_GRAPHS = ("warehouse-40", "platoon")
+SHORT = ("warehouse-9", "lq-8", "doors-12", "thermal-40", "platoon", "reservoirs")
 TUNED = ("platoon", "reservoirs", "inventory", "voltage")  # defaults were chosen on these
 ROWS = {
     "mastac-model": Row("mastac-model"),
@@ -101,6 +104,10 @@ ROWS = {
     "true-dynamics": Row("mastac-model", {"dynamics": "true"}),
     "edge-missing": Row("mastac-model", change=one_edge_less, only=WRONG_GRAPHS),
     "edges-added": Row("mastac-model", change=ten_edges_more, only=WRONG_GRAPHS),
+    "steps-4": Row("mastac-model", {"imagined_steps": 4}, only=SHORT),
+    "steps-12": Row("mastac-model", {"imagined_steps": 12}, only=SHORT),
+    "critics-4": Row("mastac-model-critics", {"imagined_steps": 4}, only=SHORT),
+    "critics-12": Row("mastac-model-critics", {"imagined_steps": 12}, only=SHORT),
     "mastac": Row("mastac"),
     "mastac-20000": Row("mastac", only=(*TUNED, *HELD_OUT), steps=20_000),
 }

@@ -10,6 +10,8 @@ import numpy as np
 from gymnasium import spaces
 from pettingzoo import ParallelEnv
 
+from mastac import Couplings
+
 ENDLESS = 1e9
 
 
@@ -155,3 +157,43 @@ class Faulty(Tanks):
             case "unpaid":
                 del given[1]["upper"]
         return given
+
+
+class Poles:
+    """Two poles, each pushed over by itself, one of which sees the other; who falls leaves.
+
+    Every step that an agent is there pays 1, so that nobody gets more than `max_cycles`.
+    """
+
+    possible_agents = ("left", "right")
+    couplings = Couplings(possible_agents, state=[], action=[], observation=[("left", "right")])
+    max_cycles = 10
+
+    def observation_space(self, agent: str) -> spaces.Space:
+        return spaces.Box(-np.inf, np.inf, (1 if agent == "left" else 2,))
+
+    def action_space(self, agent: str) -> spaces.Space:
+        return spaces.Box(-1, 1, (1,))
+
+    def local_state(self, agent: str) -> np.ndarray:
+        return self.angle[[self.possible_agents.index(agent)]]
+
+    def _seen(self) -> dict[str, np.ndarray]:
+        shown = {"left": [2.0 * self.angle[0] + 1.0], "right": [self.angle[0], self.angle[1]]}
+        return {agent: np.array(shown[agent]) for agent in self.agents}
+
+    def reset(self, seed: int) -> Any:
+        self.agents, self.time = list(self.possible_agents), 0
+        self.angle = np.random.default_rng(seed).uniform(-0.6, 0.6, 2)
+        return self._seen(), {}
+
+    def step(self, actions: dict[str, Any]) -> Any:
+        acted, self.time = self.agents, self.time + 1
+        for agent in acted:
+            number = self.possible_agents.index(agent)
+            self.angle[number] += 0.5 * self.angle[number] + 0.5 * actions[agent][0]
+        fallen = {a: bool(abs(self.local_state(a)[0]) > 1) for a in acted}
+        over = dict.fromkeys(acted, self.time >= self.max_cycles)
+        seen = self._seen()
+        self.agents = [agent for agent in acted if not fallen[agent] and not over[agent]]
+        return seen, dict.fromkeys(acted, 1.0), fallen, over, {agent: {} for agent in acted}

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from learning.small_world import SIZES, small_environment
 from mastac.agents.gated import gated_networks, rescaled
-from mastac.agents.local_models import Units, local_models
+from mastac.agents.local_models import local_models
+from mastac.agents.model_inputs import Units
 from mastac.structure import Couplings, CouplingSequence
 from structure.witnesses import sequences, systems
 
@@ -36,7 +37,7 @@ def random_units(seed: int, like: Units | None = None, growth: float = 2.0) -> U
     factors = {
         name: jnp.asarray(random.uniform(0.3, growth, old.shape), jnp.float32) * old
         for name, old in like._asdict().items()
-        if name.endswith("scale")
+        if name.endswith("scale") and old is not None
     }
     return units._replace(**factors)
 
@@ -72,13 +73,14 @@ def agents_read(rows: np.ndarray, size: int, num_agents: int) -> np.ndarray:
 class Sized:
     """As much of an environment as local models are laid out from."""
 
-    horizon = 3
+    horizon, terminates, stores_observations = 3, False, False
 
     def __init__(self, couplings, seed: int) -> None:
         random = np.random.default_rng(seed)
         self.couplings = couplings
         self.state_sizes = random.integers(1, 4, couplings.num_agents)
         self.action_sizes = random.integers(1, 4, couplings.num_agents)
+        self.obs_sizes = self.state_sizes
 
 
 @given(systems() | sequences(), st.integers(0, 5), st.booleans())

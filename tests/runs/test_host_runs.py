@@ -186,9 +186,11 @@ def test_learners_from_rollouts(algorithm: str, tmp_path: Path) -> None:
     assert rows(run)[-1, 3] == 4  # updates: one after every second episode
 
 
-def test_mastac_model_needs_a_fixed_length(tmp_path: Path) -> None:
-    with pytest.raises(mastac.UserError, match="mastac-model"):
-        mastac.train(mastac.from_pettingzoo(Tanks), "mastac-model", out=tmp_path / "run", epochs=9)
+def test_no_simulator_outside_jax_is_climbed_itself(tmp_path: Path) -> None:
+    with pytest.raises(mastac.UserError, match="cannot use its true dynamics"):
+        mastac.train(
+            mastac.from_pettingzoo(Tanks), "mastac-model", out=tmp_path / "run", dynamics="true"
+        )
 
 
 def test_workers_are_for_simulators_outside_jax(tmp_path: Path) -> None:

@@ -232,6 +232,11 @@ class Environment:
         )
 
     @property
+    def stores_observations(self) -> bool:
+        """Whether episodes hold what was observed, since it cannot be computed from states."""
+        return False
+
+    @property
     def _name(self) -> str:
         return f"environment '{self.id}'"
 

@@ -96,7 +96,7 @@ class Acting:
             actions=shape(steps, agents, action),
             rewards=shape(steps, agents),
             drawn=drawn,
-            observations=None if env.observes_state else shape(steps + 1, agents, obs),
+            observations=shape(steps + 1, agents, obs) if env.stores_observations else None,
             alive=shape(steps, agents, dtype=bool) if env.terminates else None,
             terminated=shape(steps, agents, dtype=bool) if env.terminates else None,
             length=shape(dtype=jnp.int32) if env.terminates else None,

@@ -2,20 +2,17 @@
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mastac.agents.actors import actors
 from mastac.agents.mixers import mixer
-from mastac.agents.networks import MLP, glorot
 from mastac.agents.stochastic import StochasticActors, greedy_network
 from mastac.envs.base import Environment
-from mastac.envs.transitions import refuse_early_ends
 from mastac.errors import UserError
 from mastac.learning.buffer import Buffer
+from mastac.learning.critic_step import initial_critics
 from mastac.learning.scales import declared_scales, remeasured, unseeing
 from mastac.learning.schedule import UpdateSchedule
 from mastac.learning.settings import Settings
@@ -25,7 +22,6 @@ from mastac.learning.spec import (
     LearnerSpec,
     LearnerState,
     UpdateKind,
-    input_scale,
     optimizer,
     times_of,
 )
@@ -38,7 +34,7 @@ from mastac.learning.updates import (
     perturbation,
     simultaneous,
 )
-from mastac.structure.layout import Bucket, CriticLayout
+from mastac.structure.layout import CriticLayout
 
 
 def update_kind(settings: Settings) -> UpdateKind:
@@ -85,19 +81,13 @@ def learner_spec(
     - `episodes`: of the whole run.
 
     **Raises:** [`mastac.errors.UserError`][] if couplings change with the time and critics are not
-    told it, and if episodes may end early and a model of the dynamics is learnt.
+    told it.
     """
     if layout.schedule is not None and not settings.finite_horizon:
         raise UserError(
             "critics of time-varying couplings must know the time; leave finite_horizon at true"
         )
     kind = update_kind(settings)
-    if settings.estimator == "model":
-        refuse_early_ends(
-            env,
-            "the models of mastac-model do not learn when; take an algorithm without one, such as "
-            "mastac, mastac-sac or mastac-ppo",
-        )
     # Values of states have a place for actions in their layout, since these say which actors they
     # are credited to, and read none.
     read = layout if kind.critics_read_actions else layout.without_actions()
@@ -180,23 +170,3 @@ def initial_state(spec: LearnerSpec, key: PRNGKeyArray) -> LearnerState:
         critic_optimizers=optimizers,
         scales=declared_scales(spec.env) if measures else (),
     )
-
-
-def initial_critics(bucket: Bucket, settings: Settings, key: PRNGKeyArray) -> MLP:
-    """One stack of critics; twins have an axis of two behind the critics'."""
-    twins, times = (2 if settings.twin_critics else 1), times_of(settings)
-    width = bucket.state_rows.shape[1] + bucket.action_rows.shape[1] + times
-    fan_in = np.repeat(bucket.fan_in, twins) + times
-    stack = glorot(
-        key, fan_in, width, settings.critic_hidden, 1, activation=settings.critic_activation
-    )
-    scale = input_scale(bucket, settings)
-    if scale is not None:
-        stack = eqx.tree_at(
-            lambda critics: critics.weights[0],
-            stack,
-            stack.weights[0] * jnp.repeat(scale, twins, axis=0)[:, :, None],
-        )
-    if twins == 1:
-        return stack
-    return jax.tree.map(lambda leaf: leaf.reshape(-1, twins, *leaf.shape[1:]), stack)

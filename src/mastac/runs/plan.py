@@ -85,23 +85,11 @@ def plan_run(
 
 
 def check_can_be_imagined(env: HostEnvironment, config: ExperimentConfig) -> None:
-    """`UserError` where a learnt model could not take the place of a simulator outside JAX."""
-    wrong = None
+    """`UserError` where episodes of a simulator outside JAX could not be imagined."""
     if config.settings.dynamics != "learnt":
-        wrong = "cannot use its true dynamics; leave the knob dynamics at learnt"
-    elif not env.observes_state:
-        wrong = (
-            "computes observations from local states; say local_states='observations' if one "
-            "stands for the other, or choose another algorithm"
-        )
-    elif env.terminates:
-        wrong = (
-            "does not learn when episodes end; say fixed_length=True if nobody ever leaves before "
-            "the horizon, or choose another algorithm"
-        )
-    if wrong is not None:
         raise UserError(
-            f"'{env.id}' is a simulator outside JAX, and algorithm '{config.algorithm}' {wrong}"
+            f"'{env.id}' is a simulator outside JAX, and algorithm '{config.algorithm}' cannot use "
+            "its true dynamics; leave the knob dynamics at learnt"
         )
 
 

@@ -207,6 +207,16 @@ def reward_layout(couplings: Couplings | CouplingSequence, read_all: bool = Fals
     return _one_step(steady, steady.reward, steady.reward_action, read_all)
 
 
+def observation_layout(
+    couplings: Couplings | CouplingSequence, read_all: bool = False
+) -> CriticLayout:
+    """Term `i` reads the states that agent `i` observes; see [`dynamics_layout`][]."""
+    steady = couplings.union() if isinstance(couplings, CouplingSequence) else couplings
+    nothing = csr_array(steady.observation.shape, dtype=bool)
+    seen = _all_pairs(steady.num_agents) if read_all else steady.observation
+    return _one_step(steady, seen, nothing, False)
+
+
 def _one_step(
     couplings: Couplings, states: csr_array, actions: csr_array, read_all: bool
 ) -> CriticLayout:

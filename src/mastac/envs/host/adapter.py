@@ -74,9 +74,9 @@ def from_pettingzoo(
     - `timeout`: seconds that a worker process may take for one answer.
     - `one_per_process`: whether a process can hold one simulator only, as with libsumo; by default
         the simulator's attribute of this name, and else not.
-    - `fixed_length`: whether every episode lasts for all `horizon` steps with all agents. Some
-        methods need it, such as mastac-model. By default the simulator's attribute of this name,
-        and else not.
+    - `fixed_length`: whether every episode lasts for all `horizon` steps with all agents. Then
+        nothing has to be stored or learnt of who is there. By default the simulator's attribute of
+        this name, and else not.
     - `declared`: scales, `report`, `reference` and `units` of [`mastac.Environment`][].
 
     **Raises:**

@@ -45,6 +45,11 @@ class HostEnvironment(Environment):
         return self.recipe.local_states == OBSERVATIONS
 
     @property
+    def stores_observations(self) -> bool:
+        """Whether observations are not the local states, and are stored beside them."""
+        return not self.observes_state
+
+    @property
     def terminates(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Simulators may end early unless they promise not to."""
         return not self.recipe.fixed_length

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mastac.agents.actors import Actors
-from mastac.agents.local_models import Networks, Units, local_models
+from mastac.agents.local_models import Networks, local_models
+from mastac.agents.model_inputs import Units
 from mastac.envs.base import Environment
 from mastac.learning.buffer import Episode
 from mastac.learning.model_based.fitting import fit, optimizer

@@ -108,7 +108,7 @@ def _gain(
             greedy = _greedy(env, actors, weights, states, time)
             chosen = jnp.where(time == point.time, actions[None], greedy)
             key = jax.random.fold_in(futures_key, time)
-            following, rewards = dynamics(states, chosen, time, key)
+            following, rewards, _ = dynamics(states, chosen, time, key)
             return following, env.reported(rewards).mean()
 
         def until_the_end(states: Array, ahead: Array):

@@ -7,17 +7,39 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mastac.agents.local_models import LocalModels, Networks, Units, local_models
+from mastac.agents.local_models import LocalModels, Networks, local_models
+from mastac.agents.model_inputs import Units
 from mastac.learning.buffer import Episode
-from mastac.learning.model_based.fitting import errors_of, fit, newest, optimizer
+from mastac.learning.model_based.climbing import finite_or_worst
+from mastac.learning.model_based.fitting import (
+    drawn,
+    errors_of,
+    fit,
+    newest,
+    newest_transitions,
+    optimizer,
+)
 from mastac.learning.model_based.imagined import (
+    Dynamics,
+    Observing,
     Promise,
+    Starts,
+    all_members,
     imagined,
+    imagined_from,
     learnt_dynamics,
     true_dynamics,
 )
+from mastac.learning.model_based.leaving import leaving_of
 from mastac.learning.model_based.record import Record, first_record
 from mastac.learning.model_based.rounds import after_rounds, work_of
+from mastac.learning.model_based.seeing import (
+    Seeing,
+    learnt_observations,
+    no_seeing,
+    seeing_of,
+)
+from mastac.learning.model_based.terminal import Critics, first_critics, terminal_values
 from mastac.learning.model_based.units import (
     Ages,
     measured_units,
@@ -39,8 +61,11 @@ STEEPEST = 30.0  # slope of a return along a state, in standard deviations of re
 class Model(NamedTuple):
     """What is known of the dynamics, and how this episode is played.
 
+    - `residual`: of [`Errors`][mastac.learning.model_based.fitting.Errors].
     - `is_greedy`, `amplitude`: without exploration; the share of random actions before the first
         round.
+    - `seeing`: what is known of observations; `None` where they are a known function of states.
+    - `critics`: what follows a short imagined episode; `()` where nothing does.
     """
 
     networks: Any
@@ -49,6 +74,8 @@ class Model(NamedTuple):
     record: Record
     is_greedy: Float[Array, ""]
     amplitude: Float[Array, ""]
+    critics: Critics | tuple[()]
+    seeing: Seeing | None = None
 
 
 def models_of(spec: LearnerSpec) -> LocalModels:
@@ -65,11 +92,13 @@ def first_model(spec: LearnerSpec, actors: Any, key: PRNGKeyArray) -> tuple[Mode
     state = jnp.zeros((env.num_agents, int(env.state_sizes.max())))
     act = jnp.zeros((env.num_agents, int(env.action_sizes.max())))
     networks = models_of(spec).init(key) if spec.settings.dynamics == "learnt" else ()
-    return (
-        Model(
-            networks, no_units(Episode(state, act, zero)), state, first_record(actors), zero, zero
-        ),
-    )
+    seeing = None
+    if env.stores_observations:
+        seeing = no_seeing(env.num_agents, int(env.obs_sizes.max()))
+    obs = None if seeing is None else seeing.residual
+    units = no_units(Episode(state, act, zero, observations=obs))
+    critics = first_critics(spec, units, jax.random.fold_in(key, 0))
+    return (Model(networks, units, state, first_record(actors), zero, zero, critics, seeing),)
 
 
 def model_optimizers(critics: tuple[Model, ...]) -> tuple[Any, ...]:
@@ -110,8 +139,13 @@ def fitted(
         times=jnp.where(is_first, work.first_fits, work.fits),
         batch=settings.batch_size,
         rate=settings.model_lr,
+        leaving=leaving_of(store, age),
     )
-    model = model._replace(networks=networks, units=units, residual=errors.residual)
+    seeing = None
+    if errors.obs_residual is not None:
+        sample = newest_transitions(store, age, models.members)
+        seeing = seeing_of(models, errors.obs_residual, sample)
+    model = model._replace(networks=networks, units=units, residual=errors.residual, seeing=seeing)
     return model, (optimizers,), error, doubt
 
 
@@ -131,8 +165,21 @@ def unseen_errors(
     sample = newest(store, age, models.members, episodes)
     change, _ = errors_of(models, networks, units, sample)
     real = jnp.maximum(models.mask.sum(1), 1)
-    error = (change.mean(0) ** 2).mean(-1).sum(1) / real
-    return error, (change.var(0).mean(-1).sum(1) / real).mean()
+    error = (change.mean(0) ** 2).mean(-1).sum(1) / real / sample.share
+    return error, (change.var(0).mean(-1).sum(1) / real / sample.share).mean()
+
+
+class Imagination(NamedTuple):
+    """What actors climb in a round, and what is promised of them.
+
+    First states and noise are the same in all calls.
+
+    - `objective`: `actors -> (what is climbed, what is known of the promise)`.
+    - `promise`: `(actors, what is known) -> promise`, of whole episodes.
+    """
+
+    objective: Callable[[Any], tuple[Array, Any]]
+    promise: Callable[[Any, Any], Promise]
 
 
 def imagination(
@@ -142,35 +189,76 @@ def imagination(
     age: Ages,
     key: PRNGKeyArray,
     progress: Float[Array, ""] | float,
-) -> Callable[[Any], tuple[Array, Promise]]:
-    """What actors climb this round: `actors -> (objective, promise)`.
+) -> Imagination:
+    """Whole imagined episodes from first states, or so many steps from replayed states.
 
-    First states and noise are the same in all calls. `progress`: the share of the run that is over.
+    `progress`: the share of the run that is over.
     """
     env, settings = spec.env, spec.settings
     first_key, play_key = jax.random.split(key)
     episodes = settings.model_members * settings.imagined_episodes
+    dynamics, observing = believed(spec, model, store, age)
+    there = None
     if settings.dynamics == "true":
-        dynamics = true_dynamics(env)
         first = jax.vmap(env.reset)(jax.random.split(first_key, episodes)).astype(jnp.float32)
+        there = jnp.ones(first.shape[:2]) if env.terminates else None
     else:
-        dynamics = learnt_dynamics(
-            models_of(spec),
-            model.networks,
-            model.units,
-            model.residual,
-            state_range(store, age, MARGIN),
-            reward_range(store, age),
-        )
-        which = jax.random.randint(first_key, (episodes,), 0, age.filled)
-        first = store.states[age.order[which], 0]
+        begun = age.order[jax.random.randint(first_key, (episodes,), 0, age.filled)]
+        first = store.states[begun, 0]
+        if store.alive is not None:
+            there = store.alive[begun, 0].astype(jnp.float32)
     steepest = STEEPEST * model.units.reward_scale.max() / model.units.state_scale
     held = HELD[0] + (HELD[1] - HELD[0]) * progress
-    weight = SATURATION * env.horizon * model.units.reward_scale.sum()
+    weight = SATURATION * model.units.reward_scale.sum()
 
-    def objective(actors: Any) -> tuple[Array, Promise]:
-        played = imagined(env, spec.actors, actors, dynamics, first, play_key, steepest, held)
-        promise = Promise(played.returns.mean(0), env.reported(played.returns).std())
-        return promise.returns.sum() - weight * played.saturation, promise
+    def whole(actors: Any) -> tuple[Array, Promise]:
+        given = (spec.actors, actors, dynamics, first, play_key, steepest, held, observing, there)
+        played = imagined(env, *given)
+        spread = env.reported(played.returns).std()
+        if there is not None:  # that some leave sooner than others is luck, too
+            luck = env.reported(jax.lax.stop_gradient(played.luck))
+            spread = jnp.sqrt(spread**2 + (luck**2).mean())
+        promise = Promise(played.returns.mean(0), spread)
+        return promise.returns.sum() - env.horizon * weight * played.saturation, promise
 
-    return objective
+    steps = settings.imagined_steps
+    if steps == 0 or steps >= env.horizon:
+        return Imagination(whole, lambda actors, promise: promise)
+    sample = drawn(store, age, first_key, settings.model_members, settings.imagined_episodes)
+    starts = Starts(
+        all_members(sample.state),
+        sample.time.ravel().astype(jnp.int32),
+        None
+        if sample.there is None
+        else jnp.moveaxis(sample.there, -1, 1).reshape(first.shape[:2]),
+    )
+
+    terminal = terminal_values(spec, model.critics) if model.critics else None
+    discount = settings.discount if model.critics else 1.0
+    ahead = (dynamics, starts, steps, play_key, steepest, held, observing, discount, terminal)
+
+    def short(actors: Any) -> tuple[Array, tuple[()]]:
+        played = imagined_from(env, spec.actors, actors, *ahead)
+        return played.returns.mean(0).sum() - steps * weight * played.saturation, ()
+
+    return Imagination(
+        short, lambda actors, nothing: jax.tree.map(finite_or_worst, whole(actors)[1])
+    )
+
+
+def believed(
+    spec: LearnerSpec, model: Model, store: Episode, age: Ages
+) -> tuple[Dynamics, Observing | None]:
+    """What imagined episodes are played through, and what is seen in them."""
+    if spec.settings.dynamics == "true":
+        return true_dynamics(spec.env), None
+    learnt = (models_of(spec), model.networks, model.units)
+    dynamics = learnt_dynamics(
+        *learnt,
+        model.residual,
+        state_range(store, age, MARGIN),
+        reward_range(store, age),
+        leaving_of(store, age),
+    )
+    seeing = model.seeing
+    return dynamics, None if seeing is None else learnt_observations(*learnt, seeing)

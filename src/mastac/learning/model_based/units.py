@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
-from mastac.agents.local_models import Units
+from mastac.agents.model_inputs import Units
 from mastac.learning.buffer import Episode
 
 RECENT = 0.5  # the share of the episodes, the latest ones, that scales are measured on
@@ -49,12 +49,20 @@ def latest(age: Ages, number: int) -> Int[Array, " number"]:
 
 
 def mean_and_scale(
-    values: Float[Array, "episodes time *features"], ages: Ages
-) -> tuple[Float[Array, "*features"], Float[Array, "*features"]]:
-    """Mean and standard deviation over the recent episodes."""
+    values: Float[Array, "episodes time agents *features"],
+    ages: Ages,
+    alive: Bool[Array, "episodes time agents"] | None = None,
+) -> tuple[Float[Array, "agents *features"], Float[Array, "agents *features"]]:
+    """Mean and standard deviation over the recent episodes, of the agents that were there."""
 
     def moments(weights: Float[Array, " episodes"]) -> tuple[Array, Array]:
-        weights = weights.reshape(-1, *[1] * (values.ndim - 1)) / (weights.sum() * values.shape[1])
+        if alive is None:
+            weights = weights.reshape(-1, *[1] * (values.ndim - 1))
+            weights = weights / (weights.sum() * values.shape[1])
+        else:
+            counts = weights[:, None, None] * alive
+            counts = counts / jnp.maximum(counts.sum((0, 1), keepdims=True), 1.0)
+            weights = counts.reshape(*counts.shape, *[1] * (values.ndim - 3))
         mean = (weights * values).sum((0, 1))
         spread = (weights * (values - mean[None, None]) ** 2).sum((0, 1))
         return mean, jnp.sqrt(spread)
@@ -67,12 +75,11 @@ def mean_and_scale(
 def measured_units(store: Episode, ages: Ages) -> Units:
     """The units of the recent episodes."""
     states = store.states[:, :-1]
-    return Units(
-        *mean_and_scale(states, ages),
-        *mean_and_scale(store.actions, ages),
-        *mean_and_scale(store.states[:, 1:] - states, ages),
-        *mean_and_scale(store.rewards, ages),
-    )
+    numbers = [states, store.actions, store.states[:, 1:] - states, store.rewards]
+    if store.observations is not None:
+        numbers.append(store.observations[:, :-1])
+    pairs = [mean_and_scale(values, ages, store.alive) for values in numbers]
+    return Units(*(part for pair in pairs for part in pair))
 
 
 def slowed(new: Units, old: Units, first: Array) -> Units:
@@ -83,7 +90,7 @@ def slowed(new: Units, old: Units, first: Array) -> Units:
     scales = {
         name: jnp.where(first, getattr(new, name), jnp.maximum(getattr(new, name), former / 2))
         for name, former in old._asdict().items()
-        if name.endswith("scale")
+        if name.endswith("scale") and former is not None
     }
     return new._replace(**scales)
 
@@ -101,11 +108,15 @@ def reward_range(
     store: Episode, ages: Ages
 ) -> tuple[Float[Array, " agents"], Float[Array, " agents"]]:
     """The smallest and the largest reward that each agent ever got."""
-    return _extremes(store.rewards, ages)
+    return _extremes(store.rewards, ages, store.alive)
 
 
-def _extremes(values: Float[Array, "episodes time *features"], ages: Ages) -> tuple[Array, Array]:
+def _extremes(
+    values: Float[Array, "episodes time *features"], ages: Ages, alive: Array | None = None
+) -> tuple[Array, Array]:
     held = (ages.is_filled > 0).reshape(-1, *[1] * (values.ndim - 1))
+    if alive is not None:
+        held = (held & alive) | ~(held & alive).any((0, 1), keepdims=True)
     lowest = jnp.where(held, values, jnp.inf).min((0, 1))
     return lowest, jnp.where(held, values, -jnp.inf).max((0, 1))
 
@@ -114,6 +125,8 @@ def no_units(example: Episode) -> Units:
     """Units before anything has been measured."""
     agents, state = example.states.shape[-2:]
     act = example.actions.shape[-1]
-    shapes = ((agents, state), (agents, act), (agents, state), (agents,))
+    shapes = [(agents, state), (agents, act), (agents, state), (agents,)]
+    if example.observations is not None:
+        shapes.append((agents, example.observations.shape[-1]))
     pairs = [(jnp.zeros(shape), jnp.ones(shape)) for shape in shapes]
     return Units(*(jax.tree.leaves(pairs)))
