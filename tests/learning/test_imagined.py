@@ -17,7 +17,6 @@ from mastac.learning.buffer import Episode
 from mastac.learning.model_based.fitting import fit, optimizer
 from mastac.learning.model_based.imagined import (
     CERTAIN,
-    _actions,
     _saturation,
     imagined,
     learnt_dynamics,
@@ -307,7 +306,7 @@ def test_choices_are_drawn_and_have_the_slopes_of_their_probabilities():
     real = np.arange(3) < SIZES["action"][:, None]
     logits = np.random.default_rng(0).normal(size=(4, 3, 1)).astype(np.float32)
     logits = jnp.asarray(np.repeat(logits, 4000, axis=2))
-    chosen = np.asarray(_actions(env, actors, logits, key))
+    chosen = np.asarray(actors.with_slopes(logits, key))
     hard = chosen.round()
     np.testing.assert_allclose(chosen, hard, atol=1e-6)
     np.testing.assert_array_equal(hard.sum(1), 1)
@@ -318,7 +317,7 @@ def test_choices_are_drawn_and_have_the_slopes_of_their_probabilities():
     )
 
     weight = np.random.default_rng(1).normal(size=(4, 3, 1)).astype(np.float32)
-    slope = jax.grad(lambda logits: (weight * _actions(env, actors, logits, key)).sum())(logits)
+    slope = jax.grad(lambda logits: (weight * actors.with_slopes(logits, key)).sum())(logits)
     # The Jacobian of a softmax, p (w - p·w), of the very logits that were drawn from.
     noisy = np.asarray(logits + jax.random.gumbel(key, logits.shape), np.float64)
     soft = np.where(real[:, :, None], np.exp(noisy), 0.0)

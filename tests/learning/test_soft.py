@@ -175,7 +175,7 @@ def test_actors_climb_credited_values_and_their_entropy_by_finite_differences():
 
 def test_temperatures_fall_where_there_is_more_entropy_than_asked_for():
     env, spec, learner = soft(head="softmax")
-    assert env.head.free_entries(env.action_sizes).tolist() == [0, 1, 0, 2]
+    assert env.head.entropy_aim(-1.0, env.action_sizes).tolist() == [0, -1, 0, -2]
     state, batch = learner.init(jax.random.key(0)), random_batch(env, 64)
     wide = np.array([0.0, 0.0, 0.0, np.log(0.01)])  # agent d hardly draws anything but its centre
     spread = jnp.broadcast_to(jnp.asarray(wide, jnp.float32)[:, None], (4, 3))

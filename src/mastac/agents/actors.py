@@ -33,6 +33,9 @@ class Actor(MLP):
         return super().__call__((x - center[:, None]) * inverse_scale[:, None])
 
 
+SATURATED = 2.0  # logits beyond it have hardly a slope
+
+
 class Constants(NamedTuple):
     """What the policies of all agents know of their environment's actions.
 
@@ -126,6 +129,25 @@ class Actors:
         """What the logits of all agents mean."""
         return self.head.apply(logits, *self._limit_and_mask())
 
+    def with_slopes(self, logits: ActionBatch, key: PRNGKeyArray) -> ActionBatch:
+        """What the logits mean, as something that has slopes in them; choices are drawn."""
+        if not self.head.is_discrete:
+            return self.actions_of(logits)
+        return straight_through(self.head, logits, *self._limit_and_mask(), key, axis=1)
+
+    def one_with_slopes(
+        self,
+        weights: Actor,
+        obs: Float[Array, "obs batch"],
+        limit: Array,
+        mask: Array,
+        key: PRNGKeyArray,
+    ) -> Float[Array, "act batch"]:
+        """The same for a single agent, from its weights and its row of each of the constants."""
+        if not self.head.is_discrete:
+            return self.one(weights, obs, limit, mask)
+        return straight_through(self.head, weights(obs), limit[:, None], mask[:, None], key, axis=0)
+
     def explore(
         self,
         weights: Actor,
@@ -133,6 +155,7 @@ class Actors:
         noise: Float[Array, ""],
         random_fraction: Float[Array, ""],
         key: PRNGKeyArray,
+        draws: bool = False,
     ) -> ActionBatch:
         """Actions with Gaussian noise; some are drawn evenly from all that are valid instead.
 
@@ -140,11 +163,16 @@ class Actors:
 
         - `noise`: standard deviation, in units of the limit or of logits (`Head.explores_logits`).
         - `random_fraction`: probability, for each agent apart, that its whole action is random.
+        - `draws`: whether choices are drawn with the probabilities that the logits give, whatever
+            `noise` is.
         """
         noise_key, uniform_key, choice_key = jax.random.split(key, 3)
         logits = self.logits(weights, obs)
-        gauss = noise * jax.random.normal(noise_key, logits.shape)
-        noisy = self.head.perturb(logits, gauss, *self._limit_and_mask())
+        if draws and self.head.is_discrete:
+            noisy = self.actions_of(logits + jax.random.gumbel(noise_key, logits.shape))
+        else:
+            gauss = noise * jax.random.normal(noise_key, logits.shape)
+            noisy = self.head.perturb(logits, gauss, *self._limit_and_mask())
         uniform = self.head.from_uniform(
             jax.random.uniform(uniform_key, logits.shape), *self._limit_and_mask()
         )
@@ -160,8 +188,40 @@ class Actors:
         gauss = jnp.clip(noise * jax.random.normal(key, logits.shape), -clip, clip)
         return self.head.perturb(logits, gauss, *self._limit_and_mask())
 
+    def saturated(self, logits: ActionBatch) -> ActionBatch:
+        """How far the logits of all agents are where their head has hardly a slope."""
+        return saturated(self.head, logits, self.constants.mask[:, :, None], axis=1)
+
     def _limit_and_mask(self) -> tuple[Float[Array, "agents act 1"], Bool[Array, "agents act 1"]]:
         return self.constants.limit[:, :, None], self.constants.mask[:, :, None]
+
+
+def straight_through(
+    head: Head, logits: Array, limit: Array, mask: Array, key: PRNGKeyArray, axis: int
+) -> Array:
+    """Choices drawn with the probabilities that the logits give, as something that has slopes.
+
+    The straight-through Gumbel-softmax estimator (Jang et al. 2017, Maddison et al. 2017): the
+    largest of the logits and Gumbel noise is the choice; its slopes are those of the softmax of the
+    same sums. They are biased: a choice is taken for a mixture. Between two even choices they are
+    two thirds of those of the expectation of a function that is linear in the choice.
+    """
+    noisy = logits + jax.random.gumbel(key, logits.shape)
+    soft = jnp.where(mask, jax.nn.softmax(jnp.where(mask, noisy, -1e9), axis=axis), 0.0)
+    hard = head.apply(noisy, limit, mask, axis)
+    return soft + jax.lax.stop_gradient(hard - soft)
+
+
+def saturated(head: Head, logits: Array, mask: Array, axis: int) -> Array:
+    """How far logits are beyond ± 2, where their head has hardly a slope.
+
+    A tanh is so by its logit; of shares and choices only differences matter, and their mean counts
+    as zero.
+    """
+    if head.name != "tanh":
+        entries = jnp.maximum(mask.sum(axis, keepdims=True), 1)
+        logits = logits - jnp.where(mask, logits, 0.0).sum(axis, keepdims=True) / entries
+    return jnp.where(mask, jnp.maximum(jnp.abs(logits) - SATURATED, 0.0), 0.0)
 
 
 def actors(

@@ -114,7 +114,13 @@ class StochasticActors:
 
         A Gaussian's own entropy would be a bonus for driving a squashed action to its limit, where
         wide and narrow draws are the same action. Actions are measured in units of their limit.
+        Choices come with the expectation of $\ln \pi_i$, whose slopes are exact.
         """
+        if self.actors.head.is_discrete:
+            logits = self.actors.logits(weights.mean_network, obs)
+            actions = self.actors.with_slopes(logits, key)
+            drawn = jax.lax.stop_gradient(actions)
+            return actions, -self.log_prob_and_entropy(weights, obs, drawn)[1]
         draw = self.draw(weights, obs, key)
         return draw.actions, draw.log_prob + self.log_stretch(weights, obs, draw.drawn)
 

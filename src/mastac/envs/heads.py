@@ -79,9 +79,12 @@ class Head(ABC):
         """
         return _namespace(logits).zeros_like(logits.sum(1))
 
-    def free_entries(self, sizes: Int[np.ndarray, " agents"]) -> Int[np.ndarray, " agents"]:
-        """How many entries of an action can be chosen freely, for actions of these sizes."""
-        return sizes
+    def entropy_aim(self, level: float, sizes: Int[np.ndarray, " agents"]) -> Values:
+        """The entropy that a policy is to keep, in nats, for actions of these sizes.
+
+        `level` is that of each number that can be chosen freely, in units of its limit.
+        """
+        return level * sizes
 
     def perturb(
         self, logits: Values, noise: Values, limit: Values, mask: Values, axis: int = 1
@@ -208,8 +211,8 @@ class Softmax(Head):
         shares = _functions(logits).log_softmax(real, axis=1)
         return shifts - summed(shares)
 
-    def free_entries(self, sizes: Int[np.ndarray, " agents"]) -> Int[np.ndarray, " agents"]:
-        return sizes - 1
+    def entropy_aim(self, level: float, sizes: Int[np.ndarray, " agents"]) -> Values:
+        return level * (sizes - 1)
 
 
 class Discrete(Head):
@@ -232,6 +235,10 @@ class Discrete(Head):
 
     def from_uniform(self, uniform: Values, limit: Values, mask: Values, axis: int = 1) -> Values:
         return self.apply(uniform, limit, mask, axis)
+
+    def entropy_aim(self, level: float, sizes: Int[np.ndarray, " agents"]) -> Values:
+        """Of even choices a share whose logarithm is `level`."""
+        return math.exp(level) * np.log(sizes)
 
     def probes(self, random: Generator, limit: Values, mask: Values, count: int) -> Values:
         """Choices drawn evenly."""

@@ -189,9 +189,11 @@ def next_scales(
         ("action_scale", next_scale(actions, old.action_scale, is_first)),
         ("reward_scale", next_scale(paid, SLEW * old.reward, is_first)),
     )
+    # Choices are rows of zeros and a one. In units of their spread a rare one would be a giant.
+    kept_always = ("action_center", "action_scale") if env.head.is_discrete else ()
     return Scales(
         *(
-            value if name in env.undeclared else kept
+            value if name in env.undeclared and name not in kept_always else kept
             for kept, (name, value) in zip(old, found, strict=True)
         )
     )

@@ -12,7 +12,6 @@ from mastac.agents.local_models import LocalModels, Networks, Units
 from mastac.envs.base import Environment
 
 CERTAIN = 2.0  # logits of choices beyond it have hardly a slope; policies are held within
-TEMPERATURE = 1.0
 
 Dynamics = Callable[..., tuple[Float[Array, "batch agents state"], Float[Array, "batch agents"]]]
 """`(states, actions, time, key) -> (next states, rewards)`, batch first."""
@@ -104,7 +103,7 @@ def imagined(
         choice_key, noise_key = jax.random.split(key)
         obs = jax.vmap(env.observed, (0, None))(states, time)
         logits = actors.logits(weights, jnp.moveaxis(obs, 0, -1))
-        chosen = jnp.moveaxis(_actions(env, actors, logits, choice_key), -1, 0)
+        chosen = jnp.moveaxis(actors.with_slopes(logits, choice_key), -1, 0)
         following, rewards = dynamics(states, chosen, time, noise_key)
         return following, (rewards, _saturation(env, actors, logits, held))
 
@@ -149,20 +148,6 @@ def _saturation(
         logits = logits - jnp.where(mask, logits, 0.0).sum(1, keepdims=True) / entries
     beyond = jnp.maximum(jnp.abs(logits) - (CERTAIN if env.head.is_discrete else held), 0.0)
     return jnp.mean(jnp.square(jnp.where(mask, beyond, 0.0)))
-
-
-def _actions(env: Environment, actors: Actors, logits: Array, key: PRNGKeyArray) -> Array:
-    """What the logits mean; choices are drawn, and their slopes are those of their probabilities.
-
-    (Straight-through Gumbel-softmax: Jang et al. 2017, Maddison et al. 2017.)
-    """
-    if not env.head.is_discrete:
-        return actors.actions_of(logits)
-    mask = actors.constants.mask[:, :, None]
-    noisy = logits + jax.random.gumbel(key, logits.shape)
-    soft = jnp.where(mask, jax.nn.softmax(jnp.where(mask, noisy / TEMPERATURE, -1e9), axis=1), 0.0)
-    hard = actors.actions_of(noisy)
-    return soft + jax.lax.stop_gradient(hard - soft)
 
 
 def _by_member(models: LocalModels, leaf: Array) -> Array:
