@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import mastac
-from host_worlds import Faulty, Tanks, Twin
+from host_worlds import Faulty, Tanks, Twin, Works
+from mastac.controllers.serving import load_controller
 from mastac.runs.checkpoints import saved_epochs
 
 KNOBS: dict[str, Any] = {"actor_hidden": [4], "critic_hidden": [4], "batch_size": 4}
@@ -184,6 +185,23 @@ def test_learners_from_rollouts(algorithm: str, tmp_path: Path) -> None:
         env, algorithm, out=tmp_path / "run", progress=False, rollout_steps=10, **knobs
     )
     assert rows(run)[-1, 3] == 4  # updates: one after every second episode
+
+
+@pytest.mark.parametrize("algorithm", ["mastac", "mastac-ppo"])
+def test_boxes_and_choices_side_by_side(algorithm: str, tmp_path: Path) -> None:
+    """Trained, opened again, and exported for each agent with the head of its own."""
+    knobs = dict(KNOBS) if algorithm == "mastac" else dict(KNOBS) | {"rollout_steps": 8}
+    env = mastac.from_pettingzoo(Works)
+    run = mastac.train(env, algorithm, out=tmp_path / "run", progress=False, **knobs)
+    assert np.isfinite(rows(run)[-1, 5])
+    policy = mastac.load(run.path, env=mastac.from_pettingzoo(Works)).policy(0)
+    inside = policy.act({"pump": [0.3], "valve": [-1.0, 1.0], "gates": [0.2, 1.0]})
+    assert abs(inside["pump"] - [1, 6]).max() <= 1
+    assert all(sorted(inside[agent])[-2:] == [0, 1] for agent in ("valve", "gates"))
+    run.export(tmp_path / "out")
+    for agent, seen in {"pump": [0.3], "valve": [-1.0, 1.0], "gates": [0.2, 1.0]}.items():
+        controller = load_controller(tmp_path / "out", agent)
+        np.testing.assert_allclose(controller.act(np.float32(seen)), inside[agent], atol=1e-6)
 
 
 def test_mastac_model_needs_a_fixed_length(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from mastac.agents.networks import MLP, each_member, glorot, read_anew
 from mastac.envs.base import Environment
 from mastac.envs.heads import Head
+from mastac.envs.mixed_heads import mask_of
 
 ObsBatch = Float[Array, "agents obs batch"]
 ActionBatch = Float[Array, "agents act batch"]
@@ -33,18 +34,15 @@ class Actor(MLP):
         return super().__call__((x - center[:, None]) * inverse_scale[:, None])
 
 
-SATURATED = 2.0  # logits beyond it have hardly a slope
-
-
 class Constants(NamedTuple):
     """What the policies of all agents know of their environment's actions.
 
     - `limit`: of the actions, in the environment's units.
-    - `mask`: which entries of an action are real.
+    - `mask`: which entries of an action are real, as their head wants to know it.
     """
 
     limit: Float[Array, "agents act"]
-    mask: Bool[Array, "agents act"]
+    mask: Bool[Array, "agents act"] | Int[Array, "agents act"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +129,7 @@ class Actors:
 
     def with_slopes(self, logits: ActionBatch, key: PRNGKeyArray) -> ActionBatch:
         """What the logits mean, as something that has slopes in them; choices are drawn."""
-        if not self.head.is_discrete:
+        if not self.head.has_choices:
             return self.actions_of(logits)
         return straight_through(self.head, logits, *self._limit_and_mask(), key, axis=1)
 
@@ -144,7 +142,7 @@ class Actors:
         key: PRNGKeyArray,
     ) -> Float[Array, "act batch"]:
         """The same for a single agent, from its weights and its row of each of the constants."""
-        if not self.head.is_discrete:
+        if not self.head.has_choices:
             return self.one(weights, obs, limit, mask)
         return straight_through(self.head, weights(obs), limit[:, None], mask[:, None], key, axis=0)
 
@@ -168,11 +166,11 @@ class Actors:
         """
         noise_key, uniform_key, choice_key = jax.random.split(key, 3)
         logits = self.logits(weights, obs)
-        if draws and self.head.is_discrete:
-            noisy = self.actions_of(logits + jax.random.gumbel(noise_key, logits.shape))
-        else:
-            gauss = noise * jax.random.normal(noise_key, logits.shape)
-            noisy = self.head.perturb(logits, gauss, *self._limit_and_mask())
+        added = noise * jax.random.normal(noise_key, logits.shape)
+        if draws and self.head.has_choices:
+            gumbel = jax.random.gumbel(noise_key, logits.shape)
+            added = jnp.where(self.head.choices(self.constants.mask)[:, :, None], gumbel, added)
+        noisy = self.head.perturb(logits, added, *self._limit_and_mask())
         uniform = self.head.from_uniform(
             jax.random.uniform(uniform_key, logits.shape), *self._limit_and_mask()
         )
@@ -190,9 +188,9 @@ class Actors:
 
     def saturated(self, logits: ActionBatch) -> ActionBatch:
         """How far the logits of all agents are where their head has hardly a slope."""
-        return saturated(self.head, logits, self.constants.mask[:, :, None], axis=1)
+        return self.head.saturation(logits, self.constants.mask[:, :, None])
 
-    def _limit_and_mask(self) -> tuple[Float[Array, "agents act 1"], Bool[Array, "agents act 1"]]:
+    def _limit_and_mask(self) -> tuple[Float[Array, "agents act 1"], Array]:
         return self.constants.limit[:, :, None], self.constants.mask[:, :, None]
 
 
@@ -206,22 +204,11 @@ def straight_through(
     same sums. They are biased: a choice is taken for a mixture. Between two even choices they are
     two thirds of those of the expectation of a function that is linear in the choice.
     """
-    noisy = logits + jax.random.gumbel(key, logits.shape)
-    soft = jnp.where(mask, jax.nn.softmax(jnp.where(mask, noisy, -1e9), axis=axis), 0.0)
+    choices = head.choices(mask)
+    noisy = logits + jnp.where(choices, jax.random.gumbel(key, logits.shape), 0.0)
+    soft = jax.nn.softmax(jnp.where(choices, noisy, -1e9), axis=axis)
     hard = head.apply(noisy, limit, mask, axis)
-    return soft + jax.lax.stop_gradient(hard - soft)
-
-
-def saturated(head: Head, logits: Array, mask: Array, axis: int) -> Array:
-    """How far logits are beyond ± 2, where their head has hardly a slope.
-
-    A tanh is so by its logit; of shares and choices only differences matter, and their mean counts
-    as zero.
-    """
-    if head.name != "tanh":
-        entries = jnp.maximum(mask.sum(axis, keepdims=True), 1)
-        logits = logits - jnp.where(mask, logits, 0.0).sum(axis, keepdims=True) / entries
-    return jnp.where(mask, jnp.maximum(jnp.abs(logits) - SATURATED, 0.0), 0.0)
+    return jnp.where(choices, soft + jax.lax.stop_gradient(hard - soft), hard)
 
 
 def actors(
@@ -229,7 +216,7 @@ def actors(
 ) -> Actors:
     """Perceptrons with `hidden` layers and the environment's output head."""
     obs_shape = (env.num_agents, int(env.obs_sizes.max()))
-    mask = np.arange(int(env.action_sizes.max())) < env.action_sizes[:, None]
+    mask = mask_of(env.action_head, env.action_sizes)
     constants = Constants(
         limit=jnp.asarray(np.broadcast_to(env.action_limit, mask.shape), jnp.float32),
         mask=jnp.asarray(mask),

@@ -7,6 +7,7 @@ import numpy as np
 from mastac.discovery.logs import TransitionLog
 from mastac.envs.host.environment import HostEnvironment
 from mastac.envs.host.playing import Act, Job, Player
+from mastac.envs.mixed_heads import mask_of
 from mastac.errors import UserError
 
 LEAST_STEPS = 2
@@ -54,7 +55,7 @@ def played(env: HostEnvironment, episodes: int, seed: int, policy: str) -> Trans
 
 def _random_actions(env: HostEnvironment, random: np.random.Generator, held: bool) -> Iterator[Act]:
     """One way to act after the other, each for an episode: valid actions drawn evenly."""
-    mask = np.arange(int(env.action_sizes.max())) < env.action_sizes[:, None]
+    mask = mask_of(env.action_head, env.action_sizes)
     limit = np.broadcast_to(env.action_limit, mask.shape)
 
     def draw() -> np.ndarray:

@@ -206,7 +206,7 @@ def acts_with_slopes(
     key: PRNGKeyArray | None,
 ) -> Float[Array, "agents act batch"]:
     """What all policies do, differentiable in the weights; `key` draws where they choose."""
-    if not spec.env.head.is_discrete:
+    if not spec.env.head.has_choices:
         return spec.actors.apply(weights, obs)
     assert key is not None
     # The key itself draws the noise on the targets' actions.
@@ -224,7 +224,8 @@ def over_samples(
 
 def pays_for_saturation(spec: LearnerSpec) -> bool:
     """Whether actors pay for logits at which their head is flat."""
-    return spec.settings.saturation_cost > 0 and spec.env.action_head in ("tanh", "discrete")
+    pays = spec.env.action_head == "tanh" or spec.env.head.has_choices
+    return pays and spec.settings.saturation_cost > 0
 
 
 def saturation_cost(

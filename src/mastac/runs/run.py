@@ -244,7 +244,7 @@ def _configuration(
         custom=True,
         origin=origin,
         unscaled_steps=env.horizon if env.undeclared else None,
-        discrete=env.head.is_discrete,
+        discrete=env.head.has_choices,
         **choices,
     )
 

@@ -23,7 +23,7 @@ from mastac.envs.host.simulator import (
     ids_of,
     shown_at_reset,
 )
-from mastac.envs.host.spaces import Wrong, one_head, said
+from mastac.envs.host.spaces import Wrong, heads, said
 from mastac.errors import UserError, unknown
 from mastac.structure import Couplings, CouplingSequence
 from mastac.structure.readers import read_graphs
@@ -106,7 +106,6 @@ def from_pettingzoo(
         source = _local_states_of(world, local_states, graphs.agents)
         simulator = HostSimulator(Recipe(lambda: world, graphs.agents, source))
         steps = _horizon_of(world, horizon, name)
-        head = one_head({acting.agent: acting for acting in simulator.acting})
         _tried(simulator)
     except Wrong as wrong:
         raise UserError(f"simulator '{name}': {wrong}") from wrong
@@ -117,7 +116,7 @@ def from_pettingzoo(
         id=name,
         couplings=graphs,
         horizon=steps,
-        action_head=head,
+        action_head=heads(simulator.acting),
         recipe=Recipe(make, graphs.agents, source, fixed_length=fixed_length),
         timeout=timeout,
         one_per_process=one_per_process,

@@ -13,7 +13,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from mastac.agents.actors import Actor, saturated
+from mastac.agents.actors import Actor
 from mastac.agents.networks import MLP
 from mastac.learning.actor_step import acts_with_slopes, pays_for_saturation
 from mastac.learning.buffer import Batch, replay_of
@@ -132,7 +132,7 @@ def action_of(
         action = spec.actors.one(weights, obs[agent], *constants)
     else:
         agents_key = jax.random.fold_in(key, agent)
-        action = spec.actors.one_with_slopes(weights, obs[agent], *constants, agents_key)
+        action = spec.actors.one_with_slopes(weights, obs[agent], *constants, key=agents_key)
     action = (action - center) / scale
     return action if alive is None else jnp.where(alive[agent][None], action, 0.0)
 
@@ -169,7 +169,7 @@ def saturation_of(fixed: Fixed, weights: Actor, agent: Array, present: Any) -> A
     if not pays_for_saturation(spec):
         return 0.0
     mask = spec.actors.constants.mask[agent][:, None]
-    beyond = saturated(spec.actors.head, weights(fixed.obs[agent]), mask, axis=0)
+    beyond = spec.actors.head.saturation(weights(fixed.obs[agent]), mask, axis=0)
     counts = None if present is None else present[agent]
     return 0.5 * spec.settings.saturation_cost * sample_mean((beyond**2).sum(0), counts)
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mastac.agents.stochastic import StochasticActor
+from mastac.envs.mixed_heads import mask_of
 from mastac.learning.actor_step import GradientAt, action_gradients, actor_step, over_samples
 from mastac.learning.buffer import Batch, replay_of
 from mastac.learning.critic_inputs import (
@@ -92,8 +93,8 @@ def max_entropy_gradient(
     (gradient,) = pull_back((over_samples(gradient_at(actions), alive), price))
     if weights.log_temperature is None:
         return gradient
-    aim = env.head.entropy_aim(spec.settings.entropy_target, env.action_sizes)
-    aim = jnp.asarray(aim, jnp.float32)
+    mask = mask_of(env.action_head, env.action_sizes)
+    aim = jnp.asarray(env.head.entropy_aim(spec.settings.entropy_target, mask), jnp.float32)
     # Nothing is lacking where an agent is in no sample.
     aim = aim if counts is None else aim * counts.sum(1)
     lacking = aim + sample_mean(log_prob, counts)
