@@ -187,12 +187,10 @@ def test_learners_from_rollouts(algorithm: str, tmp_path: Path) -> None:
     assert rows(run)[-1, 3] == 4  # updates: one after every second episode
 
 
-@pytest.mark.parametrize("algorithm", ["mastac", "mastac-ppo"])
-def test_boxes_and_choices_side_by_side(algorithm: str, tmp_path: Path) -> None:
+def test_boxes_and_choices_side_by_side(tmp_path: Path) -> None:
     """Trained, opened again, and exported for each agent with the head of its own."""
-    knobs = dict(KNOBS) if algorithm == "mastac" else dict(KNOBS) | {"rollout_steps": 8}
     env = mastac.from_pettingzoo(Works)
-    run = mastac.train(env, algorithm, out=tmp_path / "run", progress=False, **knobs)
+    run = mastac.train(env, out=tmp_path / "run", progress=False, **KNOBS)
     assert np.isfinite(rows(run)[-1, 5])
     policy = mastac.load(run.path, env=mastac.from_pettingzoo(Works)).policy(0)
     inside = policy.act({"pump": [0.3], "valve": [-1.0, 1.0], "gates": [0.2, 1.0]})
