@@ -32,6 +32,7 @@ class Head(ABC):
     - `is_discrete`: an action is one of several choices, as a row of zeros with a one in its place.
         Such actions have no slope, and policies are categorical.
     - `has_choices`: whether the actions of some agents are such choices.
+    - `is_relative`: of logits only differences matter; their mean counts as zero.
     - `is_bounded`: there is a largest action. Where there is none, `limit` is a natural scale.
     - `may_lack_action`: an agent may have no entry at all.
     - `explores_logits`: noise is added to the logits, where it leaves every action valid; else it
@@ -42,6 +43,7 @@ class Head(ABC):
     name: ClassVar[str]
     is_discrete: ClassVar[bool] = False
     has_choices: ClassVar[bool] = False
+    is_relative: ClassVar[bool] = False
     is_bounded: ClassVar[bool] = True
     may_lack_action: ClassVar[bool] = False
     explores_logits: ClassVar[bool] = False
@@ -89,6 +91,9 @@ class Head(ABC):
     def saturation(self, logits: Values, mask: Values, axis: int = 1) -> Values:
         """How far logits are beyond ± `SATURATED`, where a head has hardly a slope."""
         xp = namespace(logits)
+        if self.is_relative:
+            entries = xp.maximum(mask.sum(axis, keepdims=True), 1)
+            logits = logits - xp.where(mask, logits, 0.0).sum(axis, keepdims=True) / entries
         return xp.where(mask, xp.maximum(abs(logits) - SATURATED, 0.0), 0.0)
 
     def entropy_aim(self, level: float, mask: Values) -> Values:
@@ -172,6 +177,7 @@ class Softmax(Head):
     """Shares that sum to one."""
 
     name = "softmax"
+    is_relative = True
     explores_logits = True
     widths = (0.5, 3.0)
 
@@ -223,9 +229,6 @@ class Softmax(Head):
         shares = _functions(logits).log_softmax(real, axis=1)
         return shifts - summed(shares)
 
-    def saturation(self, logits: Values, mask: Values, axis: int = 1) -> Values:
-        return super().saturation(_from_mean(logits, mask, axis), mask, axis)
-
     def entropy_aim(self, level: float, mask: Values) -> Values:
         return level * (mask.sum(1) - 1)
 
@@ -236,6 +239,7 @@ class Discrete(Head):
     name = "discrete"
     is_discrete = True
     has_choices = True
+    is_relative = True
     explores_logits = True
 
     def apply(self, logits: Values, limit: Values, mask: Values, axis: int = 1) -> Values:
@@ -254,9 +258,6 @@ class Discrete(Head):
 
     def choices(self, mask: Values) -> Values:
         return mask
-
-    def saturation(self, logits: Values, mask: Values, axis: int = 1) -> Values:
-        return super().saturation(_from_mean(logits, mask, axis), mask, axis)
 
     def entropy_aim(self, level: float, mask: Values) -> Values:
         """Of even choices a share whose logarithm is `level`."""
@@ -279,13 +280,6 @@ def namespace(values: Values) -> Any:
     import jax.numpy as jnp
 
     return jnp
-
-
-def _from_mean(logits: Values, mask: Values, axis: int) -> Values:
-    """Logits of which only differences matter, with their mean as zero."""
-    xp = namespace(logits)
-    entries = xp.maximum(mask.sum(axis, keepdims=True), 1)
-    return logits - xp.where(mask, logits, 0.0).sum(axis, keepdims=True) / entries
 
 
 def _numbers(values: Values, axis: int) -> Values:

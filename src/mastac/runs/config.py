@@ -183,9 +183,8 @@ def resolve(
     if epochs is not None:
         epochs = whole_number("epochs", epochs, least=1)
     unscaled = None if unscaled_steps is None else Unscaled(unscaled_steps, epochs)
-    settings, preset_kappa, preset_epochs = settings_for(
-        algorithm, env_id, preset, knobs, unscaled, discrete
-    )
+    given = (algorithm, env_id, preset, knobs, unscaled, discrete)
+    settings, preset_kappa, preset_epochs = settings_for(*given)
     if not ALGORITHMS[algorithm].uses_kappa:
         if kappa not in ("preset", None, "exact"):
             raise UserError(

@@ -134,7 +134,13 @@ MODELS: dict[str, Mapping[str, Any]] = {
 # actors are certain long before their critics are right, and then have no slope to learn by.
 CHOICES: dict[str, Mapping[str, Any]] = {
     "*": {"saturation_cost": 0.1},
-    "computers-*": {"kappa": None, "actor_lr": 3e-3, "critic_lr": 3e-3},
+    "computers-*": {
+        "kappa": None,
+        "discount": 1.0,
+        "actor_lr": 3e-3,
+        "critic_lr": 3e-3,
+        "updates_per_epoch": 10,
+    },
 }
 
 

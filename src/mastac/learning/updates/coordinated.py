@@ -229,10 +229,8 @@ def coordinated_update(
         )
         return following, (loss, value, optax.tree.norm(gradient))
 
-    policy_inputs = action_inputs(
-        spec.env, acts_with_slopes(spec, state.actors, obs, key), state.scales
-    )
-    policy_inputs = read_of(policy_inputs, now.alive)
+    drawn = acts_with_slopes(spec, state.actors, obs, key)
+    policy_inputs = read_of(action_inputs(spec.env, drawn, state.scales), now.alive)
     first = Turn(state, policy_inputs, after.actions)
     last, metrics = jax.lax.scan(one_agent, first, jnp.arange(spec.env.num_agents))
     return last.state, Metrics(*metrics)
