@@ -12,11 +12,11 @@ from learning.small_world import SIZES, small_environment
 from mastac.agents.actors import actors as actors_of
 from mastac.agents.local_models import local_models
 from mastac.envs.episodes import rollout_return
+from mastac.envs.heads import SATURATED
 from mastac.envs.linear_quadratic.dynamics import problem_of
 from mastac.learning.buffer import Episode
 from mastac.learning.model_based.fitting import fit, optimizer
 from mastac.learning.model_based.imagined import (
-    CERTAIN,
     _saturation,
     imagined,
     learnt_dynamics,
@@ -340,4 +340,4 @@ def test_logits_count_as_saturated_beyond_what_is_held_and_choices_always():
         np.testing.assert_allclose(found, expected(logits, held), rtol=1e-5)
     mean = np.where(real, logits, 0.0).sum(1, keepdims=True) / real.sum(1, keepdims=True)
     found = _saturation(choosing, actors_of(choosing, ()), jnp.asarray(logits)[:, :, None], 1e3)
-    np.testing.assert_allclose(found, expected(logits - mean, CERTAIN), rtol=1e-5)
+    np.testing.assert_allclose(found, expected(logits - mean, SATURATED), rtol=1e-5)

@@ -2,7 +2,7 @@ r"""Deterministic actors: one policy $\pi_i(o_i; \theta_i)$ for each agent, stac
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from mastac.agents.networks import MLP, each_member, glorot, read_anew
 from mastac.envs.base import Environment
-from mastac.envs.heads import Head
+from mastac.envs.heads import SATURATED, Head
 from mastac.envs.mixed_heads import mask_of
 
 ObsBatch = Float[Array, "agents obs batch"]
@@ -186,9 +186,9 @@ class Actors:
         gauss = jnp.clip(noise * jax.random.normal(key, logits.shape), -clip, clip)
         return self.head.perturb(logits, gauss, *self._limit_and_mask())
 
-    def saturated(self, logits: ActionBatch) -> ActionBatch:
-        """How far the logits of all agents are where their head has hardly a slope."""
-        return self.head.saturation(logits, self.constants.mask[:, :, None])
+    def saturated(self, logits: ActionBatch, held: Any = SATURATED) -> ActionBatch:
+        """How far the logits of all agents are beyond what they are held within."""
+        return self.head.saturation(logits, self.constants.mask[:, :, None], held=held)
 
     def _limit_and_mask(self) -> tuple[Float[Array, "agents act 1"], Array]:
         return self.constants.limit[:, :, None], self.constants.mask[:, :, None]

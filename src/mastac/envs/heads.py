@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.random import Generator
 
-SATURATED = 2.0
+SATURATED = 2.0  # logits beyond it have hardly a slope
 
 Values = Any
 """A numpy or a JAX array of floating-point numbers."""
@@ -88,13 +88,15 @@ class Head(ABC):
         """Which entries are choices."""
         return namespace(mask).zeros(mask.shape, bool)
 
-    def saturation(self, logits: Values, mask: Values, axis: int = 1) -> Values:
-        """How far logits are beyond ± `SATURATED`, where a head has hardly a slope."""
-        xp = namespace(logits)
+    def saturation(
+        self, logits: Values, mask: Values, axis: int = 1, held: Values = SATURATED
+    ) -> Values:
+        """How far logits are beyond ± `held`; those of choices always beyond ± `SATURATED`."""
+        xp, held = namespace(logits), SATURATED if self.is_discrete else held
         if self.is_relative:
             entries = xp.maximum(mask.sum(axis, keepdims=True), 1)
             logits = logits - xp.where(mask, logits, 0.0).sum(axis, keepdims=True) / entries
-        return xp.where(mask, xp.maximum(abs(logits) - SATURATED, 0.0), 0.0)
+        return xp.where(mask, xp.maximum(abs(logits) - held, 0.0), 0.0)
 
     def entropy_aim(self, level: float, mask: Values) -> Values:
         """The entropy that each agent's policy is to keep, in nats.

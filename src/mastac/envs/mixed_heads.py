@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 from numpy.random import Generator
 
-from mastac.envs.heads import HEADS, Head, Values, namespace
+from mastac.envs.heads import HEADS, SATURATED, Head, Values, namespace
 from mastac.errors import UserError
 
 MIXABLE = ("tanh", "discrete")
@@ -47,8 +47,10 @@ class Mixed(Head):
     def choices(self, mask: Values) -> Values:
         return _part(mask, "discrete")
 
-    def saturation(self, logits: Values, mask: Values, axis: int = 1) -> Values:
-        return joined(mask, axis, lambda head, part: head.saturation(logits, part, axis))
+    def saturation(
+        self, logits: Values, mask: Values, axis: int = 1, held: Values = SATURATED
+    ) -> Values:
+        return joined(mask, axis, lambda head, part: head.saturation(logits, part, axis, held))
 
     def entropy_aim(self, level: float, mask: Values) -> Values:
         return sum(HEADS[name].entropy_aim(level, _part(mask, name)) for name in MIXABLE)

@@ -10,8 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from mastac.agents.actors import Actors
 from mastac.agents.local_models import LocalModels, Networks, Units
 from mastac.envs.base import Environment
-
-CERTAIN = 2.0  # logits of choices beyond it have hardly a slope; policies are held within
+from mastac.envs.heads import SATURATED
 
 Dynamics = Callable[..., tuple[Float[Array, "batch agents state"], Float[Array, "batch agents"]]]
 """`(states, actions, time, key) -> (next states, rewards)`, batch first."""
@@ -87,13 +86,13 @@ def imagined(
     first: Float[Array, "batch agents state"],
     key: PRNGKeyArray,
     steepest: Float[Array, "agents state"] | None = None,
-    held: Float[Array, ""] | float = CERTAIN,
+    held: Float[Array, ""] | float = SATURATED,
 ) -> Imagined:
     """Whole episodes of the policies; nothing but the state is kept for the way back.
 
     `steepest`: the largest slope of a return along a state that is handed back to the step before;
     none for exact gradients. `held`: logits beyond it count as saturated, unless they are of
-    choices, which are held within `CERTAIN`.
+    choices, which are held within `SATURATED`.
     """
     limit = None if steepest is None else steepest[None] / len(first)
 
@@ -142,12 +141,7 @@ def _saturation(
     """Mean square of how far logits are where their head has hardly a slope."""
     if env.action_head == "linear":
         return jnp.zeros(())
-    mask = actors.constants.mask[:, :, None]
-    if env.action_head != "tanh":  # only differences matter
-        entries = jnp.maximum(mask.sum(1, keepdims=True), 1)
-        logits = logits - jnp.where(mask, logits, 0.0).sum(1, keepdims=True) / entries
-    beyond = jnp.maximum(jnp.abs(logits) - (CERTAIN if env.head.is_discrete else held), 0.0)
-    return jnp.mean(jnp.square(jnp.where(mask, beyond, 0.0)))
+    return jnp.mean(jnp.square(actors.saturated(logits, held)))
 
 
 def _by_member(models: LocalModels, leaf: Array) -> Array:
