@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.random import Generator
 
-SATURATED = 2.0  # logits beyond it have hardly a slope
+SATURATED = 2.0
 
 Values = Any
 """A numpy or a JAX array of floating-point numbers."""
@@ -88,10 +88,8 @@ class Head(ABC):
         """Which entries are choices."""
         return namespace(mask).zeros(mask.shape, bool)
 
-    def saturation(
-        self, logits: Values, mask: Values, axis: int = 1, held: Values = SATURATED
-    ) -> Values:
-        """How far logits are beyond ± `held`; those of choices always beyond ± `SATURATED`."""
+    def saturation(self, logits: Values, mask: Values, axis: int = 1, held: Values = 2.0) -> Values:
+        """How far logits are beyond ± `held`, those of choices beyond ± `SATURATED`."""
         xp, held = namespace(logits), SATURATED if self.is_discrete else held
         if self.is_relative:
             entries = xp.maximum(mask.sum(axis, keepdims=True), 1)
