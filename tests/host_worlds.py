@@ -93,6 +93,44 @@ class Choices:
         return self._seen(), paid, no, no, infos
 
 
+class Works:
+    """A pump in a box, a valve of three choices and a double gate: each is told what is wanted.
+
+    All are paid alike: for the pump's first entry where it is wanted, the valve's choice that is
+    asked for, and gates of which one is open.
+    """
+
+    possible_agents = ("pump", "valve", "gates")
+    horizon = 4
+    couplings = (("pump", "valve"), ("valve", "gates"), ("gates", "pump"))
+
+    def observation_space(self, agent: str) -> spaces.Space:
+        return spaces.Box(-1, 1, (1 if agent == "pump" else 2,), np.float32)
+
+    def action_space(self, agent: str) -> spaces.Space:
+        if agent == "pump":
+            return spaces.Box(np.float32([0, 5]), np.float32([2, 7]))
+        return spaces.Discrete(3) if agent == "valve" else spaces.MultiDiscrete([2, 2])
+
+    def _seen(self) -> dict[str, np.ndarray]:
+        wanted = np.float32([self.wanted - 1, 1])
+        return {agent: wanted[: 1 if agent == "pump" else 2] for agent in self.possible_agents}
+
+    def reset(self, seed: int) -> Any:
+        self.random = np.random.default_rng(seed)
+        self.wanted, self.time = int(self.random.integers(3)), 0
+        return self._seen(), {}
+
+    def step(self, actions: dict[str, Any]) -> Any:
+        assert all(self.action_space(agent).contains(chosen) for agent, chosen in actions.items())
+        near = 1 - abs(float(actions["pump"][0]) - self.wanted)
+        paid = near + float(actions["valve"] == self.wanted) + float(actions["gates"].sum() == 1)
+        self.wanted, self.time = int(self.random.integers(3)), self.time + 1
+        everyone = self.possible_agents
+        no, rewards = dict.fromkeys(everyone, False), dict.fromkeys(everyone, paid)
+        return self._seen(), rewards, no, dict.fromkeys(everyone, self.time == self.horizon), {}
+
+
 class Twin:
     """`0.9 s + 0.1 (sum) + 0.5 a` from fixed first states: what a JAX environment is held to."""
 

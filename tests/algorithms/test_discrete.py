@@ -10,16 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mastac import train
 from mastac.agents.actors import actors
-from mastac.algorithms import ALGORITHMS
 from mastac.analysis.influence import influence_curve
 from mastac.envs import make
-from mastac.errors import UserError
-from mastac.runs.config import resolve
 from mastac.runs.policy import Policy
-
-CLIMBERS = [name for name, how in ALGORITHMS.items() if not how.takes_discrete]
 
 
 @pytest.fixture(scope="module")
@@ -83,21 +77,3 @@ def test_influence_is_told_by_switching_whole_choices():
     found = influence_curve(dataclasses.replace(env, reward=reward), rollouts=64)
     shares = [window["actions"]["mean"] for window in found["windows"]]
     assert all(0 <= each <= 1 for each in shares) and shares[0] > 0
-
-
-@pytest.mark.parametrize("name", CLIMBERS)
-def test_who_climbs_slopes_is_refused(name, tmp_path):
-    said = (
-        f"algorithm '{name}' .* the actions of 'computers-4' are choices; choose .*mappo, ippo or"
-    )
-    with pytest.raises(UserError, match=said):
-        resolve("computers-4", {}, algorithm=name)
-    custom = dataclasses.replace(make("computers-3"), id="mine", options={})
-    with pytest.raises(UserError, match="the actions of 'mine' are choices"):
-        train(custom, algorithm=name, out=tmp_path / "run", progress=False)
-    assert not (tmp_path / "run").exists()
-
-
-def test_who_takes_choices_is_not_refused():
-    for name in ALGORITHMS.keys() - set(CLIMBERS):
-        assert resolve("computers-4", {}, algorithm=name).algorithm == name

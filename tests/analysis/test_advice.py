@@ -233,11 +233,10 @@ def test_how_strong_couplings_are_comes_before_how_many():
 
 
 def test_methods_exist_and_take_the_actions():
-    for discrete, names in METHODS.items():
+    for names in METHODS.values():
         for kind, name in names.items():
-            assert ALGORITHMS[name].takes_discrete or not discrete
             assert ALGORITHMS[name].uses_kappa == (kind == "structured")
-    assert ALGORITHMS[MODEL].takes_discrete and ALGORITHMS[MODEL].kind.estimator == "model"
+    assert ALGORITHMS[MODEL].kind.estimator == "model"
 
 
 def test_the_text():

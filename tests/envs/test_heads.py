@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mastac.envs.heads import HEADS
+from mastac.envs.mixed_heads import head_of, mask_of
 
 MASK = np.array([[True, False, False], [True, True, False], [True, True, True]])
 LIMIT = np.array([[0.5, 1.0, 1.0], [2.0, 3.0, 1.0], [1.0, 1.0, 4.0]], np.float32)
@@ -107,3 +108,34 @@ def test_shares_are_drawn_evenly():
     drawn = HEADS["softmax"].from_uniform(uniform, np.ones(3), np.ones(3, bool))
     np.testing.assert_allclose(drawn.mean(0), 1 / 3, atol=0.01)
     np.testing.assert_allclose(drawn.var(0), 1 / 18, rtol=0.05)
+
+
+def test_mixed_heads_are_those_of_their_agents():
+    """In numpy and JAX, one agent or all; what has no head of a kind gets nothing from it."""
+    names, sizes = ("discrete", "tanh", "discrete"), np.array([1, 2, 3])
+    mask, head = mask_of(names, sizes), head_of(names)
+    random = np.random.default_rng(4)
+    values, noise = random.standard_normal((2, 3, 3, 5)).astype(np.float32)
+    limit = LIMIT[:, :, None]
+    for xp in (np, jnp):
+        given = [xp.asarray(array) for array in (values, noise, limit, mask[:, :, None])]
+        apart = xp.asarray(MASK)[:, :, None]
+        for of in (
+            lambda head, z, noise, limit, mask: head.apply(z, limit, mask),
+            lambda head, z, noise, limit, mask: head.project(z, limit, mask),
+            lambda head, z, noise, limit, mask: head.perturb(z, noise, limit, mask),
+            lambda head, z, noise, limit, mask: head.from_uniform(abs(z) % 1, limit, mask),
+            lambda head, z, noise, limit, mask: head.saturation(3 * z, mask),
+            lambda head, z, noise, limit, mask: head.log_stretch(z, noise, 0.1 * noise, mask),
+        ):
+            found = np.asarray(of(head, *given))
+            assert np.isfinite(found).all()
+            for agent, name in enumerate(names):
+                alone = np.asarray(of(HEADS[name], *given[:3], apart))
+                np.testing.assert_allclose(found[agent], alone[agent], rtol=1e-6)
+    alone = [HEADS[name].entropy_aim(-1.0, MASK)[agent] for agent, name in enumerate(names)]
+    np.testing.assert_allclose(head.entropy_aim(-1.0, mask), alone)
+    assert (head.choices(mask) == MASK * [[True], [False], [True]]).all()
+    for action in head.probes(random, LIMIT, mask, 20):
+        assert set(action[[0, 2]].ravel()) == {0.0, 1.0} and (action[[0, 2]].sum(1) == 1).all()
+        assert (abs(action[1]) <= LIMIT[1]).all() and action[1, 2] == 0

@@ -10,9 +10,11 @@ import pytest
 from gymnasium import spaces
 
 import mastac
-from host_worlds import Choices, Faulty, Tanks, Twin
+from host_worlds import Choices, Faulty, Tanks, Twin, Works
 from mastac.envs.host.playing import Job, Player
+from mastac.envs.host.simulator import HostSimulator
 from mastac.envs.host.spaces import acting, observed
+from mastac.envs.mixed_heads import mask_of
 from mastac.envs.naming import environment_from
 
 CHAIN = [("upper", "middle"), ("middle", "lower")]
@@ -135,15 +137,23 @@ def test_mistakes_are_told_in_a_sentence(mistake: str) -> None:
         function()
 
 
-def test_mixed_kinds_of_actions_are_refused() -> None:
-    class Mixed(Choices):
-        def action_space(self, agent: int) -> spaces.Space:
-            return spaces.Discrete(2) if agent == 7 else spaces.Box(0, 1)
-
-    with pytest.raises(
-        mastac.UserError, match=r"agent '7' acts in Discrete\(2\).*agent '8' in Box"
-    ):
-        mastac.from_pettingzoo(Mixed)
+def test_agents_may_have_different_kinds_of_actions() -> None:
+    env = mastac.from_pettingzoo(Works)
+    assert env.action_head == ("tanh", "discrete", "discrete")
+    assert env.action_sizes.tolist() == [2, 3, 4]
+    mask = mask_of(env.action_head, env.action_sizes)
+    assert mask.tolist() == [[1, 1, 0, 0], [2, 2, 2, 0], [2, 2, 2, 2]]
+    limit = np.broadcast_to(env.action_limit, mask.shape)
+    logits = np.random.default_rng(0).normal(size=mask.shape).astype(np.float32)
+    rows = env.head.apply(logits, limit, mask)
+    np.testing.assert_allclose(rows[0], [*np.tanh(logits[0, :2]), 0, 0], rtol=1e-6)
+    assert [row.argmax() for row in rows[1:]] == [logits[1, :3].argmax(), logits[2].argmax()]
+    simulator = HostSimulator(env.recipe)
+    taken = [act.action(row) for act, row in zip(simulator.acting, rows, strict=True)]
+    assert all(
+        Works().action_space(name).contains(action)
+        for name, action in zip(env.agents, taken, strict=True)
+    )
 
 
 def test_names_of_classes_and_functions() -> None:

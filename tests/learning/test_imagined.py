@@ -12,12 +12,11 @@ from learning.small_world import SIZES, small_environment
 from mastac.agents.actors import actors as actors_of
 from mastac.agents.local_models import local_models
 from mastac.envs.episodes import rollout_return
+from mastac.envs.heads import SATURATED
 from mastac.envs.linear_quadratic.dynamics import problem_of
 from mastac.learning.buffer import Episode
 from mastac.learning.model_based.fitting import fit, optimizer
 from mastac.learning.model_based.imagined import (
-    CERTAIN,
-    _actions,
     _saturation,
     imagined,
     learnt_dynamics,
@@ -307,7 +306,7 @@ def test_choices_are_drawn_and_have_the_slopes_of_their_probabilities():
     real = np.arange(3) < SIZES["action"][:, None]
     logits = np.random.default_rng(0).normal(size=(4, 3, 1)).astype(np.float32)
     logits = jnp.asarray(np.repeat(logits, 4000, axis=2))
-    chosen = np.asarray(_actions(env, actors, logits, key))
+    chosen = np.asarray(actors.with_slopes(logits, key))
     hard = chosen.round()
     np.testing.assert_allclose(chosen, hard, atol=1e-6)
     np.testing.assert_array_equal(hard.sum(1), 1)
@@ -318,7 +317,7 @@ def test_choices_are_drawn_and_have_the_slopes_of_their_probabilities():
     )
 
     weight = np.random.default_rng(1).normal(size=(4, 3, 1)).astype(np.float32)
-    slope = jax.grad(lambda logits: (weight * _actions(env, actors, logits, key)).sum())(logits)
+    slope = jax.grad(lambda logits: (weight * actors.with_slopes(logits, key)).sum())(logits)
     # The Jacobian of a softmax, p (w - p·w), of the very logits that were drawn from.
     noisy = np.asarray(logits + jax.random.gumbel(key, logits.shape), np.float64)
     soft = np.where(real[:, :, None], np.exp(noisy), 0.0)
@@ -341,4 +340,4 @@ def test_logits_count_as_saturated_beyond_what_is_held_and_choices_always():
         np.testing.assert_allclose(found, expected(logits, held), rtol=1e-5)
     mean = np.where(real, logits, 0.0).sum(1, keepdims=True) / real.sum(1, keepdims=True)
     found = _saturation(choosing, actors_of(choosing, ()), jnp.asarray(logits)[:, :, None], 1e3)
-    np.testing.assert_allclose(found, expected(logits - mean, CERTAIN), rtol=1e-5)
+    np.testing.assert_allclose(found, expected(logits - mean, SATURATED), rtol=1e-5)

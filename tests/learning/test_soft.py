@@ -12,6 +12,7 @@ from test_update import critic_of, forward, read_by
 from mastac.agents.actors import actors
 from mastac.agents.stochastic import StochasticActor, StochasticActors
 from mastac.algorithms import ALGORITHMS
+from mastac.envs.mixed_heads import mask_of
 from mastac.learning.actor_step import action_gradients
 from mastac.learning.critic_inputs import batch_inputs
 from mastac.learning.learner import learner_of, learner_spec
@@ -175,7 +176,12 @@ def test_actors_climb_credited_values_and_their_entropy_by_finite_differences():
 
 def test_temperatures_fall_where_there_is_more_entropy_than_asked_for():
     env, spec, learner = soft(head="softmax")
-    assert env.head.free_entries(env.action_sizes).tolist() == [0, 1, 0, 2]
+    assert env.head.entropy_aim(-1.0, mask_of("softmax", env.action_sizes)).tolist() == [
+        0,
+        -1,
+        0,
+        -2,
+    ]
     state, batch = learner.init(jax.random.key(0)), random_batch(env, 64)
     wide = np.array([0.0, 0.0, 0.0, np.log(0.01)])  # agent d hardly draws anything but its centre
     spread = jnp.broadcast_to(jnp.asarray(wide, jnp.float32)[:, None], (4, 3))

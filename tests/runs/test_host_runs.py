@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import mastac
-from host_worlds import Faulty, Tanks, Twin
+from host_worlds import Faulty, Tanks, Twin, Works
+from mastac.controllers.serving import load_controller
 from mastac.runs.checkpoints import saved_epochs
 
 KNOBS: dict[str, Any] = {"actor_hidden": [4], "critic_hidden": [4], "batch_size": 4}
@@ -191,6 +192,21 @@ def test_no_simulator_outside_jax_is_climbed_itself(tmp_path: Path) -> None:
         mastac.train(
             mastac.from_pettingzoo(Tanks), "mastac-model", out=tmp_path / "run", dynamics="true"
         )
+
+
+def test_boxes_and_choices_side_by_side(tmp_path: Path) -> None:
+    """Trained, opened again, and exported for each agent with the head of its own."""
+    env = mastac.from_pettingzoo(Works)
+    run = mastac.train(env, out=tmp_path / "run", progress=False, **KNOBS)
+    assert np.isfinite(rows(run)[-1, 5])
+    policy = mastac.load(run.path, env=mastac.from_pettingzoo(Works)).policy(0)
+    inside = policy.act({"pump": [0.3], "valve": [-1.0, 1.0], "gates": [0.2, 1.0]})
+    assert abs(inside["pump"] - [1, 6]).max() <= 1
+    assert all(sorted(inside[agent])[-2:] == [0, 1] for agent in ("valve", "gates"))
+    run.export(tmp_path / "out")
+    for agent, seen in {"pump": [0.3], "valve": [-1.0, 1.0], "gates": [0.2, 1.0]}.items():
+        controller = load_controller(tmp_path / "out", agent)
+        np.testing.assert_allclose(controller.act(np.float32(seen)), inside[agent], atol=1e-6)
 
 
 def test_workers_are_for_simulators_outside_jax(tmp_path: Path) -> None:

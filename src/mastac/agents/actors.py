@@ -2,7 +2,7 @@ r"""Deterministic actors: one policy $\pi_i(o_i; \theta_i)$ for each agent, stac
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -12,7 +12,8 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from mastac.agents.networks import MLP, each_member, glorot, read_anew
 from mastac.envs.base import Environment
-from mastac.envs.heads import Head
+from mastac.envs.heads import SATURATED, Head
+from mastac.envs.mixed_heads import mask_of
 
 ObsBatch = Float[Array, "agents obs batch"]
 ActionBatch = Float[Array, "agents act batch"]
@@ -37,11 +38,11 @@ class Constants(NamedTuple):
     """What the policies of all agents know of their environment's actions.
 
     - `limit`: of the actions, in the environment's units.
-    - `mask`: which entries of an action are real.
+    - `mask`: which entries of an action are real, as their head wants to know it.
     """
 
     limit: Float[Array, "agents act"]
-    mask: Bool[Array, "agents act"]
+    mask: Bool[Array, "agents act"] | Int[Array, "agents act"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +127,25 @@ class Actors:
         """What the logits of all agents mean."""
         return self.head.apply(logits, *self._limit_and_mask())
 
+    def with_slopes(self, logits: ActionBatch, key: PRNGKeyArray) -> ActionBatch:
+        """What the logits mean, as something that has slopes in them; choices are drawn."""
+        if not self.head.has_choices:
+            return self.actions_of(logits)
+        return straight_through(self.head, logits, *self._limit_and_mask(), key, axis=1)
+
+    def one_with_slopes(
+        self,
+        weights: Actor,
+        obs: Float[Array, "obs batch"],
+        limit: Array,
+        mask: Array,
+        key: PRNGKeyArray,
+    ) -> Float[Array, "act batch"]:
+        """The same for a single agent, from its weights and its row of each of the constants."""
+        if not self.head.has_choices:
+            return self.one(weights, obs, limit, mask)
+        return straight_through(self.head, weights(obs), limit[:, None], mask[:, None], key, axis=0)
+
     def explore(
         self,
         weights: Actor,
@@ -133,6 +153,7 @@ class Actors:
         noise: Float[Array, ""],
         random_fraction: Float[Array, ""],
         key: PRNGKeyArray,
+        draws: bool = False,
     ) -> ActionBatch:
         """Actions with Gaussian noise; some are drawn evenly from all that are valid instead.
 
@@ -140,11 +161,16 @@ class Actors:
 
         - `noise`: standard deviation, in units of the limit or of logits (`Head.explores_logits`).
         - `random_fraction`: probability, for each agent apart, that its whole action is random.
+        - `draws`: whether choices are drawn with the probabilities that the logits give, whatever
+            `noise` is.
         """
         noise_key, uniform_key, choice_key = jax.random.split(key, 3)
         logits = self.logits(weights, obs)
-        gauss = noise * jax.random.normal(noise_key, logits.shape)
-        noisy = self.head.perturb(logits, gauss, *self._limit_and_mask())
+        added = noise * jax.random.normal(noise_key, logits.shape)
+        if draws and self.head.has_choices:
+            gumbel = jax.random.gumbel(noise_key, logits.shape)
+            added = jnp.where(self.head.choices(self.constants.mask)[:, :, None], gumbel, added)
+        noisy = self.head.perturb(logits, added, *self._limit_and_mask())
         uniform = self.head.from_uniform(
             jax.random.uniform(uniform_key, logits.shape), *self._limit_and_mask()
         )
@@ -160,8 +186,29 @@ class Actors:
         gauss = jnp.clip(noise * jax.random.normal(key, logits.shape), -clip, clip)
         return self.head.perturb(logits, gauss, *self._limit_and_mask())
 
-    def _limit_and_mask(self) -> tuple[Float[Array, "agents act 1"], Bool[Array, "agents act 1"]]:
+    def saturated(self, logits: ActionBatch, held: Any = SATURATED) -> ActionBatch:
+        """How far the logits of all agents are beyond what they are held within."""
+        return self.head.saturation(logits, self.constants.mask[:, :, None], held=held)
+
+    def _limit_and_mask(self) -> tuple[Float[Array, "agents act 1"], Array]:
         return self.constants.limit[:, :, None], self.constants.mask[:, :, None]
+
+
+def straight_through(
+    head: Head, logits: Array, limit: Array, mask: Array, key: PRNGKeyArray, axis: int
+) -> Array:
+    """Choices drawn with the probabilities that the logits give, as something that has slopes.
+
+    The straight-through Gumbel-softmax estimator (Jang et al. 2017, Maddison et al. 2017): the
+    largest of the logits and Gumbel noise is the choice; its slopes are those of the softmax of the
+    same sums. They are biased: a choice is taken for a mixture. Between two even choices they are
+    two thirds of those of the expectation of a function that is linear in the choice.
+    """
+    choices = head.choices(mask)
+    noisy = logits + jnp.where(choices, jax.random.gumbel(key, logits.shape), 0.0)
+    soft = jax.nn.softmax(jnp.where(choices, noisy, -1e9), axis=axis)
+    hard = head.apply(noisy, limit, mask, axis)
+    return jnp.where(choices, soft + jax.lax.stop_gradient(hard - soft), hard)
 
 
 def actors(
@@ -169,7 +216,7 @@ def actors(
 ) -> Actors:
     """Perceptrons with `hidden` layers and the environment's output head."""
     obs_shape = (env.num_agents, int(env.obs_sizes.max()))
-    mask = np.arange(int(env.action_sizes.max())) < env.action_sizes[:, None]
+    mask = mask_of(env.action_head, env.action_sizes)
     constants = Constants(
         limit=jnp.asarray(np.broadcast_to(env.action_limit, mask.shape), jnp.float32),
         mask=jnp.asarray(mask),

@@ -1,7 +1,7 @@
 """Stochastic actors: a distribution of each agent's action given its observation, stacked.
 
 Gaussians before the environment's head: squashed where actions are bounded, logistic-normal for
-shares. Where actions are choices: categorical.
+shares. Where actions are choices: categorical, for some agents or for all.
 """
 
 import math
@@ -74,13 +74,15 @@ class StochasticActors:
 
     def draw(self, weights: StochasticActor, obs: ObsBatch, key: PRNGKeyArray) -> Draw:
         """Actions at random. Gaussians are reparameterised: differentiable in the weights."""
-        if self.actors.head.is_discrete:
-            chances = self._log_chances(weights, obs)
-            chosen = jax.random.categorical(key, chances, axis=1)
-            drawn = actions = jax.nn.one_hot(chosen, chances.shape[1], axis=1)
+        head = self.actors.head
+        if head.is_discrete:
+            drawn = actions = self._chosen(weights, obs, key)
         else:
             mean = self.actors.logits(weights.mean_network, obs)
             drawn = mean + jnp.exp(log_stds(weights)) * jax.random.normal(key, mean.shape)
+            if head.has_choices:
+                chosen = self._chosen(weights, obs, jax.random.fold_in(key, 1))
+                drawn = jnp.where(self._choices, chosen, drawn)
             actions = self.actors.actions_of(drawn)
         return Draw(drawn, actions, self.log_prob_and_entropy(weights, obs, drawn)[0])
 
@@ -92,20 +94,14 @@ class StochasticActors:
         The head does not depend on the weights, so scores $\nabla \ln p$ and ratios of densities
         are those of the actions.
         """
-        mask = self.actors.constants.mask[:, :, None]
-        if self.actors.head.is_discrete:
-            # Padded choices have chance 0 and logarithm -inf: 0 times that is to be 0, and so is
-            # its slope.
-            logs = jnp.where(mask, self._log_chances(weights, obs), 0.0)
-            log_prob = (drawn * logs).sum(1)
-            chances = jnp.where(mask, jnp.exp(logs), 0.0)
-            return log_prob, -(chances * logs).sum(1)
-        logs = log_stds(weights)
-        away = (drawn - self.actors.logits(weights.mean_network, obs)) / jnp.exp(logs)
-        density = -0.5 * away**2 - logs - 0.5 * math.log(2 * math.pi)
-        entropy = jnp.broadcast_to(logs + 0.5 * math.log(2 * math.pi * math.e), density.shape)
-        density, entropy = (jnp.where(mask, entries, 0.0).sum(1) for entries in (density, entropy))
-        return density, entropy
+        head = self.actors.head
+        if head.is_discrete:
+            return self._of_choices(weights, obs, drawn)
+        gaussian = self._of_gaussians(weights, obs, drawn)
+        if not head.has_choices:
+            return gaussian
+        chosen = self._of_choices(weights, obs, drawn)
+        return gaussian[0] + chosen[0], gaussian[1] + chosen[1]
 
     def actions_and_log_prob(
         self, weights: StochasticActor, obs: ObsBatch, key: PRNGKeyArray
@@ -114,9 +110,19 @@ class StochasticActors:
 
         A Gaussian's own entropy would be a bonus for driving a squashed action to its limit, where
         wide and narrow draws are the same action. Actions are measured in units of their limit.
+        Choices come with the expectation of $\ln \pi_i$, whose slopes are exact.
         """
         draw = self.draw(weights, obs, key)
-        return draw.actions, draw.log_prob + self.log_stretch(weights, obs, draw.drawn)
+        if not self.actors.head.has_choices:
+            return draw.actions, draw.log_prob + self.log_stretch(weights, obs, draw.drawn)
+        logits = self.actors.logits(weights.mean_network, obs)
+        logits = jnp.where(self._choices, logits, draw.drawn)
+        actions = self.actors.with_slopes(logits, key)
+        log_prob = -self._of_choices(weights, obs, jax.lax.stop_gradient(actions))[1]
+        if self.actors.head.is_discrete:
+            return actions, log_prob
+        density = self._of_gaussians(weights, obs, draw.drawn)[0]
+        return actions, log_prob + density + self.log_stretch(weights, obs, draw.drawn)
 
     def log_stretch(
         self, weights: StochasticActor, obs: ObsBatch, drawn: ActionBatch
@@ -126,10 +132,45 @@ class StochasticActors:
         mask = self.actors.constants.mask[:, :, None]
         return self.actors.head.log_stretch(drawn, mean, log_stds(weights), mask)
 
+    @property
+    def _choices(self) -> Bool[Array, "agents act 1"]:
+        return self.actors.head.choices(self.actors.constants.mask)[:, :, None]
+
     def _log_chances(self, weights: StochasticActor, obs: ObsBatch) -> ActionBatch:
-        logits = self.actors.logits(weights.mean_network, obs)
+        """Logarithms of the chances of choices; what is none has any."""
+        logits, choices = self.actors.logits(weights.mean_network, obs), self._choices
+        inside = choices | ~choices.any(1, keepdims=True)
+        return jax.nn.log_softmax(jnp.where(inside, logits, -jnp.inf), axis=1)
+
+    def _chosen(self, weights: StochasticActor, obs: ObsBatch, key: PRNGKeyArray) -> ActionBatch:
+        chances = self._log_chances(weights, obs)
+        return jax.nn.one_hot(
+            jax.random.categorical(key, chances, axis=1), chances.shape[1], axis=1
+        )
+
+    def _of_choices(
+        self, weights: StochasticActor, obs: ObsBatch, drawn: ActionBatch
+    ) -> tuple[Float[Array, "agents batch"], Float[Array, "agents batch"]]:
+        """The logarithm of the chance of what was chosen, and the entropy."""
+        # Padded choices have chance 0 and logarithm -inf: 0 times that is to be 0, and so is its
+        # slope.
+        logs = jnp.where(self._choices, self._log_chances(weights, obs), 0.0)
+        chances = jnp.where(self._choices, jnp.exp(logs), 0.0)
+        return (drawn * logs).sum(1), -(chances * logs).sum(1)
+
+    def _of_gaussians(
+        self, weights: StochasticActor, obs: ObsBatch, drawn: ActionBatch
+    ) -> tuple[Float[Array, "agents batch"], Float[Array, "agents batch"]]:
+        """The log-density of drawn logits, and the entropy."""
         mask = self.actors.constants.mask[:, :, None]
-        return jax.nn.log_softmax(jnp.where(mask, logits, -jnp.inf), axis=1)
+        if self.actors.head.has_choices:
+            mask = (mask != 0) & ~self._choices
+        logs = log_stds(weights)
+        away = (drawn - self.actors.logits(weights.mean_network, obs)) / jnp.exp(logs)
+        density = -0.5 * away**2 - logs - 0.5 * math.log(2 * math.pi)
+        entropy = jnp.broadcast_to(logs + 0.5 * math.log(2 * math.pi * math.e), density.shape)
+        density, entropy = (jnp.where(mask, entries, 0.0).sum(1) for entries in (density, entropy))
+        return density, entropy
 
 
 def log_stds(weights: StochasticActor) -> Float[Array, "agents act 1"]:

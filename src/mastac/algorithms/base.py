@@ -47,11 +47,6 @@ class Algorithm:
         return unused | {name: getattr(self.kind, name) for name in KIND_KNOBS} | dict(self.fixed)
 
     @property
-    def takes_discrete(self) -> bool:
-        """Whether actions may be choices: pathwise gradients need the critics' slopes in them."""
-        return self.kind.estimator != "pathwise"
-
-    @property
     def combines(self) -> str:
         """What it can be combined with, in the form that the command line takes."""
         parts = ["--kappa K or exact"] if self.uses_kappa else []

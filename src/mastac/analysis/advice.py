@@ -12,7 +12,7 @@ METHODS = {
     False: {"structured": "mastac", "independent": "independent", "central": "maddpg"},
     True: {"structured": "mastac-ppo", "independent": "ippo", "central": "mappo"},
 }
-"""Names of algorithms, by whether actions are discrete: those need on-policy learning."""
+"""Names of algorithms, by whether actions are discrete: on-policy learning suits those."""
 SET_SIZE, SET_SHARE = 12, 0.5
 """Exact sets are small if they have on average at most so many agents, and this share of all.
 

@@ -43,8 +43,8 @@ def findings_of(summary: Mapping[str, Any], names: Mapping[str, str]) -> Iterato
         )
     if summary["discrete"]:
         yield (
-            "Actions are discrete, so critics have no gradient in them: only algorithms that learn "
-            f"on-policy, and {MODEL}, apply."
+            "Actions are discrete, so critics have no gradient in them: algorithms that learn "
+            f"on-policy, and {MODEL}, need none; the others take biased ones."
         )
     if summary["steps"] is not None:
         yield (

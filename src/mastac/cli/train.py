@@ -17,7 +17,7 @@ OWN_OPTIONS = ("algorithm", "kappa", "epochs", "seeds", "out", "preset", "evalua
 OWN_OPTIONS += ("evaluation_episodes", "workers")
 # Arguments of `mastac.train` that are no knobs: --set must not reach them.
 NO_KNOBS = ("env", "env_id", "env_options", "custom", "origin", "progress")
-NO_KNOBS += ("unscaled_steps",)
+NO_KNOBS += ("unscaled_steps", "discrete")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,7 @@ from mastac.envs.host.environment import HostEnvironment
 from mastac.envs.host.playing import Track
 from mastac.envs.host.simulator import HostSimulator
 from mastac.envs.host.spaces import Wrong
+from mastac.envs.mixed_heads import mask_of
 from mastac.errors import UserError
 
 LEAST_STEPS = 2
@@ -64,7 +65,7 @@ def episode(env: HostEnvironment, simulator: HostSimulator, reset: int, draw: Dr
 
 def random_actions(env: HostEnvironment, random: np.random.Generator, held: bool) -> Draw:
     """Valid actions drawn evenly, anew at every step or once for an episode."""
-    mask = np.arange(int(env.action_sizes.max())) < env.action_sizes[:, None]
+    mask = mask_of(env.action_head, env.action_sizes)
     limit = np.broadcast_to(env.action_limit, mask.shape)
 
     def draw(time: int) -> np.ndarray:

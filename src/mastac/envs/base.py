@@ -13,7 +13,8 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mastac.checks import real_number, whole_number
 from mastac.envs.fields import checked_numbers, checked_sizes, json_ready, takes_time
-from mastac.envs.heads import HEADS, Head
+from mastac.envs.heads import Head
+from mastac.envs.mixed_heads import check_head, head_of
 from mastac.envs.transitions import Alive, Transition, transition_of
 from mastac.errors import UserError
 from mastac.structure import Couplings, CouplingSequence
@@ -111,7 +112,7 @@ class Environment:
     - `action_head`: a name in `mastac.envs.heads.HEADS`: "tanh" (each entry within ±
         `action_limit`), "softmax" (shares that sum to one), "linear" (unbounded; `action_limit` is
         then its natural scale) or "discrete" (one of `action_sizes[i]` choices, as a row of zeros
-        with a one in its place).
+        with a one in its place). Of a simulator outside JAX it may be a name for each agent.
     - `state_center`, `state_scale`, `obs_center`, `obs_scale`, `action_center`, `action_scale`:
         the value that a good policy settles at and the standard deviation around it, used to bring
         what networks read to order one; one number, or rows like the arrays they belong to. Critics
@@ -143,7 +144,7 @@ class Environment:
     state_sizes: np.ndarray
     obs_sizes: np.ndarray
     action_sizes: np.ndarray
-    action_head: str
+    action_head: str | tuple[str, ...]
     action_limit: np.ndarray | float = 1.0
     state_center: np.ndarray | float = OPEN_CENTER
     state_scale: np.ndarray | float = OPEN_SCALE
@@ -175,11 +176,7 @@ class Environment:
                 name not in ("reward", "simple_actions") or function is not None
             ):
                 raise UserError(f"{name} of {self._name} must be a function, got {function!r}")
-        if self.action_head not in HEADS:
-            raise UserError(
-                f"action_head of environment '{self.id}' is '{self.action_head}'; "
-                f"use one of {', '.join(HEADS)}"
-            )
+        check_head(self.action_head, self.id, self.num_agents if self.is_host else 0)
         self._check_spaces()
         if not isinstance(self.options, Mapping):
             raise UserError(
@@ -251,7 +248,7 @@ class Environment:
     @property
     def head(self) -> Head:
         """How the outputs of a policy's network become actions."""
-        return HEADS[self.action_head]
+        return head_of(self.action_head)
 
     @cached_property
     def terminates(self) -> bool:

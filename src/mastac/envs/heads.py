@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Int
 from numpy.random import Generator
+
+SATURATED = 2.0
 
 Values = Any
 """A numpy or a JAX array of floating-point numbers."""
@@ -30,6 +31,8 @@ class Head(ABC):
     - `name`: what `Environment.action_head` calls it.
     - `is_discrete`: an action is one of several choices, as a row of zeros with a one in its place.
         Such actions have no slope, and policies are categorical.
+    - `has_choices`: whether the actions of some agents are such choices.
+    - `is_relative`: of logits only differences matter; their mean counts as zero.
     - `is_bounded`: there is a largest action. Where there is none, `limit` is a natural scale.
     - `may_lack_action`: an agent may have no entry at all.
     - `explores_logits`: noise is added to the logits, where it leaves every action valid; else it
@@ -39,6 +42,8 @@ class Head(ABC):
 
     name: ClassVar[str]
     is_discrete: ClassVar[bool] = False
+    has_choices: ClassVar[bool] = False
+    is_relative: ClassVar[bool] = False
     is_bounded: ClassVar[bool] = True
     may_lack_action: ClassVar[bool] = False
     explores_logits: ClassVar[bool] = False
@@ -61,7 +66,7 @@ class Head(ABC):
 
         Unless the head says otherwise: each entry evenly within one limit either way.
         """
-        return (2.0 * uniform - 1.0) * _namespace(uniform).where(mask, limit, 0.0)
+        return (2.0 * uniform - 1.0) * namespace(uniform).where(mask, limit, 0.0)
 
     def log_stretch(self, logits: Values, mean: Values, log_std: Values, mask: Values) -> Values:
         r"""What the head adds to the log-density of Gaussian logits to make it that of the action.
@@ -77,11 +82,26 @@ class Head(ABC):
         **Returns:** one number for each action: the shape of `logits` without axis 1, along which
         the entries are.
         """
-        return _namespace(logits).zeros_like(logits.sum(1))
+        return namespace(logits).zeros_like(logits.sum(1))
 
-    def free_entries(self, sizes: Int[np.ndarray, " agents"]) -> Int[np.ndarray, " agents"]:
-        """How many entries of an action can be chosen freely, for actions of these sizes."""
-        return sizes
+    def choices(self, mask: Values) -> Values:
+        """Which entries are choices."""
+        return namespace(mask).zeros(mask.shape, bool)
+
+    def saturation(self, logits: Values, mask: Values, axis: int = 1, held: Values = 2.0) -> Values:
+        """How far logits are beyond ± `held`, those of choices beyond ± `SATURATED`."""
+        xp, held = namespace(logits), SATURATED if self.is_discrete else held
+        if self.is_relative:
+            entries = xp.maximum(mask.sum(axis, keepdims=True), 1)
+            logits = logits - xp.where(mask, logits, 0.0).sum(axis, keepdims=True) / entries
+        return xp.where(mask, xp.maximum(abs(logits) - held, 0.0), 0.0)
+
+    def entropy_aim(self, level: float, mask: Values) -> Values:
+        """The entropy that each agent's policy is to keep, in nats.
+
+        `level` is that of each number that can be chosen freely, in units of its limit.
+        """
+        return level * mask.sum(1)
 
     def perturb(
         self, logits: Values, noise: Values, limit: Values, mask: Values, axis: int = 1
@@ -89,7 +109,7 @@ class Head(ABC):
         """The action with noise, valid again; see `explores_logits` for what it is added to."""
         if self.explores_logits:
             return self.apply(logits + noise, limit, mask, axis)
-        steps = noise * _namespace(noise).where(mask, limit, 0.0)
+        steps = noise * namespace(noise).where(mask, limit, 0.0)
         noisy = self.apply(logits, limit, mask, axis) + steps
         return self.project(noisy, limit, mask, axis)
 
@@ -110,20 +130,20 @@ class Tanh(Head):
     may_lack_action = True
 
     def apply(self, logits: Values, limit: Values, mask: Values, axis: int = 1) -> Values:
-        xp = _namespace(logits)
+        xp = namespace(logits)
         return limit * xp.tanh(xp.where(mask, logits, 0.0))
 
     def invert(self, actions: Values, limit: Values) -> Values:
-        xp = _namespace(actions)
+        xp = namespace(actions)
         return xp.arctanh(xp.clip(actions / limit, -0.999, 0.999))
 
     def project(self, values: Values, limit: Values, mask: Values, axis: int = 1) -> Values:
-        xp = _namespace(values)
+        xp = namespace(values)
         return xp.where(mask, xp.clip(values, -limit, limit), 0.0)
 
     def log_stretch(self, logits: Values, mean: Values, log_std: Values, mask: Values) -> Values:
         r"""$-\sum_k \ln(1 - \tanh^2 z_k)$ (Haarnoja et al. 2018, appendix C)."""
-        xp = _namespace(logits)
+        xp = namespace(logits)
         # 1 - tanh² z = 4 / (e^z + e^-z)²; written so, nothing overflows where tanh is 1.
         logs = 2.0 * (math.log(2.0) - logits - xp.logaddexp(-2.0 * logits, 0.0))
         return -xp.where(mask, logs, 0.0).sum(1)
@@ -144,28 +164,29 @@ class Linear(Head):
     may_lack_action = True
 
     def apply(self, logits: Values, limit: Values, mask: Values, axis: int = 1) -> Values:
-        return limit * _namespace(logits).where(mask, logits, 0.0)
+        return limit * namespace(logits).where(mask, logits, 0.0)
 
     def invert(self, actions: Values, limit: Values) -> Values:
         return actions / limit
 
     def project(self, values: Values, limit: Values, mask: Values, axis: int = 1) -> Values:
-        return _namespace(values).where(mask, values, 0.0)
+        return namespace(values).where(mask, values, 0.0)
 
 
 class Softmax(Head):
     """Shares that sum to one."""
 
     name = "softmax"
+    is_relative = True
     explores_logits = True
     widths = (0.5, 3.0)
 
     def apply(self, logits: Values, limit: Values, mask: Values, axis: int = 1) -> Values:
-        real = _namespace(logits).where(mask, logits, -math.inf)
+        real = namespace(logits).where(mask, logits, -math.inf)
         return _functions(logits).softmax(real, axis=axis)
 
     def invert(self, actions: Values, limit: Values) -> Values:
-        xp = _namespace(actions)
+        xp = namespace(actions)
         return xp.log(xp.maximum(actions, 1e-6))
 
     def project(self, values: Values, limit: Values, mask: Values, axis: int = 1) -> Values:
@@ -174,7 +195,7 @@ class Softmax(Head):
         Duchi et al. (2008): that number is the largest $(u_1 + … + u_k - 1) / k$ of the entries
         $u$ in falling order.
         """
-        xp = _namespace(values)
+        xp = namespace(values)
         falling = -xp.sort(-xp.where(mask, values, -math.inf), axis=axis)
         counts = 1.0 + _numbers(values, axis).astype(values.dtype)
         excess = ((xp.cumsum(falling, axis=axis) - 1.0) / counts).max(axis, keepdims=True)
@@ -182,7 +203,7 @@ class Softmax(Head):
 
     def from_uniform(self, uniform: Values, limit: Values, mask: Values, axis: int = 1) -> Values:
         # Exponential numbers that are divided by their sum are uniform on the simplex.
-        xp = _namespace(uniform)
+        xp = namespace(uniform)
         exponential = xp.where(mask, -xp.log1p(-uniform), 0.0)
         return exponential / exponential.sum(axis, keepdims=True)
 
@@ -194,7 +215,7 @@ class Softmax(Head):
         integrated over shifts. With $d = z - \mu$ and $w_k = 1 / \sigma_k^2$ this adds $(\sum_k w_k
         d_k)^2 / 2 \sum_k w_k + \ln(2 \pi / \sum_k w_k) / 2$ to the logarithm.
         """
-        xp = _namespace(logits)
+        xp = namespace(logits)
 
         def summed(entries: Values) -> Values:
             return xp.where(mask, entries, 0.0).sum(1)
@@ -208,8 +229,8 @@ class Softmax(Head):
         shares = _functions(logits).log_softmax(real, axis=1)
         return shifts - summed(shares)
 
-    def free_entries(self, sizes: Int[np.ndarray, " agents"]) -> Int[np.ndarray, " agents"]:
-        return sizes - 1
+    def entropy_aim(self, level: float, mask: Values) -> Values:
+        return level * (mask.sum(1) - 1)
 
 
 class Discrete(Head):
@@ -217,10 +238,12 @@ class Discrete(Head):
 
     name = "discrete"
     is_discrete = True
+    has_choices = True
+    is_relative = True
     explores_logits = True
 
     def apply(self, logits: Values, limit: Values, mask: Values, axis: int = 1) -> Values:
-        xp = _namespace(logits)
+        xp = namespace(logits)
         best = xp.where(mask, logits, -math.inf).argmax(axis, keepdims=True)
         return (_numbers(logits, axis) == best).astype(logits.dtype)
 
@@ -233,6 +256,13 @@ class Discrete(Head):
     def from_uniform(self, uniform: Values, limit: Values, mask: Values, axis: int = 1) -> Values:
         return self.apply(uniform, limit, mask, axis)
 
+    def choices(self, mask: Values) -> Values:
+        return mask
+
+    def entropy_aim(self, level: float, mask: Values) -> Values:
+        """Of even choices a share whose logarithm is `level`."""
+        return math.exp(level) * np.log(np.maximum(mask.sum(1), 1))
+
     def probes(self, random: Generator, limit: Values, mask: Values, count: int) -> Values:
         """Choices drawn evenly."""
         chosen = random.integers(0, mask.sum(-1), (count, len(mask)))
@@ -243,7 +273,7 @@ HEADS: dict[str, Head] = {head.name: head for head in (Tanh(), Softmax(), Linear
 """All output heads, by the name that `Environment.action_head` gives."""
 
 
-def _namespace(values: Values) -> Any:
+def namespace(values: Values) -> Any:
     """The library of an array: `numpy`, or `jax.numpy` for JAX arrays and what is traced."""
     if isinstance(values, np.ndarray):
         return np
@@ -256,7 +286,7 @@ def _numbers(values: Values, axis: int) -> Values:
     """0, 1, 2, … along one axis of an array."""
     shape = [1] * values.ndim
     shape[axis] = -1
-    return _namespace(values).arange(values.shape[axis]).reshape(shape)
+    return namespace(values).arange(values.shape[axis]).reshape(shape)
 
 
 def _functions(values: Values) -> Any:

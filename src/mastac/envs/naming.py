@@ -51,8 +51,8 @@ class ImportedEnvironment:
 
     @property
     def discrete(self) -> bool:
-        """Whether actions are choices."""
-        return self.env.head.is_discrete
+        """Whether actions are choices, of all agents or of some."""
+        return self.env.head.has_choices
 
     def build(self) -> Environment:
         """The environment itself."""

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mastac.agents.actors import Actor
 from mastac.agents.networks import ACTIVATIONS, MLP
@@ -170,6 +170,7 @@ def actor_gradient(
     gradient_at: GradientAt,
     scales: Any = (),
     alive: Any = None,
+    key: PRNGKeyArray | None = None,
 ) -> Actor:
     r"""Theorem 3.7(a): the batch mean of $\nabla_{\theta_i} \pi_i \, \nabla_{a_i} \hat Q_i$.
 
@@ -181,19 +182,36 @@ def actor_gradient(
     - `gradient_at`: $\nabla_a \hat Q$ at given actions, both in the critics' units: the learnt
         critics' in training, the exact ones' where they are known.
     - `alive`: who is there in each sample; the mean is over those in which an agent is.
+    - `key`: where actions are choices, draws them.
     """
 
     def acted(weights: Actor) -> Float[Array, "features batch"]:
-        return read_of(action_inputs(spec.env, spec.actors.apply(weights, obs), scales), alive)
+        actions = acts_with_slopes(spec, weights, obs, key)
+        return read_of(action_inputs(spec.env, actions, scales), alive)
 
     actions, pull_back = jax.vjp(acted, weights)
     (gradient,) = pull_back(over_samples(gradient_at(actions), alive))
-    if spec.settings.saturation_cost > 0 and spec.env.action_head == "tanh":
+    if pays_for_saturation(spec):
         unsaturating = jax.grad(lambda weights: -saturation_cost(spec, weights, obs, alive))(
             weights
         )
         gradient = jax.tree.map(jnp.add, gradient, unsaturating)
     return gradient
+
+
+def acts_with_slopes(
+    spec: LearnerSpec,
+    weights: Actor,
+    obs: Float[Array, "agents obs batch"],
+    key: PRNGKeyArray | None,
+) -> Float[Array, "agents act batch"]:
+    """What all policies do, differentiable in the weights; `key` draws where they choose."""
+    if not spec.env.head.has_choices:
+        return spec.actors.apply(weights, obs)
+    assert key is not None
+    # The key itself draws the noise on the targets' actions.
+    draw_key = jax.random.fold_in(key, 1)
+    return spec.actors.with_slopes(spec.actors.logits(weights, obs), draw_key)
 
 
 def over_samples(
@@ -204,27 +222,37 @@ def over_samples(
     return slopes / slopes.shape[-1] if weights is None else slopes * by_feature(weights, slopes)
 
 
+def pays_for_saturation(spec: LearnerSpec) -> bool:
+    """Whether actors pay for logits at which their head is flat."""
+    pays = spec.env.action_head == "tanh" or spec.env.head.has_choices
+    return pays and spec.settings.saturation_cost > 0
+
+
 def saturation_cost(
     spec: LearnerSpec, weights: Actor, obs: Float[Array, "agents obs batch"], alive: Any = None
 ) -> Float[Array, ""]:
-    """What logits beyond ± 2 cost: there a tanh hardly has a slope by which an actor could learn.
+    """What logits cost where their head hardly has a slope by which an actor could learn.
 
     Summed over agents, so that each gets the gradient of its own.
     """
-    beyond = jnp.maximum(jnp.abs(spec.actors.logits(weights, obs)) - 2.0, 0.0)
-    real = spec.actors.constants.mask[:, :, None]
-    costs = jnp.where(real, beyond**2, 0.0).sum(1)
+    beyond = spec.actors.saturated(spec.actors.logits(weights, obs))
+    costs = (beyond**2).sum(1)
     return 0.5 * spec.settings.saturation_cost * sample_mean(costs, sample_weights(alive)).sum()
 
 
 def update_actors(
-    spec: LearnerSpec, state: LearnerState, batch: Batch, gradient_at: GradientAt, due: Any
+    spec: LearnerSpec,
+    state: LearnerState,
+    batch: Batch,
+    gradient_at: GradientAt,
+    due: Any,
+    key: PRNGKeyArray | None = None,
 ) -> UpdatedActors:
     """All deterministic actors one step up [`actor_gradient`][mastac.learning.actor_step]."""
 
     def gradient() -> Actor:
         obs, alive = observations_of(spec.env, batch), alive_of(batch)
-        return actor_gradient(spec, state.actors, obs, gradient_at, state.scales, alive)
+        return actor_gradient(spec, state.actors, obs, gradient_at, state.scales, alive, key)
 
     return actor_step(spec, state, gradient, due)
 

@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 from mastac.agents.networks import MLP, read_anew
 from mastac.agents.stochastic import StochasticActor
 from mastac.envs.base import Environment
+from mastac.envs.mixed_heads import mask_of
 from mastac.learning.buffer import Episode
 from mastac.learning.observing import observations_along
 from mastac.learning.presence import present
@@ -176,6 +177,12 @@ def next_scales(
     env: Environment, store: Episode, which: Which, old: Scales, is_first: Bool[Array, ""]
 ) -> Scales:
     """What critics read from now on: measured where the environment leaves it open."""
+    choices = env.head.choices(mask_of(env.action_head, env.action_sizes))
+
+    def kept(old: Array, new: Array) -> Array:
+        # Choices are rows of zeros and a one. In units of their spread a rare one would be a giant.
+        return jnp.where(choices, old, new) if env.head.has_choices else new
+
     states = measured(store.states, *which, counts=present(store))
     actions = measured(store.actions, *which, counts=store.alive)
     # Returns of exploring policies may be thousands of times those of good ones. The calmer
@@ -185,8 +192,8 @@ def next_scales(
     found = (
         ("state_center", states.center),
         ("state_scale", next_scale(states, old.state_scale, is_first)),
-        ("action_center", actions.center),
-        ("action_scale", next_scale(actions, old.action_scale, is_first)),
+        ("action_center", kept(old.action_center, actions.center)),
+        ("action_scale", kept(old.action_scale, next_scale(actions, old.action_scale, is_first))),
         ("reward_scale", next_scale(paid, SLEW * old.reward, is_first)),
     )
     return Scales(

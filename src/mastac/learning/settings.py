@@ -154,7 +154,10 @@ class Settings(ModelSettings):
         choices=("relu", "silu", "tanh"),
     )
     saturation_cost: float = knob(
-        0.0, "half the cost of (|logit| - 2)² beyond 2 in a tanh", kinds.exploring_at_once, least=0
+        0.0,
+        "half the cost of (|logit| - 2)² beyond 2 in a tanh, or from the mean of choices",
+        kinds.exploring_with_critics,
+        least=0,
     )
     relative_errors: bool = knob(
         False,

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Int
 
 from mastac.envs.base import Environment
+from mastac.envs.mixed_heads import mask_of
 from mastac.learning.spec import LearnerSpec, optimizer_step
 
 
@@ -38,7 +39,10 @@ def kinds_of(env: Environment) -> Kinds:
 
     seen = [entries(env.obs_sizes, value) for value in (env.obs_center, env.obs_scale)]
     done = entries(env.action_sizes, env.action_limit)
-    known = np.concatenate([env.obs_sizes[:, None], env.action_sizes[:, None], *seen, done], axis=1)
+    acts = mask_of(env.action_head, env.action_sizes)
+    known = np.concatenate(
+        [env.obs_sizes[:, None], env.action_sizes[:, None], acts, *seen, done], axis=1
+    )
     _, first, of = np.unique(known, axis=0, return_index=True, return_inverse=True)
     return Kinds(of.reshape(-1), first)
 

@@ -153,6 +153,7 @@ def resolve(
     evaluation_episodes: SupportsIndex | None = None,
     origin: Origin | None = None,
     unscaled_steps: int | None = None,
+    discrete: bool = False,
     workers: SupportsIndex | None = None,
     **knobs: Any,
 ) -> ExperimentConfig:
@@ -166,6 +167,7 @@ def resolve(
     - `custom`: whether the user built it.
     - `origin`: where it was imported from.
     - `unscaled_steps`: steps of an episode, where it leaves scales open.
+    - `discrete`: whether its actions are choices; of a built-in one this is known.
     - `workers`: processes for simulators outside JAX; `None` where JAX plays.
 
     **Raises:**
@@ -175,13 +177,14 @@ def resolve(
     if algorithm not in ALGORITHMS:
         raise unknown("algorithm", algorithm, ALGORITHMS)
     if not custom:
-        check_actions(algorithm, env_id, entry_of(env_id)[0].discrete)
+        discrete = entry_of(env_id)[0].discrete
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
     if epochs is not None:
         epochs = whole_number("epochs", epochs, least=1)
     unscaled = None if unscaled_steps is None else Unscaled(unscaled_steps, epochs)
-    settings, preset_kappa, preset_epochs = settings_for(algorithm, env_id, preset, knobs, unscaled)
+    given = (algorithm, env_id, preset, knobs, unscaled, discrete)
+    settings, preset_kappa, preset_epochs = settings_for(*given)
     if not ALGORITHMS[algorithm].uses_kappa:
         if kappa not in ("preset", None, "exact"):
             raise UserError(
@@ -213,20 +216,6 @@ def resolve(
         settings=settings,
         origin=origin,
         workers=workers,
-    )
-
-
-def check_actions(algorithm: str, env_id: str, discrete: bool) -> None:
-    """`UserError` if actions are discrete and the algorithm cannot take them."""
-    chosen = ALGORITHMS[algorithm]
-    if not discrete or chosen.takes_discrete:
-        return
-    is_pathwise = chosen.kind.estimator == "pathwise"
-    needs = "the gradient of its critics in the action" if is_pathwise else "continuous actions"
-    able = [name for name, known in ALGORITHMS.items() if known.takes_discrete]
-    raise UserError(
-        f"algorithm '{algorithm}' needs {needs}, and the actions of '{env_id}' are choices; "
-        f"choose {', '.join(able[:-1])} or {able[-1]}"
     )
 
 

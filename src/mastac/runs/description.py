@@ -39,7 +39,7 @@ def description_of(env: Environment, reference: Reference | None) -> dict[str, A
         "options": dict(env.options),
         "horizon": int(env.horizon),
         "report": env.report,
-        "action_head": env.action_head,
+        "action_head": env.action_head if isinstance(env.action_head, str) else [*env.action_head],
         **{name: _plain(_array(env, name)) for name in ARRAYS},
         "reward_scale": float(env.reward_scale),
         "open_scales": sorted(env.undeclared),

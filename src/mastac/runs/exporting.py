@@ -146,7 +146,7 @@ def check_file(policy: Policy, i: int, content: bytes, format: str, probe: Probe
 
     Two choices whose logits are as good as equal may be taken one for the other.
     """
-    agent, head = policy.agents[i], HEADS[policy.action_head]
+    agent, head = policy.agents[i], HEADS[policy.head_name(i)]
     if not np.isfinite(probe.logits).all():
         raise UserError(f"the policy of agent '{agent}' has numbers that are not finite")
     if format == "onnx":

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from mastac.envs.heads import HEADS
+from mastac.envs.mixed_heads import head_of, mask_of
 from mastac.errors import UserError
 from mastac.files import write_bytes
 
@@ -40,7 +40,7 @@ class Policy:
     agents: tuple[str, ...]
     obs_sizes: np.ndarray
     action_sizes: np.ndarray
-    action_head: str
+    action_head: str | tuple[str, ...]
     obs_center: np.ndarray
     obs_scale: np.ndarray
     action_limit: np.ndarray
@@ -84,8 +84,12 @@ class Policy:
     def actions(self, rows: Float[np.ndarray, "agents obs"]) -> Float[np.ndarray, "agents act"]:
         """What the heads give for padded rows of observations: actions about their middles."""
         x = self.logits(rows)
-        mask = np.arange(x.shape[1]) < self.action_sizes[:, None]
-        return HEADS[self.action_head].apply(x, self.action_limit, mask)
+        mask = mask_of(self.action_head, self.action_sizes)
+        return head_of(self.action_head).apply(x, self.action_limit, mask)
+
+    def head_name(self, i: int) -> str:
+        """The output head of one agent."""
+        return self.action_head if isinstance(self.action_head, str) else self.action_head[i]
 
     def logits(self, rows: Float[np.ndarray, "agents obs"]) -> Float[np.ndarray, "agents act"]:
         """The outputs of all agents' networks for their (padded) observations."""
@@ -122,7 +126,7 @@ class Policy:
             count = sum(name.startswith("weight_") for name in data)
             policy = Policy(
                 agents=tuple(head["agents"]),
-                action_head=head["action_head"],
+                action_head=_named(head["action_head"]),
                 weights=tuple(data[f"weight_{k}"] for k in range(count)),
                 biases=tuple(data[f"bias_{k}"] for k in range(count)),
                 action_offset=data.get("action_offset"),
@@ -151,6 +155,10 @@ class Policy:
             and [w.shape for w in self.weights] == [(agents, *one, *two) for one, two in layers]
             and [b.shape for b in self.biases] == [(agents, *two) for _, two in layers]
         )
+
+
+def _named(head: str | list[str]) -> str | tuple[str, ...]:
+    return head if isinstance(head, str) else tuple(head)
 
 
 def _damaged(path: Path, what: object) -> UserError:

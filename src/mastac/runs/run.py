@@ -8,7 +8,7 @@ from mastac.checks import whole_number
 from mastac.envs.modules import is_environment
 from mastac.errors import UserError
 from mastac.files import read_json
-from mastac.runs.config import ExperimentConfig, check_actions, resolve
+from mastac.runs.config import ExperimentConfig, resolve
 from mastac.runs.environment import rebuilt_environment
 from mastac.runs.folder import RunFolder
 from mastac.runs.policy import EVALUATION_SEED, Policy
@@ -238,16 +238,15 @@ def _configuration(
         return resolve(env.id, env.options, **choices)
     # What the function was called with tells runs apart, as options do.
     options = {**(origin.options if origin else {}), **env.options}
-    config = resolve(
+    return resolve(
         env.id,
         options,
         custom=True,
         origin=origin,
         unscaled_steps=env.horizon if env.undeclared else None,
+        discrete=env.head.has_choices,
         **choices,
     )
-    check_actions(config.algorithm, env.id, env.head.is_discrete)
-    return config
 
 
 def resume(out: str | Path, progress: ProgressLike = True, env: "Environment | None" = None) -> Run:

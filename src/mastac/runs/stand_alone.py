@@ -84,7 +84,7 @@ class StandAlone:
             "environment": self.environment,
             "inputs": self._inputs(i),
             "outputs": self._outputs(i),
-            "action_head": policy.action_head,
+            "action_head": policy.head_name(i),
             "stale": {
                 "hold_steps": self.hold_steps,
                 "default": [float(value) for value in default],
@@ -114,7 +114,7 @@ class StandAlone:
     def _outputs(self, i: int) -> list[dict[str, Any]]:
         size = int(self.policy.action_sizes[i])
         low = high = [None] * size
-        if self.policy.action_head == "tanh":
+        if self.policy.head_name(i) == "tanh":
             limit, offset = self.policy.action_limit[i, :size], action_offset(self.policy)[i, :size]
             low, high = (offset - limit).tolist(), (offset + limit).tolist()
         return [
@@ -175,7 +175,7 @@ def network_of(policy: Policy, i: int) -> Network:
         scale=scale[:inputs].astype(np.float32),
         weights=[np.ascontiguousarray(weight, np.float32) for weight in weights],
         biases=[np.ascontiguousarray(bias, np.float32) for bias in biases],
-        head=policy.action_head,
+        head=policy.head_name(i),
         limit=policy.action_limit[i, :outputs].astype(np.float32),
         offset=action_offset(policy)[i, :outputs],
     )

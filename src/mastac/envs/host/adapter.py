@@ -17,7 +17,7 @@ from mastac.envs.host.declared import (
     promised,
 )
 from mastac.envs.host.simulator import OBSERVATIONS, HostSimulator, LocalStates, Recipe, close
-from mastac.envs.host.spaces import Wrong, one_head, said
+from mastac.envs.host.spaces import Wrong, heads, said
 from mastac.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -125,7 +125,6 @@ def adapted(
         source = local_states_of(world, local_states, graphs.agents)
         simulator = HostSimulator(Recipe(lambda: world, graphs.agents, source))
         steps = horizon_of(world, horizon, name)
-        head = one_head({acting.agent: acting for acting in simulator.acting})
         is_single = promised(world, "one_per_process", one_per_process, name)
         is_fixed = promised(world, "fixed_length", fixed_length, name)
         _tried(simulator)
@@ -138,7 +137,7 @@ def adapted(
         id=name,
         couplings=graphs,
         horizon=steps,
-        action_head=head,
+        action_head=heads(simulator.acting),
         recipe=Recipe(make, graphs.agents, source, fixed_length=is_fixed),
         timeout=timeout,
         one_per_process=is_single,

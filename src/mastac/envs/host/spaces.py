@@ -1,7 +1,7 @@
 """Between a simulator's spaces and the rows of numbers that networks read and write. No JAX."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,17 +144,10 @@ def acting(agent: str, space: Any) -> Acting:
     return Acting(agent, space, "discrete", choices, 0 * ones, ones, -np.inf * ones, np.inf * ones)
 
 
-def one_head(actings: Mapping[str, Acting]) -> str:
-    """The head of all agents; `UserError` where some have boxes and some have choices."""
-    first = next(iter(actings.values()))
-    for other in actings.values():
-        if other.head != first.head:
-            raise UserError(
-                f"agent '{first.agent}' acts in {said(first.space)} and agent '{other.agent}' in "
-                f"{said(other.space)}; all agents must have boxes or all must have choices: let "
-                "the simulator round a Box where it takes a choice"
-            )
-    return first.head
+def heads(actings: Sequence[Acting]) -> str | tuple[str, ...]:
+    """The head of all agents, or of each where some have boxes and some have choices."""
+    names = tuple(acting.head for acting in actings)
+    return names[0] if len(set(names)) == 1 else names
 
 
 def numbers(agent: str, value: Any, what: str, shape: tuple[int, ...] | None = None) -> np.ndarray:

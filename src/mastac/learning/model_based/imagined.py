@@ -11,11 +11,9 @@ from mastac.agents.actors import Actors
 from mastac.agents.local_models import LocalModels, Networks
 from mastac.agents.model_inputs import Units
 from mastac.envs.base import Environment
+from mastac.envs.heads import SATURATED
 from mastac.envs.transitions import only_alive
 from mastac.learning.model_based.leaving import Leaving
-
-CERTAIN = 2.0  # logits of choices beyond it have hardly a slope; policies are held within
-TEMPERATURE = 1.0
 
 There = Float[Array, "batch agents"] | None
 """The probability that an agent is still there; `None` where nobody ever leaves."""
@@ -130,7 +128,7 @@ def imagined(
     first: Float[Array, "batch agents state"],
     key: PRNGKeyArray,
     steepest: Float[Array, "agents state"] | None = None,
-    held: Float[Array, ""] | float = CERTAIN,
+    held: Float[Array, ""] | float = SATURATED,
     observing: Observing | None = None,
     there: There = None,
 ) -> Imagined:
@@ -149,7 +147,7 @@ def imagined_from(
     steps: int,
     key: PRNGKeyArray,
     steepest: Float[Array, "agents state"] | None = None,
-    held: Float[Array, ""] | float = CERTAIN,
+    held: Float[Array, ""] | float = SATURATED,
     observing: Observing | None = None,
     discount: float = 1.0,
     terminal: Values | None = None,
@@ -164,7 +162,7 @@ def imagined_from(
     - `steepest`: the largest slope of a return along a state that is handed back to the step
         before; none for exact gradients.
     - `held`: logits beyond it count as saturated, unless they are of choices, which are held
-        within `CERTAIN`.
+        within `SATURATED`.
     - `observing`: what agents see; the environment's own function by default.
     - `discount`: $\gamma$.
     - `terminal`: $Q$; `None`: nothing follows.
@@ -181,7 +179,7 @@ def imagined_from(
         if alive is not None:  # what is seen of, or by, those that left may be no number
             obs = only_alive(jnp.where(jnp.isfinite(obs), obs, 0.0), alive)
         logits = actors.logits(weights, jnp.moveaxis(obs, 0, -1))
-        chosen = jnp.moveaxis(_actions(env, actors, logits, choice_key), -1, 0)
+        chosen = jnp.moveaxis(actors.with_slopes(logits, choice_key), -1, 0)
         return only_alive(chosen, alive), _saturation(env, actors, logits, held)
 
     def at(states: Array, ahead: Any) -> tuple[Array, Array, Array]:
@@ -252,26 +250,7 @@ def _saturation(
     """Mean square of how far logits are where their head has hardly a slope."""
     if env.action_head == "linear":
         return jnp.zeros(())
-    mask = actors.constants.mask[:, :, None]
-    if env.action_head != "tanh":  # only differences matter
-        entries = jnp.maximum(mask.sum(1, keepdims=True), 1)
-        logits = logits - jnp.where(mask, logits, 0.0).sum(1, keepdims=True) / entries
-    beyond = jnp.maximum(jnp.abs(logits) - (CERTAIN if env.head.is_discrete else held), 0.0)
-    return jnp.mean(jnp.square(jnp.where(mask, beyond, 0.0)))
-
-
-def _actions(env: Environment, actors: Actors, logits: Array, key: PRNGKeyArray) -> Array:
-    """What the logits mean; choices are drawn, and their slopes are those of their probabilities.
-
-    (Straight-through Gumbel-softmax: Jang et al. 2017, Maddison et al. 2017.)
-    """
-    if not env.head.is_discrete:
-        return actors.actions_of(logits)
-    mask = actors.constants.mask[:, :, None]
-    noisy = logits + jax.random.gumbel(key, logits.shape)
-    soft = jnp.where(mask, jax.nn.softmax(jnp.where(mask, noisy / TEMPERATURE, -1e9), axis=1), 0.0)
-    hard = actors.actions_of(noisy)
-    return soft + jax.lax.stop_gradient(hard - soft)
+    return jnp.mean(jnp.square(actors.saturated(logits, held)))
 
 
 def by_member(models: LocalModels, leaf: Array) -> Array:

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mastac.agents.actors import Actor
 from mastac.agents.networks import MLP
+from mastac.learning.actor_step import acts_with_slopes, pays_for_saturation
 from mastac.learning.buffer import Batch, replay_of
 from mastac.learning.critic_inputs import (
     CriticInputs,
@@ -98,7 +99,7 @@ class Turn(NamedTuple):
 
 
 class Fixed(NamedTuple):
-    """What stays the same for all agents of one update."""
+    """What stays the same for all agents of one update; `key` draws where they choose."""
 
     spec: LearnerSpec
     credited: CreditedCritics
@@ -107,18 +108,32 @@ class Fixed(NamedTuple):
     obs: Float[Array, "agents obs batch"]
     next_obs: Float[Array, "agents obs batch"]
     scales: Any
+    key: PRNGKeyArray | None
 
 
 def action_of(
-    fixed: Fixed, weights: Actor, agent: Array, obs: Float[Array, "agents obs batch"], alive: Any
+    fixed: Fixed,
+    weights: Actor,
+    agent: Array,
+    obs: Float[Array, "agents obs batch"],
+    alive: Any,
+    key: PRNGKeyArray | None = None,
 ) -> Float[Array, "act batch"]:
-    """What one agent's actor does, in the critics' units; zeros where it is not there."""
+    """What one agent's actor does, in the critics' units; zeros where it is not there.
+
+    It is greedy unless `key` draws; then choices have slopes.
+    """
     spec = fixed.spec
     center, scale = (
         jnp.asarray(unit)[agent][:, None] for unit in action_units(spec.env, fixed.scales)
     )
     constants = (constant[agent] for constant in spec.actors.constants)
-    action = (spec.actors.one(weights, obs[agent], *constants) - center) / scale
+    if key is None:
+        action = spec.actors.one(weights, obs[agent], *constants)
+    else:
+        agents_key = jax.random.fold_in(key, agent)
+        action = spec.actors.one_with_slopes(weights, obs[agent], *constants, key=agents_key)
+    action = (action - center) / scale
     return action if alive is None else jnp.where(alive[agent][None], action, 0.0)
 
 
@@ -130,7 +145,7 @@ def credited_value(fixed: Fixed, weights: Actor, agent: Array, turn: Turn) -> Fl
     spec, now = fixed.spec, fixed.now
     (bucket,) = spec.buckets
     reads_states, reads_actions = jnp.asarray(bucket.state_rows), jnp.asarray(bucket.action_rows)
-    action = action_of(fixed, weights, agent, fixed.obs, now.alive)
+    action = action_of(fixed, weights, agent, fixed.obs, now.alive, fixed.key)
     counts, own = values_alive(spec, now.alive), sample_weights(now.alive)
     base = turn.policy_inputs if spec.settings.others_actions == "policy" else now.actions
 
@@ -145,7 +160,18 @@ def credited_value(fixed: Fixed, weights: Actor, agent: Array, turn: Turn) -> Fl
 
     terms, columns = fixed.credited.terms[agent], fixed.credited.columns[agent]
     values = jax.vmap(value)(member(turn.state.critics[0], terms), terms, columns)
-    return fixed.credited.weight[agent] @ values
+    return fixed.credited.weight[agent] @ values - saturation_of(fixed, weights, agent, own)
+
+
+def saturation_of(fixed: Fixed, weights: Actor, agent: Array, present: Any) -> Any:
+    """What one agent's logits cost where its head is flat; see `saturation_cost`."""
+    spec = fixed.spec
+    if not pays_for_saturation(spec):
+        return 0.0
+    mask = spec.actors.constants.mask[agent][:, None]
+    beyond = spec.actors.head.saturation(weights(fixed.obs[agent]), mask, axis=0)
+    counts = None if present is None else present[agent]
+    return 0.5 * spec.settings.saturation_cost * sample_mean((beyond**2).sum(0), counts)
 
 
 def coordinated_update(
@@ -160,7 +186,7 @@ def coordinated_update(
     scales = input_scale(bucket, spec.settings)
     now, after, discount = batch_inputs(spec, batch, state.target_actors, scales=state.scales)
     obs, next_obs = observations_of(spec.env, batch), next_observations_of(spec.env, batch)
-    fixed = Fixed(spec, credited_critics(spec), now, after, obs, next_obs, state.scales)
+    fixed = Fixed(spec, credited_critics(spec), now, after, obs, next_obs, state.scales, key)
     rewards = rewards_of_values(spec, batch, state.scales)
     one_term = update_term(spec, discount, rewards, alive=now.alive)
     act, tau = spec.actors.constants.mask.shape[1], spec.settings.tau
@@ -194,7 +220,7 @@ def coordinated_update(
             scales=old.scales,
         )
         replace = jax.lax.dynamic_update_slice_in_dim
-        action = action_of(fixed, weights, agent, obs, now.alive)
+        action = action_of(fixed, weights, agent, obs, now.alive, fixed.key)
         next_action = action_of(fixed, target_actor, agent, next_obs, after.alive)
         following = Turn(
             state=state,
@@ -203,8 +229,8 @@ def coordinated_update(
         )
         return following, (loss, value, optax.tree.norm(gradient))
 
-    policy_inputs = action_inputs(spec.env, spec.actors.apply(state.actors, obs), state.scales)
-    policy_inputs = read_of(policy_inputs, now.alive)
+    drawn = acts_with_slopes(spec, state.actors, obs, key)
+    policy_inputs = read_of(action_inputs(spec.env, drawn, state.scales), now.alive)
     first = Turn(state, policy_inputs, after.actions)
     last, metrics = jax.lax.scan(one_agent, first, jnp.arange(spec.env.num_agents))
     return last.state, Metrics(*metrics)

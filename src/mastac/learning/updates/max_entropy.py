@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mastac.agents.stochastic import StochasticActor
+from mastac.envs.mixed_heads import mask_of
 from mastac.learning.actor_step import GradientAt, action_gradients, actor_step, over_samples
 from mastac.learning.buffer import Batch, replay_of
 from mastac.learning.critic_inputs import (
@@ -73,7 +74,7 @@ def max_entropy_gradient(
     At reparameterised actions $a_i = f_{\theta_i}(\epsilon_i; o_i)$, whose noise `key` draws. The
     critics and the temperatures in it are taken as they are. Where temperatures are tuned, the
     gradient of $\ln \alpha_i$ is $\bar H_i - H_i$: it falls while the entropy $H_i$ is above its
-    target $\bar H_i$, which is `entropy_target` for every free number of the action.
+    target $\bar H_i$, the head's for `entropy_target`.
 
     **Arguments:**
 
@@ -92,10 +93,11 @@ def max_entropy_gradient(
     (gradient,) = pull_back((over_samples(gradient_at(actions), alive), price))
     if weights.log_temperature is None:
         return gradient
-    free = jnp.asarray(env.head.free_entries(env.action_sizes), jnp.float32)
+    mask = mask_of(env.action_head, env.action_sizes)
+    aim = jnp.asarray(env.head.entropy_aim(spec.settings.entropy_target, mask), jnp.float32)
     # Nothing is lacking where an agent is in no sample.
-    free = free if counts is None else free * counts.sum(1)
-    lacking = spec.settings.entropy_target * free + sample_mean(log_prob, counts)
+    aim = aim if counts is None else aim * counts.sum(1)
+    lacking = aim + sample_mean(log_prob, counts)
     return eqx.tree_at(lambda tree: tree.log_temperature, gradient, lacking)
 
 

@@ -82,7 +82,7 @@ def mixed_update(
 
         return jax.grad(total)(policy_inputs)
 
-    actors = update_actors(spec, state, batch, gradient_at, actors_due(spec.settings, count))
+    actors = update_actors(spec, state, batch, gradient_at, actors_due(spec.settings, count), key)
     (_, (errors, values)), gradient = jax.value_and_grad(loss, has_aux=True)(state.critics)
     critics, optimizer_state = optimizer_step(
         spec.critic_optimizer, state.critics, gradient, state.critic_optimizers[0]

@@ -37,8 +37,9 @@ def explore_by_noise(
     random_fraction: Float[Array, ""],
     key: PRNGKeyArray,
 ) -> tuple[Float[Array, "agents act"], None]:
-    """Deterministic policies explore by noise on what they do (line 7)."""
-    actions = spec.actors.explore(state.actors, obs[:, :, None], noise, random_fraction, key)
+    """Deterministic policies explore by noise on what they do (line 7); choices are drawn."""
+    given = (state.actors, obs[:, :, None], noise, random_fraction, key)
+    actions = spec.actors.explore(*given, draws=True)
     return actions[:, :, 0], None
 
 
@@ -60,7 +61,7 @@ def simultaneous_update(
     def gradient_at(policy_inputs: Float[Array, "features batch"]) -> Array:
         return action_gradients(spec, state.critics, now, policy_inputs)
 
-    actors = update_actors(spec, state, batch, gradient_at, actors_due(spec.settings, count))
+    actors = update_actors(spec, state, batch, gradient_at, actors_due(spec.settings, count), key)
     rewards = rewards_of_values(spec, batch, state.scales)
     critics = update_critics(spec, state, now, after, discount, rewards, due)
     learner = LearnerState(
