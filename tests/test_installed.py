@@ -103,6 +103,15 @@ def test_names_in_documents_are_in_the_wheel(installed: Path, tmp_path: Path) ->
     assert output.startswith(str(installed))
 
 
+def test_a_page_is_written_by_the_wheel(installed: Path, tmp_path: Path) -> None:
+    code = "import sys; from mastac.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    words = ("graph", "lq-3", "--html", "page.html")
+    run(code, *words, installed=installed, folder=tmp_path)
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "cytoscape" in text and "The Cytoscape Consortium" in text
+    assert list(installed.glob("mastac-*.dist-info/licenses/**/cytoscape.LICENSE.txt"))
+
+
 def test_a_first_environment_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
     output = run(INIT, installed=installed, folder=tmp_path)
     assert "mastac train my_tanks:env" in output and "4 agents" in output

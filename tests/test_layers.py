@@ -16,6 +16,7 @@ SOURCE = Path(mastac.__file__).parent
 ALLOWED = {
     "structure": set(),
     "envs": {"structure"},
+    "pages": {"structure"},
     "probing": {"structure", "envs"},
     "discovery": {"structure", "envs", "probing"},
     "agents": {"structure", "envs"},
@@ -29,11 +30,11 @@ ALLOWED = {
     "examples": {"envs", "structure"},
     "templates": set(),
     "cli": {
-        *("structure", "envs", "probing", "discovery", "agents", "analysis"),
+        *("structure", "envs", "probing", "discovery", "agents", "analysis", "pages"),
         *("theory", "learning", "algorithms", "controllers", "runs", "reproduction"),
     },
 }
-GROUND = {"checks", "errors", "files", "text", "version"}
+GROUND = {"checks", "errors", "files", "palette", "text", "version"}
 MODULES = sorted(
     path.relative_to(SOURCE).with_suffix("") for path in SOURCE.rglob("*.py") if len(path.parts) > 1
 )
@@ -118,7 +119,9 @@ def test_figures_and_results_do_not_train() -> None:
         "mastac.discovery",
         "mastac.algorithms",
         "mastac.learning.settings",
+        "mastac.pages.explorer",
         "mastac.runs",
+        "mastac.runs.agent_figures",
         "mastac.runs.environment",
         "mastac.runs.results",
         "mastac.runs.figures",
@@ -138,6 +141,7 @@ def test_figures_and_results_do_not_train() -> None:
         "mastac.cli.train",
         "mastac.cli.output",
         "mastac.cli.graph",
+        "mastac.cli.graph_page",
         "mastac.cli.reproduce",
         "mastac.cli.check",
         "mastac.cli.discover",

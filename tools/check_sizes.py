@@ -2,9 +2,9 @@
 
     python tools/check_sizes.py
 
-Ruff checks the lines of code. A file of code has at most 300 lines, a function at most 60, and a
-line of a document at most 100 characters. Tables, code blocks and links of documents may be longer:
-they cannot be broken.
+Ruff checks the lines of Python. A file of code has at most 300 lines, a function at most 60, and a
+line of a document, or of a script or style of a page, at most 100 characters. Tables, code blocks
+and links of documents may be longer: they cannot be broken.
 """
 
 import ast
@@ -47,6 +47,16 @@ def docstring_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return (first.end_lineno or first.lineno) - first.lineno + 1
 
 
+def long_script(path: Path) -> Iterator[str]:
+    """Messages about a script or a style of a page."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    if len(lines) > FILE_LINES:
+        yield f"{path}: {len(lines)} lines; at most {FILE_LINES}"
+    for number, line in enumerate(lines, 1):
+        if len(line) > LINE_CHARACTERS:
+            yield f"{path}:{number}: {len(line)} characters; at most {LINE_CHARACTERS}"
+
+
 def long_text(path: Path) -> Iterator[str]:
     """Messages about lines of a document that could be broken."""
     in_code = False
@@ -62,6 +72,8 @@ def main() -> int:
     """Print all messages; the exit code is 1 if there are any."""
     code = [path for path in tracked("*.py") if path.parts[0] in CODE]
     messages = [message for path in code for message in long_code(path)]
+    scripts = [path for path in tracked("*.js", "*.css", "*.html") if "vendor" not in path.parts]
+    messages += [message for path in scripts for message in long_script(path)]
     messages += [message for path in tracked("*.md") for message in long_text(path)]
     print("\n".join(messages) or "sizes are fine")
     return 1 if messages else 0

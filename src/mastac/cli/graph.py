@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mastac.cli import arguments
+from mastac.cli import arguments, graph_page
 from mastac.cli.output import print_json
 from mastac.errors import UserError
 
@@ -53,6 +53,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
         "--rollouts", metavar="R", help="with --influence: episodes to play (default: 64)"
     )
     sub.add_argument("--json", action="store_true", help="print JSON")
+    graph_page.add_arguments(sub)
     arguments.add_env_set(sub)
 
 
@@ -67,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
     if args.why is not None and args.agent is None:
         raise UserError(f"--why {args.why} asks of the set of an agent; name it with --agent")
     rollouts = _rollouts(args)
+    page = graph_page.check(args)
     source = args.source if is_file(args.source) else environment_from(args.source, env_options)
     couplings, state_sizes, action_sizes = structure_of(source, env_options)
     train, discrete = _training(source, shlex.join([args.source, *_env_set(args.env_set)]))
@@ -79,15 +81,21 @@ def run(args: argparse.Namespace) -> int:
         hidden=Settings().critic_hidden,
         why=args.why,
         edges=args.edges,
-        messages=args.messages,
+        messages=args.messages or graph_page.wants_messages(page, couplings),
         train=train,
         discrete=discrete,
         play=_player(source, rollouts) if args.influence else None,
     )
+    said = ""
+    if page is not None:
+        said = graph_page.write(page, args, couplings, report, (state_sizes, action_sizes))
+        report["page"] = str(page)
+        if not args.messages:
+            report["messages"] = None
     if args.json:
         print_json(report)
     else:
-        print(format_report(report).rstrip())
+        print(format_report(report).rstrip() + said)
     return 0
 
 
@@ -180,14 +188,19 @@ def is_file(source: str) -> bool:
 
 def structure_of(
     source: "str | AnyNamed", env_options: dict[str, Any]
-) -> "Structure | tuple[Any, None, None]":
-    """Couplings and sizes of an environment, a couplings file (sizes unknown) or a run folder."""
+) -> "Structure | tuple[Any, Any, Any]":
+    """Couplings and sizes of an environment, a run folder, or a file (sizes unknown)."""
     if not isinstance(source, str):
         return source.structure
     from mastac.structure import read_graphs
 
     path = Path(source)
-    if path.is_dir() and env_options:
-        raise UserError(f"--env-set: '{source}' is a run folder, whose environment has its options")
     options = {option: str(value) for option, value in env_options.items()}
-    return read_graphs(path / "couplings.json" if path.is_dir() else path, **options), None, None
+    if not path.is_dir():
+        return read_graphs(path, **options), None, None
+    if env_options:
+        raise UserError(f"--env-set: '{source}' is a run folder, whose environment has its options")
+    from mastac.runs.agent_figures import stored_sizes
+
+    couplings = read_graphs(path / "couplings.json")
+    return couplings, *(stored_sizes(path, couplings.num_agents) or (None, None))

@@ -1,0 +1,1 @@
+"""Self-contained pages for a browser: they load nothing from any network."""

@@ -1,0 +1,57 @@
+"""What a run folder knows of each agent alone. Needs no JAX."""
+
+from pathlib import Path
+from typing import Any
+
+from mastac.errors import UserError
+from mastac.files import read_json
+from mastac.runs.folder import RunFolder
+
+ENDING = "_by_agent"
+TITLES = {"greedy": "return of the greedy policy"}
+"""What figures are called; others by their name in the summary."""
+
+
+def figures_by_agent(folder: str | Path) -> dict[str, dict[str, float | None]]:
+    """The figures of each agent in the summary of a run, by what they are and by agent.
+
+    Every entry `<what>_by_agent` of `summary.json` counts; `None` stands for what is not known.
+
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] for what is no run folder, and for a run that has not ended or
+        that knows nothing of single agents.
+    """
+    run = RunFolder(folder)
+    run.read_config()
+    if not run.summary.is_file():
+        raise UserError(
+            f"the run '{folder}' has no results yet; end it with '{run.how_to_resume()}'"
+        )
+    summary = read_json(run.summary)
+    figures = {
+        TITLES.get(what := name.removesuffix(ENDING), what.replace("_", " ")): entries
+        for name, entries in summary.items()
+        if name.endswith(ENDING) and isinstance(entries, dict) and _has_numbers(entries)
+    }
+    if not figures:
+        raise UserError(f"the summary of the run '{folder}' has no figure of single agents")
+    return figures
+
+
+def stored_sizes(folder: str | Path, num_agents: int) -> tuple[list[int], list[int]] | None:
+    """Numbers of each agent's state and action, `[agents]`; `None` where the folder has none."""
+    path = RunFolder(folder).environment
+    stored = read_json(path) if path.is_file() else {}
+    sizes = [_each(stored.get(f"{kind}_sizes"), num_agents) for kind in ("state", "action")]
+    return None if sizes[0] is None or sizes[1] is None else (sizes[0], sizes[1])
+
+
+def _has_numbers(entries: dict[str, Any]) -> bool:
+    return any(isinstance(value, int | float) for value in entries.values())
+
+
+def _each(sizes: Any, num_agents: int) -> list[int] | None:
+    if isinstance(sizes, int):
+        return [sizes] * num_agents
+    return sizes if isinstance(sizes, list) and len(sizes) == num_agents else None
