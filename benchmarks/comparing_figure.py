@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mastac.runs.drawing import COLORS, INK, PALE, STYLE
+from mastac.palette import COLORS, INK, PALE, STYLE
 from mastac.runs.statistics import iqm, iqm_interval
 
 COLUMNS = 5  # panels side by side

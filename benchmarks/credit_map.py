@@ -37,7 +37,8 @@ from mastac.envs.linear_quadratic.references import lq_problem
 from mastac.envs.linear_system import LinearQuadraticProblem, best_structured_gain, episode_return
 from mastac.envs.registry import checked_options
 from mastac.files import as_csv, locked, write_text
-from mastac.runs.drawing import STYLE, save
+from mastac.palette import STYLE
+from mastac.runs.drawing import save
 from mastac.structure import Couplings, steady
 from mastac.theory import credited_fixed_point, windowed_credit
 

@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mastac.runs.drawing import COLORS, STYLE, save
+from mastac.palette import COLORS, STYLE
+from mastac.runs.drawing import save
 
 Rows = list[dict[str, str]]
 COLOR: dict[str, str] = dict(zip(("ring", "chain", "grid", "stream"), COLORS, strict=False))

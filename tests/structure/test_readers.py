@@ -100,7 +100,10 @@ def test_parallel_edges_of_graphml_are_all_read(tmp_path):
     assert read_couplings(path) == Couplings(["a", "b"], state=[("a", "b")], reward=[("a", "b")])
 
 
-HEADER = "an edge list opens with the line 'source,target' or 'source,target,graph'"
+HEADER = (
+    "an edge list opens with the line 'source,target' or 'source,target,graph' "
+    "(and x and y, for positions)"
+)
 LOCAL = '"observation": [], "reward": []'
 MISTAKES = {
     "c.json": [
@@ -123,7 +126,7 @@ MISTAKES = {
         (
             f'{{"agents": 2, "states": [], {LOCAL}}}',
             ": unknown key 'states'; did you mean 'state'? "
-            "(known: agents, state, observation, reward, action, reward_action)",
+            "(known: agents, state, observation, reward, action, reward_action, positions)",
         ),
         (
             f'{{"agents": 2, "state": [], "state": [], {LOCAL}}}',
@@ -160,7 +163,8 @@ MISTAKES = {
         ("source,target,source\n", f", line 1: {HEADER}"),
         (
             "source,target,graf\n",
-            ", line 1: unknown column 'graf'; did you mean 'graph'? (known: source, target, graph)",
+            ", line 1: unknown column 'graf'; did you mean 'graph'? "
+            "(known: source, target, graph, x, y)",
         ),
         ("source,target\n", ": there are no agents in this file"),
         ("source,target\na,b\na\n", ", line 3: 1 columns, expected 2 (source,target)"),

@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from mastac.errors import UserError
+from mastac.palette import STYLE
 from mastac.reproduction.measures import (
     TARGETS,
     Row,
@@ -21,7 +22,7 @@ from mastac.reproduction.measures import (
 from mastac.reproduction.panels import NOTE, TITLES, legend_below, look_of, panels_of
 from mastac.reproduction.paper import COMPARED
 from mastac.reproduction.raw_data import RawCell
-from mastac.runs.drawing import STYLE, count_axis, short
+from mastac.runs.drawing import count_axis, short
 
 
 def sample_efficiency(cells: Sequence[RawCell]) -> Figure:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mastac.errors import UserError, unknown
+from mastac.palette import STYLE
 from mastac.reproduction.efficiency_figure import sample_efficiency
 from mastac.reproduction.measures import (
     by_env,
@@ -21,7 +22,6 @@ from mastac.reproduction.paper import ABLATION, COMPARED, PAPER_ABLATION, WINDOW
 from mastac.reproduction.raw_data import RawCell, read_raw
 from mastac.runs.drawing import (
     FEWEST_FOR_BAND,
-    STYLE,
     Curve,
     count_axis,
     draw_curve,

@@ -15,40 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mastac.errors import UserError
+from mastac.palette import PALE, STYLE
 
-COLORS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#56B4E9",
-    "#E69F00",
-    "#000000",
-)  # Okabe and Ito: safe for all eyes
-INK, PALE = "#333333", "#8a8a8a"
 LABEL_WIDTH = 34  # characters
-STYLE: dict[Any, Any] = {
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "axes.edgecolor": PALE,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e6e6e6",
-    "grid.linewidth": 0.8,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "text.color": INK,
-    "legend.frameon": True,
-    "legend.framealpha": 0.85,
-    "legend.edgecolor": "none",
-    "legend.fancybox": False,
-    "lines.solid_capstyle": "round",
-    "svg.hashsalt": "mastac",  # the same results give the same file
-    "svg.fonttype": "none",
-}
 FEWEST_FOR_BAND = 3  # the interval of two seeds is 13 standard errors wide and would fill the frame
 
 

@@ -10,10 +10,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mastac.errors import UserError
+from mastac.palette import COLORS, STYLE
 from mastac.runs.drawing import (
-    COLORS,
     FEWEST_FOR_BAND,
-    STYLE,
     Curve,
     count_axis,
     draw_curve,

@@ -14,6 +14,7 @@ from scipy.sparse import csr_array, issparse
 from mastac.errors import UserError, unknown
 from mastac.files import write_text
 from mastac.structure.edges import Edges, agent_names, edge_matrix, same_matrix
+from mastac.structure.positions import Positions, checked_positions
 
 GRAPHS = ("state", "observation", "reward", "action", "reward_action")
 REQUIRED = GRAPHS[:3]
@@ -36,6 +37,8 @@ class Couplings:
     - `reward`: whose state enters whose reward.
     - `action`: whose action enters whose next state; as `state` unless given.
     - `reward_action`: whose action enters whose reward; as `reward` unless given.
+    - `positions`: where each agent is, `{name: (x, y)}`, for pictures. They do not count when
+        couplings are compared.
 
     Each graph is a collection of pairs of names or indices, a networkx graph (an undirected edge
     counts both ways), or a dense or scipy matrix `[source, target]` of 0 and 1. Left out, it is
@@ -44,7 +47,8 @@ class Couplings:
     **Raises:**
 
     - [`mastac.errors.UserError`][] for a repeated or empty name, an edge to an unknown agent, a
-        matrix of another shape, and matrix entries other than 0 and 1.
+        matrix of another shape, matrix entries other than 0 and 1, and positions that are not
+        finite or that only some agents have.
 
     !!! example
 
@@ -60,6 +64,7 @@ class Couplings:
     reward: csr_array
     action: csr_array
     reward_action: csr_array
+    positions: Positions
 
     def __init__(
         self,
@@ -69,6 +74,7 @@ class Couplings:
         reward: Edges = (),
         action: Edges | None = None,
         reward_action: Edges | None = None,
+        positions: Positions | None = None,
     ) -> None:
         names = agent_names(agents)
         object.__setattr__(self, "agents", names.names)
@@ -85,6 +91,8 @@ class Couplings:
             # One object where the graphs agree, so that "the same?" costs nothing later.
             object.__setattr__(self, graph, default if same_matrix(matrix, default) else matrix)
         object.__setattr__(self, "_names", names)
+        given = {} if positions is None else checked_positions(positions, names.names, names.row)
+        object.__setattr__(self, "positions", given)
 
     @property
     def num_agents(self) -> int:
@@ -137,6 +145,7 @@ class Couplings:
         )
         object.__setattr__(changed, "agents", self.agents)
         object.__setattr__(changed, "_names", self.__dict__["_names"])
+        object.__setattr__(changed, "positions", self.positions)
         return changed
 
     def edges(self, graph: str) -> list[tuple[str, str]]:
@@ -163,7 +172,10 @@ class Couplings:
     def to_dict(self) -> dict[str, Any]:
         """The form of `couplings.json`; a graph that equals its default is left out."""
         edges = {graph: [list(pair) for pair in self.edges(graph)] for graph in self.graphs()}
-        return {"agents": list(self.agents), **edges}
+        data: dict[str, Any] = {"agents": list(self.agents), **edges}
+        if self.positions:
+            data["positions"] = {name: list(pair) for name, pair in self.positions.items()}
+        return data
 
     def to_json(self, path: str | Path | None = None) -> str:
         """The text of `couplings.json`, one graph a line; written to `path` if one is given."""
@@ -217,8 +229,8 @@ def _checked(data: Any) -> dict[str, Any]:
     if not isinstance(data, Mapping):
         raise UserError(f"couplings must be an object with the keys agents, {', '.join(REQUIRED)}")
     for key in data:
-        if key not in ("agents", *GRAPHS):
-            raise unknown("key", str(key), ("agents", *GRAPHS))
+        if key not in ("agents", *GRAPHS, "positions"):
+            raise unknown("key", str(key), ("agents", *GRAPHS, "positions"))
     for graph in GRAPHS[3:]:
         if graph in data and data[graph] is None:
             default = "state" if graph == "action" else "reward"

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
 from mastac.errors import UserError
+from mastac.structure.positions import known_positions, number_pair
 from mastac.structure.xml_text import parse_xml
 
 DIRECTED = {"directed": True, "undirected": False}
@@ -21,11 +22,14 @@ class GraphMLEdge(NamedTuple):
     is_directed: bool
 
 
-def read_graphml(text: str, path: str) -> tuple[list[str], list[GraphMLEdge]]:
-    """The names of the agents, in the order of the nodes, and the edges.
+def read_graphml(
+    text: str, path: str
+) -> tuple[list[str], list[GraphMLEdge], dict[str, tuple[float, float]]]:
+    """The names of the agents, in the order of the nodes, the edges, and the agents' positions.
 
     An agent's name is the attribute `name` of its node where nodes have one, else the node's id.
-    Other attributes (positions, weights) say nothing of couplings and are ignored.
+    Positions are the attributes `x` and `y`, where all nodes have them. Other attributes say
+    nothing of couplings and are ignored.
 
     **Arguments:**
 
@@ -53,7 +57,14 @@ def read_graphml(text: str, path: str) -> tuple[list[str], list[GraphMLEdge]]:
     names = _names(nodes, keys, path)
     edges = graph.findall("edge")
     default = graph.get("edgedefault", "")
-    return list(names.values()), [_edge(edge, names, keys, default, path) for edge in edges]
+    positions = known_positions(
+        {
+            name: number_pair(keys.value(node, "x"), keys.value(node, "y"))
+            for node, name in zip(nodes, names.values(), strict=True)
+        }
+    )
+    read = [_edge(edge, names, keys, default, path) for edge in edges]
+    return list(names.values()), read, positions
 
 
 CHILDREN = {"graph": {"node", "edge"}, "node": {"port"}, "edge": set()}

@@ -16,6 +16,7 @@ from mastac.structure.importers.pandapower import is_pandapower, read_pandapower
 from mastac.structure.importers.rddl import read_rddl
 from mastac.structure.importers.sumo import read_sumo
 from mastac.structure.importers.topology import Topology
+from mastac.structure.positions import Positions, number_pair
 from mastac.structure.sequences import CouplingSequence
 
 SIMULATORS: dict[str, Callable[[str, str, dict[str, str]], Topology]] = {
@@ -33,12 +34,14 @@ def read_graphs(path: str | Path, **options: str) -> Couplings | CouplingSequenc
     - `.json`: `{"agents": [names], "state": [[source, target], …], "observation": …, "reward": …}`,
         and `action` and `reward_action` where they differ from `state` and `reward`. Couplings that
         change with the time are `{"agents": [names], "sequence": [graphs at time 0, …]}`; instead
-        of graphs, a number stands for the graphs of that earlier time.
+        of graphs, a number stands for the graphs of that earlier time. Both may say where agents
+        are, for pictures: `"positions": {name: [x, y], …}`.
     - `.csv`: an edge list with the columns `source`, `target` and, if wanted, `graph`. Agents are
         in the order in which they are first named; a line whose source is its target adds an agent
-        without an edge.
+        without an edge; its position may stand there, in columns `x` and `y`.
     - `.graphml`: agents are nodes, by their attribute `name` or, where no node has one, by id;
-        edges may have an attribute `graph`; an undirected edge counts both ways.
+        edges may have an attribute `graph`; an undirected edge counts both ways; nodes may have
+        positions, `x` and `y`.
     - `.net.xml` of SUMO, `.inp` of EPANET, `.rddl` and the `.json` of pandapower: what is taken for
         an agent and for an edge is printed, on stderr; edges are those of the state graph.
 
@@ -120,7 +123,8 @@ def _read(path: Path, options: dict[str, str]) -> tuple[Couplings | CouplingSequ
         raise UserError(f"{path}: this file takes no option '{next(iter(rest))}'")
     if not isinstance(found, Topology):
         return found, ""
-    return _built(found.agents, {"state": found.edges}, str(path)), found.said
+    graphs = _built(found.agents, {"state": found.edges}, str(path), found.positions)
+    return graphs, found.said
 
 
 def _print(path: str | Path, said: str) -> None:
@@ -184,23 +188,28 @@ def _from_csv(text: str, path: str, options: dict[str, str]) -> Couplings:
     rows = csv.reader(io.StringIO(text), skipinitialspace=True, strict=True)
     agents: dict[str, None] = {}
     edges: dict[str, list[tuple[str, str]]] = {}
+    positions: dict[str, tuple[float, float]] = {}
     try:
         header = _header(next(rows, []), path)
         for row in rows:
             if any(cell.strip() for cell in row):
                 where = f"{path}, line {rows.line_num}"
-                source, target, graphs = _edge_of(row, header, where)
+                cells = _cells(row, header, where)
+                source, target = cells["source"], cells["target"]
+                graphs = _graphs(cells.get("graph", ""), where)
+                if cells.get("x") or cells.get("y"):
+                    positions[source] = _position(cells, where)
                 agents.update({source: None, target: None})
                 for graph in graphs:
                     edges.setdefault(graph, []).append((source, target))
     except csv.Error as error:
         raise UserError(f"{path}, line {rows.line_num}: not valid CSV ({error})") from error
-    return _built(agents, edges, path)
+    return _built(agents, edges, path, positions)
 
 
 def _header(row: list[str], path: str) -> list[str]:
     """The names of the columns, checked."""
-    columns = ("source", "target", "graph")
+    columns = ("source", "target", "graph", "x", "y")
     header = [name.strip() for name in row]
     for name in header:
         if name not in columns:
@@ -208,30 +217,43 @@ def _header(row: list[str], path: str) -> list[str]:
     if len(set(header)) < len(header) or not {"source", "target"} <= set(header):
         raise UserError(
             f"{path}, line 1: an edge list opens with the line 'source,target' or "
-            "'source,target,graph'"
+            "'source,target,graph' (and x and y, for positions)"
         )
     return header
 
 
-def _edge_of(row: list[str], header: list[str], where: str) -> tuple[str, str, list[str]]:
-    """Source, target and graphs of one line."""
+def _cells(row: list[str], header: list[str], where: str) -> dict[str, str]:
+    """The cells of one line by their columns; source and target are there."""
     if len(row) != len(header):
         raise UserError(f"{where}: {len(row)} columns, expected {len(header)} ({','.join(header)})")
     cells = dict(zip(header, (cell.strip() for cell in row), strict=True))
     for end in ("source", "target"):
         if not cells[end]:
             raise UserError(f"{where}: the {end} is empty")
-    return cells["source"], cells["target"], _graphs(cells.get("graph", ""), where)
+    return cells
+
+
+def _position(cells: dict[str, str], where: str) -> tuple[float, float]:
+    """The position on the line of an agent: its source is its target."""
+    pair = number_pair(cells.get("x"), cells.get("y"))
+    if pair is None:
+        raise UserError(f"{where}: x and y must both be finite numbers")
+    if cells["source"] != cells["target"]:
+        raise UserError(
+            f"{where}: a position stands on a line of its own, whose source is its target "
+            f"('{cells['source']},{cells['source']}')"
+        )
+    return pair
 
 
 def _from_graphml(text: str, path: str, options: dict[str, str]) -> Couplings:
-    agents, graphml_edges = read_graphml(text, path)
+    agents, graphml_edges, positions = read_graphml(text, path)
     edges: dict[str, list[tuple[str, str]]] = {}
     for source, target, graphs, is_directed in graphml_edges:
         for graph in _graphs(graphs, f"{path}, edge {source} -> {target}"):
             pairs = [(source, target)] if is_directed else [(source, target), (target, source)]
             edges.setdefault(graph, []).extend(pairs)
-    return _built(agents, edges, path)
+    return _built(agents, edges, path, positions)
 
 
 def _graphs(text: str, where: str) -> list[str]:
@@ -243,8 +265,14 @@ def _graphs(text: str, where: str) -> list[str]:
     return names
 
 
-def _built(agents: Iterable[str], edges: dict[str, list[tuple[str, str]]], path: str) -> Couplings:
+def _built(
+    agents: Iterable[str],
+    edges: dict[str, list[tuple[str, str]]],
+    path: str,
+    positions: Positions,
+) -> Couplings:
     names = list(agents)
     if not names:
         raise UserError(f"{path}: there are no agents in this file")
-    return Couplings.from_dict({"agents": names, **dict.fromkeys(REQUIRED, ()), **edges}, path)
+    graphs = {**dict.fromkeys(REQUIRED, ()), **edges}
+    return Couplings.from_dict({"agents": names, "positions": positions, **graphs}, path)

@@ -100,22 +100,26 @@ class CouplingSequence(Sequence[Couplings]):
         parts: list[Any] = [
             kind
             if kind < time
-            else {key: value for key, value in entry.to_dict().items() if key != "agents"}
+            else {
+                key: value
+                for key, value in entry.to_dict().items()
+                if key not in ("agents", "positions")
+            }
             for time, (kind, entry) in enumerate(zip(self.kinds, self.entries, strict=True))
         ]
-        return {"agents": list(self.agents), "sequence": parts}
+        positions = self.entries[0].to_dict().get("positions")
+        shown = {} if positions is None else {"positions": positions}
+        return {"agents": list(self.agents), **shown, "sequence": parts}
 
     def to_json(self, path: str | Path | None = None) -> str:
         """The text of `couplings.json`, one time a line; written to `path` if one is given."""
         data = self.to_dict()
-        agents, *times = (
-            json.dumps(part, ensure_ascii=False) for part in (data["agents"], *data["sequence"])
+        times = [json.dumps(part, ensure_ascii=False) for part in data.pop("sequence")]
+        head = "".join(
+            f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)},\n"
+            for key, value in data.items()
         )
-        text = (
-            f'{{\n  "agents": {agents},\n  "sequence": [\n    '
-            + ",\n    ".join(times)
-            + "\n  ]\n}\n"
-        )
+        text = f'{{\n{head}  "sequence": [\n    ' + ",\n    ".join(times) + "\n  ]\n}\n"
         if path is not None:
             write_text(Path(path), text)
         return text
@@ -135,13 +139,14 @@ class CouplingSequence(Sequence[Couplings]):
         """
         if (
             not isinstance(data, Mapping)
-            or set(data) != {"agents", "sequence"}
+            or set(data) - {"positions"} != {"agents", "sequence"}
             or not isinstance(data["sequence"], list)
         ):
             raise UserError(
                 f"{source}: a sequence of couplings is an object with the keys agents and "
-                "sequence, a list"
+                "sequence, a list (and positions, where agents have them)"
             )
+        shared = {key: data[key] for key in ("agents", "positions") if key in data}
         entries: list[Couplings] = []
         for time, part in enumerate(data["sequence"]):
             where = f"{source}, time {time}"
@@ -152,12 +157,12 @@ class CouplingSequence(Sequence[Couplings]):
                         "that time"
                     )
                 entries.append(entries[part])
-            elif not isinstance(part, Mapping) or "agents" in part:
+            elif not isinstance(part, Mapping) or set(part) & {"agents", "positions"}:
                 raise UserError(
                     f"{where}: expected an object of graphs or the number of an earlier time"
                 )
             else:
-                entries.append(Couplings.from_dict({"agents": data["agents"], **part}, where))
+                entries.append(Couplings.from_dict({**shared, **part}, where))
         try:
             return cls(entries)
         except UserError as error:

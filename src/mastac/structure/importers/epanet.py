@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from mastac.errors import UserError
 from mastac.structure.importers.topology import Topology, both_ways, choice, joined, nothing_found
+from mastac.structure.positions import known_positions, middle, number_pair
 
 ENDS = {"PIPES": "pipe", "PUMPS": "pump", "VALVES": "valve"}
 NODES = {"JUNCTIONS": "junction", "TANKS": "tank", "RESERVOIRS": "reservoir"}
@@ -48,7 +49,25 @@ def read_epanet(text: str, path: str, options: dict[str, str]) -> Topology:
         if edges == "pipes"
         else "no reservoir keeps two apart"
     )
-    return Topology(list(names.values()), pairs, said)
+    return Topology(list(names.values()), pairs, said, _positions(text, path, names, links))
+
+
+def _positions(
+    text: str, path: str, names: dict[str, str], links: list[tuple[str, str]]
+) -> dict[str, tuple[float, float]]:
+    """Coordinates of nodes; a pump or a valve is amid its two nodes."""
+    rows = [cells for _, section, cells in _rows(text, path) if section == "COORDINATES"]
+    at = {cells[0]: number_pair(*cells[1:3]) for cells in rows if len(cells) > 2}
+    ends: dict[str, list[str]] = {key: [] for key in names}
+    for start, end in links:
+        for key, other in ((start, end), (end, start)):
+            ends.get(key, []).append(other)
+
+    def position(key: str) -> tuple[float, float] | None:
+        nodes = ends[key] if key.partition(" ")[0] in ENDS.values() else [key]
+        return middle([at.get(node.partition(" ")[2]) for node in nodes])
+
+    return known_positions({name: position(key) for key, name in names.items()})
 
 
 def _names(kinds: dict[str, str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from mastac.errors import UserError
 from mastac.structure.importers.topology import Topology, both_ways, choice, joined, nothing_found
+from mastac.structure.positions import known_positions, number_pair
 
 BRANCHES = {
     "line": ("from_bus", "to_bus"),
@@ -60,7 +61,21 @@ def read_pandapower(data: Any, path: str, options: dict[str, str]) -> Topology:
         f"two{past} (power flow is global: `mastac discover` tells what is coupled)"
     )
     agent_of = {str(bus): name for bus, name in names.items()}
-    return Topology(list(names.values()), joined(agent_of, both), said)
+    at = {row["index"]: (row.get("x"), row.get("y")) for row in _table(net, "bus_geodata", path)}
+    positions = {
+        name: number_pair(*at[bus]) if bus in at else _geo_point(buses[bus].get("geo"))
+        for bus, name in names.items()
+    }
+    edges = joined(agent_of, both)
+    return Topology(list(names.values()), edges, said, known_positions(positions))
+
+
+def _geo_point(text: Any) -> tuple[float, float] | None:
+    """The point that the column `geo` gives as GeoJSON, since pandapower 3."""
+    try:
+        return number_pair(*json.loads(text)["coordinates"][:2])
+    except (TypeError, ValueError, KeyError):
+        return None
 
 
 def _names(buses: dict[Any, Row]) -> dict[Any, str]:

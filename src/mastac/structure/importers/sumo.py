@@ -3,6 +3,7 @@
 from xml.etree.ElementTree import Element
 
 from mastac.structure.importers.topology import Topology, choice, joined, nothing_found
+from mastac.structure.positions import known_positions, middle, number_pair
 from mastac.structure.xml_text import parse_xml
 
 
@@ -40,7 +41,23 @@ def read_sumo(text: str, path: str, options: dict[str, str]) -> Topology:
         f"an agent is a {thing}; an edge says that a road leads from the one to the other{past} "
         "(a jam that reaches back is not an edge)"
     )
-    return Topology(names, joined(agent_of, links), said)
+    return Topology(names, joined(agent_of, links), said, _positions(net, names, ends, agent_of))
+
+
+def _positions(
+    net: Element, names: list[str], ends: dict[str, str], agent_of: dict[str, str]
+) -> dict[str, tuple[float, float]]:
+    """Coordinates of junctions; a program of several crossings is amid them."""
+    at = {j.get("id", ""): number_pair(j.get("x"), j.get("y")) for j in net.findall("junction")}
+    crossings: dict[str, dict[str, None]] = {name: {} for name in names}
+    for road, agent in agent_of.items():
+        crossings.get(agent, {})[ends[road]] = None
+    return known_positions(
+        {
+            name: middle([at.get(junction) for junction in found or {name: None}])
+            for name, found in crossings.items()
+        }
+    )
 
 
 def _from(turn: Element) -> str:

@@ -7,7 +7,7 @@ from mastac.errors import UserError, unknown
 
 
 class Topology(NamedTuple):
-    """Agents and edges of a file, and in words what was taken for them.
+    """Agents and edges of a file, in words what was taken for them, and where the agents are.
 
     An edge (source, target) says that state and action of the source enter the next state of the
     target.
@@ -16,6 +16,8 @@ class Topology(NamedTuple):
     agents: list[str]
     edges: list[tuple[str, str]]
     said: str
+    positions: Mapping[str, tuple[float, float]] = {}
+    """Coordinates of the agents in the file; empty unless all have them."""
 
 
 def joined(
