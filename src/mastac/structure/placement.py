@@ -54,7 +54,7 @@ def places_by_links(links: csr_array) -> Points:
     parts = [part for part in members if len(part) > 1]
     parts.sort(key=lambda part: (-len(part), part[0]))
     shapes = [_turned(_shape(csr_array(links[part][:, part]))) for part in parts]
-    places = np.zeros((links.shape[0], 2))
+    places = np.zeros((_size(links), 2))
     for part, shape in zip([*parts, lone], _packed([*shapes, _block(len(lone))]), strict=True):
         places[part] = shape
     return places - places.min(axis=0)
@@ -62,7 +62,7 @@ def places_by_links(links: csr_array) -> Points:
 
 def _shape(links: csr_array) -> Points:
     """Places within one connected part."""
-    size, degrees = links.shape[0], np.diff(links.indptr)
+    size, degrees = _size(links), np.diff(links.indptr)
     if links.nnz == 2 * (size - 1) and degrees.max() <= 2:
         return _rows(_walk(links, int(np.flatnonzero(degrees == 1)[0])))
     if links.nnz == 2 * size and degrees.max() == degrees.min() == 2:
@@ -76,10 +76,14 @@ def _shape(links: csr_array) -> Points:
     return points / _typical_length(links, points)
 
 
+def _size(links: csr_array) -> int:
+    return len(links.indptr) - 1
+
+
 def _walk(links: csr_array, first: int) -> np.ndarray:
     """The agents of a chain or ring in the order in which one follows another."""
     order, before = [first], -1
-    while len(order) < links.shape[0]:
+    while len(order) < _size(links):
         here = order[-1]
         beside = links.indices[links.indptr[here] : links.indptr[here + 1]]
         onward = [int(k) for k in beside if k != before]
@@ -114,7 +118,7 @@ def _at(order: np.ndarray, points: np.ndarray) -> Points:
 
 def _spread(links: csr_array) -> Points:
     """Classical scaling of the distances to a few agents far apart (pivot MDS)."""
-    size = links.shape[0]
+    size = _size(links)
     nearest, pivot, columns = np.full(size, np.inf), 0, []
     for _ in range(min(PIVOTS, size)):
         distance = dijkstra(links, directed=False, unweighted=True, indices=pivot)
