@@ -52,6 +52,9 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--rollouts", metavar="R", help="with --influence: episodes to play (default: 64)"
     )
+    sub.add_argument(
+        "--draw", metavar="DIR", help="write pictures of the graphs, networks and sets, PNG and SVG"
+    )
     sub.add_argument("--json", action="store_true", help="print JSON")
     arguments.add_env_set(sub)
 
@@ -84,10 +87,18 @@ def run(args: argparse.Namespace) -> int:
         discrete=discrete,
         play=_player(source, rollouts) if args.influence else None,
     )
+    text = "" if args.json else format_report(report).rstrip()
+    if args.draw is not None:
+        from mastac.pictures.album import album
+
+        pictures = album(couplings, kappa, args.agent)
+        report["pictures"] = [str(path) for path in pictures.save(args.draw)]
+        report["pictures_left_out"] = pictures.left_out
+        text += "\n\n" + pictures.says(args.draw)
     if args.json:
         print_json(report)
     else:
-        print(format_report(report).rstrip())
+        print(text)
     return 0
 
 

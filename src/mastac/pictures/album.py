@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from scipy.sparse import csr_array
 
 from mastac.errors import UserError
-from mastac.pictures.graphs import FEW_AGENTS, MOST_AGENTS, graph_panels
+from mastac.pictures.graphs import MOST_AGENTS, graph_panels
 from mastac.pictures.networks import edge_meaning, network_panel, one_step
 from mastac.pictures.sheet import WORDS, save, sheet
 from mastac.pictures.text import short_labels
@@ -48,6 +48,12 @@ class Album:
         """Write every picture as PNG and SVG, and return the paths."""
         pairs = self.figures.items()
         return [path for name, figure in pairs for path in save(figure, Path(folder), name)]
+
+    def says(self, folder: str | Path) -> str:
+        """What was written where, and what was left out."""
+        names = ", ".join(self.figures)
+        lines = [f"Pictures in {folder}, each as .png and .svg: {names}"]
+        return "\n".join([*lines, *(f"Left out: {reason}" for reason in self.left_out)])
 
 
 @dataclass(frozen=True)
@@ -123,15 +129,11 @@ def _remark(system: _System) -> str:
 
 
 def _couplings(system: _System) -> Figure:
-    """All graphs; of many agents only those with edges."""
+    """All graphs that have edges."""
     graphs = list(system.steady.graphs())
     matrices = {graph: getattr(system.steady, graph) for graph in graphs}
-    empty = [
-        graph
-        for graph in graphs
-        if len(system.labels) > FEW_AGENTS and matrices[graph].nnz == len(system.labels)
-    ]
-    drawn = [graph for graph in graphs if graph not in empty] or graphs
+    size = len(system.labels)
+    drawn = [graph for graph in graphs if matrices[graph].nnz > size] or graphs
     panels = graph_panels(
         [
             (matrices[graph], graph, _title(graph), _note(system, matrices[graph], SAYS[graph]))

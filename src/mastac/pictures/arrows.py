@@ -15,8 +15,6 @@ HEAD_LENGTH, HEAD_WIDTH = 0.075, 0.06
 ROOM = 0.012
 """Between an arrow and what it points at, in inches."""
 STEPS = 60
-OUTSIDE, MOST_ASIDE = 0.1, 0.6
-"""How far a bent arrow may lead out of the picture, and from a straight line, in inches."""
 
 Curve = Float[np.ndarray, "steps 2"]
 
@@ -50,7 +48,9 @@ def draw_arrows(axes: Axes, shapes: Sequence[Shape], arrows: Sequence[Arrow]) ->
         for end in (curve, curve[::-1])[: 1 + arrow.both]:
             heads.append((_head(end, arrow.width), arrow.color))
         shown = slice(_neck(curve[::-1]) if arrow.both else 0, len(curve) - _neck(curve))
-        lines.append((curve[shown], arrow.color, arrow.width))
+        line = curve[shown]
+        corners = [0, -1] if arrow.bend == 0 else [*range(0, len(line) - 1, 4), -1]
+        lines.append((line[corners], arrow.color, arrow.width))
     _collect(axes, lines, heads)
 
 
@@ -63,10 +63,15 @@ def draw_line(
     _collect(axes, [(shown, color, width)], [(_head(curve, width), color)])
 
 
-def bent(shapes: Sequence[Shape], arrows: Sequence[Arrow]) -> tuple[list[Arrow], int]:
+def bent(
+    shapes: Sequence[Shape], arrows: Sequence[Arrow], aside: float = 0.6, outside: float = 0.1
+) -> tuple[list[Arrow], int]:
     """Each arrow with the least bend that runs through the fewest other shapes.
 
-    No arrow leaves the rectangle around all shapes by more than a little.
+    **Arguments:**
+
+    - `aside`: how far an arrow may lead away from a straight line, in inches.
+    - `outside`: and out of the rectangle around all shapes.
 
     **Returns:**
 
@@ -74,7 +79,7 @@ def bent(shapes: Sequence[Shape], arrows: Sequence[Arrow]) -> tuple[list[Arrow],
     """
     middles = np.array([shape.middle for shape in shapes])
     halves = np.array([shape.size for shape in shapes]) / 2
-    frame = ((middles - halves).min(axis=0) - OUTSIDE, (middles + halves).max(axis=0) + OUTSIDE)
+    low, high = (middles - halves).min(axis=0), (middles + halves).max(axis=0)
     found, crossing = [], 0
     for arrow in arrows:
         start, end = middles[arrow.source], middles[arrow.target]
@@ -82,11 +87,8 @@ def bent(shapes: Sequence[Shape], arrows: Sequence[Arrow]) -> tuple[list[Arrow],
         best, fewest = 0.0, len(shapes)
         for bend in BENDS:
             curve = _curve(start, end, bend)[2:-2:2]
-            if (
-                abs(bend) * length > MOST_ASIDE
-                or (curve < frame[0]).any()
-                or (curve > frame[1]).any()
-            ):
+            is_out = (np.maximum(low - curve, curve - high) > outside).any()
+            if bend != 0 and (is_out or abs(bend) * length > aside):
                 continue
             near = (middles + halves > curve.min(axis=0)) & (middles - halves < curve.max(axis=0))
             near = set(np.flatnonzero(near.all(axis=1)).tolist()) - {arrow.source, arrow.target}
@@ -119,10 +121,15 @@ def _visible(shapes: Sequence[Shape], arrow: Arrow, bend: float) -> Curve:
     return fine[kept]
 
 
+def _head_length(curve: Curve) -> float:
+    """Shorter than the arrow itself, also where there are two heads."""
+    return min(HEAD_LENGTH, 0.4 * float(np.linalg.norm(curve[-1] - curve[0])))
+
+
 def _neck(curve: Curve) -> int:
     """How many points at the end of a curve lie beneath its head."""
     along = np.linalg.norm(curve - curve[-1], axis=1)
-    return int(min(max((along < 0.7 * HEAD_LENGTH).sum(), 1), len(curve) - 2))
+    return int(min(max((along < 0.7 * _head_length(curve)).sum(), 1), len(curve) - 2))
 
 
 def _head(curve: Curve, width: float) -> Float[np.ndarray, "3 2"]:
@@ -132,8 +139,9 @@ def _head(curve: Curve, width: float) -> Float[np.ndarray, "3 2"]:
     along = along / max(float(np.linalg.norm(along)), 1e-9)
     aside = np.array([-along[1], along[0]])
     scale = max(1.0, width / 1.2)
-    base = curve[-1] - scale * HEAD_LENGTH * along
-    half = scale * HEAD_WIDTH / 2
+    length = scale * _head_length(curve)
+    base = curve[-1] - length * along
+    half = length / HEAD_LENGTH * HEAD_WIDTH / 2
     return np.stack([curve[-1], base + half * aside, base - half * aside])
 
 

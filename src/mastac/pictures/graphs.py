@@ -67,7 +67,7 @@ def graph_panels(
     panels = []
     for arrows, (matrix, meaning, title, note) in zip(drawn, graphs, strict=True):
         if are_matrices or nodes is None or arrows is None:
-            says = f"{note}; row depends on column"
+            says = f"{note}\nrow depends on column"
             panels.append(matrix_panel(matrix, labels, meaning, title, says, side))
         else:
             panels.append(Panel(*nodes.extent, partial(_draw, nodes, arrows), title, note))

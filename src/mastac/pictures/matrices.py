@@ -1,6 +1,7 @@
 """Graphs as matrices: row depends on column. Of very many agents, a cell stands for a block."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -38,7 +39,7 @@ def matrix_panel(
     top = line_height(TICK) + 0.06 if flat else left
     block = -(-size // MOST_CELLS)
     if block > 1:
-        note = f"{note}; a cell is a block of {block} × {block} agents, darker with more edges"
+        note = f"{note}; a cell is {block} × {block} agents, darker with more edges"
 
     def draw(axes: Axes, x: float, y: float) -> None:
         corner = (x + left, y + side)
@@ -49,20 +50,11 @@ def matrix_panel(
         axes.add_patch(frame)
         for k in shown:
             middle = (k + 0.5) * side / size
-            words = {"fontsize": TICK, "color": INK}
-            axes.text(
-                corner[0] - 0.05, corner[1] - middle, labels[k], ha="right", va="center", **words
-            )
-            turn = {"rotation": 0 if flat else 90}
-            axes.text(
-                corner[0] + middle,
-                corner[1] + 0.04,
-                labels[k],
-                ha="center",
-                va="bottom",
-                **words,
-                **turn,
-            )
+            beside, above = (corner[0] - 0.05, corner[1] - middle), (corner[0] + middle, corner[1])
+            write = partial(axes.text, s=labels[k], fontsize=TICK, color=INK)
+            write(*beside, ha="right", va="center")
+            turn = 0.0 if flat else 90.0
+            write(above[0], above[1] + 0.04, ha="center", va="bottom", rotation=turn)
 
     return Panel(left + side, side + top, draw, title, note)
 
@@ -71,7 +63,7 @@ def _draw_cells(
     axes: Axes, matrix: csr_array, corner: tuple[float, float], side: float, color: str
 ) -> None:
     """Rows of equal cells are one rectangle each."""
-    size = matrix.shape[0]
+    size = len(matrix.indptr) - 1
     cell = side / size
     boxes, selves = [], []
     for row in range(size):
@@ -103,7 +95,7 @@ def _draw_blocks(
     axes: Axes, matrix: csr_array, corner: tuple[float, float], side: float, color: str
 ) -> None:
     """An image of how many edges each block has; the root keeps single edges in sight."""
-    size = matrix.shape[0]
+    size = len(matrix.indptr) - 1
     block = -(-size // MOST_CELLS)
     row, column = matrix.tocoo().coords
     blocks = -(-size // block)

@@ -19,8 +19,10 @@ HIGHEST = 9.0
 ACROSS = {"s": 0.0, "a": 0.8, "z": 1.6}
 STEP = 2.5
 """Places of states, actions and rewards within a step, in inches, and the width of a step."""
-ASIDE = {"s": 0.0, "a": 0.25, "z": -0.25}
+ASIDE = {"s": 0.0, "a": 0.32, "z": -0.32}
 """How far off its row a node stands, in rows: so that no node hides the edges of its agent."""
+MOST_ASIDE, FEW_ROWS = 0.3, 12
+"""How far edges may bend aside, in inches, and up to how many rows there is room for that."""
 NAMES = {"s": "s", "a": "a", "z": "r"}
 
 EdgeMeaning = Callable[[Node, Node], str]
@@ -41,11 +43,11 @@ class Rows:
     @property
     def radius(self) -> float:
         """Of a node."""
-        return min(0.09, 0.3 * self.pitch)
+        return min(0.09, 0.22 * self.pitch)
 
     def shape(self, node: Node, corner: tuple[float, float]) -> Shape:
         """A circle for a state, a square for an action, a diamond for a reward."""
-        kind, scale = {"s": ("round", 2.0), "a": ("box", 1.8), "z": ("diamond", 2.5)}[node[0]]
+        kind, scale = {"s": ("round", 2.0), "a": ("box", 1.8), "z": ("diamond", 2.25)}[node[0]]
         x, y = self.at(node)
         side = scale * self.radius
         return Shape(kind, (corner[0] + x, corner[1] + y), (side, side))
@@ -110,9 +112,11 @@ def network_panel(
     columns = sorted(kinds, key=lambda column: (column[1], "saz".index(column[0])))
     rows = Rows(tuple(agents), tuple(columns))
     left = max(text_width(label, LABEL) for label in labels) + 0.12 + rows.radius
-    top = line_height(LABEL) + 0.42 * rows.pitch
-    height = (len(agents) - 1) * rows.pitch + top + 0.4 * rows.pitch
+    top = line_height(LABEL) + 0.32 * rows.pitch + rows.radius + 0.03
+    height = (len(agents) - 1) * rows.pitch + top + 0.32 * rows.pitch + 1.2 * rows.radius
     width = left + rows.across(*columns[-1]) + max(rows.radius, 0.12)
+
+    aside = MOST_ASIDE if len(agents) <= FEW_ROWS else 0.0
 
     def draw(axes: Axes, x: float, y: float) -> None:
         corner = (x + left, y + height - top)
@@ -125,7 +129,7 @@ def network_panel(
             axes.text(*at, head, fontsize=LABEL, color=PALE, ha="center", va="top")
         nodes = sorted(network.nodes)
         shapes = [rows.shape(node, corner) for node in nodes]
-        draw_arrows(axes, shapes, bent(shapes, _arrows(network, nodes, of))[0])
+        draw_arrows(axes, shapes, bent(shapes, _arrows(network, nodes, of), aside, outside=0.0)[0])
         draw_shapes(axes, shapes)
 
     return Panel(width, height, draw, title, note)

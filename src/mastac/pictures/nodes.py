@@ -19,7 +19,7 @@ MANY = 20
 BETWEEN, FREE = 0.1, 0.36
 """Least distance between two nodes, in inches, and the distance where there is room."""
 MARGIN = 0.04
-WIDTHS, HIGHEST = (2.2, 3.4, 7.0), 8.0
+WIDTHS, HIGHEST = (2.12, 3.36, 5.0, 7.0), 8.0
 """What places are scaled to, in inches, before nodes are pushed apart."""
 
 
@@ -51,7 +51,8 @@ def standing(labels: Sequence[str], places: Float[np.ndarray, "nodes 2"]) -> Nod
     points = LABEL if len(labels) <= MANY else SMALL
     widths = [label_width(label, points) for label in labels]
     sizes = np.stack([np.array(widths), np.full(len(labels), label_height(points))], axis=1)
-    middles = _apart(_scaled(places, sizes), sizes + 0.8 * BETWEEN)
+    room = 0.8 * BETWEEN if len(labels) > MANY else 1.5 * BETWEEN
+    middles = _apart(_scaled(places, sizes), sizes + room)
     corner = (middles - sizes / 2).min(axis=0) - MARGIN
     return Nodes(tuple(labels), points, middles - corner, sizes)
 
@@ -100,7 +101,7 @@ def _scaled(places: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     typical = float(np.median(nearest[nearest > 0])) if (nearest > 0).any() else 1.0
     span = np.maximum(np.ptp(places, axis=0), 1e-9)
     width, height = np.median(sizes, axis=0)
-    least, wanted = (height + BETWEEN) / typical, (width + FREE) / typical
+    least, wanted = ((width + height) / 2 + BETWEEN) / typical, (width + FREE) / typical
     scales = [min((widest - width) / span[0], HIGHEST / span[1]) for widest in WIDTHS]
     fitting = next((scale for scale in scales if scale >= least), scales[-1])
     return places * min(wanted, fitting)
@@ -116,7 +117,7 @@ def _apart(middles: np.ndarray, sizes: np.ndarray) -> np.ndarray:
         gap = middles[:, None] - middles
         lack = room - np.abs(gap)
         lack[count, count] = 0
-        overlap = (lack > 1e-6).all(axis=2)
+        overlap = np.all(lack > 1e-6, axis=2)
         if not overlap.any():
             break
         along = lack.argmin(axis=2)[:, :, None] == np.arange(2)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-Points = Float[np.ndarray, "*any 2"]
+Points = Float[np.ndarray, "points 2"]
 
 
 class Shape(NamedTuple):
@@ -37,14 +37,14 @@ class Shape(NamedTuple):
             corners = np.concatenate([end, -end])
         return corners + np.array(self.middle)
 
-    def holds(self, points: Points, room: float = 0.0) -> Bool[np.ndarray, "*any"]:
+    def holds(self, points: Points, room: float = 0.0) -> Bool[np.ndarray, " points"]:
         """Which points are within the shape, or nearer to it than `room`."""
         away = np.abs(points - np.array(self.middle))
         half = np.array(self.size) / 2
         if self.kind == "box":
-            return (away <= half + room).all(axis=-1)
+            return np.all(away <= half + room, axis=-1)
         if self.kind == "diamond":
-            return (away / (half + 1.4 * room)).sum(axis=-1) <= 1
+            return np.sum(away / (half + 1.4 * room), axis=-1) <= 1
         radius = half.min()
         core = np.maximum(away - (half - radius), 0.0)
-        return np.hypot(core[..., 0], core[..., 1]) <= radius + room
+        return np.hypot(core[:, 0], core[:, 1]) <= radius + room

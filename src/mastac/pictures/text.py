@@ -9,7 +9,7 @@ from matplotlib.textpath import text_to_path
 POINTS = 72
 LINE = 1.3
 """Height of a line of text over its size."""
-MOST_CHARACTERS = 14
+MOST_CHARACTERS = 16
 SEPARATORS = "-_.:/ "
 
 
@@ -28,12 +28,14 @@ def line_height(size: float) -> float:
 def wrapped(text: str, width: float, size: float) -> str:
     """Text broken between words into lines that are at most `width` inches wide."""
     lines: list[str] = []
-    for word in text.split():
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and text_width(longer, size) <= width:
-            lines[-1] = longer
-        else:
-            lines.append(word)
+    for whole in text.split("\n"):
+        lines.append("")
+        for word in whole.split():
+            longer = f"{lines[-1]} {word}".strip()
+            if not lines[-1] or text_width(longer, size) <= width:
+                lines[-1] = longer
+            else:
+                lines.append(word)
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.sparse import csr_array, diags_array
 from scipy.sparse.csgraph import connected_components, dijkstra
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from mastac.structure.couplings import Couplings
 from mastac.structure.sequences import CouplingSequence
@@ -18,7 +18,7 @@ FEW = 60
 PIVOTS = 40
 NEAREST = 8
 ROUNDS = 60
-LONGEST_ROW = 20
+LONGEST_ROW = 12
 """A chain of more agents is laid in rows."""
 ASPECT = 1.6
 """Width over height of the whole, where the parts may be put anywhere."""
@@ -95,7 +95,7 @@ def _walk(links: csr_array, first: int) -> np.ndarray:
 def _rows(order: np.ndarray) -> Points:
     """A chain from left to right; a long one turns back and forth."""
     size = len(order)
-    rows = 1 if size <= LONGEST_ROW else max(2, round(np.sqrt(size / ASPECT)))
+    rows = min(-(-size // LONGEST_ROW), max(1, round(np.sqrt(size))))
     row, column = np.divmod(np.arange(size), -(-size // rows))
     width = -(-size // rows)
     x = np.where(row % 2 == 0, column, width - 1 - column)
@@ -148,7 +148,7 @@ def _relaxed(links: csr_array, start: Points) -> Points:
         length = np.linalg.norm(gap, axis=1, keepdims=True) + 1e-9
         pull = np.zeros_like(points)
         np.add.at(pull, row, gap * (1 - 1 / length))
-        distance, near = cKDTree(points).query(points, min(NEAREST, len(points) - 1) + 1)
+        distance, near = KDTree(points).query(points, min(NEAREST, len(points) - 1) + 1)
         apart = points[:, None] - points[near]
         force = np.clip(1 - distance, 0, None) / (distance + 1e-9)
         push = (apart * force[:, :, None]).sum(axis=1)
