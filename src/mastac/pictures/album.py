@@ -124,7 +124,7 @@ def _title(graph: str) -> str:
 
 
 def _remark(system: _System) -> str:
-    parts = [system.remark, "every agent also affects itself, which graphs do not show"]
+    parts = [system.remark, "every agent also affects itself (not drawn; grey in matrices)"]
     return "; ".join(part for part in parts if part)
 
 

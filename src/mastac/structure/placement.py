@@ -53,7 +53,7 @@ def places_by_links(links: csr_array) -> Points:
     lone = [part[0] for part in members if len(part) == 1]
     parts = [part for part in members if len(part) > 1]
     parts.sort(key=lambda part: (-len(part), part[0]))
-    shapes = [_turned(_shape(csr_array(links[part][:, part]))) for part in parts]
+    shapes = [_shape(csr_array(links[part][:, part])) for part in parts]
     places = np.zeros((_size(links), 2))
     for part, shape in zip([*parts, lone], _packed([*shapes, _block(len(lone))]), strict=True):
         places[part] = shape
@@ -69,11 +69,11 @@ def _shape(links: csr_array) -> Points:
         return _circle(_walk(links, 0))
     start = _spread(links)
     if size > FEW:
-        return _relaxed(links, start)
+        return _turned(_relaxed(links, start))
     given = dict(enumerate(start / max(float(np.abs(start).max()), 1e-9)))
     placed = nx.kamada_kawai_layout(nx.from_scipy_sparse_array(links), pos=given)
     points = np.array([placed[k] for k in range(size)])
-    return points / _typical_length(links, points)
+    return _turned(points / _typical_length(links, points))
 
 
 def _size(links: csr_array) -> int:
