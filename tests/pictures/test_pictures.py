@@ -2,7 +2,9 @@
 
 import json
 from itertools import combinations
+from pathlib import Path
 
+import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,15 +21,18 @@ from mastac.pictures.matrices import MOST_CELLS
 from mastac.pictures.nodes import standing
 from mastac.pictures.sheet import WORDS
 from mastac.pictures.text import short_labels
-from mastac.structure import Couplings, CouplingSequence, chain, ring, value_dependency
+from mastac.structure import (
+    Couplings,
+    CouplingSequence,
+    bayesian_network,
+    chain,
+    read_couplings,
+    ring,
+    value_dependency,
+)
 from mastac.structure.placement import agent_places
 
-SIX = Couplings(
-    [str(k) for k in range(1, 7)],
-    state=[("2", "3"), ("5", "3")],
-    observation=[("1", "2"), ("4", "5"), ("3", "6")],
-    reward=[("2", "1"), ("4", "3"), ("5", "6")],
-)
+SIX = read_couplings(Path(__file__).parents[2] / "docs/pictures/six-agents.json")
 
 
 @st.composite
@@ -119,6 +124,16 @@ def test_the_command_writes_the_same_bytes_again(tmp_path, capsys):
     for path in sorted((tmp_path / "one").iterdir()):
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
         assert b"<dc:date>" not in path.read_bytes()
+
+
+def test_the_six_agents_are_as_the_paper_says():
+    """Figures 3 to 5 name the agents with edges; Remark 3.4 says what reaches what."""
+    ends = {graph: {end for edge in SIX.edges(graph) for end in edge} for graph in SIX.graphs()}
+    assert ends["state"] == {"2", "3", "5"}
+    assert ends["observation"] == ends["reward"] == set(SIX.agents)
+    network = bayesian_network(SIX, horizon=1)
+    assert nx.has_path(network, ("s", "1", 0), ("z", "3", 1))
+    assert not nx.has_path(network, ("a", "1", 0), ("z", "3", 1))
 
 
 def test_mistakes(tmp_path):
