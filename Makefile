@@ -2,6 +2,7 @@
 # make test    set up with the development tools, lint, type-check, test
 # make lint    the first half of `make test`
 # make bench   the measurements of benchmarks/
+# make pictures  draw the pictures of docs/ again
 # make clean   remove what make and the tools created (not runs/)
 
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test lint format bench pictures clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -31,6 +32,9 @@ format: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed
 	@for script in benchmarks/update.py benchmarks/scaling.py benchmarks/structure.py benchmarks/environments.py benchmarks/discovery.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
+
+pictures: $(VENV)/.installed
+	$(BIN)/python docs/pictures.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis dist build

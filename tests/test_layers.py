@@ -21,6 +21,7 @@ ALLOWED = {
     "discovery": {"structure", "envs", "probing"},
     "agents": {"structure", "envs"},
     "analysis": {"structure", "envs", "agents", "algorithms"},
+    "pictures": {"structure"},
     "theory": {"structure", "envs", "agents"},
     "learning": {"structure", "envs", "agents"},
     "algorithms": {"structure", "envs", "agents", "learning"},
@@ -30,7 +31,7 @@ ALLOWED = {
     "examples": {"envs", "structure"},
     "templates": set(),
     "cli": {
-        *("structure", "envs", "probing", "discovery", "agents", "analysis", "pages"),
+        *("structure", "envs", "probing", "discovery", "agents", "analysis", "pages", "pictures"),
         *("theory", "learning", "algorithms", "controllers", "runs", "reproduction"),
     },
 }
@@ -109,6 +110,7 @@ def test_figures_and_results_do_not_train() -> None:
         "mastac",
         "mastac.structure",
         "mastac.analysis.report",
+        "mastac.pictures.album",
         "mastac.envs.registry",
         "mastac.envs.graphs",
         "mastac.envs.naming",

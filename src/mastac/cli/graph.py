@@ -52,6 +52,9 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--rollouts", metavar="R", help="with --influence: episodes to play (default: 64)"
     )
+    sub.add_argument(
+        "--draw", metavar="DIR", help="write pictures of the graphs, networks and sets, PNG and SVG"
+    )
     sub.add_argument("--json", action="store_true", help="print JSON")
     graph_page.add_arguments(sub)
     arguments.add_env_set(sub)
@@ -87,8 +90,15 @@ def run(args: argparse.Namespace) -> int:
         play=_player(source, rollouts) if args.influence else None,
     )
     said = ""
+    if args.draw is not None:
+        from mastac.pictures.album import album
+
+        pictures = album(couplings, kappa, args.agent)
+        report["pictures"] = [str(path) for path in pictures.save(args.draw)]
+        report["pictures_left_out"] = pictures.left_out
+        said += "\n\n" + pictures.says(args.draw)
     if page is not None:
-        said = graph_page.write(page, args, couplings, report, (state_sizes, action_sizes))
+        said += graph_page.write(page, args, couplings, report, (state_sizes, action_sizes))
         report["page"] = str(page)
         if not args.messages:
             report["messages"] = None

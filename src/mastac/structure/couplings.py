@@ -140,9 +140,8 @@ class Couplings:
     def with_graphs(self, **graphs: csr_array) -> Couplings:
         """The same agents with other matrices, row depends on column, for the graphs given."""
         matrices = {graph: getattr(self, graph) for graph in GRAPHS} | graphs
-        changed = Couplings(
-            self.num_agents, **{graph: csr_array(matrix.T) for graph, matrix in matrices.items()}
-        )
+        edges: dict[str, Any] = {graph: csr_array(matrices[graph].T) for graph in matrices}
+        changed = Couplings(self.num_agents, **edges)
         object.__setattr__(changed, "agents", self.agents)
         object.__setattr__(changed, "_names", self.__dict__["_names"])
         object.__setattr__(changed, "positions", self.positions)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.sparse import csr_array, diags_array
 from scipy.sparse.csgraph import connected_components, dijkstra
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from mastac.structure.couplings import Couplings
 from mastac.structure.sequences import CouplingSequence
@@ -18,7 +18,7 @@ FEW = 60
 PIVOTS = 40
 NEAREST = 8
 ROUNDS = 60
-LONGEST_ROW = 20
+LONGEST_ROW = 12
 """A chain of more agents is laid in rows."""
 ASPECT = 1.6
 """Width over height of the whole, where the parts may be put anywhere."""
@@ -53,8 +53,8 @@ def places_by_links(links: csr_array) -> Points:
     lone = [part[0] for part in members if len(part) == 1]
     parts = [part for part in members if len(part) > 1]
     parts.sort(key=lambda part: (-len(part), part[0]))
-    shapes = [_turned(_shape(csr_array(links[part][:, part]))) for part in parts]
-    places = np.zeros((links.shape[0], 2))
+    shapes = [_shape(csr_array(links[part][:, part])) for part in parts]
+    places = np.zeros((_size(links), 2))
     for part, shape in zip([*parts, lone], _packed([*shapes, _block(len(lone))]), strict=True):
         places[part] = shape
     return places - places.min(axis=0)
@@ -62,24 +62,28 @@ def places_by_links(links: csr_array) -> Points:
 
 def _shape(links: csr_array) -> Points:
     """Places within one connected part."""
-    size, degrees = links.shape[0], np.diff(links.indptr)
+    size, degrees = _size(links), np.diff(links.indptr)
     if links.nnz == 2 * (size - 1) and degrees.max() <= 2:
         return _rows(_walk(links, int(np.flatnonzero(degrees == 1)[0])))
     if links.nnz == 2 * size and degrees.max() == degrees.min() == 2:
         return _circle(_walk(links, 0))
     start = _spread(links)
     if size > FEW:
-        return _relaxed(links, start)
+        return _turned(_relaxed(links, start))
     given = dict(enumerate(start / max(float(np.abs(start).max()), 1e-9)))
     placed = nx.kamada_kawai_layout(nx.from_scipy_sparse_array(links), pos=given)
     points = np.array([placed[k] for k in range(size)])
-    return points / _typical_length(links, points)
+    return _turned(points / _typical_length(links, points))
+
+
+def _size(links: csr_array) -> int:
+    return len(links.indptr) - 1
 
 
 def _walk(links: csr_array, first: int) -> np.ndarray:
     """The agents of a chain or ring in the order in which one follows another."""
     order, before = [first], -1
-    while len(order) < links.shape[0]:
+    while len(order) < _size(links):
         here = order[-1]
         beside = links.indices[links.indptr[here] : links.indptr[here + 1]]
         onward = [int(k) for k in beside if k != before]
@@ -91,7 +95,7 @@ def _walk(links: csr_array, first: int) -> np.ndarray:
 def _rows(order: np.ndarray) -> Points:
     """A chain from left to right; a long one turns back and forth."""
     size = len(order)
-    rows = 1 if size <= LONGEST_ROW else max(2, round(np.sqrt(size / ASPECT)))
+    rows = min(-(-size // LONGEST_ROW), max(1, round(np.sqrt(size))))
     row, column = np.divmod(np.arange(size), -(-size // rows))
     width = -(-size // rows)
     x = np.where(row % 2 == 0, column, width - 1 - column)
@@ -114,7 +118,7 @@ def _at(order: np.ndarray, points: np.ndarray) -> Points:
 
 def _spread(links: csr_array) -> Points:
     """Classical scaling of the distances to a few agents far apart (pivot MDS)."""
-    size = links.shape[0]
+    size = _size(links)
     nearest, pivot, columns = np.full(size, np.inf), 0, []
     for _ in range(min(PIVOTS, size)):
         distance = dijkstra(links, directed=False, unweighted=True, indices=pivot)
@@ -144,7 +148,7 @@ def _relaxed(links: csr_array, start: Points) -> Points:
         length = np.linalg.norm(gap, axis=1, keepdims=True) + 1e-9
         pull = np.zeros_like(points)
         np.add.at(pull, row, gap * (1 - 1 / length))
-        distance, near = cKDTree(points).query(points, min(NEAREST, len(points) - 1) + 1)
+        distance, near = KDTree(points).query(points, min(NEAREST, len(points) - 1) + 1)
         apart = points[:, None] - points[near]
         force = np.clip(1 - distance, 0, None) / (distance + 1e-9)
         push = (apart * force[:, :, None]).sum(axis=1)

@@ -1,0 +1,1 @@
+"""Pictures of graphs, networks and dependency sets. Imports matplotlib, never JAX."""
