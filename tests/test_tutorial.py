@@ -3,6 +3,7 @@
 import contextlib
 import io
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 
 from mastac.cli.main import main
 
-PAGE = (Path(__file__).parents[1] / "docs" / "tutorial.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE = (DOCS / "tutorial.md").read_text(encoding="utf-8")
 
 
 def commands(name: str) -> list[list[str]]:
@@ -30,19 +32,20 @@ def output(words: list[str]) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory):
-    """An empty folder with the two files of the tutorial, as the working directory."""
+    """A folder with the two files of the tutorial, as the working directory."""
     place = tmp_path_factory.mktemp("tutorial")
-    edges, module = (
-        re.search(r"```\n(source,.*?)```", PAGE, re.S),
-        re.search(r"```python\n(.*?)```", PAGE, re.S),
-    )
-    assert edges is not None and module is not None
-    (place / "river.csv").write_text(edges[1])
-    (place / "river.py").write_text(module[1])
+    for file in ("river.csv", "river.py"):
+        shutil.copy(DOCS / "river" / file, place)
     with contextlib.chdir(place), pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(place)
         yield place
     sys.modules.pop("river", None)
+
+
+def test_the_files_are_as_quoted() -> None:
+    blocks = re.findall(r"```(?:python)?\n(.*?)```", PAGE, re.S)
+    for file in ("river.csv", "river.py"):
+        assert (DOCS / "river" / file).read_text(encoding="utf-8") in blocks, file
 
 
 def test_the_structure_is_as_quoted(folder: Path) -> None:
