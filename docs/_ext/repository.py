@@ -9,7 +9,11 @@ from pathlib import Path
 from sphinx.application import Sphinx
 
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]])*)\]\(\.\./([^)#\s]+)\)")
-PAGES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+PAGES = {
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "README.md": "index.md",
+}
 ROOT = Path(__file__).parents[2]
 
 
