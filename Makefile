@@ -1,6 +1,7 @@
 # make demo    set up, train MAStAC on warehouse-9, show a figure and a table
-# make test    set up with the development tools, lint, type-check, test
-# make lint    the first half of `make test`
+# make test    set up with the development tools, lint, type-check, build the documentation, test
+# make lint    the first part of `make test`
+# make docs    the second: the documentation site in build/site, its links checked
 # make bench   the measurements of benchmarks/
 # make pictures  draw the pictures of docs/ again
 # make clean   remove what make and the tools created (not runs/)
@@ -11,13 +12,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint format bench pictures clean
+.PHONY: demo test lint docs format bench pictures clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
 	$(BIN)/mastac train warehouse-9 --epochs 600 --seeds 0-4
 
-test: lint
+test: lint docs
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed-dev
@@ -25,6 +26,12 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check
 	$(BIN)/python tools/check_sizes.py
 	$(BIN)/pyright
+
+# Warnings are errors. From scratch, so that no page that is gone hides a link that leads nowhere.
+docs: $(VENV)/.installed-dev
+	rm -rf build/site
+	JAX_PLATFORMS=cpu $(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/site
+	$(BIN)/python tools/check_site.py build/site
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix

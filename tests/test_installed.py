@@ -14,7 +14,7 @@ from mastac.cli.main import COMMANDS, build_parser
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
-READERS = {"module", "my_module", "my_package.my_module", "my_tanks", "platoon", "tanks"}
+READERS = {"module", "my_module", "my_package.my_module", "my_tanks", "platoon", "river", "tanks"}
 """Modules that the reader is to write."""
 OUTSIDE = "mastac.examples.outside."
 """Modules that need packages of extras; `examples/test_outside.py` tests them."""

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FILE_LINES, FUNCTION_LINES, LINE_CHARACTERS = 300, 60, 100
-CODE = ("src", "benchmarks", "tools")
+CODE = ("src", "benchmarks", "tools", "docs")
 
 
 def tracked(*patterns: str) -> list[Path]:
