@@ -166,7 +166,7 @@ def test_steps_up_to_the_horizon_or_beyond_are_whole_episodes_bit_for_bit(
 
         @jax.jit
         def value_slope_and_promise(weights):
-            objective, promise_of = imagination(spec, known, store, age, key)
+            objective, promise_of = imagination(spec, known, store, age, key, 0.0)
             (value, about), slope = jax.value_and_grad(objective, has_aux=True)(weights)
             return value, slope, promise_of(weights, about)
 
