@@ -9,13 +9,14 @@ The rows, each with the presets' knobs and nothing tuned:
 - `true-dynamics`: imagined episodes are played by the simulator, which is what perfect models give;
 - `edge-missing`: one edge less in the declared state graph than the simulator has;
 - `edges-added`: ten state edges more than it has;
+- `steps-4`, `critics-4` and so on: imagined episodes of so many steps; then nothing, or critics;
 - `mastac`: the default, which learns critics and no model, after the same steps;
 - `mastac-20000`: the same after 20,000 steps, where the preset is for environments without scales.
 
 Every seed is one line of `results/model.csv`: environment steps, return of the greedy policies over
 1,000 episodes, score, processor seconds. What is there is not trained again. A study that was
-stopped goes on where it was, and several processes can share the work. Run folders are in
-`runs/model`. To measure everything anew, name other files with `--out` and `--runs`.
+stopped goes on where it was; several processes can share the work. Run folders are in `runs/model`.
+To measure everything anew, name other files with `--out` and `--runs`.
 """
 
 import argparse
@@ -94,6 +95,8 @@ class Row:
 
 
 WRONG_GRAPHS = ("warehouse-40", "platoon")
+WITH_CRITICS = "mastac-model-critics"
+SHORT = ("warehouse-9", "lq-8", "doors-12", "thermal-40", "platoon", "reservoirs")
 TUNED = ("platoon", "reservoirs", "inventory", "voltage")  # defaults were chosen on these
 ROWS = {
     "mastac-model": Row("mastac-model"),
@@ -101,6 +104,8 @@ ROWS = {
     "true-dynamics": Row("mastac-model", {"dynamics": "true"}),
     "edge-missing": Row("mastac-model", change=one_edge_less, only=WRONG_GRAPHS),
     "edges-added": Row("mastac-model", change=ten_edges_more, only=WRONG_GRAPHS),
+    **{f"steps-{h}": Row("mastac-model", {"imagined_steps": h}, only=SHORT) for h in (4, 12)},
+    **{f"critics-{h}": Row(WITH_CRITICS, {"imagined_steps": h}, only=SHORT) for h in (4, 12)},
     "mastac": Row("mastac"),
     "mastac-20000": Row("mastac", only=(*TUNED, *HELD_OUT), steps=20_000),
 }
@@ -168,12 +173,9 @@ def trained(cell: Cell, env: mastac.Environment, seeds: Sequence[int], path: Pat
     before = float(clock.read_text()) if clock.is_file() and path.is_dir() else 0.0
     began, row, epochs = time.process_time(), ROWS[cell.row], cell.epochs(env)
 
-    def seconds() -> float:
-        return before + time.process_time() - began
-
     def keep(report: Any) -> None:
         """Seconds so far, so that a process that goes on later can add its own."""
-        write_text(clock, f"{seconds():.1f}")
+        write_text(clock, f"{before + time.process_time() - began:.1f}")
 
     if (path / "config.json").is_file():
         run = mastac.resume(path, progress=keep, env=env)
@@ -186,8 +188,7 @@ def trained(cell: Cell, env: mastac.Environment, seeds: Sequence[int], path: Pat
     reference = env.reference()
     lines: list[list] = []
     for seed in seeds:
-        value = returns[str(seed)]
-        value = np.nan if value is None else value
+        value = np.nan if returns[str(seed)] is None else returns[str(seed)]
         score = np.nan if reference is None else reference.score(value)
         figures = [f"{value:.6g}", f"{score:.4g}", f"{spent:.1f}"]
         lines.append([cell.example, cell.row, seed, epochs * env.horizon, *figures, machine()])

@@ -70,6 +70,8 @@ MODEL = {
     "model_lr": 0.01,
     "model_steps": 7,
     "imagined_episodes": 3,
+    "imagined_steps": lambda chosen: chosen + 2,
+    "critic_steps": 6,
     "climbing_steps": 5,
 }
 ALWAYS_FIXED = {
@@ -77,6 +79,7 @@ ALWAYS_FIXED = {
     "mixer": lambda chosen: "sum" if chosen != "sum" else "none",
 }
 ALWAYS_FIXED["estimator"] = lambda chosen: "score" if chosen != "score" else "pathwise"
+ALWAYS_FIXED["terminal_value"] = lambda chosen: "critics" if chosen == "none" else "none"
 ALWAYS_FIXED["max_entropy"] = lambda chosen: not chosen
 OTHERS = NUMBERS | SHAPES | PROGRAMS | BEFORE | LOOP | MODEL | ALWAYS_FIXED
 

@@ -1,10 +1,12 @@
 """Local models of the dynamics on the graphs' in-neighbours, and actors that climb through them.
 
 Every agent's next state and reward are small regressions on the agents that enter them. Actors
-climb the return of imagined episodes. With `dynamics=true` these are played by the simulator.
+climb the return of imagined episodes. With `dynamics=true` these are played by the simulator. With
+critics, imagined episodes are short and end in the values of MAStAC's critics.
 """
 
 from mastac.algorithms.base import Algorithm
+from mastac.algorithms.mastac import mastac_layout
 from mastac.learning.kinds import Kind
 from mastac.structure import Couplings, CouplingSequence
 from mastac.structure.layout import CriticLayout
@@ -18,18 +20,27 @@ def model_layout(
     return dynamics_layout(couplings)
 
 
+DEFAULTS = {
+    "actor_lr": 1e-2,
+    "actor_hidden": (32, 32),
+    "actor_output_scale": 0.1,
+    "batch_size": 64,
+    "noise": 0.3,
+    "noise_final": 0.05,
+    "random_fraction": 0.2,
+    "random_fraction_final": 0.0,
+}
 MASTAC_MODEL = Algorithm(
     summary="learnt local dynamics: actors climb imagined returns; few environment steps",
     layout=model_layout,
     kind=Kind(estimator="model", reads="others"),
-    defaults={
-        "actor_lr": 1e-2,
-        "actor_hidden": (32, 32),
-        "actor_output_scale": 0.1,
-        "batch_size": 64,
-        "noise": 0.3,
-        "noise_final": 0.05,
-        "random_fraction": 0.2,
-        "random_fraction_final": 0.0,
-    },
+    defaults=DEFAULTS,
+)
+MASTAC_MODEL_CRITICS = Algorithm(
+    summary="the same, but imagined episodes are short and end in structured critics' values",
+    layout=mastac_layout,
+    kind=Kind(estimator="model", reads="sets", credit="sets", terminal_value="critics"),
+    uses_kappa=True,
+    follows_time=True,
+    defaults={**DEFAULTS, "imagined_steps": 4, "critic_hidden": (64, 64)},
 )

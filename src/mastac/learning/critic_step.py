@@ -3,13 +3,16 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from mastac.agents.networks import MLP, each_member
+from mastac.agents.networks import MLP, each_member, glorot
 from mastac.learning.critic_inputs import CriticInputs, Discount, critic_input
 from mastac.learning.presence import sample_mean, sample_weights, values_alive
+from mastac.learning.settings import Settings
 from mastac.learning.spec import (
     LearnerSpec,
     LearnerState,
@@ -18,6 +21,7 @@ from mastac.learning.spec import (
     optimizer_step,
     polyak_update,
     target_rate,
+    times_of,
 )
 from mastac.structure.layout import Bucket
 
@@ -53,6 +57,37 @@ def each_critic(
 
     reads = [bucket.state_rows, bucket.action_rows, *([] if bucket.open is None else [bucket.open])]
     return each_member(gathering, tuple(map(jnp.asarray, reads)), *stacks, *more, chunk=chunk)
+
+
+def initial_critics(bucket: Bucket, settings: Settings, key: PRNGKeyArray) -> MLP:
+    """One stack of critics; twins have an axis of two behind the critics'."""
+    twins, times = (2 if settings.twin_critics else 1), times_of(settings)
+    width = bucket.state_rows.shape[1] + bucket.action_rows.shape[1] + times
+    fan_in = np.repeat(bucket.fan_in, twins) + times
+    stack = glorot(
+        key, fan_in, width, settings.critic_hidden, 1, activation=settings.critic_activation
+    )
+    scale = input_scale(bucket, settings)
+    if scale is not None:
+        stack = eqx.tree_at(
+            lambda critics: critics.weights[0],
+            stack,
+            stack.weights[0] * jnp.repeat(scale, twins, axis=0)[:, :, None],
+        )
+    if twins == 1:
+        return stack
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, twins, *leaf.shape[1:]), stack)
+
+
+def values_at(
+    spec: LearnerSpec, critics: tuple[MLP, ...], inputs: CriticInputs
+) -> Float[Array, "values batch"]:
+    """Every value of the layout at `inputs`; of critics without twins."""
+    values = [
+        each_critic(lambda critic, x: critic(x)[0], bucket, [inputs], stack, chunk=spec.chunk)
+        for stack, bucket in zip(critics, spec.buckets, strict=True)
+    ]
+    return by_term(spec, values)
 
 
 def update_term(

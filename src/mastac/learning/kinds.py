@@ -13,6 +13,7 @@ class Kind:
     - `reads`: what a critic reads: its "own" agent, the "sets" that the couplings give, or "others"
         by another rule.
     - `credit`: which critics an actor follows, in the same words.
+    - `terminal_value`: the knob of this name, of learners through a model.
     """
 
     estimator: Literal["pathwise", "score", "perturbation", "model"] = "pathwise"
@@ -21,6 +22,7 @@ class Kind:
     coordinated: bool = False
     reads: Literal["own", "sets", "others"] = "own"
     credit: Literal["own", "sets", "others"] = "own"
+    terminal_value: Literal["none", "critics"] = "none"
 
 
 def every_learner(kind: Kind) -> bool:
@@ -35,7 +37,27 @@ def by_steps(kind: Kind) -> bool:
 
 def with_critics(kind: Kind) -> bool:
     """Learners that have critics."""
+    return by_critics(kind) or with_terminal_value(kind)
+
+
+def by_critics(kind: Kind) -> bool:
+    """Learners that have critics and no model."""
     return kind.estimator in ("pathwise", "score")
+
+
+def with_terminal_value(kind: Kind) -> bool:
+    """Learners through a model whose imagined episodes end in a critic's value."""
+    return kind.terminal_value == "critics"
+
+
+def discounting(kind: Kind) -> bool:
+    """Learners of discounted values."""
+    return by_steps(kind) or with_terminal_value(kind)
+
+
+def with_targets(kind: Kind) -> bool:
+    """Learners with target networks."""
+    return off_policy(kind) or with_terminal_value(kind)
 
 
 def with_batches(kind: Kind) -> bool:
@@ -69,13 +91,13 @@ def exploring(kind: Kind) -> bool:
 
 
 def exploring_at_once(kind: Kind) -> bool:
-    """Those of the former whose agents update at once."""
-    return exploring(kind) and not kind.coordinated
+    """Those of the former whose agents update at once, along the slopes of critics."""
+    return exploring_with_critics(kind) and not kind.coordinated
 
 
 def exploring_with_critics(kind: Kind) -> bool:
     """Those of the former that have critics."""
-    return exploring(kind) and with_critics(kind)
+    return exploring(kind) and by_critics(kind)
 
 
 def by_scores(kind: Kind) -> bool:
@@ -119,8 +141,8 @@ def with_sets(kind: Kind) -> bool:
 
 
 def reading_sets(kind: Kind) -> bool:
-    """Off-policy learners whose critics read dependency sets."""
-    return off_policy(kind) and kind.reads == "sets"
+    """Learners whose critics learn from a replay buffer and read dependency sets."""
+    return with_targets(kind) and kind.reads == "sets"
 
 
 def with_mixing_network(kind: Kind) -> bool:
@@ -130,4 +152,4 @@ def with_mixing_network(kind: Kind) -> bool:
 
 def updating_at_once(kind: Kind) -> bool:
     """Learners whose agents step together along gradients of their own actors."""
-    return with_critics(kind) and not kind.coordinated
+    return by_critics(kind) and not kind.coordinated

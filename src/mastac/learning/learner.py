@@ -2,20 +2,18 @@
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mastac.agents.actors import actors
 from mastac.agents.mixers import mixer
-from mastac.agents.networks import MLP, glorot
 from mastac.agents.stochastic import StochasticActors, greedy_network
 from mastac.envs.base import Environment
 from mastac.envs.transitions import refuse_early_ends
 from mastac.errors import UserError
 from mastac.learning.buffer import Buffer
+from mastac.learning.critic_step import initial_critics
 from mastac.learning.scales import declared_scales, remeasured, unseeing
 from mastac.learning.schedule import UpdateSchedule
 from mastac.learning.settings import Settings
@@ -25,7 +23,6 @@ from mastac.learning.spec import (
     LearnerSpec,
     LearnerState,
     UpdateKind,
-    input_scale,
     optimizer,
     times_of,
 )
@@ -38,7 +35,7 @@ from mastac.learning.updates import (
     perturbation,
     simultaneous,
 )
-from mastac.structure.layout import Bucket, CriticLayout
+from mastac.structure.layout import CriticLayout
 
 
 def update_kind(settings: Settings) -> UpdateKind:
@@ -180,23 +177,3 @@ def initial_state(spec: LearnerSpec, key: PRNGKeyArray) -> LearnerState:
         critic_optimizers=optimizers,
         scales=declared_scales(spec.env) if measures else (),
     )
-
-
-def initial_critics(bucket: Bucket, settings: Settings, key: PRNGKeyArray) -> MLP:
-    """One stack of critics; twins have an axis of two behind the critics'."""
-    twins, times = (2 if settings.twin_critics else 1), times_of(settings)
-    width = bucket.state_rows.shape[1] + bucket.action_rows.shape[1] + times
-    fan_in = np.repeat(bucket.fan_in, twins) + times
-    stack = glorot(
-        key, fan_in, width, settings.critic_hidden, 1, activation=settings.critic_activation
-    )
-    scale = input_scale(bucket, settings)
-    if scale is not None:
-        stack = eqx.tree_at(
-            lambda critics: critics.weights[0],
-            stack,
-            stack.weights[0] * jnp.repeat(scale, twins, axis=0)[:, :, None],
-        )
-    if twins == 1:
-        return stack
-    return jax.tree.map(lambda leaf: leaf.reshape(-1, twins, *leaf.shape[1:]), stack)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mastac.learning.kinds import by_model
+from mastac.learning.kinds import by_model, with_terminal_value
 from mastac.learning.knobs import knob
 
 
@@ -35,6 +35,24 @@ class ModelSettings:
     )
     imagined_episodes: int = knob(
         8, "imagined episodes of each member that actors climb", by_model, least=1
+    )
+    imagined_steps: int = knob(
+        0,
+        "steps of an imagined episode, from replayed states; 0: whole ones, from first states",
+        by_model,
+        least=0,
+    )
+    terminal_value: str = knob(
+        "none",
+        "what follows an imagined episode that stops early: nothing, or the value by critics",
+        by_model,
+        choices=("none", "critics"),
+    )
+    critic_steps: int = knob(
+        100,
+        "steps of the critics for every 32 environment steps; more in the first round",
+        with_terminal_value,
+        least=1,
     )
     climbing_steps: int = knob(
         50, "steps of the actors for every 32 environment steps", by_model, least=1

@@ -24,7 +24,9 @@ class Settings(ModelSettings):
         least=0,
         most=1,
     )
-    discount: float = knob(0.95, "discount factor of the values", kinds.by_steps, least=0, most=1)
+    discount: float = knob(
+        0.95, "discount factor of the values", kinds.discounting, least=0, most=1
+    )
     n_steps: int = knob(
         1,
         "rewards in a target before its bootstrap value; above 1 it is biased by older policies",
@@ -34,7 +36,7 @@ class Settings(ModelSettings):
     tau: float = knob(
         0.02,
         "share of the online weights that enters the target weights at each update",
-        kinds.off_policy,
+        kinds.with_targets,
         least=0,
         most=1,
     )
@@ -125,12 +127,12 @@ class Settings(ModelSettings):
     finite_horizon: bool = knob(
         True,
         "critics are told the time and end with the episode; false: they bootstrap through its end",
-        kinds.with_critics,
+        kinds.by_critics,
     )
     reward_scale: float = knob(
         1.0,
         "what rewards are multiplied with before they reach the critics",
-        kinds.with_critics,
+        kinds.by_critics,
         above=0,
     )
     actor_hidden: tuple[int, ...] = knob(

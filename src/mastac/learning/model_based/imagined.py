@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mastac.agents.actors import Actors
 from mastac.agents.local_models import LocalModels, Networks, Units
@@ -15,13 +15,27 @@ CERTAIN = 2.0  # logits of choices beyond it have hardly a slope; policies are h
 TEMPERATURE = 1.0
 
 Dynamics = Callable[..., tuple[Float[Array, "batch agents state"], Float[Array, "batch agents"]]]
-"""`(states, actions, time, key) -> (next states, rewards)`, batch first."""
+"""`(states, actions, time, key) -> (next states, rewards)`, batch first.
+
+The time is one for all, or one for each.
+"""
+
+
+class Starts(NamedTuple):
+    """Where imagined episodes begin: states, and their times."""
+
+    states: Float[Array, "batch agents state"]
+    times: Int[Array, " batch"]
+
+
+Values = Callable[[Array, Array, Array], Float[Array, "batch agents"]]
+"""`(states, actions, times) -> values`: of each agent the rewards from there on, batch first."""
 
 
 class Imagined(NamedTuple):
-    """Episodes from a batch of first states.
+    """Imagined episodes, or a number of steps of them.
 
-    - `returns`: undiscounted, of each agent.
+    - `returns`: of each agent, with what follows the last step where that is known.
     - `saturation`: mean over all logits of the square of how far they are beyond `held`.
     """
 
@@ -45,7 +59,8 @@ def true_dynamics(env: Environment) -> Dynamics:
 
     def step(states: Array, actions: Array, time: Array, key: PRNGKeyArray):
         keys = jax.random.split(key, len(states))
-        after = jax.vmap(env.transition, (0, 0, None, 0))(states, actions, time, keys)
+        times = jnp.broadcast_to(time, len(states))
+        after = jax.vmap(env.transition)(states, actions, times, keys)
         return after.state, after.rewards
 
     return step
@@ -66,7 +81,8 @@ def learnt_dynamics(
     """
 
     def step(states: Array, actions: Array, time: Array, key: PRNGKeyArray):
-        at = jnp.full((models.members, len(states) // models.members), time, jnp.float32)
+        times = jnp.broadcast_to(jnp.asarray(time, jnp.float32), len(states))
+        at = times.reshape(models.members, -1)
         played = (_by_member(models, states), _by_member(models, actions))
         following, rewards = models.step(networks, units, *played, at)
         following, rewards = (
@@ -90,29 +106,70 @@ def imagined(
     steepest: Float[Array, "agents state"] | None = None,
     held: Float[Array, ""] | float = CERTAIN,
 ) -> Imagined:
-    """Whole episodes of the policies; nothing but the state is kept for the way back.
+    """Whole episodes of the policies from first states; see [`imagined_from`][]."""
+    starts = Starts(first, jnp.zeros(len(first), jnp.int32))
+    return imagined_from(env, actors, weights, dynamics, starts, env.horizon, key, steepest, held)
 
-    `steepest`: the largest slope of a return along a state that is handed back to the step before;
-    none for exact gradients. `held`: logits beyond it count as saturated, unless they are of
-    choices, which are held within `CERTAIN`.
+
+def imagined_from(
+    env: Environment,
+    actors: Actors,
+    weights: Any,
+    dynamics: Dynamics,
+    starts: Starts,
+    steps: int,
+    key: PRNGKeyArray,
+    steepest: Float[Array, "agents state"] | None = None,
+    held: Float[Array, ""] | float = CERTAIN,
+    discount: float = 1.0,
+    terminal: Values | None = None,
+) -> Imagined:
+    r"""A number of steps of the policies, at most to the end of each episode.
+
+    Of $h$ steps the return is $\sum_{k<h} \gamma^k r_{t+k} + \gamma^h Q(s_{t+h}, \pi(s_{t+h}))$.
+    Nothing but the state is kept for the way back.
+
+    **Arguments:**
+
+    - `steepest`: the largest slope of a return along a state that is handed back to the step
+        before; none for exact gradients.
+    - `held`: logits beyond it count as saturated, unless they are of choices, which are held within
+        `CERTAIN`.
+    - `discount`: $\gamma$.
+    - `terminal`: $Q$; `None`: nothing follows.
     """
-    limit = None if steepest is None else steepest[None] / len(first)
+    limit = None if steepest is None else steepest[None] / len(starts.states)
 
-    def one_step(states: Array, time_and_key: tuple[Array, PRNGKeyArray]):
-        time, key = time_and_key
-        states = states if limit is None else slope_bounded(states, limit)
-        choice_key, noise_key = jax.random.split(key)
-        obs = jax.vmap(env.observed, (0, None))(states, time)
+    def acted(states: Array, times: Array, key: PRNGKeyArray) -> tuple[Array, Array]:
+        obs = jax.vmap(env.observed)(states, times)
         logits = actors.logits(weights, jnp.moveaxis(obs, 0, -1))
-        chosen = jnp.moveaxis(_actions(env, actors, logits, choice_key), -1, 0)
-        following, rewards = dynamics(states, chosen, time, noise_key)
-        return following, (rewards, _saturation(env, actors, logits, held))
+        chosen = jnp.moveaxis(_actions(env, actors, logits, key), -1, 0)
+        return chosen, _saturation(env, actors, logits, held)
 
-    times = jnp.arange(env.horizon)
-    _, (rewards, beyond) = jax.lax.scan(
-        jax.checkpoint(one_step), first, (times, jax.random.split(key, env.horizon))
-    )
-    return Imagined(rewards.sum(0), beyond.mean())
+    def at(states: Array, ahead: Any) -> tuple[Array, Array, Array]:
+        """The states with bounded slopes, their times, and whether the episode is over."""
+        times = starts.times + ahead
+        states = states if limit is None else slope_bounded(states, limit)
+        return states, jnp.minimum(times, env.horizon - 1), (times >= env.horizon)[:, None]
+
+    def one_step(states: Array, ahead_and_key: tuple[Array, PRNGKeyArray]):
+        ahead, key = ahead_and_key
+        states, times, is_over = at(states, ahead)
+        choice_key, noise_key = jax.random.split(key)
+        chosen, beyond = acted(states, times, choice_key)
+        following, rewards = dynamics(states, chosen, times, noise_key)
+        following = jnp.where(is_over[:, :, None], states, following)
+        return following, (jnp.where(is_over, 0.0, discount**ahead * rewards), beyond)
+
+    every = (jnp.arange(steps), jax.random.split(key, steps))
+    last, (rewards, beyond) = jax.lax.scan(jax.checkpoint(one_step), starts.states, every)
+    returns = rewards.sum(0)
+    if terminal is not None:
+        states, times, is_over = at(last, steps)
+        chosen, _ = acted(states, times, jax.random.fold_in(key, steps))
+        values = discount**steps * terminal(states, chosen, times)
+        returns = returns + jnp.where(is_over, 0.0, values)
+    return Imagined(returns, beyond.mean())
 
 
 @jax.custom_vjp

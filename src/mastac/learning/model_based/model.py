@@ -9,15 +9,20 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from mastac.agents.local_models import LocalModels, Networks, Units, local_models
 from mastac.learning.buffer import Episode
-from mastac.learning.model_based.fitting import errors_of, fit, newest, optimizer
+from mastac.learning.model_based.climbing import finite_or_worst
+from mastac.learning.model_based.fitting import drawn, errors_of, fit, newest, optimizer
 from mastac.learning.model_based.imagined import (
+    Dynamics,
     Promise,
+    Starts,
     imagined,
+    imagined_from,
     learnt_dynamics,
     true_dynamics,
 )
 from mastac.learning.model_based.record import Record, first_record
 from mastac.learning.model_based.rounds import after_rounds, work_of
+from mastac.learning.model_based.terminal import Critics, first_critics, terminal_values
 from mastac.learning.model_based.units import (
     Ages,
     measured_units,
@@ -41,6 +46,7 @@ class Model(NamedTuple):
 
     - `is_greedy`, `amplitude`: without exploration; the share of random actions before the first
         round.
+    - `critics`: what follows a short imagined episode; `()` where nothing does.
     """
 
     networks: Any
@@ -49,6 +55,7 @@ class Model(NamedTuple):
     record: Record
     is_greedy: Float[Array, ""]
     amplitude: Float[Array, ""]
+    critics: Critics | tuple[()]
 
 
 def models_of(spec: LearnerSpec) -> LocalModels:
@@ -65,11 +72,9 @@ def first_model(spec: LearnerSpec, actors: Any, key: PRNGKeyArray) -> tuple[Mode
     state = jnp.zeros((env.num_agents, int(env.state_sizes.max())))
     act = jnp.zeros((env.num_agents, int(env.action_sizes.max())))
     networks = models_of(spec).init(key) if spec.settings.dynamics == "learnt" else ()
-    return (
-        Model(
-            networks, no_units(Episode(state, act, zero)), state, first_record(actors), zero, zero
-        ),
-    )
+    units = no_units(Episode(state, act, zero))
+    critics = first_critics(spec, units, jax.random.fold_in(key, 0))
+    return (Model(networks, units, state, first_record(actors), zero, zero, critics),)
 
 
 def model_optimizers(critics: tuple[Model, ...]) -> tuple[Any, ...]:
@@ -135,6 +140,19 @@ def unseen_errors(
     return error, (change.var(0).mean(-1).sum(1) / real).mean()
 
 
+class Imagination(NamedTuple):
+    """What actors climb in a round, and what is promised of them.
+
+    First states and noise are the same in all calls.
+
+    - `objective`: `actors -> (what is climbed, what is known of the promise)`.
+    - `promise`: `(actors, what is known) -> promise`, of whole episodes.
+    """
+
+    objective: Callable[[Any], tuple[Array, Any]]
+    promise: Callable[[Any, Any], Promise]
+
+
 def imagination(
     spec: LearnerSpec,
     model: Model,
@@ -142,35 +160,60 @@ def imagination(
     age: Ages,
     key: PRNGKeyArray,
     progress: Float[Array, ""] | float,
-) -> Callable[[Any], tuple[Array, Promise]]:
-    """What actors climb this round: `actors -> (objective, promise)`.
+) -> Imagination:
+    """Whole imagined episodes from first states, or so many steps from replayed states.
 
-    First states and noise are the same in all calls. `progress`: the share of the run that is over.
+    `progress`: the share of the run that is over.
     """
     env, settings = spec.env, spec.settings
     first_key, play_key = jax.random.split(key)
     episodes = settings.model_members * settings.imagined_episodes
+    dynamics = believed(spec, model, store, age)
     if settings.dynamics == "true":
-        dynamics = true_dynamics(env)
         first = jax.vmap(env.reset)(jax.random.split(first_key, episodes)).astype(jnp.float32)
     else:
-        dynamics = learnt_dynamics(
-            models_of(spec),
-            model.networks,
-            model.units,
-            model.residual,
-            state_range(store, age, MARGIN),
-            reward_range(store, age),
-        )
         which = jax.random.randint(first_key, (episodes,), 0, age.filled)
         first = store.states[age.order[which], 0]
     steepest = STEEPEST * model.units.reward_scale.max() / model.units.state_scale
     held = HELD[0] + (HELD[1] - HELD[0]) * progress
-    weight = SATURATION * env.horizon * model.units.reward_scale.sum()
+    weight = SATURATION * model.units.reward_scale.sum()
 
-    def objective(actors: Any) -> tuple[Array, Promise]:
+    def whole(actors: Any) -> tuple[Array, Promise]:
         played = imagined(env, spec.actors, actors, dynamics, first, play_key, steepest, held)
         promise = Promise(played.returns.mean(0), env.reported(played.returns).std())
-        return promise.returns.sum() - weight * played.saturation, promise
+        return promise.returns.sum() - env.horizon * weight * played.saturation, promise
 
-    return objective
+    steps = settings.imagined_steps
+    if steps == 0 or steps >= env.horizon:
+        return Imagination(whole, lambda actors, promise: promise)
+    sample = drawn(store, age, first_key, settings.model_members, settings.imagined_episodes)
+    starts = Starts(
+        jnp.moveaxis(sample.state, -1, 1).reshape(first.shape),
+        sample.time.ravel().astype(jnp.int32),
+    )
+
+    terminal = terminal_values(spec, model.critics) if model.critics else None
+    discount = settings.discount if model.critics else 1.0
+    ahead = (dynamics, starts, steps, play_key, steepest, held, discount, terminal)
+
+    def short(actors: Any) -> tuple[Array, tuple[()]]:
+        played = imagined_from(env, spec.actors, actors, *ahead)
+        return played.returns.mean(0).sum() - steps * weight * played.saturation, ()
+
+    return Imagination(
+        short, lambda actors, nothing: jax.tree.map(finite_or_worst, whole(actors)[1])
+    )
+
+
+def believed(spec: LearnerSpec, model: Model, store: Episode, age: Ages) -> Dynamics:
+    """What imagined episodes are played through."""
+    if spec.settings.dynamics == "true":
+        return true_dynamics(spec.env)
+    return learnt_dynamics(
+        models_of(spec),
+        model.networks,
+        model.units,
+        model.residual,
+        state_range(store, age, MARGIN),
+        reward_range(store, age),
+    )

@@ -29,12 +29,14 @@ class Work(NamedTuple):
     """What is computed in a round.
 
     - `fits`, `first_fits`: how many fits follow one another, and how many in the first round.
-    - `fit_steps`, `climbing_steps`: steps of one fit, and of the climb.
+    - `fit_steps`, `critic_steps`, `climbing_steps`: steps of one fit, of the critics beside it, and
+        of the climb.
     """
 
     fits: int
     first_fits: int
     fit_steps: int
+    critic_steps: int
     climbing_steps: int
 
 
@@ -64,6 +66,7 @@ def work_of(env: Environment, settings: Settings) -> Work:
         fits=fits,
         first_fits=max(FIRST_FITS * fits, math.ceil(FIRST_FITS / share)),
         fit_steps=max(1, round(settings.model_steps * share / fits)),
+        critic_steps=max(1, round(settings.critic_steps * share / fits)),
         climbing_steps=max(1, round(settings.climbing_steps * share)),
     )
 

@@ -31,6 +31,7 @@ from mastac.learning.model_based.rounds import (
     whole_store,
     work_of,
 )
+from mastac.learning.model_based.terminal import trained_critics
 from mastac.learning.model_based.units import Ages, ages, mean_and_scale
 from mastac.learning.observing import observations_along
 from mastac.learning.spec import LearnerSpec, LearnerState, Metrics, UpdateKind
@@ -86,23 +87,29 @@ def model_update(
     age = ages(len(store.rewards), stored.total)
     is_first = jnp.equal(count, 0)
     fit_key, climb_key = jax.random.split(key)
+    work = work_of(spec.env, spec.settings)
     period = after_rounds(spec.env, spec.settings).period
     returns = spec.env.reported(store.rewards.sum(1))
     actors, record = judged(state.actors, model.record, returns, store.drawn, age, period)
     model, optimizers, errors, doubt = fitted(spec, model, state, store, age, fit_key, is_first)
     actors = with_measured_scales(spec, actors, store, age, ~is_first)
+    critics_key = jax.random.fold_in(fit_key, 0)
+    critics = trained_critics(
+        spec, model.critics, model.units, actors, stored, critics_key, is_first
+    )
+    model = model._replace(critics=critics)
     only_measures = stored.total > spec.episodes - last_episodes(spec.episodes, period)
     progress = stored.total / spec.episodes
     rate = spec.settings.actor_lr * record.step_size * (1.0 - 0.9 * progress)
-    objective = imagination(spec, model, store, age, climb_key, progress)
-    steps = work_of(spec.env, spec.settings).climbing_steps
-    ascent = climb(objective, actors, steps, rate)
-    actors, promise = jax.tree.map(
+    objective, promise_of = imagination(spec, model, store, age, climb_key, progress)
+    ascent = climb(objective, actors, work.climbing_steps, rate)
+    actors, known = jax.tree.map(
         lambda old, new: jnp.where(only_measures, old, new),
         (actors, ascent.first_promise),
         (ascent.actors, ascent.promise),
     )
-    late = ascent.best_step > steps // 2
+    promise = promise_of(actors, known)
+    late = ascent.best_step > work.climbing_steps // 2
     pace = jnp.clip(record.step_size * jnp.where(late, FASTER, SLOWER), SLOWEST, 1.0)
     record = record._replace(
         rounds=record.rounds + 1,

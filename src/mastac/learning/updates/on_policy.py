@@ -25,7 +25,7 @@ from mastac.learning.critic_inputs import (
     time_inputs,
     weighted_sums,
 )
-from mastac.learning.critic_step import each_critic
+from mastac.learning.critic_step import each_critic, values_at
 from mastac.learning.observing import observations_along
 from mastac.learning.presence import (
     by_agent,
@@ -84,17 +84,6 @@ def visited(spec: LearnerSpec, rollout: Episode, end: bool) -> CriticInputs:
     return CriticInputs(states, nothing, time_inputs(spec, step), step, there)
 
 
-def state_values(
-    spec: LearnerSpec, critics: tuple[MLP, ...], inputs: CriticInputs
-) -> Float[Array, "values batch"]:
-    """Every value of the layout at the states in `inputs`."""
-    values = [
-        each_critic(lambda critic, x: critic(x)[0], bucket, [inputs], stack, chunk=spec.chunk)
-        for stack, bucket in zip(critics, spec.buckets, strict=True)
-    ]
-    return by_term(spec, values)
-
-
 def advantages(
     values: Float[Array, "... times"],
     rewards: Float[Array, "... time"],
@@ -138,7 +127,7 @@ def local_advantages(
     settings = spec.settings
     episodes, steps = rollout.rewards.shape[:2]
     inputs = visited(spec, rollout, end=True)
-    values = state_values(spec, critics, inputs).reshape(-1, episodes, steps + 1)
+    values = values_at(spec, critics, inputs).reshape(-1, episodes, steps + 1)
     # An episode's end is a time limit: only critics that know the time may stop there.
     if settings.finite_horizon:
         values = values.at[:, :, -1].set(0.0)
