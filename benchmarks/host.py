@@ -120,7 +120,8 @@ def trained_steps(
         execution.start()
         first = plan.schedule.first + 16  # all is compiled, and updates are due
         state, _ = execution.program.advance(execution.state, execution.keys, jnp.asarray(0), first)
-        player = execution.program.advance.__self__.player
+        program: Any = execution.program.advance
+        player = program.__self__.player
         began, used = time.perf_counter(), processor_time(player)
         jax.block_until_ready(
             execution.program.advance(state, execution.keys, jnp.asarray(first), chunk)

@@ -109,11 +109,11 @@ class Works:
 
     def action_space(self, agent: str) -> spaces.Space:
         if agent == "pump":
-            return spaces.Box(np.float32([0, 5]), np.float32([2, 7]))
+            return spaces.Box(np.array([0, 5], np.float32), np.array([2, 7], np.float32))
         return spaces.Discrete(3) if agent == "valve" else spaces.MultiDiscrete([2, 2])
 
     def _seen(self) -> dict[str, np.ndarray]:
-        wanted = np.float32([self.wanted - 1, 1])
+        wanted = np.array([self.wanted - 1, 1], np.float32)
         return {agent: wanted[: 1 if agent == "pump" else 2] for agent in self.possible_agents}
 
     def reset(self, seed: int) -> Any:

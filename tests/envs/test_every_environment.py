@@ -189,7 +189,12 @@ def test_id_and_options_rebuild_it(env):
     state, actions, key = random_state(env, random), random_actions(env, random), jax.random.key(0)
     for mine, other in zip(
         (env.step(state, actions, 1, key), env.reward(state, actions, 1)),
-        jax.jit(lambda *at: (again.step(*at, key), again.reward(*at)))(state, actions, 1),
+        jax.jit(
+            lambda state, actions, time: (
+                again.step(state, actions, time, key),
+                again.reward(state, actions, time),
+            )
+        )(state, actions, 1),
         strict=True,
     ):
         # Two programs may round differently in the last digit.

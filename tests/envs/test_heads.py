@@ -131,7 +131,8 @@ def test_mixed_heads_are_those_of_their_agents():
             found = np.asarray(of(head, *given))
             assert np.isfinite(found).all()
             for agent, name in enumerate(names):
-                alone = np.asarray(of(HEADS[name], *given[:3], apart))
+                z, noise, limit, _ = given
+                alone = np.asarray(of(HEADS[name], z, noise, limit, apart))
                 np.testing.assert_allclose(found[agent], alone[agent], rtol=1e-6)
     alone = [HEADS[name].entropy_aim(-1.0, MASK)[agent] for agent, name in enumerate(names)]
     np.testing.assert_allclose(head.entropy_aim(-1.0, mask), alone)

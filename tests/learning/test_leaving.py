@@ -189,6 +189,7 @@ def test_only_played_steps_count():
     age = ages(40, jnp.int32(30))
     played = np.asarray(store.alive)[:30]
     for sample in (drawn(store, age, jax.random.key(0), 2, 200), newest(store, age, 2, 30)):
+        assert sample.alive is not None
         if sample.alive.shape[2] == 200:
             assert sample.alive.any(1).all()
     np.testing.assert_allclose(sample.share, played.mean((0, 1)), rtol=1e-6)
@@ -237,13 +238,15 @@ def test_how_agents_leave(way):
     alive, ended, together, happens = (np.array(part) for part in WAYS[way])
     numbers = jnp.zeros((1, 3, 2))
     store = Episode(
-        *(numbers[:, :, :, None],) * 2,
+        numbers[:, :, :, None],
+        numbers[:, :, :, None],
         numbers,
         alive=jnp.asarray(alive[None] > 0),
         terminated=jnp.asarray(ended[None] > 0),
         length=jnp.asarray(alive.any(1).sum()[None]),
     )
     found = leaving_of(store, ages(1, jnp.int32(1)))
+    assert found is not None
     assert bool(found.together) == together
     np.testing.assert_array_equal(found.happens, happens)
     left = left_at(store, jnp.zeros(3, jnp.int32), jnp.arange(3))
@@ -285,7 +288,10 @@ def test_returns_are_expected_over_when_agents_leave():
 def test_through_the_simulator_agents_leave_where_they_do():
     """What is computed of those that left is no number there, and reaches nothing."""
     made = leaving_environment()
-    env = replace(made, step=lambda *given: made.step(*given[:3], jax.random.key(7)))
+    env = replace(
+        made,
+        step=lambda state, actions, time, key: made.step(state, actions, time, jax.random.key(7)),
+    )
     actors = actors_of(env, ())
     weights = actors.init(jax.random.key(1))
     keys = jax.random.split(jax.random.key(2), 4)

@@ -219,6 +219,7 @@ def test_critics_learn_the_values_of_the_policies_in_the_units_of_the_models(
         # Critics predict what is paid above the mean.
         left = jnp.cumsum(0.9 ** jnp.arange(HORIZON))[HORIZON - 1 - times]
         exact = rewards + 0.9 * rest.returns - left[:, None] * units.reward_center[None]
+        assert after
         found = terminal_values(spec, after)(states, actions, times)
         return found - exact, exact
 

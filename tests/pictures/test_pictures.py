@@ -64,7 +64,8 @@ def test_no_label_overlaps_another_or_leaves_the_sheet(couplings, kappa):
     for name, figure in album(couplings, kappa).figures.items():
         found, sheet = boxes_of(figure)
         low, high = (np.array([getattr(box, end) for _, box in found]) for end in ("min", "max"))
-        assert (low >= sheet.min - 1).all() and (high <= sheet.max + 1).all(), name
+        least, most = np.array(sheet.min), np.array(sheet.max)
+        assert (low >= least - 1).all() and (high <= most + 1).all(), name
         for one, two in combinations(range(len(found)), 2):
             apart = (low[one] >= high[two] - 1) | (low[two] >= high[one] - 1)
             assert apart.any(), (name, found[one], found[two])
@@ -99,8 +100,8 @@ def test_beyond_forty_agents_there_are_matrices(size):
     cells = drawn.figures["state"].axes[0]
     if size <= MOST_CELLS:
         boxes = cells.collections[1].get_paths()
-        widths = sum(np.ptp(box.vertices[:, 0]) for box in boxes)
-        diagonal = np.ptp(cells.collections[0].get_paths()[0].vertices[:, 0])
+        widths = sum(np.ptp(np.asarray(box.vertices)[:, 0]) for box in boxes)
+        diagonal = np.ptp(np.asarray(cells.collections[0].get_paths()[0].vertices)[:, 0])
         assert widths / diagonal == pytest.approx(2 * size)
     else:
         assert (np.asarray(cells.images[0].get_array()) > 0).sum() > size / 2

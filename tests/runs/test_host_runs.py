@@ -206,7 +206,9 @@ def test_boxes_and_choices_side_by_side(tmp_path: Path) -> None:
     run.export(tmp_path / "out")
     for agent, seen in {"pump": [0.3], "valve": [-1.0, 1.0], "gates": [0.2, 1.0]}.items():
         controller = load_controller(tmp_path / "out", agent)
-        np.testing.assert_allclose(controller.act(np.float32(seen)), inside[agent], atol=1e-6)
+        np.testing.assert_allclose(
+            controller.act(np.array(seen, np.float32)), inside[agent], atol=1e-6
+        )
 
 
 def test_workers_are_for_simulators_outside_jax(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Positions from files, and places for agents that have none."""
 
 import json
+from collections.abc import Sequence
 
 import networkx as nx
 import numpy as np
@@ -29,7 +30,7 @@ PAIR = Couplings(["a", "b"], state=[("a", "b")], positions=AT)
 def graphml() -> str:
     graph = nx.DiGraph([("a", "b")])
     for name, (x, y) in AT.items():
-        graph.nodes[name].update(x=x, y=y)
+        graph.add_node(name, x=x, y=y)
     return "\n".join(nx.generate_graphml(graph))
 
 
@@ -56,7 +57,7 @@ b 2.0 -1.0
 
 
 def pandapower(geo: bool) -> str:
-    def table(columns: list[str], data: list[list[object]]) -> dict[str, object]:
+    def table(columns: list[str], data: Sequence[Sequence[object]]) -> dict[str, object]:
         body = {"columns": columns, "index": list(range(len(data))), "data": data}
         return {"_object": json.dumps(body)}
 
@@ -96,7 +97,8 @@ def test_positions_stay_with_the_agents_and_are_no_coupling(tmp_path):
     sequence = CouplingSequence([PAIR, PAIR.with_graphs(state=PAIR.reward)])
     sequence.to_json(tmp_path / "s.json")
     again = read_graphs(tmp_path / "s.json")
-    assert again == sequence and again.union().positions == AT
+    assert isinstance(again, CouplingSequence) and again == sequence
+    assert again.union().positions == AT
     np.testing.assert_array_equal(agent_places(again), list(AT.values()))
 
 

@@ -213,4 +213,5 @@ def structure_of(
     from mastac.runs.agent_figures import stored_sizes
 
     couplings = read_graphs(path / "couplings.json")
-    return couplings, *(stored_sizes(path, couplings.num_agents) or (None, None))
+    state_sizes, action_sizes = stored_sizes(path, couplings.num_agents) or (None, None)
+    return couplings, state_sizes, action_sizes

@@ -64,8 +64,9 @@ def check(
         given, paired = load(given, env_options, needs_couplings=couplings is None)
         env_options = None
     declared = couplings or paired
-    is_log = isinstance(given, TransitionLog)
-    if not is_log and not (is_environment(given) and given.is_host):
+    log = given if isinstance(given, TransitionLog) else None
+    host: Any = given if is_environment(given) and given.is_host else None
+    if log is None and host is None:
         if episodes is not None:
             raise UserError(
                 "episodes are played of simulators outside JAX; this one is asked at points"
@@ -75,18 +76,18 @@ def check(
         raise UserError("env_options are of environments that are named; leave them out here")
     if points is not None or tolerance is not None or not widen:
         raise UserError(
-            f"'{given.name if is_log else given.id}' cannot be asked at points, since its state "
+            f"'{host.id if log is None else log.name}' cannot be asked at points, since its state "
             "cannot be set; leave out points, tolerance and reached-only"
         )
-    if is_log:
+    if log is not None:
         if declared is None:
             raise UserError(
-                f"the log '{given.name}' declares no couplings; give those to check it against"
+                f"the log '{log.name}' declares no couplings; give those to check it against"
             )
         if episodes is not None:
-            raise UserError(f"'{given.name}' is a log, whose episodes are given")
-        return check_log(given, declared, seed)
+            raise UserError(f"'{log.name}' is a log, whose episodes are given")
+        return check_log(log, declared, seed)
     from mastac.discovery.host_checking import check_host
 
     count = whole_number("episodes", EPISODES if episodes is None else episodes, least=8)
-    return check_host(given, given.couplings if declared is None else declared, count, seed)
+    return check_host(host, host.couplings if declared is None else declared, count, seed)

@@ -35,7 +35,7 @@ class LogCheck:
     - `name`, `declared`: what was checked against what. `episodes`: in the log.
     - `missing`: edges that the log demands and the couplings do not have.
     - `weak`: likewise, with less confidence.
-    - `unseen`: declared edges without evidence, as (graph, source, target).
+    - `superfluous`: declared edges without evidence, as (graph, source, target).
     - `discovered`: all that the log shows.
     - `notes`: what else was seen, and what cannot be decided.
     """
@@ -45,7 +45,7 @@ class LogCheck:
     episodes: int
     missing: tuple[Edge, ...] = field(repr=False)
     weak: tuple[Edge, ...] = field(repr=False)
-    unseen: tuple[tuple[str, str, str], ...] = field(repr=False)
+    superfluous: tuple[tuple[str, str, str], ...] = field(repr=False)
     graphs: tuple[str, ...]
     discovered: Discovered = field(repr=False)
     notes: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ class LogCheck:
         if graph not in self.graphs:
             return None
         declared = len(self.declared.edges(graph))
-        unseen = sum(place[0] == graph for place in self.unseen)
+        unseen = sum(place[0] == graph for place in self.superfluous)
         missing = sum(edge.graph == graph for edge in self.missing)
         counts = {"declared": declared, "confirmed": declared - unseen}
         return counts | {"missing": missing, "without_evidence": unseen}
@@ -92,7 +92,7 @@ class LogCheck:
             "weak": [edge.to_dict() for edge in self.weak],
             "without_evidence": [
                 dict(zip(("graph", "source", "target"), place, strict=True))
-                for place in self.unseen
+                for place in self.superfluous
             ],
             "critic_inputs": self.consequences(),
             "notes": list(self.notes),
@@ -109,12 +109,14 @@ class LogCheck:
         parts += _edges_text(title, self.missing)
         title = "weak evidence of edges that the couplings do not have"
         parts += _edges_text(title, self.weak)
-        if self.unseen:
-            lines = [f"  {graph:<14} {' -> '.join(ends)}" for graph, *ends in self.unseen[:SHOWN]]
-            if len(self.unseen) > SHOWN:
-                lines.append(f"  … and {len(self.unseen) - SHOWN} more (--json lists all)")
+        if self.superfluous:
+            lines = [
+                f"  {graph:<14} {' -> '.join(ends)}" for graph, *ends in self.superfluous[:SHOWN]
+            ]
+            if len(self.superfluous) > SHOWN:
+                lines.append(f"  … and {len(self.superfluous) - SHOWN} more (--json lists all)")
             parts.append("\n".join(["without evidence: declared, and no effect found", *lines]))
-            if any(is_default(self.declared, graph) for graph, *_ in self.unseen):
+            if any(is_default(self.declared, graph) for graph, *_ in self.superfluous):
                 parts.append(DEFAULTED)
         if self.missing:
             verdict = verdict_text(len(self.missing), 0, agents, self.consequences())
@@ -190,7 +192,7 @@ def check_log(
         episodes=log.episodes,
         missing=tuple(missing),
         weak=tuple(weak),
-        unseen=tuple(unseen),
+        superfluous=tuple(unseen),
         graphs=graphs,
         discovered=found,
         notes=(*said, *found.notes),

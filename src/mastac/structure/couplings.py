@@ -74,7 +74,7 @@ class Couplings:
         reward: Edges = (),
         action: Edges | None = None,
         reward_action: Edges | None = None,
-        positions: Positions | None = None,
+        positions: Any = None,
     ) -> None:
         names = agent_names(agents)
         object.__setattr__(self, "agents", names.names)

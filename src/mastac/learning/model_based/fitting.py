@@ -234,7 +234,7 @@ def _surprise(
     models: LocalModels, networks: Networks, units: Units, sample: Sample, leaving: Leaving
 ) -> Float[Array, "members agents batch"]:
     """The negative log-likelihood of staying or leaving, of those who were there."""
-    assert sample.alive is not None and sample.there is not None
+    assert sample.alive is not None and sample.there is not None and sample.left is not None
     stays = models.log_staying(
         networks,
         units,

@@ -111,7 +111,7 @@ def learnt_dynamics(
         following = following + residual[None] * jax.random.normal(key, following.shape)
         following = jnp.clip(following, state_range[0][None], state_range[1][None])
         rewards = jnp.clip(rewards, reward_range[0][None], reward_range[1][None])
-        if there is None or leaving is None:
+        if there is None or present is None or leaving is None:
             return following, rewards, there
         given = (*played, at, by_member(models, following), present, leaving.together)
         stays = all_members(models.log_staying(networks, units, *given))
@@ -207,7 +207,8 @@ def imagined_from(
         chosen, _ = acted(states, times, jax.random.fold_in(key, steps), there)
         values = discount**steps * terminal(states, chosen, times)
         rewards = jnp.concatenate([rewards, jnp.where(is_over, 0.0, values)[None]])
-        present = None if present is None else jnp.concatenate([present, there[None]])
+        if present is not None and there is not None:
+            present = jnp.concatenate([present, there[None]])
     if present is None:
         returns = rewards.sum(0)
         return Imagined(returns, jnp.zeros_like(returns), beyond.mean())

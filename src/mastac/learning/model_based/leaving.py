@@ -29,6 +29,7 @@ def left_at(store: Episode, episode: Array, time: Array) -> Bool[Array, "... age
     """
     if store.alive is None or store.terminated is None:
         return None
+    assert store.alive is not None and store.terminated is not None
     last = store.alive.shape[1] - 1
     goes_on = store.alive[episode, jnp.minimum(time + 1, last)] | (time == last)[..., None]
     return store.alive[episode, time] & (store.terminated[episode, time] | ~goes_on)
