@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -28,7 +29,7 @@ PAIR = Couplings(["a", "b"], state=[("a", "b")], positions=AT)
 
 
 def graphml() -> str:
-    graph = nx.DiGraph([("a", "b")])
+    graph: Any = nx.DiGraph([("a", "b")])
     for name, (x, y) in AT.items():
         graph.add_node(name, x=x, y=y)
     return "\n".join(nx.generate_graphml(graph))

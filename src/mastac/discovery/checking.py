@@ -65,7 +65,7 @@ def check(
         env_options = None
     declared = couplings or paired
     log = given if isinstance(given, TransitionLog) else None
-    host: Any = given if is_environment(given) and given.is_host else None
+    host: Any = given if is_environment(given) and getattr(given, "is_host", False) else None
     if log is None and host is None:
         if episodes is not None:
             raise UserError(

@@ -125,8 +125,8 @@ def _graphs(couplings: Couplings) -> dict[str, Any]:
 
 def _rows(matrix: csr_array) -> dict[str, list[int]]:
     """How many agents each row has, and which; -1 for a row of everyone, which is not written."""
-    size = int(np.shape(matrix)[1])
     counts = np.diff(matrix.indptr)
+    size = len(counts)
     full = (counts == size) & (size > 1)
     written = matrix.indices[~np.repeat(full, counts)]
     return {"counts": np.where(full, -1, counts).tolist(), "indices": written.tolist()}

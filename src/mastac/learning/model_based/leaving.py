@@ -29,7 +29,6 @@ def left_at(store: Episode, episode: Array, time: Array) -> Bool[Array, "... age
     """
     if store.alive is None or store.terminated is None:
         return None
-    assert store.alive is not None and store.terminated is not None
     last = store.alive.shape[1] - 1
     goes_on = store.alive[episode, jnp.minimum(time + 1, last)] | (time == last)[..., None]
     return store.alive[episode, time] & (store.terminated[episode, time] | ~goes_on)
@@ -41,6 +40,8 @@ def leaving_of(store: Episode, ages: Ages) -> Leaving | None:
         return None
     episodes, steps = store.alive.shape[:2]
     left = left_at(store, jnp.arange(episodes)[:, None], jnp.arange(steps)[None])
+    if left is None:
+        return None
     held = (ages.is_filled > 0)[:, None, None]
     left, alive = left & held, store.alive & held
     together = (left == (left.any(2, keepdims=True) & alive)).all()
