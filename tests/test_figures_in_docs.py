@@ -14,7 +14,8 @@ DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 PICTURE = re.compile(r"\]\(([^)\s]+\.(?:png|svg|gif|jpe?g))\)")
 ROW = re.compile(r"^\| `([^`]+)` \| \[[^]]+\]\(([^)]+)\) \| `([^`]+)`", re.MULTILINE)
 COMMAND = re.compile(
-    r"(?:`|^ {4})(mastac [a-z]|python (?:benchmarks|tools)/|python -m mastac|make )", re.MULTILINE
+    r"(?:`|^ {4})(mastac [a-z]|python (?:benchmarks|tools)/|python -m (?:mastac|pytest)|make )",
+    re.MULTILINE,
 )
 FIGURE = re.compile(r"\d\.\d|\d ?±|\d,\d{3}|\d %")
 

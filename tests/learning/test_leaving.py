@@ -45,7 +45,7 @@ def risky(couplings: Couplings | None = None) -> Environment:
     def step(state, actions, time, key):
         risk = 0.5 * actions[:, 0] ** 2
         drift = jax.random.normal(jax.random.fold_in(key, 1), state.shape)
-        ends = jax.random.uniform(key, (AGENTS,)) < risk
+        ends = jax.random.uniform(jax.random.fold_in(key, 2), (AGENTS,)) < risk
         return Transition(0.5 * state + 0.1 * drift + 0.2 * actions, 1.0 + actions[:, 0], ends)
 
     return Watched(
@@ -136,7 +136,7 @@ def test_fitted_models_know_the_risk_of_an_action(fitted):
     found = jax.jit(models.log_staying)(*given, jnp.asarray(False))
     risk = 0.5 * np.asarray(actions)[:, :, 0] ** 2
     # A thousand steps of each agent, of which a sixth were the last one.
-    np.testing.assert_allclose(np.exp(found), 1 - risk, atol=0.12)
+    np.testing.assert_allclose(np.exp(found), 1 - risk, atol=0.15)
     # Where all leave together, they stay only if nobody has a reason to leave.
     team = jax.jit(models.log_staying)(*given, jnp.asarray(True))
     np.testing.assert_allclose(team, found.sum(1, keepdims=True) + 0 * team, rtol=1e-5)
@@ -261,7 +261,7 @@ def test_returns_are_expected_over_when_agents_leave():
 
     def played(risk) -> Imagined:
         def dynamics(states, actions, time, key, there):
-            paid = jnp.broadcast_to((time + 1.0) * rewards[None], there.shape)
+            paid = (time[:, None] + 1.0) * rewards[None]
             return states, paid, there * (1.0 - risk)
 
         there = jnp.ones((3, 4))
