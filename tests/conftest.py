@@ -2,16 +2,19 @@
 
 import gc
 import os
+from importlib.metadata import version
 
 # Set before anything imports JAX; tests of the structure and of the command line never do.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Compilation dominates test time, and small programs gain nothing from being optimised.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-# So do they from the older of XLA's two ways to emit loops, and from no code made in parallel.
-os.environ["XLA_FLAGS"] = (
-    "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1 "
-    + os.environ.get("XLA_FLAGS", "")
-)
+# So do they from the older of XLA's two ways to emit loops, and from no code made in parallel. XLA
+# ends the process at a flag that it does not know, as later versions do not know the first.
+if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11):
+    os.environ["XLA_FLAGS"] = (
+        "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1 "
+        + os.environ.get("XLA_FLAGS", "")
+    )
 os.environ.setdefault("MPLBACKEND", "agg")
 # No silent broadcasting: axes are lined up where the code says so. (Types may mix: optax's Adam
 # multiplies floats by its whole number of steps.)
