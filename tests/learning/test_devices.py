@@ -29,7 +29,7 @@ class RunOn:
 
     def __call__(self, devices: int, *arguments: str) -> None:
         flag = f" --xla_force_host_platform_device_count={devices}"
-        environment = self.environment | {"XLA_FLAGS": os.environ["XLA_FLAGS"] + flag}
+        environment = self.environment | {"XLA_FLAGS": os.environ.get("XLA_FLAGS", "") + flag}
         done = subprocess.run(
             [sys.executable, *arguments],
             env=environment,
