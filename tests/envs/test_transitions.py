@@ -191,7 +191,7 @@ def test_agents_leave_the_parallel_env_as_well():
     while world.agents:
         there = list(world.agents)
         obs, rewards, terminated, truncated, _ = world.step(
-            {agent: np.zeros(world.action_space(agent).shape, np.float32) for agent in there}
+            {agent: np.zeros(world.action_space(agent).shape or (), np.float32) for agent in there}
         )
         assert set(rewards) == set(terminated) == set(truncated) == set(there)
         assert np.isfinite(list(rewards.values())).all()

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Inexact, Int, Num
@@ -227,7 +228,7 @@ def occupancy(game: Game, logits: Logits) -> Inexact[np.ndarray, " states"]:
     return (1 - game.discount) * np.linalg.solve(system, game.start)
 
 
-def expected_return(game: Game, logits: Logits) -> np.inexact:
+def expected_return(game: Game, logits: Logits) -> Any:
     r"""$J = E \sum_t \gamma^t \sum_i r_i(t)$."""
     return state_values(game, logits).sum(0) @ game.start
 

@@ -180,7 +180,7 @@ def _centred(
     if known is None:
         return value
     n = len(known)
-    unknown_axes = tuple(n + j for j in np.flatnonzero(~known))
+    unknown_axes = tuple(n + int(j) for j in np.flatnonzero(~known))
     chance = policy.reshape(game.axes)
     total = (chance * value.reshape(game.axes)).sum(unknown_axes, keepdims=True)
     return value - np.broadcast_to(
