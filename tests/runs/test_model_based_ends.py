@@ -9,17 +9,8 @@ import pytest
 
 import mastac
 from mastac.cli.main import main
+from runs.small_models import KNOBS
 
-KNOBS = {
-    "actor_hidden": [],
-    "actor_lr": 0.03,
-    "batch_size": 32,
-    "model_members": 2,
-    "model_units": 4,
-    "model_steps": 60,
-    "imagined_episodes": 4,
-    "climbing_steps": 60,
-}
 STEPS = 10
 
 

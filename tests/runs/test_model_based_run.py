@@ -15,17 +15,8 @@ from mastac.learning.model_based.rounds import after_rounds, last_episodes
 from mastac.learning.settings import Settings
 from mastac.runs.checkpoints import saved_epochs
 from mastac.runs.execution import Execution
+from runs.small_models import KNOBS
 
-KNOBS = {
-    "actor_hidden": [],
-    "actor_lr": 0.03,
-    "batch_size": 32,
-    "model_members": 2,
-    "model_units": 4,
-    "model_steps": 60,
-    "imagined_episodes": 4,
-    "climbing_steps": 60,
-}
 EVALUATED = {"evaluation_interval": 4, "evaluation_episodes": 4, "progress": False}
 EPOCHS, CUT = 24, 20  # a round after every episode from the sixteenth on
 

@@ -117,9 +117,6 @@ def adapted(
                 f"'{name}' is an AECEnv, whose agents act one after the other; give a ParallelEnv, "
                 "as by pettingzoo.utils.conversions.aec_to_parallel"
             )
-        for argument in declared:
-            if argument not in DECLARABLE:
-                raise unknown("argument of from_pettingzoo", argument, DECLARABLE)
         timeout = real_number("timeout", timeout, least=0, least_excluded=True)
         graphs = couplings_of(world, couplings, name)
         source = local_states_of(world, local_states, graphs.agents)
