@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from mastac.checks import whole_number
+from mastac.discovery.discovering import EPISODES
 from mastac.discovery.log_checking import LogCheck, check_log
 from mastac.discovery.logs import TransitionLog, read_log
+from mastac.discovery.samples import FEWEST_EPISODES
 from mastac.envs.modules import is_environment, is_place
 from mastac.errors import UserError
 from mastac.probing.checking import Check
 from mastac.probing.checking import check as check_by_queries
 from mastac.probing.findings import Declared
 from mastac.probing.loading import load
-
-EPISODES = 200
-"""Played of a simulator whose state cannot be set."""
 
 
 def check(
@@ -89,5 +88,7 @@ def check(
         return check_log(log, declared, seed)
     from mastac.discovery.host_checking import check_host
 
-    count = whole_number("episodes", EPISODES if episodes is None else episodes, least=8)
+    count = whole_number(
+        "episodes", EPISODES if episodes is None else episodes, least=FEWEST_EPISODES
+    )
     return check_host(host, host.couplings if declared is None else declared, count, seed)
