@@ -52,9 +52,10 @@ from mastac.learning.spec import LearnerSpec, LearnerState
 
 MARGIN = 0.3  # how far imagined states may leave what was seen, in widths of it
 SATURATION = 0.1  # weight of saturated logits, in standard deviations of the rewards
-# Logits are held within, at the beginning and at the end of a run: at first so that an action keeps
-# a slope whatever a wrong model says; later not, for good policies are often at a limit.
+# Logits are held within, up to `LOOSENED` (a share of the run) and at its end: at first so that an
+# action keeps a slope whatever a wrong model says; later not, for good policies are often at a limit.
 HELD = (2.0, 4.0)
+LOOSENED = 0.5
 STEEPEST = 30.0  # slope of a return along a state, in standard deviations of rewards and states
 
 
@@ -208,7 +209,8 @@ def imagination(
         if store.alive is not None:
             there = store.alive[begun, 0].astype(jnp.float32)
     steepest = STEEPEST * model.units.reward_scale.max() / model.units.state_scale
-    held = HELD[0] + (HELD[1] - HELD[0]) * progress
+    loosened = jnp.maximum(0.0, (progress - LOOSENED) / (1.0 - LOOSENED))
+    held = HELD[0] + (HELD[1] - HELD[0]) * loosened
     weight = SATURATION * model.units.reward_scale.sum()
 
     def whole(actors: Any) -> tuple[Array, Promise]:
