@@ -11,6 +11,7 @@ from hypothesis import given, settings
 import mastac
 from mastac.errors import UserError
 from mastac.probing import Check, Simulator, check, miss_probability, probe
+from mastac.probing.findings import in_order
 from mastac.structure import Couplings, CouplingSequence
 from probing.networks import BENDS, network, networks, rare
 from structure.witnesses import GRAPHS
@@ -46,6 +47,7 @@ def test_superfluous_edges_are_reported_and_are_no_failure():
         state=[("a", "b"), ("b", "c"), ("c", "a")],
         reward=[("a", "c")],
         reward_action=[],
+        positions={"a": [0.0, 0.0], "b": [1.0, 0.5], "c": [2.0, 0.0]},
     )
     found = check(network(CHAIN, "tanh", 1, 0), more, points=48)
     assert found.ok
@@ -56,6 +58,8 @@ def test_superfluous_edges_are_reported_and_are_no_failure():
         each.seen == 0 and each.points == 48 and each.example is None for each in found.superfluous
     )
     assert found.corrected() == CHAIN
+    assert found.corrected().positions == more.positions
+    assert in_order(more, ("c", "a", "b"), "network").positions == more.positions
     assert "c -> a" in str(found) and "wasteful" in str(found) and "as state" in str(found)
 
 

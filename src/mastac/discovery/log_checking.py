@@ -60,7 +60,7 @@ class LogCheck:
         edges = {graph: list(self.declared.edges(graph)) for graph in GRAPHS}
         for edge in self.missing:
             edges[edge.graph].append((edge.source, edge.target))
-        return Couplings(self.declared.agents, **edges)
+        return Couplings(self.declared.agents, **edges, positions=self.declared.positions or None)
 
     def consequences(self) -> list[dict[str, Any]]:
         """What adding the missing edges changes, as `Check.consequences`."""

@@ -108,7 +108,8 @@ def in_order(declared: Declared, agents: tuple[str, ...], name: str) -> Declared
 
 
 def _ordered(couplings: Couplings, agents: tuple[str, ...]) -> Couplings:
-    return Couplings(agents, **{graph: couplings.edges(graph) for graph in GRAPHS})
+    edges = {graph: couplings.edges(graph) for graph in GRAPHS}
+    return Couplings(agents, **edges, positions=couplings.positions or None)
 
 
 def _compared_times(
@@ -187,6 +188,4 @@ def _corrected(
     }
     if not drop_superfluous:
         seen = {graph: (matrix + graphs[graph]).astype(bool) for graph, matrix in seen.items()}
-    return Couplings(
-        declared.agents, **{graph: matrix.T for graph, matrix in (graphs | seen).items()}
-    )
+    return declared.with_graphs(**{graph: csr_array(matrix) for graph, matrix in seen.items()})
