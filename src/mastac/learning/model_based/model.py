@@ -53,7 +53,7 @@ from mastac.learning.spec import LearnerSpec, LearnerState
 MARGIN = 0.3  # how far imagined states may leave what was seen, in widths of it
 SATURATION = 0.1  # weight of saturated logits, in standard deviations of the rewards
 # Logits are held within, up to `LOOSENED` (a share of the run) and at its end: at first so that an
-# action keeps a slope whatever a wrong model says; later not, as good policies are often at a limit.
+# action keeps a slope whatever a wrong model says; later not: good policies are often at a limit.
 HELD = (2.0, 4.0)
 LOOSENED = 0.5
 STEEPEST = 30.0  # slope of a return along a state, in standard deviations of rewards and states
