@@ -84,8 +84,7 @@ def _trained(name: str, module: Any, args: argparse.Namespace) -> Played:
         made, team = getattr(compiled, name)(), module.env()
         middle = (team.low + team.high) / 2  # from which compiled actions count
     else:
-        # A process holds one simulation of libsumo.
-        made, middle = mastac.from_pettingzoo(module.env, one_per_process=name == "signals"), None
+        made, middle = mastac.from_pettingzoo(module.env), None
     route = " (JAX route)" if args.compiled else ""
     kappa = "exact" if args.kappa is None else f"kappa-{args.kappa}"
     folder = f"runs/outside/{name}{'-compiled' * args.compiled}-{args.algorithm}-{kappa}"

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import mastac
 from mastac.errors import UserError
 from mastac.examples.outside import OUTSIDE
 from mastac.examples.outside.team import Baseline, outside, returns
@@ -137,6 +138,7 @@ def test_the_controls_of_the_file_switch_the_pumps():
 
 def test_libsumo_holds_one_simulation_a_process():
     signals = module_of("signals")
+    assert mastac.from_pettingzoo(signals.env).one_per_process
     first, second = signals.Signals(horizon=2), signals.Signals(horizon=2)
     first.reset(seed=0)
     second.reset(seed=0)
