@@ -45,22 +45,20 @@ def main() -> None:
 
 
 def draw_panel(axes: Axes, curves: dict[str, np.ndarray], rules: dict[str, float]) -> None:
-    """One simulator; what lies far below the rules is left out."""
+    """One simulator, framed by the two best rules and the later half of every curve."""
     for color, (policy, points) in zip(COLORS, curves.items(), strict=False):
         axes.plot(*points.T, color=color, linewidth=1.8, label=policy)
-    values = np.concatenate([points[len(points) // 3 :, 1] for points in curves.values()])
-    best = max(max(rules.values()), float(values.max()))
-    shown = sorted(rules.values(), reverse=True)[:3]
-    lowest = min(*shown, float(values.min()))
-    margin = 0.06 * (best - lowest)
+    later = np.concatenate([points[len(points) // 2 :, 1] for points in curves.values()])
+    shown = dict(sorted(rules.items(), key=lambda rule: -rule[1])[:2])
+    lowest, best = (f([*shown.values(), f(later)]) for f in (min, max))
+    margin = 0.1 * (best - lowest)
     axes.set_ylim(lowest - margin, best + margin)
-    for rule, value in rules.items():
-        if value >= lowest:
-            axes.axhline(value, color=PALE, linewidth=0.9, linestyle="--")
-            axes.annotate(
-                rule, (1, value), xycoords=("axes fraction", "data"), ha="right", va="bottom",
-                fontsize=7,
-            )  # fmt: skip
+    for (rule, value), side in zip(shown.items(), ("bottom", "top"), strict=True):
+        axes.axhline(value, color=PALE, linewidth=0.9, linestyle="--")
+        place = axes.get_yaxis_transform()
+        axes.text(1, value, rule, transform=place, ha="right", va=side, fontsize=7)
+    axes.locator_params(axis="x", nbins=5)
+    axes.ticklabel_format(useOffset=False, style="plain")
     axes.set_xlabel("environment steps")
     axes.set_ylabel("return")
     axes.legend(fontsize=7, loc="lower right")
