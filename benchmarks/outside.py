@@ -7,7 +7,8 @@ are summed over agents; all policies play the same seeds. With `--train`, an alg
 (`--algorithm NAME --kappa K`) is trained for so many epochs, from one seed and with the knobs of
 the preset, and its greedy policy plays; a run that was stopped goes on. `--compiled` trains in the
 JAX program of a domain of RDDL, `--workers W` in processes. `--jaxplan` plans in a domain of RDDL
-instead. Lines go to `results/outside.csv`, in place of those of the same simulator and policy.
+instead. Lines go to `results/outside.csv`, in place of those of the same simulator and policy, and
+the returns of a run's evaluations to `results/outside-curves.csv`.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from mastac.files import as_csv, write_text
 
 COLUMNS = ("simulator", "policy", "trained_steps", "episodes", "return", "deviation")
 COLUMNS += ("milliseconds_a_step", "machine")
-FILE = RESULTS / "outside.csv"
+FILE, CURVES = RESULTS / "outside.csv", RESULTS / "outside-curves.csv"
 
 
 def main() -> None:
@@ -45,7 +46,7 @@ def main() -> None:
     parser.add_argument("--compiled", action="store_true")
     parser.add_argument("--jaxplan", action="store_true")
     args = parser.parse_args()
-    rows = _read()
+    rows = {(row["simulator"], row["policy"]): row for row in _rows(FILE)}
     for name in args.names or OUTSIDE:
         module = import_module(f"mastac.examples.outside.{name}")
         try:
@@ -84,11 +85,11 @@ def _trained(name: str, module: Any, args: argparse.Namespace) -> Played:
         made, team = getattr(compiled, name)(), module.env()
         middle = (team.low + team.high) / 2  # from which compiled actions count
     else:
-        # A process holds one simulation of libsumo.
-        made, middle = mastac.from_pettingzoo(module.env, one_per_process=name == "signals"), None
+        made, middle = mastac.from_pettingzoo(module.env), None
     route = " (JAX route)" if args.compiled else ""
-    kappa = "exact" if args.kappa is None else f"kappa-{args.kappa}"
-    folder = f"runs/outside/{name}{'-compiled' * args.compiled}-{args.algorithm}-{kappa}"
+    window = "exact" if args.kappa is None else f"kappa {args.kappa}"
+    folder = f"runs/outside/{name}{'-compiled' * args.compiled}-{args.algorithm}-{window}"
+    folder = folder.replace(" ", "-")
     if Path(folder, "config.json").is_file():
         run = mastac.resume(folder, env=made)
     else:
@@ -97,6 +98,7 @@ def _trained(name: str, module: Any, args: argparse.Namespace) -> Played:
             algorithm=args.algorithm,
             kappa=args.kappa,
             epochs=args.train,
+            evaluation_interval=max(1, args.train // 12),
             seeds=[0],
             out=folder,
             **({} if args.compiled else {"workers": args.workers}),
@@ -111,8 +113,24 @@ def _trained(name: str, module: Any, args: argparse.Namespace) -> Played:
             return actions
         return {a: actions[a] + middle[[row]] for row, a in enumerate(team.agents)}
 
-    steps = int(run.summary["env_steps"])
-    yield f"{args.algorithm}{route}, {kappa.replace('-', ' ')}", steps, Baseline(module.env, act)
+    steps, label = int(run.summary["env_steps"]), f"{args.algorithm}{route}, {window}"
+    _keep_curve(name, label, run)
+    yield label, steps, Baseline(module.env, act)
+
+
+def _keep_curve(name: str, policy: str, run: mastac.Run) -> None:
+    """Store the evaluations of a run, in place of those of the same simulator and policy."""
+    length = run.env.horizon
+    with run.folder.evaluation.open(newline="", encoding="utf-8") as lines:
+        new = [
+            (name, policy, str(int(row["epoch"]) * length), row["episode_return"])
+            for row in csv.DictReader(lines)
+        ]
+    columns = ("simulator", "policy", "steps", "return")
+    rows = [tuple(row.values()) for row in _rows(CURVES) if tuple(row.values())[:2] != new[0][:2]]
+    order = list(OUTSIDE)
+    rows = sorted(rows + new, key=lambda row: (order.index(row[0]), row[1]))
+    write_text(CURVES, as_csv([columns, *rows]))
 
 
 def _planned(module: Any) -> Played:
@@ -149,11 +167,11 @@ def _row(name: str, policy: str, steps: int, totals: list[float], pace: float) -
     }
 
 
-def _read() -> dict[tuple[str, str], dict[str, Any]]:
-    if not FILE.is_file():
-        return {}
-    with FILE.open(newline="", encoding="utf-8") as lines:
-        return {(row["simulator"], row["policy"]): row for row in csv.DictReader(lines)}
+def _rows(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines))
 
 
 def _write(rows: dict[tuple[str, str], dict[str, Any]]) -> None:

@@ -151,21 +151,39 @@ print(act({_example(about)}))
 
 ## From C++
 
+{_cpp(about)}"""
+
+
+def _cpp(about: Mapping[str, Any]) -> str:
+    """A whole program, which a test compiles and runs."""
+    inputs = len(about["inputs"])
+    seen = _example(about)[1:-1]
+    return f"""Save this as `example.cpp`, and compile it beside the file with the headers of
+[onnxruntime](https://github.com/microsoft/onnxruntime/releases), in its folder `ORT`:
+`g++ -std=c++17 example.cpp -I ORT/include -L ORT/lib -lonnxruntime -o example`.
+
 ```cpp
 #include <array>
+#include <cstdint>
+#include <iostream>
 #include <vector>
+
 #include <onnxruntime_cxx_api.h>
 
-Ort::Env env;
-Ort::Session session(env, ORT_TSTR("{about["file"]}"), Ort::SessionOptions());
-std::vector<float> seen({inputs});  // fill in, in the order of the table
-std::array<int64_t, 2> shape = {{1, {inputs}}};
-auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
-auto input = Ort::Value::CreateTensor<float>(memory, seen.data(), seen.size(), shape.data(), 2);
-const char* inputs[] = {{"observation"}};
-const char* outputs[] = {{"action"}};
-auto result = session.Run(Ort::RunOptions(), inputs, &input, 1, outputs, 1);
-const float* action = result[0].GetTensorData<float>();  // {outputs} numbers
+int main() {{
+  Ort::Env env;
+  Ort::Session session(env, ORT_TSTR("{about["file"]}"), Ort::SessionOptions());
+  std::vector<float> seen = {{{seen}}};  // the inputs, in the order of the table
+  std::array<int64_t, 2> shape = {{1, {inputs}}};
+  auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
+  auto input = Ort::Value::CreateTensor<float>(
+      memory, seen.data(), seen.size(), shape.data(), shape.size());
+  const char* inputs[] = {{"observation"}};
+  const char* outputs[] = {{"action"}};
+  auto result = session.Run(Ort::RunOptions(), inputs, &input, 1, outputs, 1);
+  const float* action = result[0].GetTensorData<float>();
+  for (int k = 0; k < {len(about["outputs"])}; k++) std::cout << action[k] << "\\n";
+}}
 ```"""
 
 

@@ -87,11 +87,11 @@ def environment_from(
     stored = json_ready(f"options of '{text}'", options or {})
     env = imported(text, stored)
     if not is_environment(env):
-        env = adapted(text, stored, env)
+        env = environment_of_simulator(text, stored, env)
     return ImportedEnvironment(env, Origin(text, os.getcwd(), stored))
 
 
-def adapted(
+def environment_of_simulator(
     text: str, options: Mapping[str, Any], simulator: Any, couplings: Any = None
 ) -> Environment:
     """The environment of a named simulator outside JAX.

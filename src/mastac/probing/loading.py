@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mastac.envs.modules import imported, is_environment
-from mastac.envs.naming import adapted
+from mastac.envs.naming import environment_of_simulator
 from mastac.errors import UserError
 from mastac.probing.simulator import Simulator
 from mastac.structure import Couplings, CouplingSequence
@@ -34,7 +34,7 @@ def load(
         graphs = declared if declared is not None else getattr(simulator, "couplings", None)
         if graphs is None and not needs_couplings:
             graphs = ()  # to find them is what is asked, or others are given
-        simulator = adapted(place, options or {}, simulator, graphs)
+        simulator = environment_of_simulator(place, options or {}, simulator, graphs)
         is_known = True
     if not is_known or not isinstance(declared, Couplings | CouplingSequence | None):
         got = " and ".join(type(value).__name__ for value in pair if value is not None) or "None"

@@ -35,6 +35,7 @@ class Signals(Team):
     - `horizon`: steps of an episode.
     """
 
+    one_per_process = True
     running: ClassVar["Signals | None"] = None
 
     def __init__(

@@ -27,6 +27,8 @@ class Team(ParallelEnv):
     - `horizon`: steps of an episode.
     """
 
+    fixed_length = True  # every agent is there for all steps
+
     def __init__(
         self,
         couplings: mastac.Couplings,
