@@ -75,6 +75,13 @@ def add_no_progress(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-progress", action="store_true", help="do not print progress")
 
 
+def add_no_cache(parser: argparse.ArgumentParser) -> None:
+    """The option that asks for no compiled programs of earlier processes, and to keep none."""
+    parser.add_argument(
+        "--no-cache", action="store_true", help="compile anew, and keep no compiled programs"
+    )
+
+
 def parse_seeds(text: str) -> list[int]:
     """Seeds from a range, a list, or both; their order is kept.
 

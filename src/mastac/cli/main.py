@@ -157,6 +157,8 @@ def run_command(argv: list[str]) -> int:
         if rest[0].startswith("-") and name in COMMANDS:
             raise unknown("option", rest[0].split("=")[0], _options_of(parsers[name]))
         raise UserError(f"'{rest[0]}' is one argument too many (see 'mastac {name} --help')")
+    if getattr(args, "no_cache", False):
+        os.environ["MASTAC_CACHE"] = "off"  # of this process and those that it starts
     return COMMANDS[args.command].run(args)
 
 

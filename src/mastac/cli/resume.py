@@ -12,6 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     arguments.add_run_folder(parser)
     arguments.add_no_progress(parser)
+    arguments.add_no_cache(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -80,6 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     arguments.add_env_set(parser)
     arguments.add_no_progress(parser)
+    arguments.add_no_cache(parser)
 
 
 def run(args: argparse.Namespace) -> int:

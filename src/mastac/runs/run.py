@@ -106,13 +106,15 @@ class Run:
         episodes = self.config.final_episodes if episodes is None else episodes
         episodes = whole_number("episodes", episodes, least=1)
         seed = whole_number("seed", seed)
+        from mastac.runs.compilation_cache import compilation_cache
         from mastac.runs.description import reference_of_run
         from mastac.runs.evaluation import greedy_summary, policy_returns
 
         failed = self.summary.get("failed", {}) if self.is_finished else {}
         alive = [s for s in self.config.seeds if str(s) not in failed]
-        returns = {s: policy_returns(self.env, self.policy(s), episodes, seed) for s in alive}
-        reference = reference_of_run(self.folder, self.env)
+        with compilation_cache():
+            returns = {s: policy_returns(self.env, self.policy(s), episodes, seed) for s in alive}
+            reference = reference_of_run(self.folder, self.env)
         return greedy_summary(self.env, returns, reference, self.config.seeds)
 
     def certify(self, **choices: Any) -> dict[str, Any]:
@@ -121,8 +123,10 @@ class Run:
         Arguments and result are those of [`certify`][mastac.runs.certificate.certify].
         """
         from mastac.runs.certificate import certify
+        from mastac.runs.compilation_cache import compilation_cache
 
-        return certify(self, **choices)
+        with compilation_cache():
+            return certify(self, **choices)
 
     def export(self, out: str | Path | None = None, **choices: Any) -> dict[str, Any]:
         """Write one file for each agent; see [`export`][mastac.runs.exporting.export]."""
@@ -203,17 +207,19 @@ def train(
     if out is not None:
         RunFolder(out).check_is_free()
     # JAX is imported only now: mistakes in arguments are heard of at once.
+    from mastac.runs.compilation_cache import compilation_cache
     from mastac.runs.plan import plan_run
 
-    built = chosen.build() if is_named else chosen
-    plan = plan_run(built, config)
-    description = plan.description()
-    folder = RunFolder.numbered(built.id, algorithm) if out is None else RunFolder(out)
-    with folder.claimed():
-        folder.begin(config.to_dict(), built.couplings, description)
-        from mastac.runs.execution import execute
+    with compilation_cache():
+        built = chosen.build() if is_named else chosen
+        plan = plan_run(built, config)
+        description = plan.description()
+        folder = RunFolder.numbered(built.id, algorithm) if out is None else RunFolder(out)
+        with folder.claimed():
+            folder.begin(config.to_dict(), built.couplings, description)
+            from mastac.runs.execution import execute
 
-        execute(folder, plan, progress)
+            execute(folder, plan, progress)
     run = Run(folder.path)
     run._env = built
     return run
@@ -270,7 +276,9 @@ def resume(out: str | Path, progress: ProgressLike = True, env: "Environment | N
     run = Run(out, env)
     if run.is_finished:
         return run
-    with run.folder.writing():
+    from mastac.runs.compilation_cache import compilation_cache
+
+    with run.folder.writing(), compilation_cache():
         if run.is_finished:  # by another process, since we looked
             return run
         from mastac.runs.execution import execute
