@@ -4,8 +4,8 @@ from pathlib import Path
 
 import jax
 import pytest
-
 from begun_runs import begun_run
+
 from mastac.cli.main import main
 from mastac.runs.compilation_cache import VARIABLE, cache_folder, compilation_cache
 
@@ -39,9 +39,9 @@ def test_what_is_read_back_gives_the_same_bits(tmp_path, monkeypatch) -> None:
 def test_a_folder_that_cannot_be_written_costs_one_warning(tmp_path, monkeypatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv(VARIABLE, str(tmp_path / "file"))
-    with pytest.warns(RuntimeWarning, match=f"programs are not kept.*{VARIABLE}") as told:
-        with compilation_cache():
-            assert jax.config.jax_compilation_cache_dir is None
+    match = f"programs are not kept.*{VARIABLE}"
+    with pytest.warns(RuntimeWarning, match=match) as told, compilation_cache():
+        assert jax.config.jax_compilation_cache_dir is None
     assert len(told) == 1
 
 
