@@ -134,6 +134,26 @@ def test_an_existing_run_is_not_overwritten(folder: Path, capsys) -> None:
     assert (folder / "metrics.csv").read_bytes() == before
 
 
+def test_ctrl_c_while_compiling_is_answered_at_once(tmp_path: Path) -> None:
+    """A second is long enough to say how to go on, and not for a compiler to end."""
+    command = [sys.executable, "-m", "mastac", "train", "thermal-40", "--epochs", "50"]
+    out, said = tmp_path / "a", ""
+    with subprocess.Popen(
+        [*command, "--out", str(out)], stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        while "compiling" not in said:
+            said = process.stderr.readline()
+            assert said, "ended before it compiled"
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+        took = time.monotonic() - began
+        assert f"stopped while compiling; go on with: mastac resume {out}" in process.stderr.read()
+    assert took < 10  # on a machine with other work; two seconds where it has a core
+    assert not (out / "summary.json").exists()
+
+
 @pytest.mark.slow
 def test_ctrl_c_saves_and_resume_loses_no_epoch(tmp_path: Path, capsys) -> None:
     epochs = ["--epochs", "600", "--seeds", "0-1", "--no-progress"]

@@ -105,8 +105,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal without Greek letters gets a question mark.
             stream.reconfigure(errors="replace")
+    code = exit_code(sys.argv[1:] if argv is None else list(argv))
+    compiling = sys.modules.get("mastac.runs.compiling")
+    if compiling is not None and compiling.is_compiling():
+        # Stopped while the compiler was at work: it cannot be told to stop.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def exit_code(argv: list[str]) -> int:
+    """Run one command, and say what went wrong."""
     try:
-        return run_command(sys.argv[1:] if argv is None else list(argv))
+        return run_command(argv)
     except UserError as mistake:
         print(f"mastac: {one_line(str(mistake))}", file=sys.stderr)
         return 2

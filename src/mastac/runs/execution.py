@@ -18,20 +18,32 @@ from mastac.learning.host_loop import host_program
 from mastac.learning.learner import buffer_of, learner_of
 from mastac.learning.loop import FAILURES, EpochMetrics, Program, one_seed, training_program
 from mastac.runs.checkpoints import load_checkpoint, save_checkpoint, saved_epochs
+from mastac.runs.compiling import Compiling
 from mastac.runs.evaluation import evaluation_key, greedy_summary, policies_of
 from mastac.runs.folder import RunFolder
 from mastac.runs.interruption import Stopped, interruptions
 from mastac.runs.plan import RunPlan
-from mastac.runs.progress import Progress, Report
+from mastac.runs.progress import Pace, Progress, Report
 from mastac.runs.results import read_results
+from mastac.runs.rows import metric_rows
 from mastac.runs.saving import SavingTimes
 from mastac.runs.warnings import broken_promises, saturated_agents, warnings_of
 
 
 class Execution:
-    """`start`, then `advance` until `epoch` is the last, `save` whenever, `finish` at the end."""
+    """`start`, then `advance` until `epoch` is the last, `save` whenever, `finish` at the end.
 
-    def __init__(self, folder: RunFolder, plan: RunPlan, say: Callable[[str], None]):
+    `say` takes remarks, and `working` what takes long, with the seconds so far and those it usually
+    takes.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        plan: RunPlan,
+        say: Callable[[str], None],
+        working: Callable[[str, float, float | None], None] = lambda *_: None,
+    ):
         self.folder, self.plan, self.config, self.env = folder, plan, plan.config, plan.env
         self.say = say
         settings = self.config.settings
@@ -42,6 +54,9 @@ class Execution:
         self.epoch = 0
         self.state: Any = None
         self.told: set[int] = set()
+        self.pace = Pace()
+        name = f"{self.config.algorithm} on {self.config.env}"
+        self.compiling = Compiling(name, self.program.lowered, working)
 
     def _program(self, env: Environment, *others: Any) -> Program:
         if not isinstance(env, HostEnvironment):
@@ -74,18 +89,22 @@ class Execution:
                 )
             self.state, self.epoch = stored["state"], epochs[-1]
         else:
+            self._compile(None)
             self.state = self.program.init(self.keys)
         self.folder.cut_back(self.epoch)
         self.told = set(np.flatnonzero(self._failed_epochs() >= 0).tolist())
         for note in getattr(self.env, "notes", ()):
             self.say(note)
         where = f"epoch {self.epoch}" if self.epoch else "the beginning"
-        self.say(f"training {self.config.algorithm} on {self.config.env} from {where}; compiling …")
+        self.say(f"training {self.config.algorithm} on {self.config.env} from {where}")
+        if self.epoch < self.config.epochs:
+            self._compile(self._length())
 
     def advance(self) -> Report:
         """One chunk for all seeds, its rows in the tables, and what to tell about it."""
+        length = self._length()
+        self._compile(length)
         began, steps = time.perf_counter(), self._env_steps()
-        length = min(self.config.evaluation_interval, self.config.epochs - self.epoch)
         self.state, metrics = self.program.advance(
             self.state, self.keys, jnp.asarray(self.epoch), length
         )
@@ -97,8 +116,21 @@ class Execution:
         seconds = time.perf_counter() - began
         first, self.epoch = self.epoch, self.epoch + length
         steps = (self._env_steps() - steps) * len(self.config.seeds)
-        self._append_rows(rows, first, greedy, seconds, steps)
-        return self._report(rows, greedy, seconds, length, steps)
+        self._append_rows(rows, first, greedy, seconds + self.compiling.spent(), steps)
+        # A simulator's first chunk compiles, and the one with the first update does so again.
+        like_the_rest = first if isinstance(self.env, HostEnvironment) else self.epoch
+        if self.plan.schedule.updates_after(like_the_rest):
+            self.pace.add(length, seconds)
+        return self._report(rows, greedy, seconds, steps)
+
+    def _length(self) -> int:
+        """Epochs of the next chunk."""
+        return min(self.config.evaluation_interval, self.config.epochs - self.epoch)
+
+    def _compile(self, length: int | None, episodes: int | None = None) -> None:
+        """What a chunk needs, or without a length an evaluation; nothing where it is compiled."""
+        episodes = episodes or self.config.evaluation_episodes
+        self.compiling(self.state, self.keys, length, episodes)
 
     def save(self) -> None:
         """A checkpoint of everything that evolves, and the policies as they are."""
@@ -113,6 +145,7 @@ class Execution:
     def finish(self) -> None:
         """Evaluate over many episodes and write `summary.json`."""
         episodes = self.config.final_episodes
+        self._compile(None, episodes)
         returns = np.asarray(self.program.evaluate(self.state, evaluation_key(), episodes))
         failed = self._failed_epochs()
         by_seed = {s: returns[k] for k, s in enumerate(self.config.seeds) if failed[k] < 0}
@@ -186,20 +219,8 @@ class Execution:
     ) -> None:
         failed = self._failed_epochs()
         alive_at = np.where(failed < 0, self.config.epochs, failed)
-        schedule, counted = self.plan.schedule, rows.env_steps
-        columns = [column for column in rows._replace(env_steps=None) if column is not None]
-        table = [
-            [
-                s,
-                e,
-                (e + 1) * self.env.horizon if counted is None else int(counted[k, e - first]),
-                schedule.updates_after(e + 1),
-                *(_measured(float(column[k, e - first])) for column in columns),
-            ]
-            for e in range(first, self.epoch)
-            for k, s in enumerate(self.config.seeds)
-            if e < alive_at[k]
-        ]
+        schedule = self.plan.schedule
+        table = metric_rows(self.plan, rows, range(first, self.epoch), alive_at)
         self.folder.append(self.folder.metrics, table)
         evaluated = [
             [s, self.epoch, float(greedy[k])]
@@ -225,9 +246,7 @@ class Execution:
                     "the other seeds go on"
                 )
 
-    def _report(
-        self, rows: EpochMetrics, greedy: np.ndarray, seconds: float, length: int, steps: int
-    ) -> Report:
+    def _report(self, rows: EpochMetrics, greedy: np.ndarray, seconds: float, steps: int) -> Report:
         alive = self._failed_epochs() < 0
         train_return = float(rows.episode_return[alive].mean()) if alive.any() else math.nan
         greedy_return = float(greedy[alive].mean()) if alive.any() else math.nan
@@ -243,23 +262,28 @@ class Execution:
             score=self.plan.reference.score(greedy_return) if self.plan.reference else None,
             promised=float(promises[alive].mean()) if found else None,
             env_steps_per_second=steps / seconds,
-            remaining=(self.config.epochs - self.epoch) * seconds / length,
+            remaining=self._remaining(),
         )
 
-
-def _measured(value: float) -> float | str:
-    """A cell of `metrics.csv`: empty where nothing was measured."""
-    return "" if math.isnan(value) else value
+    def _remaining(self) -> float | None:
+        """Seconds left; a last chunk of another length has to be compiled once more."""
+        left, config = self.config.epochs - self.epoch, self.config
+        seconds = self.pace.remaining(left)
+        odd = left % config.evaluation_interval
+        again = self.compiling.to_come(odd, config.evaluation_episodes)
+        return None if seconds is None else seconds + again
 
 
 def execute(folder: RunFolder, plan: RunPlan, progress: bool | Callable[[Report], None]) -> None:
     """Build the program, find the last checkpoint, and advance chunk by chunk to the end."""
     is_switch = isinstance(progress, bool)
     report = (Progress() if progress else lambda _: None) if is_switch else progress
-    say = report.say if isinstance(report, Progress) else lambda _: None
+    shown = (report.say, report.working) if isinstance(report, Progress) else (lambda _: None,)
     epochs = plan.config.epochs
-    with interruptions() as is_interrupted, closing(Execution(folder, plan, say)) as execution:
-        execution.start()
+    with interruptions() as is_interrupted, closing(Execution(folder, plan, *shown)) as execution:
+        again = f"stopped while compiling; go on with: {folder.how_to_resume()}"
+        with is_interrupted.nothing_to_save(again):
+            execution.start()
         saving = SavingTimes()
         while execution.epoch < epochs:
             report(execution.advance())
