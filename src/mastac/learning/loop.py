@@ -277,7 +277,7 @@ def training_program(
     advancing = jax.jit(advance, static_argnums=3, donate_argnums=0)
     evaluating = jax.jit(evaluate, static_argnums=2)
 
-    def lowered(state: RunState | None, keys: PRNGKeyArray, length: int | None, episodes: int):
+    def lowered(state: RunState | None, keys: Array, length: int | None, episodes: int):
         if state is None:
             yield init.lower(keys)
             return

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -22,10 +22,11 @@ from mastac.runs.compiling import Compiling
 from mastac.runs.evaluation import evaluation_key, greedy_summary, policies_of
 from mastac.runs.folder import RunFolder
 from mastac.runs.interruption import Stopped, interruptions
+from mastac.runs.logs import Logger, Logs
 from mastac.runs.plan import RunPlan
 from mastac.runs.progress import Pace, Progress, Report
 from mastac.runs.results import read_results
-from mastac.runs.rows import metric_rows
+from mastac.runs.rows import evaluation_rows, metric_rows, timing_row
 from mastac.runs.saving import SavingTimes
 from mastac.runs.warnings import broken_promises, saturated_agents, warnings_of
 
@@ -54,6 +55,7 @@ class Execution:
         self.epoch = 0
         self.state: Any = None
         self.told: set[int] = set()
+        self.log: Callable[..., None] = lambda *rows: None
         self.pace = Pace()
         name = f"{self.config.algorithm} on {self.config.env}"
         self.compiling = Compiling(name, self.program.lowered, working)
@@ -219,23 +221,13 @@ class Execution:
     ) -> None:
         failed = self._failed_epochs()
         alive_at = np.where(failed < 0, self.config.epochs, failed)
-        schedule = self.plan.schedule
         table = metric_rows(self.plan, rows, range(first, self.epoch), alive_at)
         self.folder.append(self.folder.metrics, table)
-        evaluated = [
-            [s, self.epoch, float(greedy[k])]
-            for k, s in enumerate(self.config.seeds)
-            if self.epoch <= alive_at[k]
-        ]
+        evaluated = evaluation_rows(self.plan, greedy, self.epoch, alive_at)
         self.folder.append(self.folder.evaluation, evaluated)
-        length = (self.epoch - first) * len(self.config.seeds)
-        timing = [
-            self.epoch,
-            seconds,
-            steps / seconds,
-            length * schedule.updates / schedule.period / seconds,
-        ]
+        timing = timing_row(self.plan, first, self.epoch, steps, seconds)
         self.folder.append(self.folder.timing, [timing])
+        self.log(table, evaluated, timing)
         for k in np.flatnonzero(failed >= 0).tolist():
             if k not in self.told:
                 self.told.add(k)
@@ -247,7 +239,8 @@ class Execution:
                 )
 
     def _report(self, rows: EpochMetrics, greedy: np.ndarray, seconds: float, steps: int) -> Report:
-        alive = self._failed_epochs() < 0
+        left, alive = self.config.epochs - self.epoch, self._failed_epochs() < 0
+        interval, episodes = self.config.evaluation_interval, self.config.evaluation_episodes
         train_return = float(rows.episode_return[alive].mean()) if alive.any() else math.nan
         greedy_return = float(greedy[alive].mean()) if alive.any() else math.nan
         has_updated = self.plan.schedule.updates_after(self.epoch) > 0
@@ -262,25 +255,29 @@ class Execution:
             score=self.plan.reference.score(greedy_return) if self.plan.reference else None,
             promised=float(promises[alive].mean()) if found else None,
             env_steps_per_second=steps / seconds,
-            remaining=self._remaining(),
+            # A last chunk of another length has to be compiled once more.
+            remaining=self.pace.remaining(left, self.compiling.to_come(left % interval, episodes)),
         )
 
-    def _remaining(self) -> float | None:
-        """Seconds left; a last chunk of another length has to be compiled once more."""
-        left, config = self.config.epochs - self.epoch, self.config
-        seconds = self.pace.remaining(left)
-        odd = left % config.evaluation_interval
-        again = self.compiling.to_come(odd, config.evaluation_episodes)
-        return None if seconds is None else seconds + again
 
-
-def execute(folder: RunFolder, plan: RunPlan, progress: bool | Callable[[Report], None]) -> None:
+def execute(
+    folder: RunFolder,
+    plan: RunPlan,
+    progress: bool | Callable[[Report], None],
+    log: Sequence[str | Logger] = (),
+) -> None:
     """Build the program, find the last checkpoint, and advance chunk by chunk to the end."""
     is_switch = isinstance(progress, bool)
     report = (Progress() if progress else lambda _: None) if is_switch else progress
     shown = (report.say, report.working) if isinstance(report, Progress) else (lambda _: None,)
     epochs = plan.config.epochs
-    with interruptions() as is_interrupted, closing(Execution(folder, plan, *shown)) as execution:
+    score = plan.reference.score if plan.reference else None
+    with (
+        interruptions() as is_interrupted,
+        closing(Execution(folder, plan, *shown)) as execution,
+        closing(Logs(folder, log, score, shown[0])) as logs,
+    ):
+        execution.log = logs.write
         again = f"stopped while compiling; go on with: {folder.how_to_resume()}"
         with is_interrupted.nothing_to_save(again):
             execution.start()

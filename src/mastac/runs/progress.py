@@ -92,11 +92,11 @@ class Pace:
         """Count a chunk. Leave out those that compiled, or came before the first update."""
         self.chunks.append((epochs, seconds))
 
-    def remaining(self, epochs: int) -> float | None:
-        """Seconds that so many epochs will take; `None` before the first chunk."""
+    def remaining(self, epochs: int, apart: float = 0.0) -> float | None:
+        """Seconds that so many epochs will take, and others; `None` before the first chunk."""
         late = self.chunks[-max(3, len(self.chunks) // 2) :]
         done = sum(length for length, _ in late)
-        return epochs * sum(seconds for _, seconds in late) / done if done else None
+        return epochs * sum(seconds for _, seconds in late) / done + apart if done else None
 
 
 class Progress:

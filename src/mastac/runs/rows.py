@@ -1,10 +1,10 @@
-"""What a chunk of epochs adds to `metrics.csv`."""
+"""What a chunk of epochs adds to the tables of the run folder."""
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from mastac.learning.loop import EpochMetrics
 from mastac.runs.plan import RunPlan
@@ -35,6 +35,29 @@ def metric_rows(
         for k, seed in enumerate(plan.config.seeds)
         if epoch < alive_at[k]
     ]
+
+
+def evaluation_rows(
+    plan: RunPlan,
+    greedy: Float[np.ndarray, " seeds"],
+    epochs: int,
+    alive_at: Int[np.ndarray, " seeds"],
+) -> list[list[int | float]]:
+    """Rows of `evaluation.csv`: the greedy return of every seed that is alive after `epochs`."""
+    return [
+        [seed, epochs, float(greedy[k])]
+        for k, seed in enumerate(plan.config.seeds)
+        if epochs <= alive_at[k]
+    ]
+
+
+def timing_row(
+    plan: RunPlan, first: int, epochs: int, steps: int, seconds: float
+) -> list[int | float]:
+    """The row of `timing.csv`; `first`: how many epochs had been done before the chunk."""
+    updates = plan.schedule.updates / plan.schedule.period
+    length = (epochs - first) * len(plan.config.seeds)
+    return [epochs, seconds, steps / seconds, length * updates / seconds]
 
 
 def _measured(value: float) -> float | str:
