@@ -79,9 +79,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "repeat it for several knobs",
     )
     arguments.add_env_set(parser)
-    arguments.add_log(parser)
-    arguments.add_no_progress(parser)
-    arguments.add_no_cache(parser)
+    for add in (arguments.add_log, arguments.add_no_progress, arguments.add_no_cache):
+        add(parser)
 
 
 def run(args: argparse.Namespace) -> int:
