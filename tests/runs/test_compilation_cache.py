@@ -7,7 +7,7 @@ import pytest
 from begun_runs import begun_run
 
 from mastac.cli.main import main
-from mastac.runs.compilation_cache import VARIABLE, cache_folder, compilation_cache
+from mastac.runs.compilation_cache import FOLDER, SWITCH, VARIABLE, cache_folder, compilation_cache
 
 
 def read_at(folder: Path) -> dict[str, bytes]:
@@ -33,7 +33,7 @@ def test_what_is_read_back_gives_the_same_bits(tmp_path, monkeypatch) -> None:
     read = read_at(folder)
     assert read.keys() == written.keys()
     assert "jit_returns" in {name.split("-")[0] for name in read if read[name] != written[name]}
-    assert jax.config.jax_compilation_cache_dir is None
+    assert getattr(jax.config, FOLDER) is None
 
 
 def test_a_folder_that_cannot_be_written_costs_one_warning(tmp_path, monkeypatch) -> None:
@@ -41,15 +41,15 @@ def test_a_folder_that_cannot_be_written_costs_one_warning(tmp_path, monkeypatch
     monkeypatch.setenv(VARIABLE, str(tmp_path / "file"))
     match = f"programs are not kept.*{VARIABLE}"
     with pytest.warns(RuntimeWarning, match=match) as told, compilation_cache():
-        assert jax.config.jax_compilation_cache_dir is None
+        assert getattr(jax.config, FOLDER) is None
     assert len(told) == 1
 
 
 def test_the_users_own_settings_of_jax_stay(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path / "ours"))
     for name, value in (
-        ("jax_compilation_cache_dir", str(tmp_path / "users")),
-        ("jax_enable_compilation_cache", False),
+        (FOLDER, str(tmp_path / "users")),
+        (SWITCH, False),
     ):
         before = getattr(jax.config, name)
         jax.config.update(name, value)
@@ -69,7 +69,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path, monkeypatch) -> None:
     for name in ("whole-cache", "whole-atime", "half-cache"):
         (folder / name).write_bytes(b"\0" * 8)
     with compilation_cache():
-        assert jax.config.jax_compilation_cache_dir == str(folder)
+        assert getattr(jax.config, FOLDER) == str(folder)
     assert {path.name for path in folder.glob("*-*")} == {"whole-cache", "whole-atime"}
 
 

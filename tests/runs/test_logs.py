@@ -1,5 +1,6 @@
 """Logs hold what the CSV files hold, each row once, also after a crash."""
 
+import importlib
 import importlib.util
 import json
 import shutil
@@ -42,14 +43,13 @@ class PowerCut(Exception):
 
 def events(folder: Path) -> Iterator[Point]:
     """What event files hold, read without the writer's help but for the format of a message."""
-    from tensorboardX.proto.event_pb2 import Event
-
+    event_type = importlib.import_module("tensorboardX.proto.event_pb2").Event
     for path in sorted(folder.rglob("events.out.*")):
         content = path.read_bytes()
         at = 0
         while at < len(content):
             length = int.from_bytes(content[at : at + 8], "little")
-            event = Event.FromString(content[at + 12 : at + 12 + length])
+            event = event_type.FromString(content[at + 12 : at + 12 + length])
             at += 16 + length
             for value in event.summary.value:
                 yield path.parent.name, value.tag, event.step, value.simple_value

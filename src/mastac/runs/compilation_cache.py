@@ -16,6 +16,8 @@ from pathlib import Path
 
 VARIABLE = "MASTAC_CACHE"
 OFF = ("", "0", "no", "off", "false")
+FOLDER, SWITCH = "jax_compilation_cache_dir", "jax_enable_compilation_cache"
+"""JAX's settings that a user may have made."""
 MOST_BYTES = 2**30
 """What all programs take together; JAX removes those that were not used for longest."""
 LEAST_SECONDS = 0.1
@@ -79,7 +81,7 @@ def compilation_cache() -> Iterator[None]:
     """
     import jax
 
-    is_users = jax.config.jax_compilation_cache_dir or not jax.config.jax_enable_compilation_cache
+    is_users = getattr(jax.config, FOLDER) or not getattr(jax.config, SWITCH)
     folder = None if is_users else cache_folder()
     if folder is None or not _is_usable(folder):
         yield
@@ -87,7 +89,7 @@ def compilation_cache() -> Iterator[None]:
     from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
     chosen = {
-        "jax_compilation_cache_dir": str(folder),
+        FOLDER: str(folder),
         "jax_compilation_cache_max_size": MOST_BYTES,
         "jax_persistent_cache_min_compile_time_secs": LEAST_SECONDS,
     }

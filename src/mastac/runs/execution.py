@@ -269,13 +269,14 @@ def execute(
     """Build the program, find the last checkpoint, and advance chunk by chunk to the end."""
     is_switch = isinstance(progress, bool)
     report = (Progress() if progress else lambda _: None) if is_switch else progress
-    shown = (report.say, report.working) if isinstance(report, Progress) else (lambda _: None,)
+    say: Callable[[str], None] = report.say if isinstance(report, Progress) else lambda _: None
+    working = report.working if isinstance(report, Progress) else lambda *_: None
     epochs = plan.config.epochs
     score = plan.reference.score if plan.reference else None
     with (
         interruptions() as is_interrupted,
-        closing(Execution(folder, plan, *shown)) as execution,
-        closing(Logs(folder, log, score, shown[0])) as logs,
+        closing(Execution(folder, plan, say, working)) as execution,
+        closing(Logs(folder, log, score, say)) as logs,
     ):
         execution.log = logs.write
         again = f"stopped while compiling; go on with: {folder.how_to_resume()}"

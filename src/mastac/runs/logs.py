@@ -1,5 +1,6 @@
 """Logs beside the CSV files: TensorBoard, Weights & Biases, or a logger of the user's own."""
 
+import importlib
 import importlib.util
 import math
 import os
@@ -76,9 +77,7 @@ def _check_account() -> None:
     """`UserError` if Weights & Biases would ask for a password in the middle of a run."""
     if os.environ.get("WANDB_MODE", "online") in ("offline", "disabled", "dryrun"):
         return
-    import wandb  # pyright: ignore[reportMissingImports]
-
-    if not wandb.login(prompt=False):
+    if not importlib.import_module("wandb").login(prompt=False):
         raise UserError(
             "log 'wandb' knows no account; run 'wandb login' first, or set WANDB_MODE=offline to "
             "keep the log in the run folder"

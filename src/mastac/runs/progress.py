@@ -1,5 +1,6 @@
 """Progress of a run: a bar on a terminal or in a notebook, whole lines in a log file."""
 
+import importlib
 import math
 import os
 import shutil
@@ -179,8 +180,7 @@ def _notebook_cell() -> Any:
     shell = None if ipython is None else ipython.get_ipython()
     if getattr(shell, "kernel", None) is None:
         return None
-    from IPython.display import display  # pyright: ignore[reportMissingImports]
-
+    display = importlib.import_module("IPython.display").display
     handle: list[Any] = []
 
     def show(line: str, is_last: bool) -> None:

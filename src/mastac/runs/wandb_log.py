@@ -1,13 +1,14 @@
 """A log for Weights & Biases."""
 
+import importlib
 import secrets
 from collections.abc import Mapping
 from typing import Any
 
-import wandb  # pyright: ignore[reportMissingImports]
-
 from mastac.files import read_json
 from mastac.runs.folder import RunFolder
+
+wandb: Any = importlib.import_module("wandb")  # whose absence is no error of types
 
 
 class WandbLog:
