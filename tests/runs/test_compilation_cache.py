@@ -31,8 +31,8 @@ def test_what_is_read_back_gives_the_same_bits(tmp_path, monkeypatch) -> None:
     assert any(name.startswith("jit_returns") for name in written)
     assert evaluated() == anew
     read = read_at(folder)
-    assert read.keys() == written.keys()
-    assert "jit_returns" in {name.split("-")[0] for name in read if read[name] != written[name]}
+    assert read.keys() >= written.keys()
+    assert "jit_returns" in {name.split("-")[0] for name in written if read[name] != written[name]}
     assert getattr(jax.config, FOLDER) is None
 
 

@@ -52,6 +52,7 @@ def test_lines_fit_the_terminal(width: int, name: str, monkeypatch) -> None:
     _, longest, usual, compiling, remark = terminal.getvalue().split("\r\x1b[2K")
     assert max(map(len, (longest, usual, compiling))) < width
     assert longest.endswith("left 34:17:36") and usual.endswith("left 1:23")
+    assert "compiling 0:03" in compiling
     if width >= 80:
         assert "score" in usual and "score" in longest
     if not name:

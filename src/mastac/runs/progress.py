@@ -131,7 +131,9 @@ class Progress:
         """Something without reports goes on, such as compiling, for `seconds` so far."""
         times = "" if usually is None else f" (usually {clock(usually)})"
         if self.show is not None:
-            self.show(f"{self.prefix}{what} {clock(seconds)}{times}"[: self._width()], False)
+            prefix, text = self._name(), f"{what} {clock(seconds)}"
+            room = self._width() - len(prefix) - len(text)
+            self.show(prefix + text + (times if len(times) <= room else ""), False)
         elif seconds == 0:
             self._line(f"{what}{times}")
 
@@ -144,9 +146,7 @@ class Progress:
 
     def _moving(self, report: Report) -> str:
         """The report with a bar, no wider than the terminal."""
-        prefix = self.prefix
-        if len(prefix) > (most := max(0, self._width() - NAME)):
-            prefix = f"{prefix[: most - 2]}… " if most > 2 else ""
+        prefix = self._name()
         width = self._width() - len(prefix)
         line = report.line(width, bar=BAR // 2 + 1)
         length = min(BAR, width - len(line) - 1)
@@ -154,6 +154,13 @@ class Progress:
             return prefix + line
         filled = round(length * report.epoch / report.epochs)
         return f"{prefix}{'━' * filled}{'╌' * (length - filled)} {line}"
+
+    def _name(self) -> str:
+        """What stands before a line that moves; shortened on a narrow terminal."""
+        most = max(0, self._width() - NAME)
+        if len(self.prefix) <= most:
+            return self.prefix
+        return f"{self.prefix[: most - 2]}… " if most > 2 else ""
 
     def _width(self) -> int:
         # The last column stays free: some terminals begin a new line there.
