@@ -61,6 +61,11 @@ def test_lines_fit_the_terminal(width: int, name: str, monkeypatch) -> None:
         assert ("return -12.35" in usual) == (width >= 100)
         assert compiling == "compiling 0:03 (usually 1:15)"
     assert remark.endswith("a remark\n")
+    shown.close()
+    shown.working("compiling", 3.0, None)
+    shown.close()
+    assert terminal.getvalue().endswith("compiling 0:03\n")
+    assert terminal.getvalue().count("\n") == 2
 
 
 def test_a_log_holds_whole_lines_the_more_seldom_the_longer_the_run(capsys, monkeypatch) -> None:

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import Any
 
 import jax
@@ -274,6 +274,7 @@ def execute(
     epochs = plan.config.epochs
     score = plan.reference.score if plan.reference else None
     with (
+        closing(report) if isinstance(report, Progress) else nullcontext(),
         interruptions() as is_interrupted,
         closing(Execution(folder, plan, say, working)) as execution,
         closing(Logs(folder, log, score, say)) as logs,

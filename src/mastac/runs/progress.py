@@ -117,13 +117,14 @@ class Progress:
         self.show = _on_terminal if is_terminal else None
         if not is_terminal and (cell := _notebook_cell()) is not None:
             self.show = cell
+        self.is_open = False
         self.began = time.monotonic()
         self.last_line = -math.inf
 
     def __call__(self, report: Report) -> None:
         done = report.epoch == report.epochs
         if self.show is not None:
-            self.show(self._moving(report), done)
+            self._show(self._moving(report), done)
         elif done or self._is_time():
             self._line(report.line())
 
@@ -133,16 +134,26 @@ class Progress:
         if self.show is not None:
             prefix, text = self._name(), f"{what} {clock(seconds)}"
             room = self._width() - len(prefix) - len(text)
-            self.show(prefix + text + (times if len(times) <= room else ""), False)
+            self._show(prefix + text + (times if len(times) <= room else ""), False)
         elif seconds == 0:
             self._line(f"{what}{times}")
 
     def say(self, text: str) -> None:
         """A remark on a line of its own."""
         if self.show is not None:
-            self.show(f"{self.prefix}{text}", True)
+            self._show(f"{self.prefix}{text}", True)
         else:
             self._line(text)
+
+    def close(self) -> None:
+        """End the line that moves, so that what comes next does not stand behind it."""
+        if self.show is _on_terminal:
+            sys.stderr.write("\n" if self.is_open else "")
+
+    def _show(self, line: str, is_last: bool) -> None:
+        if self.show is not None:
+            self.show(line, is_last)
+            self.is_open = not is_last
 
     def _moving(self, report: Report) -> str:
         """The report with a bar, no wider than the terminal."""
