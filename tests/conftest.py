@@ -20,6 +20,9 @@ os.environ.setdefault("MPLBACKEND", "agg")
 # multiplies floats by its whole number of steps.)
 os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
 
+# A test that finds a program of yesterday's would not be that of a fresh machine.
+os.environ.setdefault("MASTAC_CACHE", "off")
+
 import pytest
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook

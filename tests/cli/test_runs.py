@@ -134,6 +134,39 @@ def test_an_existing_run_is_not_overwritten(folder: Path, capsys) -> None:
     assert (folder / "metrics.csv").read_bytes() == before
 
 
+COMPILES = """
+import atexit, time
+from mastac.cli import envs, main
+from mastac.cli.train import run_and_report
+from mastac.runs.compiling import compile_all
+from mastac.runs.interruption import interruptions
+
+class Slow:
+    def compile(self):
+        print("compiling", flush=True)
+        time.sleep(60)
+
+def work():
+    with interruptions() as asked, asked.nothing_to_save("go on with: so"):
+        compile_all([Slow()], lambda seconds: None)
+
+atexit.register(print, "waited for the compiler")
+envs.run = lambda args: run_and_report(work)
+main.main(["envs"])
+"""
+
+
+def test_ctrl_c_while_compiling_ends_the_process_at_once() -> None:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", COMPILES], **pipes) as process:
+        assert process.stdout is not None and process.stdout.readline() == "compiling\n"
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=50)
+    assert (process.returncode, out, err) == (130, "", "mastac: go on with: so\n")
+    assert time.monotonic() - began < 10  # tenths of a second, but for a machine's other work
+
+
 @pytest.mark.slow
 def test_ctrl_c_saves_and_resume_loses_no_epoch(tmp_path: Path, capsys) -> None:
     epochs = ["--epochs", "600", "--seeds", "0-1", "--no-progress"]

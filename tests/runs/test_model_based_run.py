@@ -15,6 +15,7 @@ from mastac.learning.model_based.rounds import after_rounds, last_episodes
 from mastac.learning.settings import Settings
 from mastac.runs.checkpoints import saved_epochs
 from mastac.runs.execution import Execution
+from mastac.text import number
 from runs.small_models import KNOBS
 
 EVALUATED = {"evaluation_interval": 4, "evaluation_episodes": 4, "progress": False}
@@ -131,7 +132,7 @@ def test_through_the_simulator_itself_actors_climb(tmp_path):
     assert reports[0].promised is None and "promised" not in reports[0].line()
     promised = run.summary["model"]["0"]["promised"]
     assert reports[-1].promised == pytest.approx(promised, rel=1e-6)
-    assert f"(promised {promised:.3f})" in reports[-1].line()
+    assert f"promised {number(promised)}" in reports[-1].line()
 
 
 @pytest.mark.parametrize(

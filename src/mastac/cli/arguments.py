@@ -75,6 +75,24 @@ def add_no_progress(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-progress", action="store_true", help="do not print progress")
 
 
+def add_log(parser: argparse.ArgumentParser, more: str = "") -> None:
+    """The option that names a log beside the CSV files; it may be given again and again."""
+    parser.add_argument(
+        "--log",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"also log to tensorboard or wandb, in the run folder{more}; repeat it for both",
+    )
+
+
+def add_no_cache(parser: argparse.ArgumentParser) -> None:
+    """The option that asks for no compiled programs of earlier processes, and to keep none."""
+    parser.add_argument(
+        "--no-cache", action="store_true", help="compile anew, and keep no compiled programs"
+    )
+
+
 def parse_seeds(text: str) -> list[int]:
     """Seeds from a range, a list, or both; their order is kept.
 

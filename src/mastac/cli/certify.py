@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     arguments.add_json(parser)
     arguments.add_no_progress(parser)
+    arguments.add_no_cache(parser)
 
 
 def run(args: argparse.Namespace) -> int:

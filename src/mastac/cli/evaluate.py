@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: the episodes that were played at the end of training)",
     )
     arguments.add_json(parser)
+    arguments.add_no_cache(parser)
 
 
 def run(args: argparse.Namespace) -> int:

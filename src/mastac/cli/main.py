@@ -105,8 +105,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal without Greek letters gets a question mark.
             stream.reconfigure(errors="replace")
+    code = exit_code(sys.argv[1:] if argv is None else list(argv))
+    compiling = sys.modules.get("mastac.runs.compiling")
+    if compiling is not None and compiling.is_compiling():
+        # Stopped while the compiler was at work: it cannot be told to stop.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def exit_code(argv: list[str]) -> int:
+    """Run one command, and say what went wrong."""
     try:
-        return run_command(sys.argv[1:] if argv is None else list(argv))
+        return run_command(argv)
     except UserError as mistake:
         print(f"mastac: {one_line(str(mistake))}", file=sys.stderr)
         return 2
@@ -157,6 +169,8 @@ def run_command(argv: list[str]) -> int:
         if rest[0].startswith("-") and name in COMMANDS:
             raise unknown("option", rest[0].split("=")[0], _options_of(parsers[name]))
         raise UserError(f"'{rest[0]}' is one argument too many (see 'mastac {name} --help')")
+    if getattr(args, "no_cache", False):
+        os.environ["MASTAC_CACHE"] = "off"  # of this process and those that it starts
     return COMMANDS[args.command].run(args)
 
 

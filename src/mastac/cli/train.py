@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 HELP = "train decentralised policies in an environment and keep the run in a folder"
 
 OWN_OPTIONS = ("algorithm", "kappa", "epochs", "seeds", "out", "preset", "evaluation_interval")
-OWN_OPTIONS += ("evaluation_episodes", "workers")
+OWN_OPTIONS += ("evaluation_episodes", "workers", "log")
 # Arguments of `mastac.train` that are no knobs: --set must not reach them.
 NO_KNOBS = ("env", "env_id", "env_options", "custom", "origin", "progress")
 NO_KNOBS += ("unscaled_steps", "discrete")
@@ -79,7 +79,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "repeat it for several knobs",
     )
     arguments.add_env_set(parser)
-    arguments.add_no_progress(parser)
+    for add in (arguments.add_log, arguments.add_no_progress, arguments.add_no_cache):
+        add(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -90,7 +91,8 @@ def run(args: argparse.Namespace) -> int:
     env_options = arguments.parse_assignments("--env-set", args.env_set)
     chosen = _chosen(args)
     env = environment_from(args.env, env_options)  # to hear of mistakes before anything slow
-    return run_and_report(lambda: train(env, progress=not args.no_progress, **chosen))
+    progress = not args.no_progress
+    return run_and_report(lambda: train(env, progress=progress, log=args.log, **chosen))
 
 
 def _chosen(args: argparse.Namespace) -> dict[str, Any]:

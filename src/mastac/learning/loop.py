@@ -1,6 +1,6 @@
 """The one training loop: a compiled program runs a chunk of epochs for all seeds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -80,12 +80,16 @@ class Program(NamedTuple):
         policies. All seeds play the same episodes, which `key` chooses, so that they differ by
         their policies and not by their luck.
     - `close`: lets go of what plays.
+    - `lowered`: `(state, keys, length, episodes) -> programs` that the three will run, traced and
+        not yet compiled: without a state that of `init`, without a length that of `evaluate` alone.
+        `None` where it is not known before they are called.
     """
 
     init: Callable[[PRNGKeyArray], RunState]
     advance: Callable[[RunState, PRNGKeyArray, Int[Array, ""], int], tuple[RunState, EpochMetrics]]
     evaluate: Callable[[RunState, PRNGKeyArray, int], Float[Array, "seeds episodes agents"]]
     close: Callable[[], None] = lambda: None
+    lowered: Callable[..., Iterator[Any]] | None = None
 
 
 def epoch_means(metrics: Metrics) -> Metrics:
@@ -269,12 +273,23 @@ def training_program(
         play = shard_over_seeds(jax.vmap(seed.play, in_axes=(0, None)), False)
         return play(state.learner, jax.random.split(key, episodes))
 
+    init = jax.jit(shard_over_seeds(jax.vmap(seed.init)))
     advancing = jax.jit(advance, static_argnums=3, donate_argnums=0)
     evaluating = jax.jit(evaluate, static_argnums=2)
+
+    def lowered(state: RunState | None, keys: Array, length: int | None, episodes: int):
+        if state is None:
+            yield init.lower(keys)
+            return
+        if length is not None:
+            yield advancing.lower(placed(state), keys, jnp.asarray(0), length)
+        yield evaluating.lower(placed(state), keys[0], episodes)
+
     return Program(
-        jax.jit(shard_over_seeds(jax.vmap(seed.init))),
+        init,
         advance=lambda state, *others: advancing(placed(state), *others),
         evaluate=lambda state, *others: evaluating(placed(state), *others),
+        lowered=lowered,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from mastac.errors import UserError
 from mastac.files import locked, read_json
+from mastac.reproduction.costs import STORED, cost
 from mastac.reproduction.paper import CELLS, Cell, cells_of
 from mastac.runs.config import ExperimentConfig, resolve
 from mastac.runs.folder import RunFolder
@@ -66,11 +67,16 @@ class Place:
 
 @dataclass(frozen=True)
 class Timing:
-    """Epochs done, the seconds that they took, and the median over chunks of seconds per epoch."""
+    """Epochs done, and the seconds that they took.
+
+    - `per_epoch`: seconds of an epoch, the median over chunks.
+    - `apart`: seconds that the first chunk took longer: it was compiled.
+    """
 
     epochs: int = 0
     seconds: float = 0.0
     per_epoch: float | None = None
+    apart: float = 0.0
 
     @staticmethod
     def read(path: Path) -> "Timing":
@@ -84,7 +90,11 @@ class Timing:
         ends, seconds = [int(row["epoch"]) for row in rows], [float(row["seconds"]) for row in rows]
         lengths = [after - before for before, after in itertools.pairwise([0, *ends])]
         rates = [took / length for took, length in zip(seconds, lengths, strict=True) if length > 0]
-        return Timing(ends[-1], sum(seconds), statistics.median(rates) if rates else None)
+        if not rates:
+            return Timing(ends[-1], sum(seconds))
+        usual = statistics.median(rates)
+        apart = max(0.0, seconds[0] - usual * lengths[0])
+        return Timing(ends[-1], sum(seconds), usual, apart)
 
 
 class Grid:
@@ -122,30 +132,50 @@ class Grid:
 
 
 class Estimate:
-    """Seconds left, from what a cell and others on its environment have taken so far."""
+    """Seconds left, from what a cell, or others, have taken here so far.
+
+    Of a cell that was not begun it is known from committed raw data how much more, or less, it
+    costs than others.
+    """
 
     def __init__(self, places: Sequence[Place]) -> None:
         self.timings = {place.cell.path: place.progress() for place in places}
         self.places = places
+        self.costs = read_json(STORED)
 
     @cached_property
-    def _by_env(self) -> Mapping[str, float]:
-        known: dict[str, list[float]] = {}
-        for place in self.places:
-            rate = self.timings[place.cell.path].per_epoch
-            if rate is not None:
-                known.setdefault(place.cell.env, []).append(rate)
-        return {env: statistics.fmean(rates) for env, rates in known.items()}
+    def _timed(self) -> list[Place]:
+        return [p for p in self.places if self.timings[p.cell.path].per_epoch is not None]
+
+    @cached_property
+    def _compiling(self) -> float:
+        """Seconds that a cell takes to compile."""
+        return statistics.fmean(self.timings[place.cell.path].apart for place in self._timed)
+
+    def _whole(self, place: Place) -> float | None:
+        """Seconds of a cell's epochs, from its own or those of its environment, else of any."""
+        timing, cell = self.timings[place.cell.path], place.cell
+        if timing.per_epoch is not None:
+            return timing.per_epoch * cell.epochs
+        here = [timed for timed in self._timed if timed.cell.env == cell.env] or self._timed
+        whole = [(timed, self._whole(timed) or 0.0) for timed in here]
+        ratios = [
+            seconds / beside
+            for timed, seconds in whole
+            if (beside := cost(timed.cell, self.costs)) is not None
+        ]
+        units = cost(cell, self.costs)
+        return None if units is None or not ratios else units * statistics.median(ratios)
 
     def remaining(self, place: Place) -> float | None:
         """Seconds to go; `None` where nothing like it has been timed."""
         if place.is_finished:
             return 0.0
-        timing = self.timings[place.cell.path]
-        rate = (
-            timing.per_epoch if timing.per_epoch is not None else self._by_env.get(place.cell.env)
-        )
-        return None if rate is None else rate * max(0, place.cell.epochs - timing.epochs)
+        timing, whole = self.timings[place.cell.path], self._whole(place)
+        if whole is None:
+            return None
+        share = max(0, place.cell.epochs - timing.epochs) / place.cell.epochs
+        return whole * share + (0.0 if timing.epochs else self._compiling)
 
     def total(self) -> tuple[float, int]:
         """Seconds to go for one process, and how many cells have no estimate and are left out."""

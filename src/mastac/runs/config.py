@@ -5,18 +5,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, SupportsIndex
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 from mastac.algorithms import ALGORITHMS
 from mastac.checks import whole_number
-from mastac.envs.naming import Origin
-from mastac.envs.registry import entry_of
+from mastac.envs.naming import ImportedEnvironment, Origin
+from mastac.envs.registry import NamedEnvironment, entry_of, is_built_in
 from mastac.errors import UserError, unknown
 from mastac.learning.knob_names import stored_knobs
 from mastac.learning.settings import Settings, checked_settings
 from mastac.runs.policy import FINAL_EPISODES
 from mastac.runs.presets import PRESETS, Unscaled, settings_for
 from mastac.version import __version__
+
+if TYPE_CHECKING:
+    from mastac.envs.base import Environment
 
 Kappa = int | None | Literal["preset"]
 HOST_EPISODES, FINAL_HOST_EPISODES = 5, 20
@@ -233,3 +236,33 @@ def git_revision() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return top.stdout.strip()
+
+
+def configuration_of(
+    env: "Environment | NamedEnvironment | ImportedEnvironment",
+    workers: SupportsIndex = 0,
+    **choices: Any,
+) -> ExperimentConfig:
+    """The configuration of a run on an environment, which may have a name; see [`resolve`][]."""
+    origin = env.origin if isinstance(env, ImportedEnvironment) else None
+    env = env.env if isinstance(env, ImportedEnvironment) else env
+    is_host = not isinstance(env, NamedEnvironment) and env.is_host
+    if is_host:
+        choices["workers"] = workers
+    elif workers != 0:
+        raise UserError(
+            f"workers play simulators outside JAX, and '{env.id}' is compiled; leave them out"
+        )
+    if isinstance(env, NamedEnvironment) or is_built_in(env):
+        return resolve(env.id, env.options, **choices)
+    # What the function was called with tells runs apart, as options do.
+    options = {**(origin.options if origin else {}), **env.options}
+    return resolve(
+        env.id,
+        options,
+        custom=True,
+        origin=origin,
+        unscaled_steps=env.horizon if env.undeclared else None,
+        discrete=env.head.has_choices,
+        **choices,
+    )

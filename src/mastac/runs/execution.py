@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, nullcontext
 from typing import Any
 
 import jax
@@ -18,20 +18,33 @@ from mastac.learning.host_loop import host_program
 from mastac.learning.learner import buffer_of, learner_of
 from mastac.learning.loop import FAILURES, EpochMetrics, Program, one_seed, training_program
 from mastac.runs.checkpoints import load_checkpoint, save_checkpoint, saved_epochs
+from mastac.runs.compiling import Compiling
 from mastac.runs.evaluation import evaluation_key, greedy_summary, policies_of
 from mastac.runs.folder import RunFolder
 from mastac.runs.interruption import Stopped, interruptions
+from mastac.runs.logs import Logger, Logs
 from mastac.runs.plan import RunPlan
-from mastac.runs.progress import Progress, Report
+from mastac.runs.progress import Pace, Progress, Report
 from mastac.runs.results import read_results
+from mastac.runs.rows import evaluation_rows, metric_rows, timing_row
 from mastac.runs.saving import SavingTimes
 from mastac.runs.warnings import broken_promises, saturated_agents, warnings_of
 
 
 class Execution:
-    """`start`, then `advance` until `epoch` is the last, `save` whenever, `finish` at the end."""
+    """`start`, then `advance` until `epoch` is the last, `save` whenever, `finish` at the end.
 
-    def __init__(self, folder: RunFolder, plan: RunPlan, say: Callable[[str], None]):
+    `say` takes remarks, and `working` what takes long, with the seconds so far and those it usually
+    takes.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        plan: RunPlan,
+        say: Callable[[str], None],
+        working: Callable[[str, float, float | None], None] = lambda *_: None,
+    ):
         self.folder, self.plan, self.config, self.env = folder, plan, plan.config, plan.env
         self.say = say
         settings = self.config.settings
@@ -42,6 +55,10 @@ class Execution:
         self.epoch = 0
         self.state: Any = None
         self.told: set[int] = set()
+        self.log: Callable[..., None] = lambda *rows: None
+        self.pace = Pace()
+        name = f"{self.config.algorithm} on {self.config.env}"
+        self.compiling = Compiling(name, self.program.lowered, working)
 
     def _program(self, env: Environment, *others: Any) -> Program:
         if not isinstance(env, HostEnvironment):
@@ -74,18 +91,22 @@ class Execution:
                 )
             self.state, self.epoch = stored["state"], epochs[-1]
         else:
+            self._compile(None)
             self.state = self.program.init(self.keys)
         self.folder.cut_back(self.epoch)
         self.told = set(np.flatnonzero(self._failed_epochs() >= 0).tolist())
         for note in getattr(self.env, "notes", ()):
             self.say(note)
         where = f"epoch {self.epoch}" if self.epoch else "the beginning"
-        self.say(f"training {self.config.algorithm} on {self.config.env} from {where}; compiling …")
+        self.say(f"training {self.config.algorithm} on {self.config.env} from {where}")
+        if self.epoch < self.config.epochs:
+            self._compile(self._length())
 
     def advance(self) -> Report:
         """One chunk for all seeds, its rows in the tables, and what to tell about it."""
+        length = self._length()
+        self._compile(length)
         began, steps = time.perf_counter(), self._env_steps()
-        length = min(self.config.evaluation_interval, self.config.epochs - self.epoch)
         self.state, metrics = self.program.advance(
             self.state, self.keys, jnp.asarray(self.epoch), length
         )
@@ -97,8 +118,21 @@ class Execution:
         seconds = time.perf_counter() - began
         first, self.epoch = self.epoch, self.epoch + length
         steps = (self._env_steps() - steps) * len(self.config.seeds)
-        self._append_rows(rows, first, greedy, seconds, steps)
-        return self._report(rows, greedy, seconds, length, steps)
+        self._append_rows(rows, first, greedy, seconds + self.compiling.spent(), steps)
+        # A simulator's first chunk compiles, and the one with the first update does so again.
+        like_the_rest = first if isinstance(self.env, HostEnvironment) else self.epoch
+        if self.plan.schedule.updates_after(like_the_rest):
+            self.pace.add(length, seconds)
+        return self._report(rows, greedy, seconds, steps)
+
+    def _length(self) -> int:
+        """Epochs of the next chunk."""
+        return min(self.config.evaluation_interval, self.config.epochs - self.epoch)
+
+    def _compile(self, length: int | None, episodes: int | None = None) -> None:
+        """What a chunk needs, or without a length an evaluation; nothing where it is compiled."""
+        episodes = episodes or self.config.evaluation_episodes
+        self.compiling(self.state, self.keys, length, episodes)
 
     def save(self) -> None:
         """A checkpoint of everything that evolves, and the policies as they are."""
@@ -113,6 +147,7 @@ class Execution:
     def finish(self) -> None:
         """Evaluate over many episodes and write `summary.json`."""
         episodes = self.config.final_episodes
+        self._compile(None, episodes)
         returns = np.asarray(self.program.evaluate(self.state, evaluation_key(), episodes))
         failed = self._failed_epochs()
         by_seed = {s: returns[k] for k, s in enumerate(self.config.seeds) if failed[k] < 0}
@@ -186,35 +221,13 @@ class Execution:
     ) -> None:
         failed = self._failed_epochs()
         alive_at = np.where(failed < 0, self.config.epochs, failed)
-        schedule, counted = self.plan.schedule, rows.env_steps
-        columns = [column for column in rows._replace(env_steps=None) if column is not None]
-        table = [
-            [
-                s,
-                e,
-                (e + 1) * self.env.horizon if counted is None else int(counted[k, e - first]),
-                schedule.updates_after(e + 1),
-                *(_measured(float(column[k, e - first])) for column in columns),
-            ]
-            for e in range(first, self.epoch)
-            for k, s in enumerate(self.config.seeds)
-            if e < alive_at[k]
-        ]
+        table = metric_rows(self.plan, rows, range(first, self.epoch), alive_at)
         self.folder.append(self.folder.metrics, table)
-        evaluated = [
-            [s, self.epoch, float(greedy[k])]
-            for k, s in enumerate(self.config.seeds)
-            if self.epoch <= alive_at[k]
-        ]
+        evaluated = evaluation_rows(self.plan, greedy, self.epoch, alive_at)
         self.folder.append(self.folder.evaluation, evaluated)
-        length = (self.epoch - first) * len(self.config.seeds)
-        timing = [
-            self.epoch,
-            seconds,
-            steps / seconds,
-            length * schedule.updates / schedule.period / seconds,
-        ]
+        timing = timing_row(self.plan, first, self.epoch, steps, seconds)
         self.folder.append(self.folder.timing, [timing])
+        self.log(table, evaluated, timing)
         for k in np.flatnonzero(failed >= 0).tolist():
             if k not in self.told:
                 self.told.add(k)
@@ -225,10 +238,9 @@ class Execution:
                     "the other seeds go on"
                 )
 
-    def _report(
-        self, rows: EpochMetrics, greedy: np.ndarray, seconds: float, length: int, steps: int
-    ) -> Report:
-        alive = self._failed_epochs() < 0
+    def _report(self, rows: EpochMetrics, greedy: np.ndarray, seconds: float, steps: int) -> Report:
+        left, alive = self.config.epochs - self.epoch, self._failed_epochs() < 0
+        interval, episodes = self.config.evaluation_interval, self.config.evaluation_episodes
         train_return = float(rows.episode_return[alive].mean()) if alive.any() else math.nan
         greedy_return = float(greedy[alive].mean()) if alive.any() else math.nan
         has_updated = self.plan.schedule.updates_after(self.epoch) > 0
@@ -243,23 +255,34 @@ class Execution:
             score=self.plan.reference.score(greedy_return) if self.plan.reference else None,
             promised=float(promises[alive].mean()) if found else None,
             env_steps_per_second=steps / seconds,
-            remaining=(self.config.epochs - self.epoch) * seconds / length,
+            # A last chunk of another length has to be compiled once more.
+            remaining=self.pace.remaining(left, self.compiling.to_come(left % interval, episodes)),
         )
 
 
-def _measured(value: float) -> float | str:
-    """A cell of `metrics.csv`: empty where nothing was measured."""
-    return "" if math.isnan(value) else value
-
-
-def execute(folder: RunFolder, plan: RunPlan, progress: bool | Callable[[Report], None]) -> None:
+def execute(
+    folder: RunFolder,
+    plan: RunPlan,
+    progress: bool | Callable[[Report], None],
+    log: Sequence[str | Logger] = (),
+) -> None:
     """Build the program, find the last checkpoint, and advance chunk by chunk to the end."""
     is_switch = isinstance(progress, bool)
     report = (Progress() if progress else lambda _: None) if is_switch else progress
-    say = report.say if isinstance(report, Progress) else lambda _: None
+    say: Callable[[str], None] = report.say if isinstance(report, Progress) else lambda _: None
+    working = report.working if isinstance(report, Progress) else lambda *_: None
     epochs = plan.config.epochs
-    with interruptions() as is_interrupted, closing(Execution(folder, plan, say)) as execution:
-        execution.start()
+    score = plan.reference.score if plan.reference else None
+    with (
+        closing(report) if isinstance(report, Progress) else nullcontext(),
+        interruptions() as is_interrupted,
+        closing(Execution(folder, plan, say, working)) as execution,
+        closing(Logs(folder, log, score, say)) as logs,
+    ):
+        execution.log = logs.write
+        again = f"stopped while compiling; go on with: {folder.how_to_resume()}"
+        with is_interrupted.nothing_to_save(again):
+            execution.start()
         saving = SavingTimes()
         while execution.epoch < epochs:
             report(execution.advance())

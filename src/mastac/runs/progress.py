@@ -1,10 +1,25 @@
-"""Progress of a run: one line that moves on a terminal, or lines one below the other elsewhere."""
+"""Progress of a run: a bar on a terminal or in a notebook, whole lines in a log file."""
 
+import importlib
+import math
+import os
+import shutil
 import sys
 import time
 from dataclasses import dataclass
+from typing import Any
 
-from rich.console import Console
+from mastac.text import number
+
+BAR = 20
+"""Characters of the bar; fewer, and at last none, where the terminal is narrow."""
+LEAST = 4
+"""From here on, figures that can be spared are lesser ones."""
+NAME = 28
+"""Columns that a name before the line leaves to it."""
+QUICK = 5.0
+SHARE = 0.05
+"""Lines of a log come every five seconds, later after a twentieth of the time so far."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +30,9 @@ class Report:
     - `train_return`, `greedy_return`: means over the seeds that are still alive; `score` of the
         latter, `None` where there are no reference figures. `promised`: what learnt models say of
         it, `None` without models.
-    - `env_steps_per_second`: of all seeds together. `remaining`: estimate, in seconds.
+    - `env_steps_per_second`: of all seeds together.
+    - `remaining`: estimate of the seconds left, compilation apart; `None` while nothing like the
+        rest of the run has been timed.
     """
 
     epoch: int
@@ -25,20 +42,38 @@ class Report:
     greedy_return: float
     score: float | None
     env_steps_per_second: float
-    remaining: float
+    remaining: float | None
     promised: float | None = None
 
-    def line(self) -> str:
-        """The report in one line."""
-        promised = "" if self.promised is None else f" (promised {self.promised:.3f})"
-        score = "" if self.score is None else f"  score {self.score:.3f}"
-        return (
-            f"epoch {self.epoch:>6}/{self.epochs}  steps {self.env_steps:>8,}"
-            f"  return {self.train_return:>10.3f}  greedy {self.greedy_return:>10.3f}"
-            f"{promised}{score}"
-            f"  {self.env_steps_per_second:>8,.0f} steps/s"
-            f"  left {clock(self.remaining)}"
-        )
+    def line(self, width: int | None = None, bar: int = 0) -> str:
+        """The report in one line.
+
+        Where it would be longer than `width`, the figures that can best be spared are left out; the
+        lesser ones also where they leave no `bar` columns free.
+        """
+        score = self.score
+        known = score is not None and math.isfinite(score)
+        speed = f"{self.env_steps_per_second:,.0f} steps/s"
+        left = "?" if self.remaining is None else clock(self.remaining)
+        # What can be spared has the higher number.
+        parts = [
+            (1, f"{self.epoch}/{self.epochs}"),
+            (6, f"steps {self.env_steps:,}"),
+            (5, f"return {number(self.train_return) or '-'}"),
+            (3, f"greedy {number(self.greedy_return) or '-'}"),
+            (7, "" if self.promised is None else f"promised {number(self.promised) or '-'}"),
+            (2, f"score {score:.3f}" if known else ""),
+            (4, speed),
+            (0, f"left {left}"),
+        ]
+        parts = [part for part in parts if part[1]]
+        joined = lambda: "  ".join(text for _, text in parts)  # noqa: E731
+        while width is not None and len(parts) > 1:
+            free = bar if max(parts)[0] > LEAST else 0
+            if len(joined()) <= width - free:
+                break
+            parts.remove(max(parts))
+        return joined()
 
 
 def clock(seconds: float) -> str:
@@ -48,8 +83,28 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 
 
+class Pace:
+    """Seconds of an epoch, from the later half of the chunks that were like those to come."""
+
+    def __init__(self) -> None:
+        self.chunks: list[tuple[int, float]] = []
+
+    def add(self, epochs: int, seconds: float) -> None:
+        """Count a chunk. Leave out those that compiled, or came before the first update."""
+        self.chunks.append((epochs, seconds))
+
+    def remaining(self, epochs: int, apart: float = 0.0) -> float | None:
+        """Seconds that so many epochs will take, and others; `None` before the first chunk."""
+        late = self.chunks[-max(3, len(self.chunks) // 2) :]
+        done = sum(length for length, _ in late)
+        return epochs * sum(seconds for _, seconds in late) / done + apart if done else None
+
+
 class Progress:
-    """Prints reports to standard error; standard output stays free for results.
+    """Shows reports on standard error; standard output stays free for results.
+
+    On a terminal and in a notebook one line moves. Elsewhere, as in a log file, lines stand one
+    below the other, the more seldom the longer the run.
 
     **Arguments:**
 
@@ -58,23 +113,101 @@ class Progress:
 
     def __init__(self, name: str = "") -> None:
         self.prefix = f"{name}  " if name else ""
-        self.console = Console(stderr=True)
-        self.live = self.console.is_terminal
-        self.last_line = -float("inf")
+        is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self.show = _on_terminal if is_terminal else None
+        if not is_terminal and (cell := _notebook_cell()) is not None:
+            self.show = cell
+        self.is_open = False
+        self.began = time.monotonic()
+        self.last_line = -math.inf
 
     def __call__(self, report: Report) -> None:
         done = report.epoch == report.epochs
-        if self.live:
-            filled = round(20 * report.epoch / report.epochs)
-            bar = "━" * filled + "╌" * (20 - filled)
-            line = f"\r\x1b[2K{self.prefix}{bar} {report.line()}"[: self.console.width + 5]
-            sys.stderr.write(line + ("\n" if done else ""))
-            sys.stderr.flush()
-        elif done or time.monotonic() - self.last_line > 5:
-            self.last_line = time.monotonic()
-            print(f"{self.prefix}{report.line()}", file=sys.stderr, flush=True)
+        if self.show is not None:
+            self._show(self._moving(report), done)
+        elif done or self._is_time():
+            self._line(report.line())
+
+    def working(self, what: str, seconds: float, usually: float | None) -> None:
+        """Something without reports goes on, such as compiling, for `seconds` so far."""
+        times = "" if usually is None else f" (usually {clock(usually)})"
+        if self.show is not None:
+            prefix, text = self._name(), f"{what} {clock(seconds)}"
+            room = self._width() - len(prefix) - len(text)
+            self._show(prefix + text + (times if len(times) <= room else ""), False)
+        elif seconds == 0:
+            self._line(f"{what}{times}")
 
     def say(self, text: str) -> None:
         """A remark on a line of its own."""
-        prefix = "\r\x1b[2K" if self.live else ""
-        print(f"{prefix}{self.prefix}{text}", file=sys.stderr, flush=True)
+        if self.show is not None:
+            self._show(f"{self.prefix}{text}", True)
+        else:
+            self._line(text)
+
+    def close(self) -> None:
+        """End the line that moves, so that what comes next does not stand behind it."""
+        if self.show is _on_terminal:
+            sys.stderr.write("\n" if self.is_open else "")
+
+    def _show(self, line: str, is_last: bool) -> None:
+        if self.show is not None:
+            self.show(line, is_last)
+            self.is_open = not is_last
+
+    def _moving(self, report: Report) -> str:
+        """The report with a bar, no wider than the terminal."""
+        prefix = self._name()
+        width = self._width() - len(prefix)
+        line = report.line(width, bar=BAR // 2 + 1)
+        length = min(BAR, width - len(line) - 1)
+        if length < BAR // 4:
+            return prefix + line
+        filled = round(length * report.epoch / report.epochs)
+        return f"{prefix}{'━' * filled}{'╌' * (length - filled)} {line}"
+
+    def _name(self) -> str:
+        """What stands before a line that moves; shortened on a narrow terminal."""
+        most = max(0, self._width() - NAME)
+        if len(self.prefix) <= most:
+            return self.prefix
+        return f"{self.prefix[: most - 2]}… " if most > 2 else ""
+
+    def _width(self) -> int:
+        # The last column stays free: some terminals begin a new line there.
+        return shutil.get_terminal_size((100, 24)).columns - 1
+
+    def _is_time(self) -> bool:
+        now = time.monotonic()
+        return now - self.last_line > max(QUICK, SHARE * (now - self.began))
+
+    def _line(self, text: str) -> None:
+        self.last_line = time.monotonic()
+        print(f"{self.prefix}{text}", file=sys.stderr, flush=True)
+
+
+def _on_terminal(line: str, is_last: bool) -> None:
+    """Write over the line that moves."""
+    sys.stderr.write(f"\r\x1b[2K{line}" + ("\n" if is_last else ""))
+    sys.stderr.flush()
+
+
+def _notebook_cell() -> Any:
+    """What shows a line in the output of a notebook's cell, over the one before; else `None`."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    if getattr(shell, "kernel", None) is None:
+        return None
+    display = importlib.import_module("IPython.display").display
+    handle: list[Any] = []
+
+    def show(line: str, is_last: bool) -> None:
+        text = {"text/plain": line}
+        if handle:
+            handle[0].update(text, raw=True)
+        else:
+            handle.append(display(text, raw=True, display_id=True))
+        if is_last:
+            handle.clear()
+
+    return show

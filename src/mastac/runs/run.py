@@ -8,9 +8,10 @@ from mastac.checks import whole_number
 from mastac.envs.modules import is_environment
 from mastac.errors import UserError
 from mastac.files import read_json
-from mastac.runs.config import ExperimentConfig, resolve
+from mastac.runs.config import ExperimentConfig, configuration_of
 from mastac.runs.environment import rebuilt_environment
 from mastac.runs.folder import RunFolder
+from mastac.runs.logs import LogLike, checked
 from mastac.runs.policy import EVALUATION_SEED, Policy
 from mastac.runs.progress import Report
 
@@ -106,13 +107,15 @@ class Run:
         episodes = self.config.final_episodes if episodes is None else episodes
         episodes = whole_number("episodes", episodes, least=1)
         seed = whole_number("seed", seed)
+        from mastac.runs.compilation_cache import compilation_cache
         from mastac.runs.description import reference_of_run
         from mastac.runs.evaluation import greedy_summary, policy_returns
 
         failed = self.summary.get("failed", {}) if self.is_finished else {}
         alive = [s for s in self.config.seeds if str(s) not in failed]
-        returns = {s: policy_returns(self.env, self.policy(s), episodes, seed) for s in alive}
-        reference = reference_of_run(self.folder, self.env)
+        with compilation_cache():
+            returns = {s: policy_returns(self.env, self.policy(s), episodes, seed) for s in alive}
+            reference = reference_of_run(self.folder, self.env)
         return greedy_summary(self.env, returns, reference, self.config.seeds)
 
     def certify(self, **choices: Any) -> dict[str, Any]:
@@ -121,8 +124,10 @@ class Run:
         Arguments and result are those of [`certify`][mastac.runs.certificate.certify].
         """
         from mastac.runs.certificate import certify
+        from mastac.runs.compilation_cache import compilation_cache
 
-        return certify(self, **choices)
+        with compilation_cache():
+            return certify(self, **choices)
 
     def export(self, out: str | Path | None = None, **choices: Any) -> dict[str, Any]:
         """Write one file for each agent; see [`export`][mastac.runs.exporting.export]."""
@@ -144,6 +149,7 @@ def train(
     evaluation_interval: SupportsIndex | None = None,
     evaluation_episodes: SupportsIndex | None = None,
     workers: SupportsIndex = 0,
+    log: LogLike = (),
     **knobs: Any,
 ) -> Run:
     """Train and leave everything in the run folder `out`.
@@ -170,6 +176,8 @@ def train(
         that is more.
     - `workers`: processes that simulators outside JAX run in; 0: this one plays and learns by
         turns. With workers, learning goes on while they play.
+    - `log`: where metrics go beside the CSV files: "tensorboard", "wandb", or a
+        [`Logger`][mastac.runs.logs.Logger] of your own; one or several.
 
     **Returns:** the finished run.
 
@@ -188,7 +196,7 @@ def train(
     is_named = isinstance(chosen, NamedEnvironment | ImportedEnvironment)
     if not is_named and not is_environment(chosen):
         raise UserError(f"env is a {type(env).__name__}; give a mastac.Environment or a name")
-    config = _configuration(
+    config = configuration_of(
         chosen,
         algorithm=algorithm,
         kappa=kappa,
@@ -200,56 +208,34 @@ def train(
         workers=workers,
         **knobs,
     )
+    loggers = checked(log)
     if out is not None:
         RunFolder(out).check_is_free()
     # JAX is imported only now: mistakes in arguments are heard of at once.
+    from mastac.runs.compilation_cache import compilation_cache
     from mastac.runs.plan import plan_run
 
-    built = chosen.build() if is_named else chosen
-    plan = plan_run(built, config)
-    description = plan.description()
-    folder = RunFolder.numbered(built.id, algorithm) if out is None else RunFolder(out)
-    with folder.claimed():
-        folder.begin(config.to_dict(), built.couplings, description)
-        from mastac.runs.execution import execute
+    with compilation_cache():
+        built = chosen.build() if is_named else chosen
+        plan = plan_run(built, config)
+        description = plan.description()
+        folder = RunFolder.numbered(built.id, algorithm) if out is None else RunFolder(out)
+        with folder.claimed():
+            folder.begin(config.to_dict(), built.couplings, description)
+            from mastac.runs.execution import execute
 
-        execute(folder, plan, progress)
+            execute(folder, plan, progress, loggers)
     run = Run(folder.path)
     run._env = built
     return run
 
 
-def _configuration(
-    env: "Environment | AnyNamed", workers: SupportsIndex = 0, **choices: Any
-) -> ExperimentConfig:
-    from mastac.envs.naming import ImportedEnvironment
-    from mastac.envs.registry import NamedEnvironment, is_built_in
-
-    origin = env.origin if isinstance(env, ImportedEnvironment) else None
-    env = env.env if isinstance(env, ImportedEnvironment) else env
-    is_host = not isinstance(env, NamedEnvironment) and env.is_host
-    if is_host:
-        choices["workers"] = workers
-    elif workers != 0:
-        raise UserError(
-            f"workers play simulators outside JAX, and '{env.id}' is compiled; leave them out"
-        )
-    if isinstance(env, NamedEnvironment) or is_built_in(env):
-        return resolve(env.id, env.options, **choices)
-    # What the function was called with tells runs apart, as options do.
-    options = {**(origin.options if origin else {}), **env.options}
-    return resolve(
-        env.id,
-        options,
-        custom=True,
-        origin=origin,
-        unscaled_steps=env.horizon if env.undeclared else None,
-        discrete=env.head.has_choices,
-        **choices,
-    )
-
-
-def resume(out: str | Path, progress: ProgressLike = True, env: "Environment | None" = None) -> Run:
+def resume(
+    out: str | Path,
+    progress: ProgressLike = True,
+    env: "Environment | None" = None,
+    log: LogLike = (),
+) -> Run:
     """Go on with an interrupted run.
 
     The result is bit for bit that of an uninterrupted one on the same kind of device. A run that
@@ -260,6 +246,8 @@ def resume(out: str | Path, progress: ProgressLike = True, env: "Environment | N
     - `out`: the run folder.
     - `progress`: as for [`train`][mastac.runs.run.train].
     - `env`: needed only if the run was given an object that `mastac.make` did not build.
+    - `log`: as for [`train`][mastac.runs.run.train]; logs with a name that the run has go on
+        without it.
 
     **Raises:**
 
@@ -267,16 +255,18 @@ def resume(out: str | Path, progress: ProgressLike = True, env: "Environment | N
       process writes to the folder.
     - `Stopped` after Ctrl-C.
     """
-    run = Run(out, env)
+    run, loggers = Run(out, env), checked(log)
     if run.is_finished:
         return run
-    with run.folder.writing():
+    from mastac.runs.compilation_cache import compilation_cache
+
+    with run.folder.writing(), compilation_cache():
         if run.is_finished:  # by another process, since we looked
             return run
         from mastac.runs.execution import execute
         from mastac.runs.plan import plan_run
 
-        execute(run.folder, plan_run(run.env, run.config, run.folder), progress)
+        execute(run.folder, plan_run(run.env, run.config, run.folder), progress, loggers)
     return run
 
 
