@@ -103,12 +103,12 @@ def _numbers(args: argparse.Namespace) -> dict[str, int]:
 
 def _checked_files(args: argparse.Namespace) -> dict[str, Path]:
     """What to write, by option; mistakes are heard of before anything is played."""
-    from mastac.runs.rollout_files import ENDINGS, check_endings
+    from mastac.runs.rollout_files import ENDINGS, check_file
 
     known = {"animate": (".gif", ".mp4"), "strip": PICTURES, "series": PICTURES, "out": ENDINGS}
     files = {name: Path(getattr(args, name)) for name in known if getattr(args, name) is not None}
     for name, path in files.items():
-        check_endings(f"--{name}", path, known[name])
+        check_file(f"--{name}", path, known[name])
     if len({path.absolute() for path in files.values()}) < len(files):
         raise UserError("two options name the same file; give each a file of its own")
     if "animate" in files:

@@ -89,17 +89,15 @@ class Rollout:
 
     def states(self, episode: Episode, quantity: Quantity) -> Float[np.ndarray, "times agents"]:
         """A quantity of states at each time; NaN where an agent has none, or has left."""
-        found = quantity.values(episode.states, self.state_sizes)
-        return np.where(episode.shown, found, np.nan)
+        return _known(quantity.values(episode.states, self.state_sizes), episode.shown)
 
     def actions(self, episode: Episode, quantity: Quantity) -> Float[np.ndarray, "steps agents"]:
         """A quantity of actions at each step; NaN where an agent has none, or has left."""
-        found = quantity.values(episode.actions, self.action_sizes)
-        return np.where(episode.alive, found, np.nan)
+        return _known(quantity.values(episode.actions, self.action_sizes), episode.alive)
 
     def rewards(self, episode: Episode) -> Float[np.ndarray, "steps agents"]:
         """Rewards at each step; NaN of agents that have left."""
-        return np.where(episode.alive, episode.rewards.astype(float), np.nan)
+        return _known(episode.rewards.astype(float), episode.alive)
 
     def return_until(self, episode: Episode, time: int) -> float:
         """The reported return of the steps before a time."""
@@ -112,3 +110,10 @@ class Rollout:
             return np.zeros(0)
         amounts = flow.amount(episode.states[time], episode.actions[time], time)
         return np.asarray(amounts, float)
+
+
+def _known(
+    values: Float[np.ndarray, "times agents"], shown: Bool[np.ndarray, "times agents"]
+) -> Float[np.ndarray, "times agents"]:
+    """Values of those that are there; NaN also for infinities, which cannot be drawn."""
+    return np.where(shown & np.isfinite(values), values, np.nan)

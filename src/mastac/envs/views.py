@@ -68,7 +68,7 @@ class Quantity:
             found = rows[:, :, self.entry : self.last_entry + 1].argmax(-1).astype(float)
         else:
             found = rows[:, :, self.entry].astype(float)
-        return np.where(sizes > self.last_entry, found, np.nan)
+        return np.where(sizes > self.entry, found, np.nan)
 
     def each(self, name: str, agents: int) -> Float[np.ndarray, " agents"] | None:
         """`target`, `low` or `high` for each agent; `None` where there is none."""

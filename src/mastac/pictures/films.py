@@ -119,9 +119,10 @@ def _draw_band(
     axes: Axes, frame: Frame, values: Float[np.ndarray, "times agents"], look: dict[str, Any]
 ) -> None:
     """The mean over agents, and the range between the lowest and the highest."""
-    known = values[np.isfinite(values).any(axis=1)]
-    mean, low, high = (of(known, axis=1) for of in (np.nanmean, np.nanmin, np.nanmax))
+    known = np.ma.masked_invalid(values)
+    mean, low, high = (each.filled(np.nan) for each in (known.mean(1), known.min(1), known.max(1)))
     outline = np.concatenate([frame.points(low), frame.points(high)[::-1]])
+    outline = outline[np.isfinite(outline[:, 1])]
     band = {"facecolors": look["color"], "alpha": BAND, "linewidths": 0, "zorder": 1}
     axes.add_collection(PolyCollection([outline], **band), autolim=False)
     frame.line(axes, mean, **look)

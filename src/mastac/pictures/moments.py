@@ -62,10 +62,10 @@ class Stage:
         few = len(labels) <= MOST_AGENTS
         is_number = not self.scale.quantity.levels
         self.has_numbers = with_numbers and len(labels) <= MANY and is_number
-        widest = max(
-            (short_number(value) for values in self.values for value in values.ravel()), key=len
-        )
-        under = widest if self.has_numbers else ""
+        under = ""
+        if self.has_numbers:
+            every = np.concatenate([values.ravel() for values in self.values])
+            under = max((short_number(value) for value in every), key=len)
         self.nodes: Nodes = standing(labels, places, under) if few else dots(places)
         self.flows = [
             [rollout.flows(episode, time) for time in range(episode.steps)]

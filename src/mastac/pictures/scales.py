@@ -18,6 +18,8 @@ from mastac.pictures.text import line_height, text_width
 
 WIDTH, BAR, CELLS = 3.2, 0.13, 96
 """Of the bar, in inches, and of how many cells it is."""
+SHADES = 257
+"""Of a scale; an odd number, so that the one in the middle is white."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Scale:
         stops = LOW_TO_HIGH
         if self.white is not None:
             stops = BLUE_TO_RED if self.quantity.red == "above" else BLUE_TO_RED[::-1]
-        return LinearSegmentedColormap.from_list("scale", list(stops))
+        return LinearSegmentedColormap.from_list("scale", list(stops), N=SHADES)
 
     def fills(self, values: Float[np.ndarray, " agents"]) -> Float[np.ndarray, "agents 4"]:
         """The colour of each agent; that of empty nodes where there is no value."""
@@ -116,7 +118,7 @@ def scale_of(rollout: Rollout) -> Scale:
     base, white_at = (zeros, float(white[0])) if is_one else (white, 0.0)
     away = np.abs(values - white)
     half = float(np.nanmax(away)) if np.isfinite(away).any() else 0.0
-    half = half if np.isfinite(half) and half > 0 else 1.0
+    half = half if half > 0 else 1.0
     return Scale(quantity, white_at - half, white_at + half, base, white_at, says)
 
 
@@ -128,7 +130,7 @@ def _white(quantity: Quantity, values: np.ndarray) -> tuple[np.ndarray | None, s
         return target, "the target"
     if (low is None) != (high is None):
         return (high if low is None else low), "the limit"
-    has_both_signs = low is None and np.nanmin(values) < 0 < np.nanmax(values)
+    has_both_signs = low is None and (values < 0).any() and (values > 0).any()
     return (np.zeros(agents), "zero") if has_both_signs else (None, "")
 
 

@@ -18,7 +18,7 @@ MOST_ROWS = 40
 """Of more agents, those with the lowest returns are printed."""
 
 
-def check_endings(option: str, path: Path, known: tuple[str, ...]) -> None:
+def check_file(option: str, path: Path, known: tuple[str, ...]) -> None:
     """`UserError` unless a file has a known ending and a place where it can be written."""
     if path.suffix.lower() not in known:
         raise UserError(f"{option} '{path}' must end in {' or '.join(known)}")
@@ -36,7 +36,7 @@ def save(rollout: Rollout, path: Path) -> None:
 
     - [`mastac.errors.UserError`][] for another ending, and where the file cannot be written.
     """
-    check_endings("--out", path, ENDINGS)
+    check_file("--out", path, ENDINGS)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix.lower() == ".csv":
@@ -62,13 +62,13 @@ def _rows(rollout: Rollout) -> Iterator[list[Any]]:
 
 
 def _cells(rollout: Rollout, episode: Episode, time: int, row: int) -> list[Any]:
-    def padded(values: np.ndarray, size: int) -> list[Any]:
-        return [*map(float, values[:size]), *[""] * (len(values) - size)]
+    def padded(values: np.ndarray, size: int) -> list[Any]:  # adding 0 makes -0 to 0
+        return [*(float(value) + 0.0 for value in values[:size]), *[""] * (len(values) - size)]
 
     cells = padded(episode.states[time, row], int(rollout.state_sizes[row]))
     if time < episode.steps and episode.alive[time, row]:
         cells += padded(episode.actions[time, row], int(rollout.action_sizes[row]))
-        return [*cells, float(episode.rewards[time, row])]
+        return [*cells, float(episode.rewards[time, row]) + 0.0]
     return [*cells, *[""] * (episode.actions.shape[2] + 1)]
 
 

@@ -16,6 +16,7 @@ from mastac.envs.host.playing import Act, Job, Player, Track
 from mastac.envs.mixed_heads import head_of, mask_of
 from mastac.envs.rollouts import Episode, Rollout
 from mastac.envs.views import view_of
+from mastac.errors import UserError
 from mastac.learning.acting import reset_seeds
 from mastac.runs.evaluation import evaluation_key, greedy_actions
 from mastac.runs.policy import EVALUATION_SEED, Policy
@@ -47,8 +48,15 @@ def play(
     - `run`: whose policies.
     - `seed`: one of the run's; the first one unless given.
     - `episode_seed`: chooses the episode, as the seed of `evaluate` does.
+
+    **Raises:**
+
+    - `UserError` for a seed that the run does not have, or that failed, and before its first
+        checkpoint.
     """
     seed, episode_seed = run.config.chosen_seed(seed), whole_number("episode_seed", episode_seed)
+    if run.is_finished and str(seed) in run.summary.get("failed", {}):
+        raise UserError(f"seed {seed} of run '{run.path}' failed in training; choose another seed")
     policy = run.policy(seed)
     env = run.env
     labels = (f"trained policy, seed {seed}", _simple_label(env))
