@@ -10,7 +10,7 @@ from matplotlib.collections import PolyCollection
 from scipy.sparse import csr_array
 
 from mastac.envs.rollouts import Rollout
-from mastac.palette import INK, NODE
+from mastac.palette import INK, NODE, PAPER
 from mastac.pictures.arrows import Arrow, bent, draw_arrows, draw_line
 from mastac.pictures.graphs import MOST_AGENTS, MOST_LINES, drawn_edges
 from mastac.pictures.nodes import MANY, Nodes, dots, standing
@@ -136,7 +136,7 @@ class Stage:
         for k, text in enumerate(handles.texts):
             under = f"\n{short_number(values[k])}" if self.has_numbers else ""
             text.set_text(self.nodes.labels[k] + under)
-            text.set_color("#ffffff" if bright[k] < 0.5 else INK)
+            text.set_color(PAPER if bright[k] < 0.53 else INK)
         self._show_flows(handles, number, time)
 
     def _show_flows(self, handles: Handles, number: int, time: int) -> None:

@@ -20,8 +20,8 @@ MANY = 20
 BETWEEN, FREE = 0.1, 0.36
 """Least distance between two nodes, in inches, and the distance where there is room."""
 MARGIN = 0.04
-SMALLEST = 0.02
-"""Of a dot, in inches."""
+SMALLEST, LARGEST = 0.02, 0.2
+"""Sizes of dots, in inches."""
 WIDTHS, HIGHEST = (2.12, 3.36, 5.0, 7.0), 8.0
 """What places are scaled to, in inches, before nodes are pushed apart."""
 
@@ -68,10 +68,10 @@ def standing(labels: Sequence[str], places: Float[np.ndarray, "nodes 2"], under:
 
 def dots(places: Float[np.ndarray, "nodes 2"]) -> Nodes:
     """Nodes without labels, as large as their distances allow."""
-    span = np.maximum(np.ptp(places, axis=0), 1e-9)
-    middles = (places - places.min(axis=0)) * min(WIDTHS[1] / span[0], WIDTHS[1] / span[1])
+    side = WIDTHS[1] - LARGEST
+    middles = (places - places.min(axis=0)) * side / max(float(np.ptp(places, axis=0).max()), 1e-9)
     nearest = KDTree(middles).query(middles, 2)[0][:, 1] if len(places) > 1 else [SMALLEST]
-    size = float(np.clip(0.8 * np.median(nearest), SMALLEST, 0.2))
+    size = float(np.clip(0.8 * np.median(nearest), SMALLEST, LARGEST))
     labels = ("",) * len(places)
     return Nodes(labels, SMALL, middles + size / 2 + MARGIN, np.full((len(places), 2), size))
 
