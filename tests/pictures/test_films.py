@@ -2,6 +2,7 @@
 
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,8 +30,12 @@ def texts_of(figure) -> list[str]:
     return [text for text, _ in boxes_of(figure)[0]]
 
 
+def colors_of(rows: Any) -> list[str]:
+    return [to_hex(color) for color in rows]
+
+
 def fills(film: Film, number: int = 0) -> list[str]:
-    return [to_hex(color) for color in film.handles[number].nodes.get_facecolor()]
+    return colors_of(film.handles[number].nodes.get_facecolor())
 
 
 def outlined(film: Film, number: int = 0) -> list[bool]:
@@ -87,7 +92,7 @@ def test_flows_are_arrows_the_way_that_they_flow() -> None:
     assert (amounts > 0).any() and (amounts < 0).any()
     heads, lines = handles.flows
     assert len(lines.get_paths()) == len(amounts) or len(heads.get_paths()) == len(amounts)
-    drawn = {to_hex(color) for one in handles.flows for color in one.get_edgecolor()}
+    drawn = {color for one in handles.flows for color in colors_of(one.get_edgecolor())}
     assert drawn == {INK}
     paths = (lines if len(lines.get_paths()[0].vertices) > 4 else heads).get_paths()
     middles = np.array([shape.middle for shape in handles.shapes])
@@ -97,7 +102,7 @@ def test_flows_are_arrows_the_way_that_they_flow() -> None:
         nearer = int(np.linalg.norm(ends[1] - start) < np.linalg.norm(ends[0] - start))
         assert nearer == (amount < 0)
     film.show(4)  # nothing flows at the last time
-    drawn = {to_hex(color) for one in handles.flows for color in one.get_edgecolor()}
+    drawn = {color for one in handles.flows for color in colors_of(one.get_edgecolor())}
     assert drawn == {POSSIBLE}
     assert "water [l]: at most 4" in texts_of(film.figure)
 
@@ -133,12 +138,13 @@ def test_series_have_units_limits_and_both_lines() -> None:
     figure = series_figure(played(AGENTS))
     texts = texts_of(figure)
     assert {"level [m]", "valve [m/s]", "reward [m²]", "limit", "target"} <= set(texts)
-    styles = [to_hex(c) for one in figure.axes[0].collections for c in one.get_edgecolor()]
-    lines = 5 + 4 + 5  # the last agent has no valve
-    assert styles.count(LOOKS["trained"]["color"].lower()) == lines
-    assert styles.count(LOOKS["simple"]["color"].lower()) == lines
+    lines = figure.axes[0].collections
+    styles = [color for line in lines for color in colors_of(line.get_edgecolor())]
+    count = 5 + 4 + 5  # the last agent has no valve
+    assert styles.count(LOOKS["trained"]["color"].lower()) == count
+    assert styles.count(LOOKS["simple"]["color"].lower()) == count
     assert styles.count(LIMIT["color"]) == 2 * 5 + 2 * 4 + 5  # limits, and targets
-    assert styles.count(FAINT) == lines  # frames
+    assert styles.count(FAINT) == count  # frames
 
 
 def test_agents_that_left_are_empty_and_their_lines_end() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -130,6 +131,13 @@ def test_a_simulator_outside_jax_plays_both(tmp_path: Path) -> None:
     assert np.asarray(low).tolist() == [0.0] * 3 and np.asarray(high).tolist() == [2.0] * 3
 
 
+WRONG: Any = ["x"]
+
+
+def nothing(state: np.ndarray, actions: np.ndarray, time: int) -> np.ndarray:
+    return np.zeros(1)
+
+
 @pytest.mark.parametrize(
     ("view", "says"),
     [
@@ -138,14 +146,14 @@ def test_a_simulator_outside_jax_plays_both(tmp_path: Path) -> None:
         (mastac.View([mastac.Quantity("x", entry=1)]), "'x' in states .* has entries 0 to 0"),
         (mastac.View([mastac.Quantity("x", target=[1.0, 2.0])]), "one for each of the 3 agents"),
         (mastac.View([mastac.Quantity("x", red="left")]), "use 'above' or 'below'"),
-        (mastac.View(["x"]), "must be mastac.Quantity"),
+        (mastac.View(WRONG), "must be mastac.Quantity"),
         (
-            mastac.View([mastac.Quantity("x")], flow=mastac.Flow("y", [("upper", "low")], len)),
+            mastac.View([mastac.Quantity("x")], flow=mastac.Flow("y", [("upper", "low")], nothing)),
             "unknown agent 'low'; did you mean 'lower'",
         ),
     ],
 )
-def test_a_view_that_does_not_fit_is_refused(view, says) -> None:
+def test_a_view_that_does_not_fit_is_refused(view: Any, says) -> None:
     from dataclasses import replace
 
     from mastac.examples.tanks import env

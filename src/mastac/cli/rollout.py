@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fps",
         metavar="F",
-        help="frames of the animation in a second (default: as many as make it last 6 s)",
+        help="frames of the animation in a second (default: as many as make it last some 6 s)",
     )
     parser.add_argument(
         "--strip", metavar="FILE", help="draw a few moments beside each other: .png, .svg or .pdf"

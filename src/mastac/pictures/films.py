@@ -27,7 +27,7 @@ from mastac.pictures.text import line_height, text_width
 ANIMATIONS = (".gif", ".mp4")
 MOST_FRAMES = 150
 """A longer episode is shown at so many of its times."""
-SECONDS, FASTEST = 6.0, 10.0
+SECONDS, FASTEST = 6, 10
 """How long an animation lasts where it need not be faster than so many frames a second."""
 DOTS = 110
 """An inch of an animation in pixels."""
@@ -45,11 +45,14 @@ class Film:
     - `rollout`: what is shown.
     """
 
+    frame: Frame
+    cursor: Any
+    clock: Any
+
     def __init__(self, rollout: Rollout) -> None:
         self.rollout, self.stage = rollout, Stage(rollout)
         self.handles: list[Handles] = []
         self.returns: list[Any] = []
-        self.cursor: Any = None
         panels = [
             self.stage.panel(episode.label, " ", self.handles) for episode in rollout.episodes
         ]
@@ -144,14 +147,14 @@ def check_animation(path: Path) -> None:
         )
 
 
-def animate(rollout: Rollout, path: Path, fps: float | None = None) -> None:
+def animate(rollout: Rollout, path: Path, fps: int | None = None) -> None:
     """Write an animation, whole or not at all; its last moment stands for a second.
 
     **Arguments:**
 
     - `rollout`: what is shown.
     - `path`: ends in .gif, or .mp4 where ffmpeg is found.
-    - `fps`: frames a second; by default as many as make it last 6 s, at most 10.
+    - `fps`: frames a second; by default as many as make it last some 6 s, at most 10.
 
     **Raises:**
 
@@ -159,10 +162,10 @@ def animate(rollout: Rollout, path: Path, fps: float | None = None) -> None:
     """
     check_animation(path)
     times = times_of(rollout.last, MOST_FRAMES)
-    fps = fps or max(1.0, min(FASTEST, len(times) / SECONDS))
-    writer: AbstractMovieWriter = PillowWriter(fps=fps)
+    fps = fps or max(1, min(FASTEST, round(len(times) / SECONDS)))
+    writer: AbstractMovieWriter = PillowWriter(fps)
     if path.suffix.lower() == ".mp4":
-        writer = FFMpegWriter(fps=fps)
+        writer = FFMpegWriter(fps)
     film = Film(rollout)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -170,7 +173,7 @@ def animate(rollout: Rollout, path: Path, fps: float | None = None) -> None:
             partial = Path(folder, f"film{path.suffix.lower()}")
             style = {**STYLE, "savefig.bbox": None}
             with matplotlib.rc_context(style), writer.saving(film.figure, str(partial), DOTS):
-                for time in [*times, *times[-1:] * round(fps)]:
+                for time in [*times, *times[-1:] * fps]:
                     film.show(time)
                     writer.grab_frame()
             os.replace(partial, path)

@@ -128,10 +128,10 @@ class Stage:
         """Show an episode at a time; an episode that is over stays as it ended."""
         values = self.values[number][min(time, len(self.values[number]) - 1)]
         fills = self.scale.fills(values)
-        handles.nodes.set_facecolors(fills)
         has_labels = bool(handles.texts)
         usual, beyond = (0.8, 2.2) if has_labels else (0.3, 1.2)
-        handles.nodes.set_linewidths(np.where(self.scale.is_beyond(values), beyond, usual))
+        widths = np.where(self.scale.is_beyond(values), beyond, usual)
+        handles.nodes.set(facecolor=fills, linewidth=widths)
         bright = fills[:, :3] @ np.array([0.299, 0.587, 0.114])
         for k, text in enumerate(handles.texts):
             under = f"\n{short_number(values[k])}" if self.has_numbers else ""

@@ -82,9 +82,9 @@ def _names(rollout: Rollout, space: str) -> list[str]:
     return [named.get(k, f"{space} {k}") for k in range(width)]
 
 
-def _arrays(rollout: Rollout) -> dict[str, np.ndarray]:
+def _arrays(rollout: Rollout) -> dict[str, Any]:
     """Arrays of both policies, `trained_states` and so on, and the names of their axes."""
-    arrays = {
+    arrays: dict[str, Any] = {
         "agents": np.array(rollout.agents),
         "state_names": np.array(_names(rollout, "state")),
         "action_names": np.array(_names(rollout, "action")),

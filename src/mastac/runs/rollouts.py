@@ -60,8 +60,10 @@ def play(
     policy = run.policy(seed)
     env = run.env
     labels = (f"trained policy, seed {seed}", _simple_label(env))
-    is_host = isinstance(env, HostEnvironment)
-    played = _in_simulator if is_host else _in_jax
+    if isinstance(env, HostEnvironment):
+        episodes = _in_simulator(env, policy, episode_seed, labels)
+    else:
+        episodes = _in_jax(env, policy, episode_seed, labels)
     return Rollout(
         env_id=env.id,
         couplings=env.couplings,
@@ -70,7 +72,7 @@ def play(
         action_sizes=env.action_sizes,
         report=env.report,
         reward_unit=env.units.get("reward", ""),
-        episodes=played(env, policy, episode_seed, labels),
+        episodes=episodes,
     )
 
 
