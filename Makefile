@@ -3,7 +3,7 @@
 # make lint    the first part of `make test`
 # make docs    the second: the documentation site in build/site, its links checked
 # make bench   the measurements of benchmarks/
-# make pictures  draw the pictures of docs/ again
+# make pictures  draw the pictures of docs/ again; make animations its films, after a training
 # make clean   remove what make and the tools created (not runs/)
 
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint docs format bench pictures clean
+.PHONY: demo test lint docs format bench pictures animations clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -42,6 +42,9 @@ bench: $(VENV)/.installed
 
 pictures: $(VENV)/.installed
 	$(BIN)/python docs/pictures.py
+
+animations: $(VENV)/.installed
+	$(BIN)/python docs/animations.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis dist build

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mastac.envs.host.adapter import from_pettingzoo
     from mastac.envs.parallel import pettingzoo
     from mastac.envs.transitions import Transition
+    from mastac.envs.views import Flow, Quantity, View
     from mastac.errors import UserError
     from mastac.probing import Simulator
     from mastac.runs.interruption import Stopped
@@ -55,6 +56,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "envs.host.adapter": ["from_pettingzoo"],
         "envs.parallel": ["pettingzoo"],
         "envs.transitions": ["Transition"],
+        "envs.views": ["Flow", "Quantity", "View"],
         "errors": ["UserError"],
         "probing": ["Simulator"],
         "runs.interruption": ["Stopped"],
@@ -92,6 +94,8 @@ __all__ = [
     "Dependency",
     "Discovered",
     "Environment",
+    "Flow",
+    "Quantity",
     "Reference",
     "Run",
     "Simulator",
@@ -99,6 +103,7 @@ __all__ = [
     "Transition",
     "TransitionLog",
     "UserError",
+    "View",
     "__version__",
     "aggregate_dependency",
     "bayesian_network",

@@ -34,6 +34,13 @@ The coupling graphs by their names; `value` and `gradient` for the dependency gr
 same state one step later.
 """
 
+LOW_TO_HIGH = ("#00224e", "#434e6c", "#7d7c78", "#bcae6c", "#fee838")
+"""From a low value to a high one: cividis, made for all eyes."""
+BLUE_TO_RED = ("#2166ac", "#92c5de", "#ffffff", "#f4a582", "#b2182b")
+"""From one side of what is asked for to the other, white where it is met (ColorBrewer's RdBu)."""
+TRAINED, SIMPLE = COLORS[0], PALE
+"""Lines of a trained policy and of the simple one, which is grey in learning curves too."""
+
 STYLE: dict = {
     "font.family": "sans-serif",
     "font.size": 10,

@@ -14,14 +14,19 @@ SHOWN = [
 ]
 
 
-@pytest.fixture(scope="module")
-def pictures():
-    """What `docs/pictures.py` draws: command, folder and names."""
-    spec = importlib.util.spec_from_file_location("pictures", DOCS / "pictures.py")
+def program(name):
+    """A program in docs, as a module."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.PICTURES
+    return module
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """What `docs/pictures.py` draws: command, folder and names."""
+    return program("pictures").PICTURES
 
 
 @pytest.mark.parametrize(("page", "picture"), SHOWN)
@@ -47,3 +52,14 @@ def test_no_picture_is_left_over(pictures):
         if path.parent.name != "pictures"
     }
     assert there == made and len(SHOWN) > 10
+
+
+def test_the_commands_of_the_films_stand_on_their_page():
+    animations = program("animations")
+    page = re.sub(r"\\\n *", "", (DOCS / "watching.md").read_text(encoding="utf-8"))
+    for command in animations.COMMANDS:
+        assert f"    mastac {command}\n" in page
+    files = {path.name: path for path in (DOCS / "films").iterdir()}
+    assert files.keys() == set(animations.FILMS)
+    assert all(f"docs/films/{name}" in animations.COMMANDS[-1] for name in files)
+    assert all(0 < path.stat().st_size < 600_000 for path in files.values())

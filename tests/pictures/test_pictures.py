@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from mastac.cli.main import main
 from mastac.errors import UserError
@@ -31,6 +30,7 @@ from mastac.structure import (
     value_dependency,
 )
 from mastac.structure.placement import agent_places
+from text_boxes import boxes_of
 
 SIX = read_couplings(Path(__file__).parents[2] / "docs/pictures/six-agents.json")
 
@@ -48,14 +48,6 @@ def systems(draw):
     names = [word.format(k) for k in range(size)]
     positions = None if spots is None else dict(zip(names, spots, strict=True))
     return Couplings(names, draw(pairs), draw(pairs), draw(pairs), positions=positions)
-
-
-def boxes_of(figure):
-    """The box of every text on a sheet, and of the sheet itself, in dots."""
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    texts = [text for axes in figure.axes for text in axes.texts if text.get_text()]
-    found = [(text.get_text(), text.get_window_extent(renderer)) for text in texts]
-    return found, figure.bbox
 
 
 @given(systems(), st.sampled_from([None, 1]))

@@ -16,6 +16,7 @@ from mastac.envs.fields import checked_numbers, checked_sizes, json_ready, takes
 from mastac.envs.heads import Head
 from mastac.envs.mixed_heads import check_head, head_of
 from mastac.envs.transitions import Alive, Transition, transition_of
+from mastac.envs.views import View, check_view
 from mastac.errors import UserError
 from mastac.structure import Couplings, CouplingSequence
 
@@ -125,6 +126,7 @@ class Environment:
     - `simple_actions`: `(state, time) -> actions` of the policy whose score is 0.
     - `reference`: `() -> Reference | None`, the exact figures; computed when first called.
     - `units`: unit of each quantity, for labels and documentation.
+    - `view`: a [`mastac.View`][], how `mastac rollout` draws it; all states by default.
 
     Two environments are equal only if they are the same object.
 
@@ -157,6 +159,7 @@ class Environment:
     simple_actions: Callable[[State, Time], Actions] | None = None
     reference: Callable[[], Reference | None] = lambda: None
     units: Mapping[str, str] = field(default_factory=dict)
+    view: View | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     is_host: ClassVar[bool] = False
     """Whether episodes are played by a simulator outside JAX."""
@@ -193,6 +196,7 @@ class Environment:
                 f"give one for each of its {horizon} steps"
             )
         object.__setattr__(self, "_sees_time", takes_time(self.observe))
+        check_view(self)
 
     def _check_spaces(self) -> None:
         """Sizes as whole numbers, centres and scales as numbers that fit them."""

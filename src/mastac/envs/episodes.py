@@ -1,21 +1,28 @@
 """Episodes of a given policy."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mastac.envs.base import Actions, Environment, Obs, Rewards, State, Time
-from mastac.envs.transitions import everyone, only_alive, remaining
+from mastac.envs.transitions import Alive, everyone, only_alive, remaining
+
+Policy = Callable[[Obs, State, Time], Actions]
 
 
-def rollout_return(
-    env: Environment,
-    policy: Callable[[Obs, State, Time], Actions],
-    key: PRNGKeyArray,
-) -> Float[Array, " agents"]:
+class Step(NamedTuple):
+    """What one step of an episode was; a leading axis counts steps."""
+
+    state: State
+    actions: Actions
+    rewards: Rewards
+    alive: Alive
+
+
+def rollout_return(env: Environment, policy: Policy, key: PRNGKeyArray) -> Float[Array, " agents"]:
     """Undiscounted return of each agent over one episode, up to its end.
 
     **Arguments:**
@@ -24,16 +31,31 @@ def rollout_return(
     - `policy`: `(obs, state, time) -> actions`.
     - `key`: for the first state and the noise.
     """
+    _, rewards = _scanned(env, policy, key, lambda step: step.rewards)
+    return rewards.sum(0)
+
+
+def rollout(env: Environment, policy: Policy, key: PRNGKeyArray) -> tuple[Step, State]:
+    """All steps of the episode of [`rollout_return`][], and the state after the last one."""
+    (state, _), steps = _scanned(env, policy, key, lambda step: step)
+    return steps, state
+
+
+def _scanned(
+    env: Environment, policy: Policy, key: PRNGKeyArray, kept: Callable[[Step], Any]
+) -> tuple[tuple[State, Alive], Any]:
     reset_key, step_key = jax.random.split(key)
 
-    def one_step(at: tuple[State, Any], now: tuple[Time, PRNGKeyArray]) -> tuple[Any, Rewards]:
+    def one_step(
+        at: tuple[State, Alive], now: tuple[Time, PRNGKeyArray]
+    ) -> tuple[tuple[State, Alive], Any]:
         (state, alive), (time, noise_key) = at, now
         obs = only_alive(env.observed(state, time), alive)
         actions = only_alive(policy(obs, state, time), alive)
         after = env.transition(state, actions, time, noise_key, alive)
-        return (after.state, remaining(alive, after)), after.rewards
+        step = Step(state, actions, after.rewards, alive)
+        return (after.state, remaining(alive, after)), kept(step)
 
     times = jnp.arange(env.horizon)
     first = (env.reset(reset_key), everyone(env))
-    _, rewards = jax.lax.scan(one_step, first, (times, jax.random.split(step_key, env.horizon)))
-    return rewards.sum(0)
+    return jax.lax.scan(one_step, first, (times, jax.random.split(step_key, env.horizon)))

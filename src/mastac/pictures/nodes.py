@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
+from scipy.spatial import KDTree
 from scipy.spatial.distance import pdist, squareform
 
 from mastac.palette import INK, NODE
@@ -19,6 +20,8 @@ MANY = 20
 BETWEEN, FREE = 0.1, 0.36
 """Least distance between two nodes, in inches, and the distance where there is room."""
 MARGIN = 0.04
+SMALLEST, LARGEST = 0.02, 0.2
+"""Sizes of dots, in inches."""
 WIDTHS, HIGHEST = (2.12, 3.36, 5.0, 7.0), 8.0
 """What places are scaled to, in inches, before nodes are pushed apart."""
 
@@ -46,15 +49,31 @@ class Nodes:
         ]
 
 
-def standing(labels: Sequence[str], places: Float[np.ndarray, "nodes 2"]) -> Nodes:
-    """Nodes at places of any unit: scaled to paper, then pushed apart where they would overlap."""
+def standing(labels: Sequence[str], places: Float[np.ndarray, "nodes 2"], under: str = "") -> Nodes:
+    """Nodes at places of any unit: scaled to paper, then pushed apart where they would overlap.
+
+    `under`: the widest text of a second line, for which every node has room.
+    """
     points = LABEL if len(labels) <= MANY else SMALL
-    widths = [label_width(label, points) for label in labels]
-    sizes = np.stack([np.array(widths), np.full(len(labels), label_height(points))], axis=1)
+    least, height = 0.0, label_height(points)
+    if under:
+        least, height = label_width(under, points) + 0.06, height + line_height(points)
+    widths = [max(label_width(label, points), least) for label in labels]
+    sizes = np.stack([np.array(widths), np.full(len(labels), height)], axis=1)
     room = 0.8 * BETWEEN if len(labels) > MANY else 1.5 * BETWEEN
     middles = _apart(_scaled(places, sizes), sizes + room)
     corner = (middles - sizes / 2).min(axis=0) - MARGIN
     return Nodes(tuple(labels), points, middles - corner, sizes)
+
+
+def dots(places: Float[np.ndarray, "nodes 2"]) -> Nodes:
+    """Nodes without labels, as large as their distances allow."""
+    side = WIDTHS[1] - LARGEST
+    middles = (places - places.min(axis=0)) * side / max(float(np.ptp(places, axis=0).max()), 1e-9)
+    nearest = KDTree(middles).query(middles, 2)[0][:, 1] if len(places) > 1 else [SMALLEST]
+    size = float(np.clip(0.8 * np.median(nearest), SMALLEST, LARGEST))
+    labels = ("",) * len(places)
+    return Nodes(labels, SMALL, middles + size / 2 + MARGIN, np.full((len(places), 2), size))
 
 
 def label_width(label: str, points: float = LABEL) -> float:

@@ -4,6 +4,7 @@ All text has a fixed size, and a sheet grows with what is on it. Sheets of few a
 a page of a paper allows.
 """
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mastac.errors import UserError
+from mastac.files import write_bytes
 from mastac.palette import INK, MEANING, PALE, PAPER, STYLE
 from mastac.pictures.text import line_height, text_width, wrapped
 
@@ -64,7 +66,9 @@ class Panel:
         return wrapped(self.note, self.outer, NOTE).split("\n") if self.note else []
 
 
-def sheet(panels: Sequence[Panel], meanings: Sequence[str] = (), remark: str = "") -> Figure:
+def sheet(
+    panels: Sequence[Panel], meanings: Sequence[str] = (), remark: str = "", page: float = PAGE
+) -> Figure:
     """A figure with the panels in rows, a legend of the colours, and a remark below.
 
     **Arguments:**
@@ -72,6 +76,7 @@ def sheet(panels: Sequence[Panel], meanings: Sequence[str] = (), remark: str = "
     - `panels`: from left to right; a row ends where the page does.
     - `meanings`: names of colours in [`MEANING`][mastac.palette.MEANING].
     - `remark`: in small print.
+    - `page`: width of a row, in inches.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(dpi=200, facecolor=PAPER)
@@ -79,7 +84,7 @@ def sheet(panels: Sequence[Panel], meanings: Sequence[str] = (), remark: str = "
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
         right, y = 0.0, 0.0
-        for row in _rows(panels):
+        for row in _rows(panels, page):
             notes = max(len(panel.lines()) for panel in row)
             is_titled = any(panel.title for panel in row)
             above = line_height(TITLE) * is_titled + line_height(NOTE) * notes + 0.08
@@ -102,6 +107,14 @@ def sheet(panels: Sequence[Panel], meanings: Sequence[str] = (), remark: str = "
     return figure
 
 
+METADATA: dict[str, Any] = {
+    ".png": {"Software": None},
+    ".svg": {"Date": None, "Creator": None},
+    ".pdf": {"CreationDate": None},
+}
+"""Nothing that differs from run to run."""
+
+
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write a picture as PNG and SVG; the same content gives the same bytes.
 
@@ -110,24 +123,35 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     - [`mastac.errors.UserError`][] if the folder cannot be written.
     """
     paths = [folder / f"{name}{ending}" for ending in (".png", ".svg")]
-    metadata: dict[str, Any] = {".png": {"Software": None}, ".svg": {"Date": None, "Creator": None}}
     for path in paths:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with matplotlib.rc_context(STYLE):
-                figure.savefig(path, metadata=metadata[path.suffix])
-        except OSError as error:
-            reason = error.strerror or error
-            raise UserError(f"picture '{path}' cannot be written: {reason}") from None
+        save_as(figure, path)
     return paths
 
 
-def _rows(panels: Sequence[Panel]) -> list[list[Panel]]:
+def save_as(figure: Figure, path: Path) -> None:
+    """Write a picture, whole or not at all, in the format of its ending: .png, .svg or .pdf.
+
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] if the file cannot be written.
+    """
+    ending, content = path.suffix.lower(), io.BytesIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(content, format=ending[1:], metadata=METADATA[ending])
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, content.getvalue())
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"picture '{path}' cannot be written: {reason}") from None
+
+
+def _rows(panels: Sequence[Panel], page: float) -> list[list[Panel]]:
     rows: list[list[Panel]] = []
     used = 0.0
     for panel in panels:
         width = panel.outer
-        if rows and used + GAP + width <= PAGE:
+        if rows and used + GAP + width <= page + 1e-6:
             rows[-1].append(panel)
             used += GAP + width
         else:

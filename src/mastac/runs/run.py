@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mastac.envs.base import Environment
     from mastac.envs.naming import ImportedEnvironment
     from mastac.envs.registry import NamedEnvironment
+    from mastac.envs.rollouts import Rollout
 
 AnyNamed: TypeAlias = "NamedEnvironment | ImportedEnvironment"
 ProgressLike = bool | Callable[[Report], None]
@@ -128,6 +129,12 @@ class Run:
 
         with compilation_cache():
             return certify(self, **choices)
+
+    def rollout(self, **choices: Any) -> "Rollout":
+        """Play one episode, beside the simple policy; see [`play`][mastac.runs.rollouts.play]."""
+        from mastac.runs.rollouts import play
+
+        return play(self, **choices)
 
     def export(self, out: str | Path | None = None, **choices: Any) -> dict[str, Any]:
         """Write one file for each agent; see [`export`][mastac.runs.exporting.export]."""

@@ -8,6 +8,7 @@ from jaxtyping import Int
 from mastac.envs.base import ORDER_ONE, Environment, observed_agents
 from mastac.envs.computers.exact import CONDITIONS, FAILED, INFECTED, WORKING
 from mastac.envs.family import Options
+from mastac.envs.views import Quantity, View
 from mastac.structure import Couplings
 
 LEAVE, RESTART = range(2)
@@ -59,6 +60,10 @@ def computers(id: str, couplings: Couplings, options: Options) -> Environment:
             "action": "choice",
             "reward": "earnings of a working computer in a step",
         },
+        view=View(
+            [Quantity("condition", levels=("working", "infected", "failed"))],
+            [Quantity("choice", levels=("leave", "restart"))],
+        ),
         options=options,
     )
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DECLARABLE = (
     *("state_center", "state_scale", "obs_center", "obs_scale", "action_center", "action_scale"),
-    *("reward_scale", "report", "reference", "units"),
+    *("reward_scale", "report", "reference", "units", "view"),
 )
 STAND_IN = (
     "no local states are given, so that each agent's observation stands for its state: critics "
@@ -77,7 +77,7 @@ def from_pettingzoo(
     - `fixed_length`: whether every episode lasts for all `horizon` steps with all agents. Then
         nothing has to be stored or learnt of who is there. By default the simulator's attribute of
         this name, and else not.
-    - `declared`: scales, `report`, `reference` and `units` of [`mastac.Environment`][].
+    - `declared`: scales, `report`, `reference`, `units` and `view` of [`mastac.Environment`][].
 
     **Raises:**
 

@@ -13,6 +13,7 @@ from mastac.envs.family import AnyCouplings, Options
 from mastac.envs.thermal.policies import best_constants
 from mastac.envs.thermal.references import thermal_problem
 from mastac.envs.thermal.zones import per_zone, wall_resistances, walls_of, zone_limits
+from mastac.envs.views import Flow, Quantity, View
 from mastac.structure import Couplings, CouplingSequence
 
 
@@ -50,6 +51,7 @@ def thermal(id: str, couplings: AnyCouplings, values: Options, options: Options)
         report="mean",
         simple_actions=building.constant_powers,
         units={"state": "°C", "action": "kW", "reward": "°C²"},
+        view=building.view(),
         options=options,
     )
 
@@ -69,7 +71,7 @@ class Building:
         self.limit = zone_limits(n, values)
         self.acts = self.limit > 0
         self.row, self.col = walls_of(whole)
-        walls = wall_resistances(whole, values["wall_resistance"])
+        walls = self.walls = wall_resistances(whole, values["wall_resistance"])
         # Euler steps: per °C of difference through walls and to the outside, per kW.
         self.conduct = step / (capacitance[self.row] * walls)
         self.leak, self.gain = step / (capacitance * self.resistance), step / capacitance
@@ -137,6 +139,22 @@ class Building:
     def constant_powers(self, state, time):
         """The simple policy."""
         return jnp.asarray(self.best_constants, state.dtype)
+
+    def view(self) -> View:
+        """Temperatures about their targets, powers within their limits, heat through walls."""
+        once = np.flatnonzero(self.col < self.row)  # each wall has two entries
+        source, target = self.col[once], self.row[once]
+
+        def heat(state: np.ndarray, actions: np.ndarray, time: int) -> np.ndarray:
+            flows = (state[source, 0] - state[target, 0]) / self.walls[once]
+            return flows if self.is_open is None else flows * self.is_open[time, once]
+
+        limit = np.where(self.acts, self.limit, 0.0)
+        return View(
+            states=[Quantity("temperature", "°C", target=self.target)],
+            actions=[Quantity("power", "kW", low=-limit, high=limit)],
+            flow=Flow("heat through walls", list(zip(source, target, strict=True)), heat, "kW"),
+        )
 
     def scales(self) -> dict[str, Any]:
         """Limits, centres and scales: zones at their targets, and the power that holds them."""

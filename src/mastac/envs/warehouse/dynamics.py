@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from mastac.envs.base import Environment, observed_agents
 from mastac.envs.family import Options
 from mastac.envs.options import counted
+from mastac.envs.views import Flow, Quantity, View
 from mastac.errors import UserError
 from mastac.structure import Couplings
 
@@ -91,6 +92,7 @@ def warehouse(id: str, couplings: Couplings, options: Options) -> Environment:
             "action": "share of the stock",
             "reward": "(units of stock)²",
         },
+        view=warehouses.view(),
         options=options,
     )
 
@@ -106,6 +108,7 @@ class Warehouses:
             for name in ("frequency", "phase", "initial_stock")
         )
         receivers = receivers_of(couplings, options["share"] == "keep")
+        self.receivers, self.keeps = receivers, options["share"] == "keep"
         self.action_sizes = np.array([len(agents) for agents in receivers])
         self.mask = np.arange(int(self.action_sizes.max())) < self.action_sizes[:, None]
         self.inflow = _inflow(receivers, self.mask.shape[1])
@@ -151,6 +154,29 @@ class Warehouses:
     def observe(self, state):
         """The own net supply, and the stocks that are seen."""
         return jnp.append(state.ravel(), 0.0)[self.picks]
+
+    def view(self) -> View:
+        """Stocks, which are short below 0, and what is sent."""
+        slots = [
+            (i, k, j)
+            for i, agents in enumerate(self.receivers)
+            for k, j in enumerate(agents)
+            if i != j
+        ]
+        source, slot, target = np.array(slots, int).reshape(-1, 3).T
+
+        def sent(state: np.ndarray, actions: np.ndarray, time: int) -> np.ndarray:
+            return np.maximum(state[source, 0], 0.0) * actions[source, slot]
+
+        unit, kept = "units of stock", Quantity("share that stays", low=0.0, high=1.0)
+        return View(
+            states=[
+                Quantity("stock", unit, low=0.0, red="below"),
+                Quantity("net supply", unit, entry=1),
+            ],
+            actions=[kept] if self.keeps else [],
+            flow=Flow("stock sent", list(zip(source, target, strict=True)), sent, unit),
+        )
 
     def uniform(self, state, time):
         """The simple policy: equal shares for all receivers."""
