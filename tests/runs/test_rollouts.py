@@ -151,6 +151,10 @@ def nothing(state: np.ndarray, actions: np.ndarray, time: int) -> np.ndarray:
             mastac.View([mastac.Quantity("x")], flow=mastac.Flow("y", [("upper", "low")], nothing)),
             "unknown agent 'low'; did you mean 'lower'",
         ),
+        (
+            mastac.View([mastac.Quantity("x")], flow=mastac.Flow("y", np.array([[0, 3]]), nothing)),
+            "there is no agent number 3",
+        ),
     ],
 )
 def test_a_view_that_does_not_fit_is_refused(view: Any, says) -> None:

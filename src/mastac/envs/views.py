@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from mastac.errors import UserError
+from mastac.structure import Couplings, CouplingSequence
 from mastac.text import shortened
 
 SIDES = ("above", "below")
@@ -83,13 +84,13 @@ class Flow:
     **Arguments:**
 
     - `name`, `unit`: such as "stock sent" and "pieces".
-    - `edges`: pairs (source, target) of names or numbers of agents.
+    - `edges`: pairs (source, target) of names or numbers of agents, or an array of numbers.
     - `amount`: `(state, actions, time) -> [edges]`, in numpy, from the rows of all agents; negative
         where it flows from target to source.
     """
 
     name: str
-    edges: Sequence[tuple[Any, Any]]
+    edges: Sequence[tuple[Any, Any]] | np.ndarray
     amount: Callable[[np.ndarray, np.ndarray, int], np.ndarray]
     unit: str = ""
 
@@ -97,6 +98,22 @@ class Flow:
     def title(self) -> str:
         """Name and unit."""
         return f"{self.name} [{self.unit}]" if self.unit else self.name
+
+    def pairs(self, couplings: Couplings | CouplingSequence) -> Int[np.ndarray, "edges 2"]:
+        """The edges as rows of agents; `UserError` for what is none."""
+        edges, agents = self.edges, couplings.num_agents
+        if isinstance(edges, np.ndarray) and edges.dtype.kind in "iu" and edges.shape[1:] == (2,):
+            beyond = edges[(edges < 0) | (edges >= agents)]
+            for number in beyond[:1].tolist():
+                couplings.index(number)  # says that there is no such agent
+            return edges.astype(int)
+        for edge in edges:
+            if not isinstance(edge, Sequence) or isinstance(edge, str) or len(edge) != 2:
+                raise UserError(
+                    f"edges of the flow '{self.name}' must be pairs (source, target), got {edge!r}"
+                )
+        found = [[couplings.index(end) for end in edge] for edge in edges]
+        return np.array(found, int).reshape(-1, 2)
 
 
 @dataclass(frozen=True)
@@ -129,9 +146,8 @@ def check_view(env: Any) -> None:
         width = int(getattr(env, f"{space.removesuffix('s')}_sizes").max())
         for quantity in getattr(view, space):
             _check_quantity(quantity, f"{space} of the {named}", width, env.num_agents)
-    for edge in view.flow.edges if view.flow else ():
-        for end in edge:
-            env.couplings.index(end)
+    if view.flow is not None:
+        view.flow.pairs(env.couplings)
 
 
 def _check_quantity(quantity: Any, place: str, width: int, agents: int) -> None:

@@ -79,13 +79,13 @@ class Stage:
     def _edges(self, both: bool) -> list[Arrow]:
         """The edges of the flow, or of the state graph; none where they are too many."""
         couplings, flow = self.rollout.couplings, self.rollout.view.flow
-        steady = couplings.union() if isinstance(couplings, CouplingSequence) else couplings
         if flow is None:
+            steady = couplings.union() if isinstance(couplings, CouplingSequence) else couplings
             return drawn_edges(csr_array(steady.state), self.nodes, POSSIBLE) or []
-        pairs = [(steady.index(source), steady.index(target)) for source, target in flow.edges]
-        if len(pairs) > MOST_LINES:
+        if len(flow.edges) > MOST_LINES:
             return []
-        arrows = [Arrow(*pair, POSSIBLE, both=both) for pair in pairs]
+        pairs = [(source, target) for source, target in flow.pairs(couplings).tolist()]
+        arrows = [Arrow(source, target, POSSIBLE, both=both) for source, target in pairs]
         arrows, _ = bent(self.nodes.shapes(0, 0), arrows)
         known = set(pairs)
         return [

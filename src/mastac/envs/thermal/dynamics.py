@@ -153,7 +153,7 @@ class Building:
         return View(
             states=[Quantity("temperature", "°C", target=self.target)],
             actions=[Quantity("power", "kW", low=-limit, high=limit)],
-            flow=Flow("heat through walls", list(zip(source, target, strict=True)), heat, "kW"),
+            flow=Flow("heat through walls", np.stack([source, target], 1), heat, "kW"),
         )
 
     def scales(self) -> dict[str, Any]:

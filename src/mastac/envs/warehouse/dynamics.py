@@ -175,7 +175,7 @@ class Warehouses:
                 Quantity("net supply", unit, entry=1),
             ],
             actions=[kept] if self.keeps else [],
-            flow=Flow("stock sent", list(zip(source, target, strict=True)), sent, unit),
+            flow=Flow("stock sent", np.stack([source, target], 1), sent, unit),
         )
 
     def uniform(self, state, time):
