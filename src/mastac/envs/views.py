@@ -174,7 +174,9 @@ def view_of(env: Any) -> View:
     """The view that an environment declares, or one that shows all its numbers by their place."""
     if env.view is not None:
         return env.view
-    states = _numbered("state", int(env.state_sizes.max()), env.units.get("state", ""))
+    # Of a simulator outside JAX, observations may stand for states.
+    name = "observation" if getattr(env, "observes_state", False) else "state"
+    states = _numbered(name, int(env.state_sizes.max()), env.units.get("state", ""))
     width, unit = int(env.action_sizes.max()), env.units.get("action", "")
     if env.action_head == "discrete":
         names = [f"choice {k}" for k in range(width)]
