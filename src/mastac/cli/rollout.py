@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", metavar="FILE", help="save states, actions and rewards: .csv or .npz"
     )
     arguments.add_json(parser)
+    arguments.add_no_cache(parser)
 
 
 def run(args: argparse.Namespace) -> int:

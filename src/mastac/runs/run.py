@@ -132,9 +132,11 @@ class Run:
 
     def rollout(self, **choices: Any) -> "Rollout":
         """Play one episode, beside the simple policy; see [`play`][mastac.runs.rollouts.play]."""
+        from mastac.runs.compilation_cache import compilation_cache
         from mastac.runs.rollouts import play
 
-        return play(self, **choices)
+        with compilation_cache():
+            return play(self, **choices)
 
     def export(self, out: str | Path | None = None, **choices: Any) -> dict[str, Any]:
         """Write one file for each agent; see [`export`][mastac.runs.exporting.export]."""
