@@ -66,5 +66,6 @@ def _difference(first: Results, run: Results, may_differ: Collection[str]) -> st
 
 def _figure(run: Results, name: str) -> float:
     value = run.reference.get(name)
-    is_known = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_known and np.isfinite(value) else np.nan
+    if not isinstance(value, int | float) or isinstance(value, bool) or not np.isfinite(value):
+        return np.nan
+    return float(value)
