@@ -155,7 +155,10 @@ function drawReferences(svg, frame, references) {
   for (const { value } of shown) {
     const at = frame.toY(value);
     svg.append(
-      shape("line", { x1: frame.area.left, x2: frame.area.right, y1: at, y2: at, class: "reference" }),
+      shape("line", {
+        ...{ x1: frame.area.left, x2: frame.area.right, y1: at, y2: at },
+        class: "reference",
+      }),
     );
   }
   labels.sort((a, b) => b.value - a.value);
@@ -198,8 +201,8 @@ function drawChart(view, width) {
     );
   svg.append(inside);
   drawReferences(svg, frame, view.data.references);
-  svg.append(shape("line", { class: "cross", y1: area.top, y2: area.bottom, visibility: "hidden" }));
   svg.append(
+    shape("line", { class: "cross", y1: area.top, y2: area.bottom, visibility: "hidden" }),
     shape("rect", { class: "chosen", y: area.top, height: area.bottom - area.top, width: 0 }),
   );
   return { svg, frame };

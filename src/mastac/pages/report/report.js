@@ -34,7 +34,9 @@ function readout(x) {
   if (x === null) {
     const windows = [...new Set(curves.map((curve) => curve.window))].filter((w) => w > 1);
     const points = view.kind === "greedy" ? "evaluations" : "epochs";
-    const mean = windows.length ? ` Each point is a mean of up to ${Math.max(...windows)} ${points}.` : "";
+    const mean = windows.length
+      ? ` Each point is a mean of up to ${Math.max(...windows)} ${points}.`
+      : "";
     const band = curves.some((curve) => curve.low)
       ? " Bands: 95 % interval of the mean (Student's t)."
       : "";
