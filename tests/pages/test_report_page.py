@@ -89,7 +89,7 @@ def run_of(number: int, name: str, agents: list[str], epochs: int = 449, env="pl
         "warnings": [f"agent '{agents[0]}' hardly moves"],
     }
     config = {"algorithm": name, "env_options": {"text": HOSTILE[0]}}
-    return Results(Path(f"runs/{number}"), config, metrics, metrics, summary=summary)
+    return Results(Path(f"runs/{number}/{len(name)}"), config, metrics, metrics, summary=summary)
 
 
 def page_of(runs: list[Results], systems: list[dict] | None = None) -> str:
@@ -137,6 +137,18 @@ def test_ten_runs_stay_below_a_megabyte() -> None:
     text = page_of(runs)
     assert len(text.encode()) < 600_000  # and a picture of the graphs
     assert "960 more agents are left out" in text
+
+
+def test_the_first_sentence_says_which_run_is_best_and_how_sure_that_is() -> None:
+    clear = page_of([run_of(2, "far", ["a"]), run_of(0, "near", ["a"])])
+    assert (
+        "near reaches an interquartile mean of -2.00 [-2.20, -1.80], score 0.88: the hig" in clear
+    )
+    assert "It beats every other:" in clear
+    alike = page_of([run_of(1, "one", ["a"]), run_of(1, "other", ["a"])])
+    assert "It does not clearly beat other: the interval" in alike
+    alone = page_of([run_of(0, "near", ["a"])])
+    assert "score 0.88.</p>" in alone and "Probability of improvement" not in alone
 
 
 def test_every_table_and_picture_is_labelled() -> None:

@@ -46,9 +46,11 @@ def _of_run(run: Results) -> list[tuple[str, bool]]:
     elif not run.summary.get("greedy_by_agent"):
         found.append(("figures of single agents are missing: an earlier version wrote it", False))
     if not run.metrics:
-        found.append(("metrics.csv is missing: no training returns and environment steps", False))
+        found.append(
+            ("no training episodes are stored: their returns and steps are not known", False)
+        )
     if not run.evaluation:
-        found.append(("evaluation.csv is missing: no curve of the greedy policy", False))
+        found.append(("no evaluations are stored: there is no curve of the greedy policy", False))
     return found
 
 
@@ -72,9 +74,9 @@ def _of_versions(runs: Sequence[Results]) -> list[str]:
 
 def _of_seeds(runs: Sequence[Results]) -> list[str]:
     fewest = min(int(np.isfinite(run.greedy_by_seed()).sum()) for run in runs)
-    if fewest >= FEW_SEEDS:
+    if fewest == 0 or fewest >= FEW_SEEDS:
         return []
-    if fewest < 2:
+    if fewest == 1:
         return ["With a single seed nothing is known about chance: train more seeds."]
     return [
         f"With {fewest} seeds the bootstrap intervals are too narrow: do not build on small "
