@@ -32,7 +32,7 @@ def report_data(runs: Sequence[Results]) -> dict[str, Any]:
 
     **Arguments:**
 
-    - `runs`: of one environment; the first order is kept.
+    - `runs`: of one environment; their order is kept.
 
     **Returns:**
 
