@@ -129,6 +129,12 @@ def test_what_a_report_gathers(tmp_path: Path) -> None:
     assert any("different lengths: 40 to 700 epochs" in text for text in texts)
 
 
+def test_returns_above_the_bound_are_explained(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "a", np.full((2, 10), -1.4), reference=REFERENCE)
+    texts = [note["text"] for note in report_data([read_results(folder)])["notes"]]
+    assert any(text.startswith("above the bound: ") and "by chance" in text for text in texts)
+
+
 def test_figures_of_agents(tmp_path: Path) -> None:
     runs = []
     for name, more in (

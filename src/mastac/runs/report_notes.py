@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from mastac.runs.results import Results
+from mastac.runs.summary import bound_note
 
 FEW_SEEDS = 10
 """With fewer seeds a bootstrap interval is clearly too narrow."""
@@ -45,6 +46,8 @@ def _of_run(run: Results) -> list[tuple[str, bool]]:
         )
     elif not run.summary.get("greedy_by_agent"):
         found.append(("figures of single agents are missing: an earlier version wrote it", False))
+    returns = [*run.final20_by_seed(), *run.greedy_by_seed()]
+    found += [(f"above the bound: {text}", False) for text in bound_note(returns, run.reference)]
     if not run.metrics:
         found.append(
             ("no training episodes are stored: their returns and steps are not known", False)
