@@ -187,15 +187,15 @@ def test_the_layout_of_marl_eval(tmp_path: Path, capsys) -> None:
     assert task["mastac"]["seed_1"] == {
         "step_0": {
             "step_count": 5 * 8,
-            "elapsed_time": 1.5,
-            "mean_episode_return": [pytest.approx(greedy[1, 0])],
+            "elapsed_time": 0.0,
+            "return": [pytest.approx(greedy[1, 0])],
         },
         "step_1": {
             "step_count": 10 * 8,
-            "elapsed_time": 3.5,
-            "mean_episode_return": [pytest.approx(greedy[1, 1])],
+            "elapsed_time": 2.0,
+            "return": [pytest.approx(greedy[1, 1])],
         },
-        "absolute_metrics": {"mean_episode_return": [pytest.approx(greedy[1, 1])]},
+        "absolute_metrics": {"return": [pytest.approx(greedy[1, 1])]},
     }
 
 

@@ -11,7 +11,7 @@ from mastac.runs.results import Results, labels
 
 SUITE = "mastac"
 """The layout groups tasks by where they come from."""
-METRIC = "mean_episode_return"
+METRIC = "return"
 
 
 def marl_eval(runs: Sequence[Results]) -> dict[str, Any]:
@@ -24,9 +24,9 @@ def marl_eval(runs: Sequence[Results]) -> dict[str, Any]:
     **Returns:**
 
     Environment, task, algorithm, run, step: `{"mastac": {env: {algorithm: {"seed_0": {"step_0":
-    {"step_count", "elapsed_time", "mean_episode_return"}, …, "absolute_metrics":
-    {"mean_episode_return"}}}}}}`. `step_count` counts the environment steps of the seed,
-    `elapsed_time` the seconds of the whole run, where they are stored. Every metric is a list of
+    {"step_count", "elapsed_time", "return"}, …, "absolute_metrics": {"return"}}}}}}`. `step_count`
+    counts the environment steps of the seed. `elapsed_time` counts the seconds of the whole run
+    from the first evaluation on, without compilation, where they are stored. `return` is a list of
     one number: the mean over the episodes of the evaluation. `absolute_metrics` is the evaluation
     after training.
 
@@ -36,10 +36,11 @@ def marl_eval(runs: Sequence[Results]) -> dict[str, Any]:
         that marl-eval would refuse.
     """
     check_comparable(runs)
-    names = labels(list(runs))
+    # Names of algorithms must be without commas there, and those of tasks are in small letters.
+    names = [name.replace(",", ";") for name in labels(list(runs))]
     algorithms = {name: _by_seed(run) for run, name in zip(runs, names, strict=True)}
     _check_alike(algorithms)
-    return {SUITE: {runs[0].env: algorithms}}
+    return {SUITE: {runs[0].env.lower(): algorithms}}
 
 
 def _by_seed(run: Results) -> dict[str, Any]:
@@ -75,13 +76,14 @@ def _steps(
 
 
 def _seconds_at(run: Results, epochs: np.ndarray) -> np.ndarray | None:
-    """Seconds of training that had passed at each evaluation; `None` where not all are stored."""
+    """Seconds from the first evaluation to each; `None` where not all are stored."""
     if not run.timing:
         return None
     known = run.timing["epoch"]
     if not np.isin(epochs, known).all() or not np.isfinite(run.timing["seconds"]).all():
         return None
-    return np.interp(epochs, known, np.cumsum(run.timing["seconds"]))
+    passed = np.interp(epochs, known, np.cumsum(run.timing["seconds"]))
+    return passed - passed[0]
 
 
 def _check_alike(algorithms: Mapping[str, Mapping[str, Any]]) -> None:
