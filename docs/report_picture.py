@@ -18,7 +18,7 @@ import browser  # noqa: E402
 
 ALGORITHMS = ("mastac", "independent", "maddpg")
 PICTURE = HOME / "docs" / "pictures" / "report.png"
-WIDTH, HEIGHT = 1100, 1180  # pixels
+WIDTH, HEIGHT = 1100, 1190  # pixels
 
 
 def main() -> int:
@@ -28,12 +28,13 @@ def main() -> int:
     for name in ALGORITHMS:
         runs.append(folder / name)
         if not (HOME / runs[-1] / "summary.json").is_file():
-            choices = ["--algorithm", name, "--epochs", "300", "--seeds", "0-4"]
+            choices = ["--algorithm", name, "--epochs", "150", "--seeds", "0-4"]
             mastac("train", "warehouse-9", *choices, "--out", str(runs[-1]))
     page = folder / "report.html"
     mastac("report", *map(str, runs), "--out", str(page))
     with tempfile.TemporaryDirectory() as profile, browser.browser(Path(profile)) as chromium:
         tab = chromium.tab(WIDTH, HEIGHT)
+        tab.send("Emulation.setScrollbarsHidden", hidden=True)
         tab.open(HOME / page, "window.report")
         tab.screenshot(PICTURE)
     print(PICTURE.relative_to(HOME))
