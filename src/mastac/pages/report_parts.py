@@ -50,7 +50,7 @@ def agents_part(data: Mapping[str, Any]) -> Markup | None:
         f"deviation over seeds. Agents are in the order of {best[0]}, the worst first.{more}"
     )
     title = f"The {len(rows)} worst agents" if left else "Every agent"
-    listed = table_of(title, ("agent", *(run for run, _ in shown)), rows)
+    listed = table_of("Mean return of each agent", ("agent", *(run for run, _ in shown)), rows)
     head = ("run", "worst agent", "its return", "median", "best agent", "its return")
     return joined(
         [
