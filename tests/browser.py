@@ -50,12 +50,12 @@ class Tab:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.send("Emulation.setDeviceMetricsOverride", **metrics)
 
-    def open(self, path: Path) -> None:
-        """Open a file, and wait until it is loaded and painted."""
+    def open(self, path: Path, ready: str = "window.explorer") -> None:
+        """Open a file, and wait until it is loaded, `ready` is there, and all is painted."""
         self.complaints.clear()
         self.requests.clear()
         self.send("Page.navigate", url=path.as_uri())
-        self.wait_for("document.readyState === 'complete' && !!window.explorer")
+        self.wait_for(f"document.readyState === 'complete' && !!{ready}")
         self.run("new Promise(done => requestAnimationFrame(() => setTimeout(done, 20)))")
 
     def run(self, expression: str) -> Any:
@@ -98,8 +98,14 @@ class Tab:
     def type(self, text: str) -> None:
         self.send("Input.insertText", text=text)
 
-    def screenshot(self, path: Path) -> None:
-        path.write_bytes(base64.b64decode(self.send("Page.captureScreenshot")["data"]))
+    def screenshot(self, path: Path, whole: bool = False) -> None:
+        """Keep what is in the window, or the whole page, also what lies below the window."""
+        options: dict[str, Any] = {}
+        if whole:
+            height = self.run("document.documentElement.scrollHeight")
+            clip = {"x": 0, "y": 0, "width": self.run("innerWidth"), "height": height, "scale": 1}
+            options = {"captureBeyondViewport": True, "clip": clip}
+        path.write_bytes(base64.b64decode(self.send("Page.captureScreenshot", **options)["data"]))
 
 
 class Browser:

@@ -98,7 +98,7 @@ def test_imports_go_one_way(module: Path) -> None:
 
 
 def test_figures_and_results_do_not_train() -> None:
-    for name in ("results", "figures", "summary", "statistics", "drawing"):
+    for name in ("results", "figures", "summary", "statistics", "drawing", "curves", "comparable"):
         assert imported_layers(Path("runs") / name) <= {"runs", *GROUND, "structure"}
     for name in ("raw_data", "measures", "tables", "table_text", "table_latex", "figures"):
         assert imported_layers(Path("reproduction") / name) <= {"reproduction", "runs", *GROUND}
@@ -126,12 +126,16 @@ def test_figures_and_results_do_not_train() -> None:
         "mastac.algorithms",
         "mastac.learning.settings",
         "mastac.pages.explorer",
+        "mastac.pages.report",
         "mastac.runs",
         "mastac.runs.agent_figures",
         "mastac.runs.environment",
         "mastac.runs.results",
         "mastac.runs.figures",
         "mastac.runs.summary",
+        "mastac.runs.repeat",
+        "mastac.runs.report",
+        "mastac.runs.marl_eval",
         "mastac.reproduction.tables",
         "mastac.reproduction.figures",
         "mastac.reproduction.paper",
@@ -148,6 +152,8 @@ def test_figures_and_results_do_not_train() -> None:
         "mastac.cli.output",
         "mastac.cli.graph",
         "mastac.cli.graph_page",
+        "mastac.cli.report",
+        "mastac.cli.compare",
         "mastac.cli.reproduce",
         "mastac.cli.check",
         "mastac.cli.discover",

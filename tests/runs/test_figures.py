@@ -164,7 +164,7 @@ def test_runs_with_other_reference_figures_are_refused(tmp_path: Path) -> None:
         run(tmp_path / name, rising(), reference=REFERENCE | {"bound": bound})
         for name, bound in (("a", -0.5), ("b", -0.4))
     ]
-    with pytest.raises(UserError, match=r"bound −0\.40 instead of −0\.50"):
+    with pytest.raises(UserError, match=r"bound -0\.40 instead of -0\.50"):
         learning_curves(runs)
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from run_folders import REFERENCE, rising, write_run
 
+from mastac.errors import UserError
 from mastac.runs.results import read_results
 from mastac.runs.summary import compare_rows, compare_table, evaluation_table, run_table
 from mastac.text import table
@@ -102,7 +103,7 @@ def test_a_sample_mean_above_the_bound_is_explained(tmp_path: Path) -> None:
     assert "by chance" not in evaluation_table(evaluation | {"reference": None}, 5)
 
 
-def test_compare_says_which_environment_options_differ(tmp_path: Path) -> None:
+def test_compare_refuses_other_options_and_names_them(tmp_path: Path) -> None:
     runs = []
     for name, limit in (("a", 10.0), ("b", 20.0)):
         folder = write_run(tmp_path / name, np.full((2, 10), -6.0), reference=REFERENCE)
@@ -110,8 +111,16 @@ def test_compare_says_which_environment_options_differ(tmp_path: Path) -> None:
         options = {"env_options": {"limit_kw": limit, "noise": 0.0}}
         (folder / "config.json").write_text(json.dumps(config | options))
         runs.append(read_results(folder))
-    text = compare_table(runs)
-    assert "warehouse-9 limit_kw=10.0" in text and "warehouse-9 limit_kw=20.0" in text
-    assert "noise" not in text
-    assert "other environment options (limit_kw)" in text
-    assert "options" not in compare_table(runs[:1])
+    for refused in (compare_table, compare_rows):
+        with pytest.raises(UserError, match=r"limit_kw=20\.0 instead of 10\.0; compare"):
+            refused(runs)
+    assert "warehouse-9" in compare_table(runs[:1])
+
+
+def test_compare_refuses_other_environments(tmp_path: Path) -> None:
+    runs = [
+        read_results(write_run(tmp_path / env, np.full((2, 10), -6.0), env=env))
+        for env in ("warehouse-9", "lq-3")
+    ]
+    with pytest.raises(UserError, match=r"a run on warehouse-9 and '.*lq-3' one on lq-3; compare"):
+        compare_table(runs)

@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from mastac.checks import real_number
@@ -91,6 +92,16 @@ def add_no_cache(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-cache", action="store_true", help="compile anew, and keep no compiled programs"
     )
+
+
+def file_to_write(option: str, text: str, example: str) -> Path:
+    """The path of a file that an option names; `UserError` at once if it cannot go there."""
+    path = Path(text)
+    if path.is_dir():
+        raise UserError(f"{option} '{path}' is a folder; name a file, such as {path / example}")
+    if not path.parent.is_dir():
+        raise UserError(f"{option}: there is no folder '{path.parent}'; make it, or name another")
+    return path
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mastac.cli import arguments
 from mastac.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,12 +31,7 @@ def check(args: argparse.Namespace) -> Path | None:
         if args.run is not None:
             raise UserError("--run colours the agents of a page; write one with --html FILE")
         return None
-    path = Path(args.html)
-    if path.is_dir():
-        raise UserError(f"--html '{path}' is a folder; name a file, such as {path / 'graph.html'}")
-    if not path.parent.is_dir():
-        raise UserError(f"--html: there is no folder '{path.parent}'; make it, or name another")
-    return path
+    return arguments.file_to_write("--html", args.html, "graph.html")
 
 
 def wants_messages(page: Path | None, couplings: "Couplings | CouplingSequence") -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from mastac.errors import UserError
-from mastac.pages.page import page
+from mastac.pages.page import page, resource
 from mastac.palette import INK, MEANING, PALE
 from mastac.structure import Couplings, CouplingSequence
 from mastac.structure.couplings import GRAPHS
@@ -33,7 +33,8 @@ def explorer_page(data: Mapping[str, Any]) -> str:
     scripts = [f"explorer/view_{drawn_by}.js", *(f"explorer/{name}.js" for name in SCRIPTS)]
     libraries = ("cytoscape",) if drawn_by == "cytoscape" else ("graphology", "sigma")
     styles, title = ["explorer/page.css"], f"{data['title']}: who affects whom"
-    return page(title, "explorer/body.html", styles, scripts, libraries, data)
+    body = resource("explorer/body.html")
+    return page(title, body, styles, scripts, libraries, data)
 
 
 def explorer_data(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Any
 
-POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
 """What the browser allows the page: what stands in it, and nothing from elsewhere."""
 
 
@@ -25,8 +25,9 @@ def page(
     **Arguments:**
 
     - `title`: shown by the browser.
-    - `body`, `styles`, `scripts`: names of files of this package. Scripts share one scope and find
-        the data in the element `data`.
+    - `body`: what is shown, as HTML.
+    - `styles`, `scripts`: names of files of this package. Scripts share one scope and find the data
+        in the element `data`.
     - `libraries`: names of scripts in `vendor/`, each with its licence in a file beside it.
     - `data`: ready for JSON, with text from anywhere.
     """
@@ -41,7 +42,7 @@ def page(
         f"<style>\n{''.join(map(resource, styles))}</style>",
         "</head>",
         "<body>",
-        resource(body),
+        body,
         f'<script type="application/json" id="data">{embedded(data)}</script>',
         *(library for name in libraries for library in _library(name)),
         "<script>",

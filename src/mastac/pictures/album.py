@@ -87,10 +87,9 @@ def album(
     - `kappa`: of the dependency sets; `None`: the exact ones.
     - `agent`: of the picture `training`; the first one by default.
     """
-    steady = couplings.union() if isinstance(couplings, CouplingSequence) else couplings
     couplings.index(agent or 0)
-    labels, remark = short_labels(couplings.agents)
-    system = _System(couplings, steady, labels, agent_places(couplings), remark)
+    system = _system_of(couplings)
+    steady = system.steady
     left_out: list[str] = []
     figures = {"couplings": _couplings(system)}
     figures |= {graph: _one_graph(system, graph) for graph in steady.graphs()}
@@ -110,6 +109,17 @@ def album(
     except UserError as error:
         left_out.append(f"the dependency graphs: {error}")
     return Album(figures, left_out)
+
+
+def couplings_picture(couplings: Couplings | CouplingSequence) -> Figure:
+    """The picture `couplings` of an album alone."""
+    return _couplings(_system_of(couplings))
+
+
+def _system_of(couplings: Couplings | CouplingSequence) -> _System:
+    steady = couplings.union() if isinstance(couplings, CouplingSequence) else couplings
+    labels, remark = short_labels(couplings.agents)
+    return _System(couplings, steady, labels, agent_places(couplings), remark)
 
 
 def _note(system: _System, matrix: csr_array, says: str) -> str:

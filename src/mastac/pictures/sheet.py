@@ -146,6 +146,14 @@ def save_as(figure: Figure, path: Path) -> None:
         raise UserError(f"picture '{path}' cannot be written: {reason}") from None
 
 
+def svg_of(figure: Figure) -> str:
+    """A picture as the text of an SVG file."""
+    text = io.StringIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(text, format="svg", metadata=METADATA[".svg"])
+    return text.getvalue()
+
+
 def _rows(panels: Sequence[Panel], page: float) -> list[list[Panel]]:
     rows: list[list[Panel]] = []
     used = 0.0

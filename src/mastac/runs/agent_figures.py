@@ -8,7 +8,10 @@ from mastac.files import read_json
 from mastac.runs.folder import RunFolder
 
 ENDING = "_by_agent"
-TITLES = {"greedy": "return of the greedy policy"}
+TITLES = {
+    "greedy": "return of the greedy policy",
+    "greedy_std": "deviation of that return over seeds",
+}
 """What figures are called; others by their name in the summary."""
 
 

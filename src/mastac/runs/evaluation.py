@@ -132,16 +132,14 @@ def greedy_summary(
         seed: finite_or_none(reported_mean(env, values)) for seed, values in returns.items()
     }
     values = np.array([value for value in reported.values() if value is not None])
-    by_agent = np.mean([values.mean(0) for values in returns.values()], axis=0) if returns else []
+    by_agent = np.array([values.mean(0, dtype=np.float64) for values in returns.values()])
     mean = float(values.mean()) if values.size else None
     return {
         "greedy_mean": mean,
         "greedy_std": float(values.std()) if values.size else None,
         "greedy_by_seed": {str(seed): reported.get(seed) for seed in seeds},
-        "greedy_by_agent": {
-            name: finite_or_none(float(value))
-            for name, value in zip(env.agents, by_agent, strict=False)
-        },
+        "greedy_by_agent": _by_agent(env, by_agent, np.mean),
+        "greedy_std_by_agent": _by_agent(env, by_agent, np.std),
         "reference": None
         if reference is None
         else {
@@ -155,3 +153,14 @@ def greedy_summary(
         if reference is None or mean is None
         else finite_or_none(reference.score(mean)),
     }
+
+
+def _by_agent(
+    env: Environment, returns: np.ndarray, measure: Callable[..., np.ndarray]
+) -> dict[str, float | None]:
+    """A measure over the first axis of returns `[seeds, agents]`, by the agents' names."""
+    if not len(returns):
+        return {}
+    with np.errstate(invalid="ignore"):  # returns that are infinite have no deviation
+        figures = measure(returns, axis=0).tolist()
+    return {name: finite_or_none(value) for name, value in zip(env.agents, figures, strict=True)}

@@ -1,6 +1,5 @@
 """Drawings of stored results. Reads run folders, trains nothing, opens no window."""
 
-import json
 from collections.abc import Collection, Sequence
 
 import matplotlib
@@ -11,23 +10,23 @@ from matplotlib.figure import Figure
 
 from mastac.errors import UserError
 from mastac.palette import COLORS, STYLE
+from mastac.runs.comparable import check_comparable
+from mastac.runs.curves import windowed
 from mastac.runs.drawing import (
     FEWEST_FOR_BAND,
     Curve,
     count_axis,
     draw_curve,
     draw_references,
-    is_number,
     limits_of,
     references_of,
     save,
     short,
 )
-from mastac.runs.environment import differences
-from mastac.runs.results import Axis, Results, differing_options, labels
+from mastac.runs.results import Axis, Results, labels
 from mastac.runs.statistics import t_interval
 
-__all__ = ["check_comparable", "learning_curves", "save"]
+__all__ = ["learning_curves", "save"]
 AXIS_LABELS = {"epoch": "epoch", "env_steps": "environment steps of each seed"}
 POINTS = 150  # a curve is drawn with about so many points, each the mean of a window of epochs
 
@@ -56,7 +55,7 @@ def learning_curves(
     - `UserError` if runs are of different environments, or of one with different options: their
       returns cannot be compared.
     """
-    check_comparable(runs, may_differ)
+    check_comparable(runs, may_differ, "draw runs of one environment in one figure")
     names = labels(list(runs))
     curves = [
         curve
@@ -84,43 +83,6 @@ def learning_curves(
     return figure
 
 
-def check_comparable(runs: Sequence[Results], may_differ: Collection[str] = ()) -> None:
-    """`UserError` unless there are runs and all are of one environment with the same options."""
-    if not runs:
-        raise UserError("no run folder is given")
-    first = runs[0]
-    for run in runs[1:]:
-        difference = "" if first.env != run.env else _difference(first, run, may_differ)
-        if first.env != run.env or difference:
-            raise UserError(
-                f"'{first.folder}' is a run on {first.env} and '{run.folder}' one on {run.env}"
-                f"{difference}; draw runs of one environment in one figure"
-            )
-
-
-def _difference(first: Results, run: Results, may_differ: Collection[str]) -> str:
-    """How the environments of two runs differ apart from their name, as the end of a sentence."""
-    options = [name for name in differing_options([first, run]) if name not in may_differ]
-    if options:
-        values = (json.dumps(results.env_options[options[0]]) for results in (run, first))
-        return f" with {options[0]}={' instead of '.join(values)}"
-    if first.environment and run.environment:
-        stored, given = ({**results.environment, "options": {}} for results in (first, run))
-        difference = next(differences(stored, given), "")
-        if difference:
-            return f" that differs: {difference}"
-    for name in ("simple", "best_known", "bound"):
-        one, two = (_figure(results, name) for results in (first, run))
-        if abs(one - two) > 1e-3 * max(abs(one), abs(two)):  # false where either is not known
-            return f" with another reference figure ({name} {short(two)} instead of {short(one)})"
-    return ""
-
-
-def _figure(run: Results, name: str) -> float:
-    value = run.reference.get(name)
-    return float(value) if value is not None and is_number(value) else np.nan
-
-
 def _colors(number: int) -> list[str]:
     return [COLORS[k % len(COLORS)] for k in range(number)]
 
@@ -133,26 +95,12 @@ def _curves_of(
         at, values = run.curve(greedy=kind, axis=axis)
         if not len(at):
             continue
-        window = max(1, round(len(at) / POINTS))
-        at, values = _windows(at, values, window)
+        at, values, window = windowed(at, values, POINTS)
         label = name if not alone else ("greedy policy" if kind else "training episodes")
         shade = COLORS[1] if alone and kind else color
         mean, half = t_interval(values)
         curves.append(Curve(label, shade, at, mean, half, values, window, kind))
     return curves
-
-
-def _windows(at: np.ndarray, values: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
-    """Means over windows of `window` epochs for each seed; NaN stays out of the mean."""
-    if window == 1:
-        return at, values
-    starts = np.arange(0, len(at), window)
-    known = np.isfinite(values)
-    with np.errstate(invalid="ignore"):
-        means = np.add.reduceat(np.where(known, values, 0.0), starts, axis=1) / np.add.reduceat(
-            known, starts, axis=1
-        )
-    return np.add.reduceat(at, starts) / np.add.reduceat(np.ones(len(at)), starts), means
 
 
 def _label(axes: Axes, runs: Sequence[Results], curves: Sequence[Curve], axis: Axis) -> None:

@@ -23,8 +23,8 @@ FINAL_SHARE = 0.2  # the paper's measure averages over the last fifth of the epo
 class Results:
     """What a run folder holds.
 
-    - `metrics`, `evaluation`: column name -> values, one entry for each row of the file; empty
-        where there is no row.
+    - `metrics`, `evaluation`, `timing`: column name -> values, one entry for each row of the file;
+        empty where there is no row.
     - `config`, `summary`, `environment`: the JSON files; `summary` is empty while the run has not
         ended, `environment` where an earlier version wrote the folder.
     """
@@ -35,6 +35,7 @@ class Results:
     evaluation: Table = field(default_factory=dict)
     summary: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
+    timing: Table = field(default_factory=dict)
 
     @property
     def env(self) -> str:
@@ -113,17 +114,19 @@ class Results:
         row = [rows[seed] for seed in table["seed"].astype(int).tolist()]
         values = np.full((len(self.seeds), len(at)), np.nan)
         values[row, column] = table["episode_return"]
-        return (at if axis == "epoch" else self._steps_at(at)), values
+        return (at if axis == "epoch" else self._steps_at(at, greedy)), values
 
-    def _steps_at(self, epochs: np.ndarray) -> np.ndarray:
+    def _steps_at(self, epochs: np.ndarray, greedy: bool) -> np.ndarray:
         if "env_steps" not in self.metrics:
             raise UserError(
                 f"'{self.folder}/metrics.csv' has no column 'env_steps'; plot over epochs instead"
             )
         known, first = np.unique(self.metrics["epoch"], return_index=True)
-        return np.interp(
-            epochs, np.append(0.0, known), np.append(0.0, self.metrics["env_steps"][first])
-        )
+        # Evaluations are named by how many epochs are finished, training episodes from 0 on.
+        after = known - known[0] + 1
+        finished = epochs if greedy else epochs - known[0] + 1
+        steps = self.metrics["env_steps"][first]
+        return np.interp(finished, np.append(0.0, after), np.append(0.0, steps))
 
     def final20_by_seed(self) -> Float[np.ndarray, " seeds"]:
         """Mean training return of each seed over the last 20 % of the epochs (paper, Table 1)."""
@@ -161,6 +164,7 @@ def read_results(folder: str | Path) -> Results:
         evaluation=read_table(run.evaluation, required=columns),
         summary=read_json(run.summary) if run.summary.is_file() else {},
         environment=read_environment(run) if run.environment.is_file() else {},
+        timing=read_table(run.timing, required=("epoch", "seconds")),
     )
 
 

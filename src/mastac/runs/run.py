@@ -103,7 +103,8 @@ class Run:
         **Returns:**
 
         `greedy_mean`, `greedy_std` over seeds, `greedy_by_seed`, `reference`, `score`, and for each
-        agent the mean return over seeds (`greedy_by_agent`).
+        agent the mean return over seeds and its deviation (`greedy_by_agent`,
+        `greedy_std_by_agent`).
         """
         episodes = self.config.final_episodes if episodes is None else episodes
         episodes = whole_number("episodes", episodes, least=1)

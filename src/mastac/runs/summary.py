@@ -1,13 +1,13 @@
 """Results in words and tables: one run against reference figures, runs against each other."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from mastac.runs.results import Results, differing_options, labels
+from mastac.runs.comparable import check_comparable
+from mastac.runs.results import Results, labels
 from mastac.runs.statistics import iqm, iqm_interval
 from mastac.text import number, plus_minus, seeds_text, table
 
@@ -106,7 +106,12 @@ def compare_rows(runs: Sequence[Results]) -> list[dict[str, Any]]:
     interquartile mean of the greedy returns over seeds and its 95 % bootstrap interval (of the
     training returns where no greedy one is stored). `score` is held against the run's own
     reference figures.
+
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] for runs of different environments, or with different options.
     """
+    check_comparable(runs)
     return [
         _about(run, name) | _measures(run)
         for run, name in zip(runs, labels(list(runs)), strict=True)
@@ -146,34 +151,18 @@ def _measures(run: Results) -> dict[str, float | None]:
 
 
 def compare_table(runs: Sequence[Results]) -> str:
-    """The runs below each other, the best greedy return of each environment first.
+    """The runs below each other, the best greedy return first.
 
-    Environments with different options are different environments: the options that differ stand
-    behind the name.
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] for runs of different environments, or with different options.
     """
-    names = {
-        env: differing_options([run for run in runs if run.env == env])
-        for env in {run.env for run in runs}
-    }
     rows = compare_rows(runs)
-    for row, run in zip(rows, runs, strict=True):
-        options = [
-            f"{name}={json.dumps(run.env_options[name])}"
-            for name in names[run.env]
-            if name in run.env_options
-        ]
-        row["env"] = " ".join([run.env, *options])
-    rows.sort(key=lambda row: (row["env"], -_known(row["greedy_mean"], row["final20_mean"])))
+    rows.sort(key=lambda row: -_known(row["greedy_mean"], row["final20_mean"]))
     head = ("run", "environment", "seeds", "epochs", "last 20 %", "greedy")
     head += ("IQM of seeds [95 %]", "score")
-    notes = ["± is the standard deviation over seeds; the interval is a percentile bootstrap."]
-    if any(names.values()):
-        differing = ", ".join(sorted({name for options in names.values() for name in options}))
-        notes.append(
-            f"Runs with other environment options ({differing}) cannot be compared; "
-            "each score is held against the run's own reference figures."
-        )
-    return "\n".join([table(head, [_cells(row) for row in rows]), "", *notes])
+    note = "± is the standard deviation over seeds; the interval is a percentile bootstrap."
+    return "\n".join([table(head, [_cells(row) for row in rows]), "", note])
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:

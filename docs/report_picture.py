@@ -1,0 +1,50 @@
+"""Make the picture of a report in the documentation again; needs Chromium.
+
+    python docs/report_picture.py
+
+Trains the runs that it shows, unless build/report has them (some minutes), writes their report, and
+keeps a picture of its upper part.
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HOME = Path(__file__).parents[1]
+sys.path.insert(0, str(HOME / "tests"))
+
+import browser  # noqa: E402
+
+ALGORITHMS = ("mastac", "independent", "maddpg")
+PICTURE = HOME / "docs" / "pictures" / "report.png"
+WIDTH, HEIGHT = 1100, 1190  # pixels
+
+
+def main() -> int:
+    """Train what is missing, write the page, and take the picture."""
+    folder = Path("build/report")
+    runs = []
+    for name in ALGORITHMS:
+        runs.append(folder / name)
+        if not (HOME / runs[-1] / "summary.json").is_file():
+            choices = ["--algorithm", name, "--epochs", "150", "--seeds", "0-4"]
+            mastac("train", "warehouse-9", *choices, "--out", str(runs[-1]))
+    page = folder / "report.html"
+    mastac("report", *map(str, runs), "--out", str(page))
+    with tempfile.TemporaryDirectory() as profile, browser.browser(Path(profile)) as chromium:
+        tab = chromium.tab(WIDTH, HEIGHT)
+        tab.send("Emulation.setScrollbarsHidden", hidden=True)
+        tab.open(HOME / page, "window.report")
+        tab.screenshot(PICTURE)
+    print(PICTURE.relative_to(HOME))
+    return 0
+
+
+def mastac(*words: str) -> None:
+    """Run a command of the package, from the folder of the repository."""
+    subprocess.run([sys.executable, "-m", "mastac", *words], check=True, cwd=HOME)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
