@@ -14,20 +14,22 @@ from pathlib import Path
 
 HOME = Path(__file__).parent
 SIX = "docs/pictures/six-agents.json"
+RIVER = "docs/river/river.csv"
 PICTURES = {
+    f"graph {RIVER}": ("river/pictures", ("state", "unrolled", "dependency")),
     f"graph {SIX} --agent 3": (
-        "six-agents",
+        "pictures/six-agents",
         (
             *("couplings", "state", "observation", "reward"),
             *("unrolled", "folded", "dependency", "training"),
         ),
     ),
-    "graph warehouse-9": ("warehouse-9", ("couplings", "dependency")),
-    "graph thermal-40 --kappa 2": ("thermal-40", ("couplings", "dependency")),
-    "graph lq-12 --kappa 1": ("lq-12", ("unrolled", "dependency")),
-    "graph lq-100 --kappa 2": ("lq-100", ("dependency",)),
+    "graph warehouse-9": ("pictures/warehouse-9", ("couplings", "dependency")),
+    "graph thermal-40 --kappa 2": ("pictures/thermal-40", ("couplings", "dependency")),
+    "graph lq-12 --kappa 1": ("pictures/lq-12", ("unrolled", "dependency")),
+    "graph lq-100 --kappa 2": ("pictures/lq-100", ("dependency",)),
 }
-"""The commands without `--draw`, the folder of each under docs/pictures, and what is kept."""
+"""The commands without `--draw`, the folder of each under docs, and what is kept."""
 
 
 def main() -> int:
@@ -36,7 +38,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as drawn:
             words = [sys.executable, "-m", "mastac", *command.split(), "--draw", drawn]
             subprocess.run(words, check=True, stdout=subprocess.DEVNULL, cwd=HOME.parent)
-            kept = HOME / "pictures" / folder
+            kept = HOME / folder
             kept.mkdir(parents=True, exist_ok=True)
             for name in names:
                 for ending in (".png", ".svg"):
