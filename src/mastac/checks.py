@@ -6,7 +6,7 @@ import operator
 from typing import Any
 
 from mastac.errors import UserError
-from mastac.text import shortened
+from mastac.text import echoed, shortened
 
 
 def whole_number(name: str, value: Any, least: int = 0, most: int | None = None) -> int:
@@ -31,7 +31,7 @@ def whole_number(name: str, value: Any, least: int = 0, most: int | None = None)
             raise TypeError
         number = operator.index(value)
     except TypeError:
-        given = shortened(repr(value))
+        given = echoed(value)
         raise UserError(f"{name} must be a whole number, {allowed}; got {given}") from None
     if number < least or (most is not None and number > most):
         raise UserError(f"{name} must be a whole number, {allowed}; got {shortened(number)}")
@@ -67,7 +67,7 @@ def real_number(
     except OverflowError:  # an integer of hundreds of digits
         number = math.inf
     if not math.isfinite(number):
-        raise UserError(f"{name} must be a number, got {shortened(repr(value))}")
+        raise UserError(f"{name} must be a number, got {echoed(value)}")
     below = number < least or (least_excluded and number == least)
     above = number > most or (most_excluded and number == most)
     if below or above:
@@ -76,5 +76,5 @@ def real_number(
             ends.append(f"{'above' if least_excluded else 'at least'} {least:g}")
         if most < math.inf:
             ends.append(f"{'below' if most_excluded else 'at most'} {most:g}")
-        raise UserError(f"{name} must be {' and '.join(ends)}, got {shortened(repr(value))}")
+        raise UserError(f"{name} must be {' and '.join(ends)}, got {echoed(value)}")
     return number

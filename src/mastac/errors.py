@@ -3,16 +3,21 @@
 import difflib
 from collections.abc import Iterable, Sequence
 
-from mastac.text import shortened
+from mastac.text import one_line, shortened
 
 MOST_NAMES = 20
+LONGEST_NAME, MOST_COMPARED = 200, 10_000
 
 
 class UserError(ValueError):
     """A mistake that the user can fix.
 
-    The command line prints it on one line and exits with 2.
+    The command line prints it and exits with 2. Whatever of a user's values the message echoes, it
+    is one line of at most 500 characters that can be printed.
     """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(one_line(str(message)))
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
@@ -32,7 +37,9 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     "unknown algorithm 'mastak'; did you mean 'mastac'? (known: mastac, maddpg)"
     """
     names = [str(candidate) for candidate in known]
-    listed = ", ".join(names[:MOST_NAMES]) + (", …" if len(names) > MOST_NAMES else "")
+    listed = ", ".join(map(shortened, names[:MOST_NAMES])) + (
+        ", …" if len(names) > MOST_NAMES else ""
+    )
     hint = nearest(name, names)
     return UserError(f"unknown {kind} '{shortened(name)}'{hint} (known: {listed})")
 
@@ -43,5 +50,7 @@ def nearest(name: str, known: Sequence[str]) -> str:
     >>> nearest("mastak", ["mastac", "maddpg"]), nearest("x", ["mastac"])
     ("; did you mean 'mastac'?", '')
     """
+    if len(str(name)) > LONGEST_NAME or len(known) > MOST_COMPARED:  # would take seconds
+        return ""
     near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-    return f"; did you mean '{near[0]}'?" if near else ""
+    return f"; did you mean '{shortened(near[0])}'?" if near else ""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mastac.errors import UserError
+from mastac.reading import checked, file_text, json_value
 
 
 def write_text(path: Path, text: str) -> None:
@@ -46,17 +47,32 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object; `UserError` if the file is damaged."""
+RESTORE = "restore it or start the run anew"
+
+
+def read_json(path: Path, schema: Any = None, fix: str = RESTORE) -> dict[str, Any]:
+    """A JSON object, compared with a schema as [`checked`][mastac.reading.checked] does.
+
+    **Arguments:**
+
+    - `path`: the file.
+    - `schema`: what its keys hold.
+    - `fix`: what to do where it is damaged.
+
+    **Raises:**
+
+    - `UserError` naming the file, if it cannot be read or is not what it should be.
+    """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"'{path}' cannot be read as JSON ({error}); restore it or start the run anew"
-        ) from error
+        data = json_value(file_text(path))
+    except UserError as error:
+        raise UserError(f"'{path}' cannot be read as JSON ({error}); {fix}") from error
     if not isinstance(data, dict):
-        raise UserError(f"'{path}' should hold one JSON object; restore it or start the run anew")
-    return data
+        raise UserError(f"'{path}' should hold one JSON object; {fix}")
+    try:
+        return data if schema is None else checked(data, schema)
+    except UserError as error:
+        raise UserError(f"'{path}' is damaged: {error}; {fix}") from error
 
 
 @contextmanager

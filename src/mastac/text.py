@@ -1,8 +1,11 @@
 """Numbers, seeds, tables and echoed values as text. Imports nothing heavy."""
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
+
+LONGEST_WORD, LONGEST_MESSAGE = 200, 500  # characters of a message
 
 
 def seeds_text(seeds: Sequence[int]) -> str:
@@ -61,13 +64,31 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> 
 
 
 def shortened(value: Any, most: int = 80) -> str:
-    r"""A value as a message echoes it: on one line, cut to `most` characters.
+    r"""A value as a message echoes it: on one line, printable, cut to `most` characters.
 
     >>> shortened("a\nb"), shortened("a" * 20, most=5)
     ('a b', 'aaaa…')
     """
-    text = " ".join(str(value).split())
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    text = value if isinstance(value, str) else _text_of(str, value)
+    start = printable(" ".join(text[: 10 * most].split()))  # the rest is not shown, however long
+    is_whole = len(start) <= most and len(text) <= 10 * most
+    return start if is_whole else f"{start[: most - 1]}…"
+
+
+def echoed(value: Any) -> str:
+    """A value as Python writes it, for a message, shortened.
+
+    >>> echoed("a"), echoed(10**5000)
+    ("'a'", 'a number of thousands of digits')
+    """
+    return shortened(_text_of(repr, value))
+
+
+def _text_of(write: Callable[[Any], str], value: Any) -> str:
+    try:
+        return write(value)
+    except (ValueError, RecursionError):
+        return "a number of thousands of digits" if isinstance(value, int) else "a value"
 
 
 def printable(text: str) -> str:
@@ -80,3 +101,20 @@ def printable(text: str) -> str:
         letter if letter.isprintable() else letter.encode("unicode_escape").decode()
         for letter in text
     )
+
+
+def one_line(message: str) -> str:
+    r"""A message on one line: control characters as escapes, the middle of long words left out.
+
+    >>> print(one_line("unknown name '\x1b[31mred'\n"))
+    unknown name '\x1b[31mred'
+    """
+    # What is left out of the middle needs no look: patterns over megabytes take seconds.
+    text = printable(" ".join(_without_middle(message, 10 * LONGEST_MESSAGE).split()))
+    for long in re.findall(rf"\S{{{LONGEST_WORD},}}|'[^']{{{LONGEST_WORD},}}'", text):
+        text = text.replace(long, _without_middle(long, LONGEST_WORD))
+    return _without_middle(text, LONGEST_MESSAGE)
+
+
+def _without_middle(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 60]} … {text[-57:]}"

@@ -27,7 +27,8 @@ def test_rows_may_stand_in_any_order(tmp_path: Path) -> None:
     returns = rising(seeds=2, epochs=10)
     folder = write_run(tmp_path / "a", returns)
     head, *rows = (folder / "metrics.csv").read_text().splitlines()
-    (folder / "metrics.csv").write_text("\n".join([head, *sorted(rows, key=lambda row: row[::-1])]))
+    rows.sort(key=lambda row: row[::-1])
+    (folder / "metrics.csv").write_text("\n".join([head, *rows, ""]))
     np.testing.assert_allclose(read_results(folder).curve()[1], returns)
 
 

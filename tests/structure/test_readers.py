@@ -130,7 +130,7 @@ MISTAKES = {
         ),
         (
             f'{{"agents": 2, "state": [], "state": [], {LOCAL}}}',
-            ": the key 'state' stands there twice",
+            ": the key 'state' stands there twice; leave one of them",
         ),
         (
             f'{{"agents": ["a", "b"], "state": [["a", "c"]], {LOCAL}}}',

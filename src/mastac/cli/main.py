@@ -10,7 +10,6 @@ import errno
 import functools
 import io
 import os
-import re
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn, Protocol
@@ -37,10 +36,8 @@ from mastac.cli import (
     variance,
 )
 from mastac.errors import UserError, unknown
-from mastac.text import printable
+from mastac.text import one_line
 from mastac.version import __version__
-
-LONGEST_WORD, LONGEST_MESSAGE = 200, 600  # characters of a message
 
 
 class Command(Protocol):
@@ -124,7 +121,7 @@ def exit_code(argv: list[str]) -> int:
     try:
         return run_command(argv)
     except UserError as mistake:
-        print(f"mastac: {one_line(str(mistake))}", file=sys.stderr)
+        print(f"mastac: {mistake}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("mastac: stopped", file=sys.stderr)
@@ -138,22 +135,6 @@ def exit_code(argv: list[str]) -> int:
         path = one_line(f"'{error.filename}'")
         print(f"mastac: {path} is too long for a path; write a shorter one", file=sys.stderr)
         return 2
-
-
-def one_line(message: str) -> str:
-    r"""A message on one line: control characters as escapes, the middle of long words left out.
-
-    >>> print(one_line("unknown name '\x1b[31mred'\n"))
-    unknown name '\x1b[31mred'
-    """
-    text = printable(" ".join(message.split()))
-    for long in re.findall(rf"\S{{{LONGEST_WORD},}}|'[^']{{{LONGEST_WORD},}}'", text):
-        text = text.replace(long, _without_middle(long, LONGEST_WORD))
-    return _without_middle(text, LONGEST_MESSAGE)
-
-
-def _without_middle(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 60]} … {text[-57:]}"
 
 
 def run_command(argv: list[str]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from mastac.archives import read_arrays
 from mastac.checks import whole_number
 from mastac.errors import UserError
 from mastac.files import write_bytes
 from mastac.structure.edges import agent_names
+from mastac.text import printable
 
 ARRAYS = ("states", "actions", "rewards", "observations")
 SIZES = {"states": "state_sizes", "actions": "action_sizes", "observations": "obs_sizes"}
@@ -186,6 +187,12 @@ class TransitionLog:
                 )
 
 
+def _agents(names: np.ndarray) -> list[str]:
+    if names.ndim != 1 or names.dtype.kind not in "iuU":
+        raise UserError("the array 'agents' must be a list of names")
+    return [str(name) for name in names]
+
+
 def read_log(path: str | Path) -> TransitionLog:
     """The log in a file.
 
@@ -197,23 +204,22 @@ def read_log(path: str | Path) -> TransitionLog:
     """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            data = {key: file[key] for key in file.files}
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: there is no such file") from error
-    except (OSError, ValueError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        data = read_arrays(path)
+        agents = _agents(data["agents"]) if "agents" in data else None
+        name = str(data["name"]) if "name" in data else path.stem
+    except UserError as error:
         raise UserError(
-            f"{path}: this is no log (.npz with states, actions and rewards)"
+            f"{path}: this is no log (.npz with states, actions and rewards): {error}"
         ) from error
+    except ValueError as error:  # numbers that are no letters
+        raise UserError(f"{path}: the name of the log is no text") from error
     missing = [array for array in ARRAYS[:3] if array not in data]
     if missing:
         raise UserError(
             f"{path}: the array '{missing[0]}' is missing; a log has states, actions and rewards"
         )
     given = {key: data[key] for key in (*ARRAYS, *SIZES.values()) if key in data}
-    agents = [str(agent) for agent in data["agents"]] if "agents" in data else None
-    name = str(data["name"]) if "name" in data else path.stem
     try:
-        return TransitionLog(**given, agents=agents, name=name)
+        return TransitionLog(**given, agents=agents, name=printable(name))
     except UserError as error:
         raise UserError(f"{path}: {error}") from error

@@ -1,6 +1,5 @@
 """The cells of a reproduction on disk: which are done, which remain, and how long they take."""
 
-import csv
 import itertools
 import json
 import statistics
@@ -17,6 +16,8 @@ from mastac.reproduction.paper import CELLS, Cell, cells_of
 from mastac.runs.config import ExperimentConfig, resolve
 from mastac.runs.folder import RunFolder
 from mastac.runs.progress import clock
+from mastac.runs.schemas import Summary
+from mastac.runs.tables import read_table
 
 VERSIONS = ("versions", "git_revision")  # may differ between runs that are the same
 
@@ -81,13 +82,10 @@ class Timing:
     @staticmethod
     def read(path: Path) -> "Timing":
         """From a run's `timing.csv`; nothing done where there is none."""
-        if not path.is_file():
+        table = read_table(path, required=("epoch", "seconds"))
+        if not table:
             return Timing()
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row.get("epoch") and row.get("seconds")]
-        if not rows:
-            return Timing()
-        ends, seconds = [int(row["epoch"]) for row in rows], [float(row["seconds"]) for row in rows]
+        ends, seconds = table["epoch"].astype(int).tolist(), table["seconds"].tolist()
         lengths = [after - before for before, after in itertools.pairwise([0, *ends])]
         rates = [took / length for took, length in zip(seconds, lengths, strict=True) if length > 0]
         if not rates:
@@ -224,7 +222,7 @@ def plan_table(places: Sequence[Place]) -> str:
 def state(place: Place, timing: Timing) -> str:
     """`done`, how far a cell is and whether a process is at work on it, or empty."""
     if place.is_finished:
-        failed = len(read_json(place.folder.summary).get("failed") or {})
+        failed = len(read_json(place.folder.summary, Summary).get("failed") or {})
         seeds = len(place.cell.seeds)
         return "done" if not failed else f"done, {failed} of {seeds} seeds stopped"
     share = f"{timing.epochs / place.cell.epochs:.0%}" if timing.epochs else ""

@@ -25,7 +25,9 @@ from jaxtyping import Float
 from mastac.errors import UserError
 from mastac.files import as_csv, read_json, write_json, write_text
 from mastac.runs.folder import EVALUATION, RunFolder
-from mastac.runs.results import Results, read_results, read_table
+from mastac.runs.results import Results, read_results
+from mastac.runs.schemas import Summary
+from mastac.runs.tables import read_table
 
 WINDOWS = 100  # so the last 20 are the paper's last 20 % of the epochs
 CURVE = ("seed", "epoch", "env_steps", "episode_return")
@@ -149,7 +151,7 @@ def read_cell(folder: Path) -> RawCell:
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise UserError(f"raw data '{folder}' lack {missing[0]}; export the cell again")
-    config, summary = RunFolder(folder).read_config(), read_json(folder / "summary.json")
+    config, summary = RunFolder(folder).read_config(), read_json(folder / "summary.json", Summary)
     for name, data, keys in (
         ("config", config, ("epochs",)),
         ("summary", summary, ("env", "env_steps")),

@@ -5,7 +5,7 @@ from typing import Any
 
 from mastac.errors import UserError
 from mastac.files import read_json
-from mastac.runs.folder import RunFolder
+from mastac.runs.folder import RunFolder, read_summary
 
 ENDING = "_by_agent"
 TITLES = {
@@ -31,7 +31,7 @@ def figures_by_agent(folder: str | Path) -> dict[str, dict[str, float | None]]:
         raise UserError(
             f"the run '{folder}' has no results yet; end it with '{run.how_to_resume()}'"
         )
-    summary = read_json(run.summary)
+    summary = read_summary(run)
     figures = {
         TITLES.get(what := name.removesuffix(ENDING), what.replace("_", " ")): entries
         for name, entries in summary.items()

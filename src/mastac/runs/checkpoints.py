@@ -7,13 +7,15 @@ gives it back; that takes about a fifth of the time that writing takes.
 """
 
 import json
+import re
 import shutil
 import zlib
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mastac.errors import UserError
-from mastac.files import write_text
+from mastac.files import read_json, write_text
+from mastac.runs.schemas import Manifest
 
 Tree = TypeVar("Tree")
 KEEP = 2  # the newest, and the one before in case the newest is damaged later
@@ -52,7 +54,8 @@ def save_checkpoint(folder: Path, epoch: int, tree: Any) -> None:
 
 def saved_epochs(folder: Path) -> list[int]:
     """Epochs of the checkpoints that were written to the end, in order."""
-    return sorted(int(path.stem) for path in folder.glob("*.json") if path.stem.isdigit())
+    names = (path.stem for path in folder.glob("*.json"))
+    return sorted(int(name) for name in names if re.fullmatch("[0-9]{1,15}", name))
 
 
 def load_checkpoint(folder: Path, epoch: int, like: Tree) -> Tree:
@@ -65,9 +68,9 @@ def load_checkpoint(folder: Path, epoch: int, like: Tree) -> Tree:
     """
     target = (folder / str(epoch)).resolve()
     try:
-        manifest = json.loads((folder / f"{epoch}.json").read_text(encoding="utf-8"))["files"]
+        manifest = read_json(folder / f"{epoch}.json", Manifest)["files"]
         sums = _checksums(target)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, UserError) as error:
         raise _damaged(folder, epoch, "its manifest cannot be read") from error
     for name, expected in manifest.items():
         if name not in sums:

@@ -1,6 +1,7 @@
 """What a run is: every choice resolved and checked before anything is compiled. Imports no JAX."""
 
 import subprocess
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from importlib import metadata
@@ -99,8 +100,6 @@ class ExperimentConfig:
                 f"config.json lacks '{missing[0]}'; it was not written by this version of mastac"
             )
         values = {name: data[name] for name in names}
-        if not isinstance(values["env_options"], Mapping):
-            raise UserError("config.json is damaged: env_options must be an object")
         values["seeds"] = checked_seeds(values["seeds"])
         values["kappa"] = checked_kappa(values["kappa"])
         for name in ("epochs", "evaluation_interval", "evaluation_episodes"):
@@ -137,8 +136,8 @@ def checked_seeds(seeds: Any) -> tuple[int, ...]:
     if not given:
         raise UserError("seeds is empty; give at least one, for example --seeds 0-4")
     listed = tuple(whole_number("seed", seed, most=2**31 - 1) for seed in given)
-    for seed in listed:
-        if listed.count(seed) > 1:
+    for seed, count in Counter(listed).items():
+        if count > 1:
             raise UserError(f"seed {seed} stands twice in the list of seeds; give each once")
     return listed
 

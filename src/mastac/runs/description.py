@@ -1,7 +1,7 @@
 """What defines an environment, written down: its declarations, and a digest of what it does."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import jax
@@ -130,7 +130,10 @@ def reference_of_run(folder: RunFolder, env: Environment) -> Reference | None:
     if not folder.environment.is_file():  # the folder of an earlier version
         return checked_reference(env)
     stored = read_environment(folder)["reference"]
-    return None if stored is None else Reference(**stored)
+    known = {field.name for field in fields(Reference)}
+    return (
+        None if stored is None else Reference(**{key: stored[key] for key in known & stored.keys()})
+    )
 
 
 def _differences_from_run(

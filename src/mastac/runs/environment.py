@@ -15,7 +15,10 @@ import numpy as np
 
 from mastac.errors import UserError
 from mastac.files import read_json
+from mastac.reading import checked
 from mastac.runs.folder import RunFolder
+from mastac.runs.schemas import EnvironmentFile, Simulator
+from mastac.text import shortened
 
 if TYPE_CHECKING:
     from mastac.envs.base import Environment
@@ -91,15 +94,18 @@ def option_differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> I
 
 def read_environment(folder: RunFolder) -> dict[str, Any]:
     """What `environment.json` of a run holds; `UserError` if it is damaged."""
-    stored = read_json(folder.environment)
-    digests = stored.get("behaviour")
-    wanted = {*DECLARATIONS, "agents", "options", "behaviour", "reference"}
-    if (
-        not wanted <= stored.keys()
-        or not isinstance(digests, dict)
-        or not (digests.keys() >= FUNCTIONS.keys() or "spaces" in stored)
-    ):
-        raise UserError(f"'{folder.environment}' is damaged; restore it or start the run anew")
+    stored = read_json(folder.environment, EnvironmentFile)
+    try:
+        checked(stored, Simulator)
+        digests, agents = stored["behaviour"], len(stored["agents"])
+        if not (digests.keys() >= FUNCTIONS.keys() or "spaces" in stored):
+            raise UserError("what its functions do is missing")
+        if any(len(part) != agents for digest in digests.values() for part in digest):
+            raise UserError("what its functions do is not of all agents")
+    except UserError as error:
+        raise UserError(
+            f"'{folder.environment}' is damaged: {error}; restore it or start the run anew"
+        ) from error
     return stored
 
 
@@ -150,5 +156,4 @@ def _equal(stored: Any, given: Any) -> bool:
 
 def as_text(value: Any) -> str:
     """A value as short JSON text."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else text[:57] + "…"
+    return shortened(json.dumps(value, ensure_ascii=False), 60)

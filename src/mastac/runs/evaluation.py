@@ -14,6 +14,7 @@ from mastac.envs.base import Environment, Reference
 from mastac.envs.episodes import rollout_return
 from mastac.envs.host.environment import HostEnvironment
 from mastac.envs.host.playing import Job, Player
+from mastac.errors import UserError
 from mastac.learning.acting import reset_seeds
 from mastac.learning.spec import LearnerSpec, LearnerState
 from mastac.runs.policy import EVALUATION_SEED, Policy
@@ -67,7 +68,16 @@ def actor_of(policy: Policy) -> Actor:
 
 
 def policy_returns(env: Environment, policy: Policy, episodes: int, seed: int) -> np.ndarray:
-    """Undiscounted returns `[episodes, agents]` of a policy over episodes chosen by `seed`."""
+    """Undiscounted returns `[episodes, agents]` of a policy over episodes chosen by `seed`.
+
+    **Raises:** `UserError` if the policy is of other agents than the environment.
+    """
+    sizes = ((policy.obs_sizes, env.obs_sizes), (policy.action_sizes, env.action_sizes))
+    if policy.agents != tuple(env.agents) or any((a != b).any() for a, b in sizes):
+        raise UserError(
+            f"this policy is not of the agents of '{env.id}': its file belongs to another run; "
+            "resume the run to write it again"
+        )
     if isinstance(env, HostEnvironment):
         return _simulated_returns(env, policy, episodes, seed)
     act = greedy_actions(env, policy)

@@ -16,6 +16,8 @@ from typing import Any
 from mastac.errors import UserError
 from mastac.files import as_csv, locked, read_json, write_json, write_text
 from mastac.learning.knob_names import stored_knobs
+from mastac.runs.schemas import Config, Summary
+from mastac.runs.tables import read_table
 from mastac.structure import Couplings, CouplingSequence
 
 METRICS = (
@@ -161,7 +163,7 @@ class RunFolder:
             raise UserError(f"there is no run folder '{self.path}'")
         if not self.config.is_file():
             raise UserError(f"'{self.path}' is not a run folder: it has no config.json")
-        config = read_json(self.config)
+        config = read_json(self.config, Config)
         return config | {"knobs": stored_knobs(config["knobs"])} if "knobs" in config else config
 
     def how_to_resume(self) -> str:
@@ -180,6 +182,7 @@ class RunFolder:
         ):
             kept: list[list[str]] = []
             if path.is_file():
+                read_table(path, required=("epoch",))  # refuses one that is damaged
                 with open(path, newline="", encoding="utf-8") as file:
                     at = header.index("epoch")
                     rows = [
@@ -202,3 +205,9 @@ class RunFolder:
             file.write(as_csv(rows))
             file.flush()
             os.fsync(file.fileno())
+
+
+def read_summary(folder: RunFolder) -> dict[str, Any]:
+    """`summary.json` of a run that has ended; `UserError` if it is damaged."""
+    fix = f"delete it, and write it again with '{folder.how_to_resume()}'"
+    return read_json(folder.summary, Summary, fix)

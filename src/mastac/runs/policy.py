@@ -2,28 +2,28 @@
 
 import io
 import json
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
 from jaxtyping import Float
+from msgspec import Meta
 from numpy.typing import ArrayLike
 
-from mastac.envs.mixed_heads import head_of, mask_of
+from mastac.archives import read_arrays
+from mastac.envs.mixed_heads import check_head, head_of, mask_of
 from mastac.errors import UserError
 from mastac.files import write_bytes
+from mastac.reading import checked, json_value
+from mastac.structure.edges import agent_names
 
 EVALUATION_SEED = 2**30  # no training seed is as likely to be chosen
 FINAL_EPISODES = 100  # of the evaluation after training
 
 ARRAYS = ("obs_sizes", "action_sizes", "obs_center", "obs_scale", "action_limit")
-# What numpy, its archives and JSON raise where a file is not what was written.
-DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error)
 
 Observations = Mapping[str, ArrayLike] | Float[np.ndarray, "agents obs"]
 
@@ -119,47 +119,76 @@ class Policy:
     @staticmethod
     def load(path: Path) -> "Policy":
         """Inverse of `save`; `UserError` if there is no such file or it is damaged."""
+        if not path.exists():
+            raise UserError(f"there is no policy '{path}'; train or resume the run first")
         try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-                data = {name: stored[name] for name in stored.files}
-            head = json.loads(str(data["head"]))
-            count = sum(name.startswith("weight_") for name in data)
-            policy = Policy(
-                agents=tuple(head["agents"]),
-                action_head=_named(head["action_head"]),
-                weights=tuple(data[f"weight_{k}"] for k in range(count)),
-                biases=tuple(data[f"bias_{k}"] for k in range(count)),
-                action_offset=data.get("action_offset"),
-                **{name: data[name] for name in ARRAYS},
-            )
-        except FileNotFoundError as error:
+            return _checked_policy(read_arrays(path))
+        except (UserError, KeyError, ValueError, OverflowError) as error:
+            what = f"it lacks {error}" if isinstance(error, KeyError) else error
             raise UserError(
-                f"there is no policy '{path}'; train or resume the run first"
+                f"policy '{path}' is damaged ({what}); resume the run to write it again"
             ) from error
-        except DAMAGE as error:
-            raise _damaged(path, error) from error
-        if not policy._shapes_fit():
-            raise _damaged(path, "shapes of its arrays do not go together")
-        return policy
-
-    def _shapes_fit(self) -> bool:
-        agents, widths = len(self.agents), [self.obs_center.shape[-1:]]
-        widths += [bias.shape[-1:] for bias in self.biases]
-        layers = list(pairwise(widths))
-        return (
-            self.obs_sizes.shape == self.action_sizes.shape == (agents,)
-            and self.obs_center.shape == self.obs_scale.shape == (agents, *widths[0])
-            and self.action_limit.shape == (agents, *widths[-1])
-            and (self.action_offset is None or self.action_offset.shape == self.action_limit.shape)
-            and len(layers) > 0
-            and [w.shape for w in self.weights] == [(agents, *one, *two) for one, two in layers]
-            and [b.shape for b in self.biases] == [(agents, *two) for _, two in layers]
-        )
 
 
-def _named(head: str | list[str]) -> str | tuple[str, ...]:
-    return head if isinstance(head, str) else tuple(head)
+class Head(TypedDict):
+    """What a policy file says in words."""
+
+    agents: Annotated[list[str], Meta(min_length=1)]
+    action_head: str | list[str]
 
 
-def _damaged(path: Path, what: object) -> UserError:
-    return UserError(f"policy '{path}' is damaged ({what}); resume the run to write it again")
+def _checked_policy(data: dict[str, np.ndarray]) -> Policy:
+    """The policy that the arrays of a file make; `UserError` for shapes and kinds that do not."""
+    head = checked(json_value(str(data["head"])), Head)
+    names = head["action_head"]
+    policy = Policy(
+        agents=agent_names(head["agents"]).names,
+        action_head=names if isinstance(names, str) else tuple(names),
+        weights=tuple(data[f"weight_{k}"] for k in range(_layers(data))),
+        biases=tuple(data[f"bias_{k}"] for k in range(_layers(data))),
+        action_offset=data.get("action_offset"),
+        **{name: data[name] for name in ARRAYS},
+    )
+    check_head(policy.action_head, "policy", len(policy.agents))
+    if policy.action_head == "mixed":
+        raise UserError("its action_head is not a name for each agent")
+    for name, array in data.items():
+        kinds = "iu" if name.endswith("_sizes") else "U" if name == "head" else "f"
+        if array.dtype.kind not in kinds:
+            raise UserError(f"the array '{name}' has the type {array.dtype}")
+        if kinds == "f" and not np.isfinite(array).all():
+            raise UserError(f"the array '{name}' holds a number that is not finite")
+    if (policy.obs_scale == 0).any():
+        raise UserError("an observation's scale is zero")
+    if not _shapes_fit(policy):
+        raise UserError("shapes of its arrays do not go together")
+    return policy
+
+
+def _layers(data: Mapping[str, Any]) -> int:
+    return sum(name.startswith("weight_") for name in data)
+
+
+def _shapes_fit(policy: Policy) -> bool:
+    """Whether all arrays are of the same agents, inputs and outputs, and layers follow in turn."""
+    agents, widths = len(policy.agents), [policy.obs_center.shape[-1:]]
+    widths += [bias.shape[-1:] for bias in policy.biases]
+    layers = list(pairwise(widths))
+    inputs, outputs = (agents, *widths[0]), (agents, *widths[-1])
+    offset = policy.action_offset
+    return (
+        policy.obs_sizes.shape == policy.action_sizes.shape == (agents,)
+        and policy.obs_center.shape == policy.obs_scale.shape == inputs
+        and policy.action_limit.shape == outputs
+        and (offset is None or offset.shape == outputs)
+        and len(layers) > 0
+        and [w.shape for w in policy.weights] == [(agents, *one, *two) for one, two in layers]
+        and [b.shape for b in policy.biases] == [(agents, *two) for _, two in layers]
+        and _is_padded(policy.obs_sizes, inputs)
+        and _is_padded(policy.action_sizes, outputs)
+    )
+
+
+def _is_padded(sizes: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether sizes are those of rows of so many entries, the longest of which fills them."""
+    return len(shape) == 2 and bool((sizes >= 0).all()) and int(sizes.max()) == shape[1]

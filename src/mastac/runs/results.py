@@ -10,11 +10,10 @@ import numpy as np
 from jaxtyping import Float
 
 from mastac.errors import UserError
-from mastac.files import read_json
 from mastac.runs.environment import read_environment
-from mastac.runs.folder import RunFolder
+from mastac.runs.folder import RunFolder, read_summary
+from mastac.runs.tables import Table, read_table
 
-Table = Mapping[str, np.ndarray]
 Axis = Literal["epoch", "env_steps"]
 FINAL_SHARE = 0.2  # the paper's measure averages over the last fifth of the epochs
 
@@ -45,8 +44,7 @@ class Results:
     @property
     def env_options(self) -> Mapping[str, Any]:
         """Options of the environment."""
-        options = self.config.get("env_options")
-        return options if isinstance(options, Mapping) else {}
+        return self.config.get("env_options", {})
 
     @property
     def algorithm(self) -> str:
@@ -57,7 +55,7 @@ class Results:
     def kappa(self) -> int | None:
         """Window of the value dependency sets; `None` for exact sets, or where none is stored."""
         value = self.config.get("kappa")
-        return int(value) if isinstance(value, int | float) else None
+        return value if isinstance(value, int) else None
 
     @property
     def is_finished(self) -> bool:
@@ -69,13 +67,7 @@ class Results:
         """The run's seeds in the order of its configuration."""
         present = np.unique(self.metrics["seed"]).astype(int).tolist() if self.metrics else []
         stored = self.config.get("seeds")
-        if (
-            isinstance(stored, list)
-            and all(isinstance(seed, int) for seed in stored)
-            and set(present) <= set(stored)
-        ):
-            return tuple(stored)
-        return tuple(present)
+        return tuple(dict.fromkeys(stored)) if stored else tuple(present)
 
     @property
     def epochs(self) -> int:
@@ -156,16 +148,28 @@ def read_results(folder: str | Path) -> Results:
     """
     run = RunFolder(folder)
     config = run.read_config()
-    columns = ("seed", "epoch", "episode_return")
     return Results(
         folder=run.path,
         config=config,
-        metrics=read_table(run.metrics, required=columns),
-        evaluation=read_table(run.evaluation, required=columns),
-        summary=read_json(run.summary) if run.summary.is_file() else {},
+        metrics=_table_of_seeds(run.metrics, config),
+        evaluation=_table_of_seeds(run.evaluation, config),
+        summary=read_summary(run) if run.summary.is_file() else {},
         environment=read_environment(run) if run.environment.is_file() else {},
         timing=read_table(run.timing, required=("epoch", "seconds")),
     )
+
+
+def _table_of_seeds(path: Path, config: Mapping[str, Any]) -> Table:
+    """A table of returns; `UserError` if it has rows of a seed that the run does not have."""
+    table = read_table(path, required=("seed", "epoch", "episode_return"))
+    seeds = config.get("seeds")
+    foreign = set(np.unique(table["seed"]).tolist()) - set(seeds) if table and seeds else ()
+    if foreign:
+        raise UserError(
+            f"'{path}' has rows of seed {min(foreign):.0f}, which config.json does not name; "
+            "restore the file or start the run anew"
+        )
+    return table
 
 
 def labels(runs: list[Results]) -> list[str]:
@@ -203,41 +207,3 @@ def _mean_of_known(values: np.ndarray) -> np.ndarray:
     known = np.isfinite(values)
     with np.errstate(invalid="ignore"):
         return np.where(known, values, 0.0).sum(-1) / known.sum(-1)
-
-
-def read_table(path: Path, required: tuple[str, ...]) -> Table:
-    """Columns of a CSV file of numbers; empty cells are NaN.
-
-    **Arguments:**
-
-    - `path`: the file. Where it is missing or has no rows there are no columns.
-    - `required`: columns that it must have.
-
-    **Raises:**
-
-    - `UserError` if the file is malformed.
-    """
-    if not path.is_file():
-        return {}
-    try:
-        with path.open(encoding="utf-8") as file:
-            names = file.readline().strip().split(",")
-            has_rows = bool(file.readline().strip())
-        missing = [name for name in required if name not in names]
-        if missing:
-            raise UserError(f"'{path}' has no column '{missing[0]}'")
-        if not has_rows:
-            return {}
-        rows = np.genfromtxt(path, delimiter=",", skip_header=1, ndmin=2)
-    except (OSError, ValueError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"'{path}' is malformed: {' '.join(str(error).split())[:120]}") from None
-    if rows.shape[1] != len(names):
-        raise UserError(
-            f"'{path}' is malformed: {rows.shape[1]} values in a row under {len(names)} names"
-        )
-    table = dict(zip(names, rows.T, strict=True))
-    if not all(np.isfinite(table[name]).all() for name in ("seed", "epoch") if name in table):
-        raise UserError(f"'{path}' is malformed: a seed or an epoch is not a number")
-    return table

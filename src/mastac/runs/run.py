@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 from mastac.checks import whole_number
 from mastac.envs.modules import is_environment
 from mastac.errors import UserError
-from mastac.files import read_json
 from mastac.runs.config import ExperimentConfig, configuration_of
 from mastac.runs.environment import rebuilt_environment
-from mastac.runs.folder import RunFolder
+from mastac.runs.folder import RunFolder, read_summary
 from mastac.runs.logs import LogLike, checked
 from mastac.runs.policy import EVALUATION_SEED, Policy
 from mastac.runs.progress import Report
@@ -79,7 +78,7 @@ class Run:
             raise UserError(
                 f"run '{self.path}' has not ended; finish it with '{self.folder.how_to_resume()}'"
             )
-        return read_json(self.folder.summary)
+        return read_summary(self.folder)
 
     def policy(self, seed: int | None = None) -> Policy:
         """The greedy policies of one seed, as of the last checkpoint; they need numpy alone.

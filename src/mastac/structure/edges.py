@@ -1,6 +1,5 @@
 """Edges in any form that users have, as sparse matrices; the checks of names and graphs."""
 
-import difflib
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from numbers import Integral
@@ -11,7 +10,9 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse import csr_array
 
-from mastac.errors import UserError
+from mastac.errors import UserError, nearest
+from mastac.reading import unprintable
+from mastac.text import echoed, shortened
 
 Edges = Any
 """Pairs (source, target) of names or indices, a networkx graph, a 0-1 matrix [source, target]."""
@@ -114,28 +115,45 @@ def agent_names(agents: Any) -> Names:
     - [`mastac.errors.UserError`][] for no agent, too many, and an empty or repeated name.
     """
     if agents is None or isinstance(agents, bool | str | float | dict):
-        raise UserError(f"agents must be a number of agents or a list of names, got {agents!r}")
+        raise _no_names(agents)
     if isinstance(agents, Integral):
         if int(agents) < 1:
-            raise UserError(f"there must be at least one agent, got agents={agents}")
+            raise UserError(f"there must be at least one agent, got agents={shortened(agents)}")
         if int(agents) > MOST_AGENTS:
-            raise UserError(f"there can be at most {MOST_AGENTS} agents, got agents={agents}")
+            given = shortened(agents)
+            raise UserError(f"there can be at most {MOST_AGENTS} agents, got agents={given}")
         return Names(tuple([f"agent-{number}" for number in range(int(agents))]), None)
     if not isinstance(agents, Iterable):
-        raise UserError(f"agents must be a number of agents or a list of names, got {agents!r}")
+        raise _no_names(agents)
     labels = [label.item() if isinstance(label, np.generic) else label for label in agents]
     if not labels:
         raise UserError("there must be at least one agent, got an empty list")
     for number, label in enumerate(labels):
         if isinstance(label, bool) or not isinstance(label, str | int) or not str(label).strip():
             raise UserError(
-                f"agent number {number} is named {label!r}; a name must be text that is not empty"
+                f"agent number {number} is named {echoed(label)}; a name must be text that is not "
+                "empty"
+            )
+        if isinstance(label, str) and not _is_one_line(label):
+            raise UserError(
+                f"agent number {number} is named '{shortened(label)}'; a name must be one line of "
+                "printable text"
             )
     names = Names(tuple(str(label) for label in labels), labels)
     if len(names.rows) < len(labels):
         repeated = next(name for row, name in enumerate(names.names) if names.rows[name] != row)
         raise UserError(f"two agents are named '{repeated}'; names must differ")
     return names
+
+
+def _no_names(agents: Any) -> UserError:
+    given = echoed(agents)
+    return UserError(f"agents must be a number of agents or a list of names, got {given}")
+
+
+def _is_one_line(text: str) -> bool:
+    """Whether a name can be printed: neither lines nor what moves the cursor of a terminal."""
+    return "\n" not in text and "\t" not in text and unprintable(text) is None
 
 
 def edge_matrix(edges: Edges, graph: str, names: Names) -> csr_array:
@@ -217,14 +235,14 @@ def _from_pairs(edges: Edges, graph: str, names: Names) -> tuple[np.ndarray, np.
     for pair in edges:
         if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
             raise UserError(
-                f"the {graph} graph holds {pair!r}, which is not a pair (source, target)"
+                f"the {graph} graph holds {echoed(pair)}, which is not a pair (source, target)"
             )
         source, target = names.row(pair[0]), names.row(pair[1])
         if source is None or target is None:
             end = pair[0] if source is None else pair[1]
             raise UserError(
-                f"the edge {pair[0]} -> {pair[1]} of the {graph} graph names an unknown agent "
-                f"{_near(end, names.names)}"
+                f"the edge {shortened(pair[0])} -> {shortened(pair[1])} of the {graph} graph names "
+                f"an unknown agent {_near(end, names.names)}"
             )
         rows.append((source, target))
     sources, targets = np.array(rows, np.int64).reshape(-1, 2).T
@@ -233,11 +251,12 @@ def _from_pairs(edges: Edges, graph: str, names: Names) -> tuple[np.ndarray, np.
 
 def _near(end: Any, names: tuple[str, ...]) -> str:
     """The unknown end of an edge with the nearest known name, for a message."""
+    shown = shortened(end)
     if isinstance(end, Integral) and not isinstance(end, bool):
-        return f"{end}; agents are numbered 0 to {len(names) - 1} ('{names[0]}' to '{names[-1]}')"
-    near = difflib.get_close_matches(str(end), names, n=1, cutoff=0.5)
-    known = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
-    return f"'{end}'" + (f"; did you mean '{near[0]}'?" if near else f" (known: {known})")
+        ends = f"'{shortened(names[0])}' to '{shortened(names[-1])}'"
+        return f"{shown}; agents are numbered 0 to {len(names) - 1} ({ends})"
+    known = ", ".join(shortened(name) for name in names[:10]) + (", …" if len(names) > 10 else "")
+    return f"'{shown}'" + (nearest(str(end), names) or f" (known: {known})")
 
 
 def same_matrix(first: csr_array, second: csr_array) -> bool:

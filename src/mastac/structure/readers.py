@@ -2,13 +2,13 @@
 
 import csv
 import io
-import json
+import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from mastac.errors import UserError, unknown
+from mastac.reading import file_text, json_value
 from mastac.structure.couplings import GRAPHS, REQUIRED, Couplings
 from mastac.structure.graphml import read_graphml
 from mastac.structure.importers.epanet import read_epanet
@@ -133,25 +133,20 @@ def _print(path: str | Path, said: str) -> None:
 
 
 def _text(path: Path) -> str:
-    content = b""
     try:
-        content = path.read_bytes()
-        return content.decode("utf-8-sig")
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: there is no such file") from error
-    except UnicodeDecodeError as error:
         # Identifiers of EPANET are bytes; older programs write them in the code of the country.
-        if path.suffix.lower() == ".inp":
-            return content.decode("latin-1")
-        raise UserError(f"{path}: this is not text in UTF-8 (byte {error.start})") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+        return file_text(path, otherwise="latin-1" if path.suffix.lower() == ".inp" else None)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
 
 
 def _from_json(
     text: str, path: str, options: dict[str, str]
 ) -> Couplings | CouplingSequence | Topology:
-    data = _json(text, path)
+    try:
+        data = json_value(text, constants=True)  # pandapower writes NaN where nothing is known
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
     if is_pandapower(data):
         return read_pandapower(data, path, options)
     if isinstance(data, dict) and "sequence" in data:
@@ -159,31 +154,11 @@ def _from_json(
     return Couplings.from_dict(data, path)
 
 
-def _json(text: str, path: str) -> Any:
-    """The data of a JSON file; refuses a key that stands twice, of which JSON keeps the last."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        repeated = [key for key in keys if keys.count(key) > 1]
-        if repeated:
-            raise UserError(f"{path}: the key '{repeated[0]}' stands there twice")
-        return dict(pairs)
-
-    try:
-        return json.loads(text, object_pairs_hook=unique)
-    except UserError:
-        raise
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{path}: not valid JSON at line {error.lineno}, column {error.colno}: {error.msg}"
-        ) from error
-    except RecursionError as error:
-        raise UserError(f"{path}: nested too deeply for couplings") from error
-    except ValueError as error:  # an integer of thousands of digits
-        raise UserError(f"{path}: not valid JSON ({error})") from error
-
-
 def _from_csv(text: str, path: str, options: dict[str, str]) -> Couplings:
+    if re.search("\r(?!\n)", text):
+        raise UserError(
+            f"{path}: a line ends in \\r alone, as on old Macs; save it with line ends \\n"
+        )
     # Strict: else a quote that is not closed would swallow all lines after it.
     rows = csv.reader(io.StringIO(text), skipinitialspace=True, strict=True)
     agents: dict[str, None] = {}
@@ -203,7 +178,8 @@ def _from_csv(text: str, path: str, options: dict[str, str]) -> Couplings:
                 for graph in graphs:
                     edges.setdefault(graph, []).append((source, target))
     except csv.Error as error:
-        raise UserError(f"{path}, line {rows.line_num}: not valid CSV ({error})") from error
+        what = str(error).partition(" - ")[0]  # what follows is for programmers
+        raise UserError(f"{path}, line {rows.line_num}: not valid CSV ({what})") from error
     return _built(agents, edges, path, positions)
 
 
