@@ -161,14 +161,14 @@ def _training(source: "str | AnyNamed", typed: str) -> tuple[str, bool]:
         return typed, source.discrete
     if not (Path(source) / "config.json").exists():
         return "ENV", False
-    from mastac.files import read_json
+    from mastac.runs.environment import read_environment
     from mastac.runs.folder import RunFolder
 
     folder = RunFolder(source)
     config = folder.read_config()
     if config.get("custom", True):
         is_known = folder.environment.is_file()
-        discrete = is_known and read_json(folder.environment).get("action_head") == "discrete"
+        discrete = is_known and read_environment(folder)["action_head"] == "discrete"
         origin = config.get("origin")
         if origin is None:
             return "ENV", discrete
@@ -176,10 +176,11 @@ def _training(source: "str | AnyNamed", typed: str) -> tuple[str, bool]:
     else:
         from mastac.envs.registry import entry_of
 
-        name, given = config["env"], config["env_options"]
+        name, given = config.get("env", ""), config.get("env_options", {})
         family = entry_of(name)[0]
         discrete = family.discrete
-        given = {key: v for key, v in given.items() if v != family.options[key].default}
+        defaults = {key: option.default for key, option in family.options.items()}
+        given = {key: v for key, v in given.items() if v != defaults.get(key)}
     pairs = [f"{key}={json.dumps(value)}" for key, value in given.items()]
     return shlex.join([name, *_env_set(pairs)]), discrete
 

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Required, TypedDict
 
 from mastac.errors import UserError, unknown
 from mastac.files import read_json, write_bytes, write_json
@@ -19,6 +19,22 @@ FORMATS = tuple(SUFFIXES)
 LONGEST_NAME = 80
 # Windows keeps these names for devices, whatever follows the point.
 DEVICES = {"con", "prn", "aux", "nul", *(f"{d}{k}" for d in ("com", "lpt") for k in range(10))}
+
+
+class File(TypedDict, total=False):
+    """Which file is which agent's; one of an older export has no agent."""
+
+    agent: str
+    file: Required[str]
+
+
+class Index(TypedDict, total=False):
+    """What readers need of `controllers.json`."""
+
+    complete: bool
+    run: dict[str, Any]
+    controllers: list[File]
+    skipped: list[str]
 
 
 def file_names(agents: Sequence[str]) -> dict[str, str]:
@@ -61,8 +77,8 @@ def check_target(folder: Path, run: Mapping[str, Any]) -> None:
     if found:
         if INDEX not in found:
             raise UserError(f"--out '{folder}' is not empty; name a new folder")
-        old = read_json(folder / INDEX)
-        if not isinstance(old.get("run"), dict) or old["run"].get("config") != run["config"]:
+        old = read_index(folder)
+        if old.get("run", {}).get("config") != run["config"]:
             raise UserError(
                 f"--out '{folder}' holds the controllers of another run; name a new folder"
             )
@@ -90,7 +106,7 @@ def write_folder(folder: Path, index: Mapping[str, Any], files: Mapping[str, byt
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / INDEX
-        before = _files_of(read_json(path)) if path.exists() else set()
+        before = _files_of(read_index(folder)) if path.exists() else set()
         # Until all is written, the index lists the files of both exports and says so.
         listed = [*index["controllers"], *({"file": name} for name in sorted(before - {INDEX}))]
         write_json(path, {**index, "complete": False, "controllers": listed})
@@ -105,13 +121,14 @@ def write_folder(folder: Path, index: Mapping[str, Any], files: Mapping[str, byt
         ) from error
 
 
+def read_index(folder: Path) -> dict[str, Any]:
+    """The index of an export; `UserError` if it is damaged."""
+    return read_json(folder / INDEX, Index, "export again")
+
+
 def _files_of(index: Mapping[str, Any]) -> set[str]:
     """The names of all files that an index says belong to its export."""
-    listed = {
-        str(entry["file"])
-        for entry in index.get("controllers", [])
-        if isinstance(entry, dict) and isinstance(entry.get("file"), str)
-    }
+    listed = {entry["file"] for entry in index.get("controllers", [])}
     # A name with a separator is no file of ours, and must not be removed.
     return {name for name in listed if Path(name).name == name} | {INDEX, README, READER}
 
@@ -121,11 +138,13 @@ def controller_file(folder: Path, agent: str) -> Path:
 
     **Raises:** `UserError` if the export is not whole, or has no such agent.
     """
-    index = read_json(folder / INDEX)
+    index = read_index(folder)
     if not index.get("complete"):
         raise UserError(f"the export in '{folder}' was cut off; export again")
-    files = {entry["agent"]: entry["file"] for entry in index["controllers"]}
-    if agent in index["skipped"]:
+    # A name with a separator leads out of the folder.
+    listed = index.get("controllers", [])
+    files = {entry["agent"]: Path(entry["file"]).name for entry in listed if "agent" in entry}
+    if agent in index.get("skipped", ()):
         raise UserError(f"agent '{agent}' has no action, and so no controller")
     if agent not in files:
         raise unknown("agent", agent, files)

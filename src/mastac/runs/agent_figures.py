@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from mastac.errors import UserError
-from mastac.files import read_json
+from mastac.runs.environment import read_environment
 from mastac.runs.folder import RunFolder, read_summary
 
 ENDING = "_by_agent"
@@ -27,7 +27,7 @@ def figures_by_agent(folder: str | Path) -> dict[str, dict[str, float | None]]:
     """
     run = RunFolder(folder)
     run.read_config()
-    if not run.summary.is_file():
+    if not run.summary.exists():
         raise UserError(
             f"the run '{folder}' has no results yet; end it with '{run.how_to_resume()}'"
         )
@@ -44,17 +44,18 @@ def figures_by_agent(folder: str | Path) -> dict[str, dict[str, float | None]]:
 
 def stored_sizes(folder: str | Path, num_agents: int) -> tuple[list[int], list[int]] | None:
     """Numbers of each agent's state and action, `[agents]`; `None` where the folder has none."""
-    path = RunFolder(folder).environment
-    stored = read_json(path) if path.is_file() else {}
+    run = RunFolder(folder)
+    stored = read_environment(run) if run.environment.exists() else {}
     sizes = [_each(stored.get(f"{kind}_sizes"), num_agents) for kind in ("state", "action")]
     return None if sizes[0] is None or sizes[1] is None else (sizes[0], sizes[1])
 
 
 def _has_numbers(entries: dict[str, Any]) -> bool:
-    return any(isinstance(value, int | float) for value in entries.values())
+    known = [value for value in entries.values() if value is not None]
+    return bool(known) and all(isinstance(value, int | float) for value in known)
 
 
 def _each(sizes: Any, num_agents: int) -> list[int] | None:
-    if isinstance(sizes, int):
-        return [sizes] * num_agents
-    return sizes if isinstance(sizes, list) and len(sizes) == num_agents else None
+    each = sizes if isinstance(sizes, list) else [sizes] * num_agents
+    is_known = len(each) == num_agents and all(isinstance(size, int) and size >= 0 for size in each)
+    return each if is_known else None

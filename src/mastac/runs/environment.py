@@ -17,7 +17,7 @@ from mastac.errors import UserError
 from mastac.files import read_json
 from mastac.reading import checked
 from mastac.runs.folder import RunFolder
-from mastac.runs.schemas import EnvironmentFile, Simulator
+from mastac.runs.schemas import EnvironmentFile, MoreOfEnvironment
 from mastac.text import shortened
 
 if TYPE_CHECKING:
@@ -96,17 +96,36 @@ def read_environment(folder: RunFolder) -> dict[str, Any]:
     """What `environment.json` of a run holds; `UserError` if it is damaged."""
     stored = read_json(folder.environment, EnvironmentFile)
     try:
-        checked(stored, Simulator)
-        digests, agents = stored["behaviour"], len(stored["agents"])
-        if not (digests.keys() >= FUNCTIONS.keys() or "spaces" in stored):
-            raise UserError("what its functions do is missing")
-        if any(len(part) != agents for digest in digests.values() for part in digest):
-            raise UserError("what its functions do is not of all agents")
+        checked(stored, MoreOfEnvironment)
+        _check_agents(stored)
     except UserError as error:
         raise UserError(
             f"'{folder.environment}' is damaged: {error}; restore it or start the run anew"
         ) from error
     return stored
+
+
+def _check_agents(stored: Mapping[str, Any]) -> None:
+    """Refuse what is not of all agents of a stored environment."""
+    digests, agents = stored["behaviour"], len(stored["agents"])
+    if not (digests.keys() >= FUNCTIONS.keys() or "spaces" in stored):
+        raise UserError("what its functions do is missing")
+    if any(len(part) != agents for digest in digests.values() for part in digest):
+        raise UserError("what its functions do is not of all agents")
+    sizes = {}
+    for name in ("state_sizes", "obs_sizes", "action_sizes"):
+        given = stored[name]
+        sizes[name] = given if isinstance(given, list) else [given] * agents
+        if len(sizes[name]) != agents:
+            raise UserError(f"its {name} are not of all agents")
+    inputs, state_sizes = stored.get("inputs"), sizes["state_sizes"]
+    if inputs is None:
+        return
+    sources = [source for row in inputs for source in row if source is not None]
+    if [len(row) for row in inputs] != sizes["obs_sizes"] or any(
+        agent >= agents or entry >= state_sizes[agent] for agent, entry in sources
+    ):
+        raise UserError("its inputs are not those of its observations")
 
 
 def rebuilt_environment(folder: RunFolder, config: "ExperimentConfig") -> "Environment":

@@ -153,8 +153,8 @@ def read_results(folder: str | Path) -> Results:
         config=config,
         metrics=_table_of_seeds(run.metrics, config),
         evaluation=_table_of_seeds(run.evaluation, config),
-        summary=read_summary(run) if run.summary.is_file() else {},
-        environment=read_environment(run) if run.environment.is_file() else {},
+        summary=read_summary(run) if run.summary.exists() else {},
+        environment=read_environment(run) if run.environment.exists() else {},
         timing=read_table(run.timing, required=("epoch", "seconds")),
     )
 

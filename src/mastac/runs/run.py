@@ -40,7 +40,11 @@ class Run:
     def __init__(self, path: str | Path, env: "Environment | None" = None) -> None:
         self.folder = RunFolder(path)
         self.path = self.folder.path
-        self.config = ExperimentConfig.from_dict(self.folder.read_config())
+        stored = self.folder.read_config()
+        try:
+            self.config = ExperimentConfig.from_dict(stored)
+        except UserError as error:
+            raise UserError(f"'{self.folder.config}': {error}") from error
         self._env = None if env is None else self._checked(env, rebuilt=False)
 
     def __repr__(self) -> str:

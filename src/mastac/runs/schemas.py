@@ -13,8 +13,9 @@ Positive = Annotated[int, Meta(ge=1, le=2**53)]
 Seed = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Kappa = Count | Literal["exact"] | None
 Figure = float | None
+Sizes = Count | list[Count]
 Numbers = list[Any] | float
-"""One for all agents, or lists of them: shapes are compared with the environment's."""
+"""One for all agents, or one for each: shapes are compared with the environment's."""
 
 
 class Origin(TypedDict):
@@ -105,9 +106,9 @@ class EnvironmentFile(TypedDict):
     horizon: Positive
     report: str
     action_head: str | list[str]
-    state_sizes: Numbers
-    obs_sizes: Numbers
-    action_sizes: Numbers
+    state_sizes: Sizes
+    obs_sizes: Sizes
+    action_sizes: Sizes
     action_limit: Numbers
     state_center: Numbers
     state_scale: Numbers
@@ -119,9 +120,11 @@ class EnvironmentFile(TypedDict):
     reference: StoredReference | None
 
 
-class Simulator(TypedDict, total=False):
+class MoreOfEnvironment(TypedDict, total=False):
     """What `environment.json` says besides, of some environments and since some version."""
 
+    units: dict[str, str]
+    inputs: list[list[tuple[Count, Count] | None]]  # of observations: an agent, and an entry
     reward_scale: float
     open_scales: list[str]
     spaces: dict[str, Annotated[list[str], Meta(min_length=2, max_length=2)]]

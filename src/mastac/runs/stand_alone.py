@@ -14,7 +14,7 @@ from jaxtyping import Float
 from mastac.checks import real_number, whole_number
 from mastac.controllers.controller import Controller, Network
 from mastac.errors import UserError, unknown
-from mastac.files import read_json
+from mastac.runs.environment import read_environment
 from mastac.runs.policy import Policy
 from mastac.version import __version__
 
@@ -50,8 +50,8 @@ class StandAlone:
         self.hold_steps = None if hold_steps is None else whole_number("hold_steps", hold_steps)
         self.defaults = checked_defaults(defaults, self.policy)
         self.environment = run.config.env
-        path = run.folder.environment
-        self.stored = read_json(path) if path.is_file() else {}
+        is_known = run.folder.environment.is_file()
+        self.stored = read_environment(run.folder) if is_known else {}
         content = run.folder.policy(self.seed).read_bytes()
         self.identity = {
             "name": run.path.resolve().name,
