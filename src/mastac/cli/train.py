@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mastac.cli import arguments
@@ -35,11 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="truncate the dependency sets of the critics after K steps: 0, 1, 2, … or exact "
         "for the untruncated sets (default: the preset's)",
     )
-    parser.add_argument(
-        "--epochs",
-        metavar="E",
-        help="episodes to train each seed for, at least 1 (default: the preset's)",
-    )
+    help = "episodes to train each seed for, at least 1 (default: the preset's)"
+    parser.add_argument("--epochs", metavar="E", help=help)
     parser.add_argument(
         "--seeds",
         metavar="SEEDS",
@@ -79,6 +77,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "repeat it for several knobs",
     )
     arguments.add_env_set(parser)
+    help = "print what the run would take of memory and disk; train and write nothing"
+    parser.add_argument("--dry-run", action="store_true", help=help)
     for add in (arguments.add_log, arguments.add_no_progress, arguments.add_no_cache):
         add(parser)
 
@@ -91,8 +91,25 @@ def run(args: argparse.Namespace) -> int:
     env_options = arguments.parse_assignments("--env-set", args.env_set)
     chosen = _chosen(args)
     env = environment_from(args.env, env_options)  # to hear of mistakes before anything slow
+    if args.dry_run:
+        return _foresee(env, **chosen)
     progress = not args.no_progress
     return run_and_report(lambda: train(env, progress=progress, log=args.log, **chosen))
+
+
+def _foresee(env: Any, out: str | None, **chosen: Any) -> int:
+    """Print what a run would take; the exit code is 2 where it does not fit."""
+    from mastac.runs.planning import prepared
+
+    plan = prepared(env, out, **chosen)
+    from mastac.runs.sizes import foreseen
+
+    sizes = foreseen(plan, Path("runs" if out is None else out))
+    print(sizes)
+    warning = sizes.check()
+    if warning is not None:
+        print(f"mastac: {warning}", file=sys.stderr)
+    return 0
 
 
 def _chosen(args: argparse.Namespace) -> dict[str, Any]:

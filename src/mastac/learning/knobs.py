@@ -10,6 +10,10 @@ import numpy as np
 from mastac.checks import real_number, whole_number
 from mastac.errors import UserError
 from mastac.learning.kinds import Kind
+from mastac.text import echoed
+
+LARGEST, MOST_LAYERS = 10**15, 100
+"""Of whole numbers and layers: what is larger is a typing error."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,11 @@ class Knob:
         try:
             return self._converted(value)
         except UserError:
-            raise UserError(f"knob '{name}' must be {self.range}, got {value!r}") from None
+            if isinstance(value, int | float) and value > LARGEST and isinstance(self.default, int):
+                raise UserError(
+                    f"knob '{name}' is {echoed(value)}; the largest number is {LARGEST:,}"
+                ) from None
+            raise UserError(f"knob '{name}' must be {self.range}, got {echoed(value)}") from None
 
     def _converted(self, value: Any) -> Any:
         if self.choices:
@@ -78,10 +86,12 @@ class Knob:
             return bool(_require(type(value).__name__ in ("bool", "bool_"), value))  # numpy's too
         if isinstance(self.default, tuple):
             _require(isinstance(value, list | tuple) and len(value) >= self.min_layers, value)
-            return tuple(whole_number("a layer", width, 1) for width in value)
+            _require(len(value) <= MOST_LAYERS, value)
+            return tuple(whole_number("a layer", width, 1, LARGEST) for width in value)
         if isinstance(self.default, int):
             is_whole = isinstance(value, float | np.floating) and float(value).is_integer()
-            return whole_number("it", int(value) if is_whole else value, int(self.least or 0))
+            number = int(value) if is_whole else value
+            return whole_number("it", number, int(self.least or 0), LARGEST)
         ends = [end for end in (self.least, self.above) if end is not None]
         most = math.inf if self.most is None else self.most
         return real_number("it", value, *ends, most=most, least_excluded=self.above is not None)

@@ -2,25 +2,22 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from mastac.checks import whole_number
-from mastac.envs.modules import is_environment
 from mastac.errors import UserError
-from mastac.runs.config import ExperimentConfig, configuration_of
+from mastac.runs.config import ExperimentConfig
 from mastac.runs.environment import rebuilt_environment
 from mastac.runs.folder import RunFolder, read_summary
 from mastac.runs.logs import LogLike, checked
+from mastac.runs.planning import AnyNamed, prepared
 from mastac.runs.policy import EVALUATION_SEED, Policy
 from mastac.runs.progress import Report
 
 if TYPE_CHECKING:
     from mastac.envs.base import Environment
-    from mastac.envs.naming import ImportedEnvironment
-    from mastac.envs.registry import NamedEnvironment
     from mastac.envs.rollouts import Rollout
 
-AnyNamed: TypeAlias = "NamedEnvironment | ImportedEnvironment"
 ProgressLike = bool | Callable[[Report], None]
 
 
@@ -200,17 +197,11 @@ def train(
       the folder.
     - `Stopped` after Ctrl-C, when the chunk at work has been finished and saved.
     """
-    from mastac.envs.naming import ImportedEnvironment, environment_from
-    from mastac.envs.registry import NamedEnvironment
-
-    if env_options and not isinstance(env, str):
-        raise UserError("env_options go with an environment's name; this one is built already")
-    chosen = environment_from(env, env_options) if isinstance(env, str) else env
-    is_named = isinstance(chosen, NamedEnvironment | ImportedEnvironment)
-    if not is_named and not is_environment(chosen):
-        raise UserError(f"env is a {type(env).__name__}; give a mastac.Environment or a name")
-    config = configuration_of(
-        chosen,
+    loggers = checked(log)
+    plan = prepared(
+        env,
+        out,
+        env_options,
         algorithm=algorithm,
         kappa=kappa,
         epochs=epochs,
@@ -221,16 +212,12 @@ def train(
         workers=workers,
         **knobs,
     )
-    loggers = checked(log)
-    if out is not None:
-        RunFolder(out).check_is_free()
-    # JAX is imported only now: mistakes in arguments are heard of at once.
     from mastac.runs.compilation_cache import compilation_cache
-    from mastac.runs.plan import plan_run
+    from mastac.runs.sizes import check_sizes
 
+    built, config = plan.env, plan.config
+    check_sizes(plan, Path("runs" if out is None else out), progress is not False)
     with compilation_cache():
-        built = chosen.build() if is_named else chosen
-        plan = plan_run(built, config)
         description = plan.description()
         folder = RunFolder.numbered(built.id, algorithm) if out is None else RunFolder(out)
         with folder.claimed():
@@ -278,8 +265,11 @@ def resume(
             return run
         from mastac.runs.execution import execute
         from mastac.runs.plan import plan_run
+        from mastac.runs.sizes import check_sizes
 
-        execute(run.folder, plan_run(run.env, run.config, run.folder), progress, loggers)
+        plan = plan_run(run.env, run.config, run.folder)
+        check_sizes(plan, run.path, progress is not False)
+        execute(run.folder, plan, progress, loggers)
     return run
 
 

@@ -1,12 +1,11 @@
 """How large an answer may be, and the refusal of one that is larger."""
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from mastac.errors import UserError
+from mastac.memory import size_in_words, total_memory
 
 MEMORY: int | None = None
 """Bytes that sets may fill. `None`: half of the machine's memory; writing takes the other half."""
@@ -76,15 +75,8 @@ def memory_limit() -> int:
     """Bytes that sets may fill."""
     if MEMORY is not None:
         return MEMORY
-    memory = (
-        os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        if hasattr(os, "sysconf")
-        else 16 * 2**30
-    )
-    group = Path("/sys/fs/cgroup/memory.max")  # a container may have less than its machine
-    if group.is_file() and (text := group.read_text().strip()).isdigit():
-        memory = min(memory, int(text))
-    return memory // 2
+    memory = total_memory()
+    return (16 * 2**30 if memory is None else memory) // 2
 
 
 def check_fits_memory(what: str, estimate: Estimate, fix: str) -> None:
@@ -120,13 +112,3 @@ class EntryCounter:
         self.entries += entries
         if bytes_of(self.entries) > self.limit:
             check_fits_memory(self.what, Estimate(self.entries, 0.0, 0, "products"), self.fix)
-
-
-def size_in_words(size: int) -> str:
-    """A number of bytes in units that are read easily."""
-    value, unit = float(size), "bytes"
-    for larger in ("kB", "MB", "GB", "TB", "PB"):
-        if value < 1000:
-            break
-        value, unit = value / 1000, larger
-    return f"{value:.3g} {unit}"
