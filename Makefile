@@ -3,6 +3,7 @@
 # make lint    the first part of `make test`
 # make docs    the second: the documentation site in build/site, its links checked
 # make bench   the measurements of benchmarks/
+# make fuzz    thousands of damaged files for every reader, and a thousand command lines
 # make pictures  draw the pictures of docs/ again; make animations its films, after a training
 # make clean   remove what make and the tools created (not runs/)
 
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint docs format bench pictures animations clean
+.PHONY: demo test lint docs format bench fuzz pictures animations clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -39,6 +40,12 @@ format: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed
 	@for script in benchmarks/update.py benchmarks/scaling.py benchmarks/structure.py benchmarks/environments.py benchmarks/discovery.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
+
+# Other files and lines every time; what fails is printed as it was drawn.
+FUZZ ?= 10000
+LINES ?= 1000
+fuzz: $(VENV)/.installed-dev
+	MASTAC_FUZZ=$(FUZZ) MASTAC_FUZZ_LINES=$(LINES) $(BIN)/python -m pytest --numprocesses 2 tests/fuzz
 
 pictures: $(VENV)/.installed
 	$(BIN)/python docs/pictures.py

@@ -35,7 +35,17 @@ ALLOWED = {
         *("theory", "learning", "algorithms", "controllers", "runs", "reproduction"),
     },
 }
-GROUND = {"archives", "checks", "errors", "files", "memory", "palette", "reading", "text", "version"}
+GROUND = {
+    "archives",
+    "checks",
+    "errors",
+    "files",
+    "memory",
+    "palette",
+    "reading",
+    "text",
+    "version",
+}
 MODULES = sorted(
     path.relative_to(SOURCE).with_suffix("") for path in SOURCE.rglob("*.py") if len(path.parts) > 1
 )

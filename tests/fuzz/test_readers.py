@@ -42,9 +42,12 @@ from mastac.errors import UserError
 from mastac.runs.folder import RunFolder
 from mastac.runs.results import read_results
 from mastac.runs.run import Run
+from structure import simulator_files
 
 COUNT = int(os.environ.get("MASTAC_FUZZ", "15"))
 tried = settings(max_examples=COUNT, derandomize="MASTAC_FUZZ" not in os.environ, database=None)
+
+NETWORK = (["a0", "a1"], ["p0"], [("a0", "p0"), ("p0", "a1")])
 
 
 def read_run(path: Path) -> None:
@@ -135,6 +138,10 @@ READERS: dict[str, tuple[Callable[[Path], None], st.SearchStrategy[bytes]]] = {
     "graph.json": (read_graph, damaged_json(COUPLINGS) | damaged_json(SEQUENCE)),
     "graph.csv": (read_graph, damaged_bytes(EDGES.encode())),
     "graph.graphml": (read_graph, damaged_bytes(GRAPHML.encode())),
+    "net.net.xml": (read_graph, damaged_bytes(simulator_files.sumo(NETWORK).encode())),
+    "net.inp": (read_graph, damaged_bytes(simulator_files.epanet(NETWORK).encode())),
+    "net.rddl": (read_graph, damaged_bytes("\n".join(simulator_files.rddl(NETWORK)).encode())),
+    "net.json": (read_graph, damaged_json(json.loads(simulator_files.pandapower(NETWORK)))),
     "seed-0.npz": (read_policy, damaged_archive(policy_arrays())),
     "log.npz": (read_log, damaged_archive(log_arrays())),
     "controllers.json": (read_index, damaged_json(INDEX)),

@@ -7,6 +7,7 @@ import argparse
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,7 @@ def parse_seeds(text: str) -> list[int]:
             raise UserError(f"seeds '{shown}' are more than {MOST_SEEDS:,}; train fewer at once")
         seeds += range(first, last + 1)
     if len(set(seeds)) < len(seeds):
-        twice = next(seed for k, seed in enumerate(seeds) if seed in seeds[:k])
+        twice = next(seed for seed, count in Counter(seeds).items() if count > 1)
         raise UserError(f"seed {twice} stands twice in '{shown}'; name every seed once")
     return seeds
 
@@ -241,5 +242,9 @@ def _value(text: str) -> Any:
         return WORDS[text]
     try:
         return json.loads(text)
+    except RecursionError:
+        raise UserError(
+            f"the value '{shortened(text, 20)}' has brackets within brackets, too deep to be read"
+        ) from None
     except ValueError:
         return text

@@ -7,9 +7,13 @@ from typing import Any
 
 from mastac.checks import real_number, whole_number
 from mastac.errors import UserError, unknown
+from mastac.text import echoed
 
 Check = Callable[[str, Any, int], Any]
 """(name, value, number of agents) -> the value in JSON-ready form, or a `UserError`."""
+
+LARGEST_COUNT = 10**7
+"""Of steps and whatever else is counted: more is a typing error, and would fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ def count(least: int = 1) -> Check:
     def check(name: str, value: Any, num_agents: int) -> int:
         value = plain(value)
         is_whole = isinstance(value, float) and value.is_integer()
-        return whole_number(f"option {name}", int(value) if is_whole else value, least)
+        number = int(value) if is_whole else value
+        return whole_number(f"option {name}", number, least, LARGEST_COUNT)
 
     return check
 
@@ -91,7 +96,9 @@ def counted(value: str, kind: str) -> int:
 def every(name: str, value: Any, num_agents: int) -> str:
     """`all`, or `every-K` with K of at least 2."""
     if value != "all" and not (isinstance(value, str) and counted(value, "every") >= 2):
-        raise UserError(f"option {name} must be all, or every-2, every-3 and so on, not {value!r}")
+        raise UserError(
+            f"option {name} must be all, or every-2, every-3 and so on, not {echoed(value)}"
+        )
     return value
 
 
@@ -110,7 +117,9 @@ def edges(*known: str) -> Check:
             )
         for end in (end for pair in value for end in pair):
             if isinstance(end, bool) or not isinstance(end, (str, int)):
-                raise UserError(f"option {name} names agents by name or index, not by {end!r}")
+                raise UserError(
+                    f"option {name} names agents by name or index, not by {echoed(end)}"
+                )
         return value
 
     return check

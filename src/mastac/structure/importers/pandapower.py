@@ -1,9 +1,9 @@
 """Power grids of pandapower: the `.json` that `pandapower.to_json` writes."""
 
-import json
 from typing import Any
 
 from mastac.errors import UserError
+from mastac.reading import json_value
 from mastac.structure.importers.topology import Topology, both_ways, choice, joined, nothing_found
 from mastac.structure.positions import known_positions, number_pair
 
@@ -73,7 +73,7 @@ def read_pandapower(data: Any, path: str, options: dict[str, str]) -> Topology:
 def _geo_point(text: Any) -> tuple[float, float] | None:
     """The point that the column `geo` gives as GeoJSON, since pandapower 3."""
     try:
-        return number_pair(*json.loads(text)["coordinates"][:2])
+        return number_pair(*json_value(text)["coordinates"][:2])
     except (TypeError, ValueError, KeyError):
         return None
 
@@ -118,7 +118,7 @@ def _table(net: Any, name: str, path: str) -> list[Row]:
         if name not in net:
             return []
         frame = net[name]["_object"]
-        frame = json.loads(frame) if isinstance(frame, str) else frame
+        frame = json_value(frame, constants=True) if isinstance(frame, str) else frame
         return [
             {"index": index, **dict(zip(frame["columns"], row, strict=True))}
             for index, row in zip(frame["index"], frame["data"], strict=True)
