@@ -1,6 +1,7 @@
 """The search for each algorithm's rates: the same candidates, length and seed for all of them."""
 
 import csv
+import io
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -12,8 +13,10 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import qmc
 
+from mastac.errors import UserError
 from mastac.files import as_csv, locked, write_json, write_text
 from mastac.learning.settings import Settings, checked_settings
+from mastac.reading import file_text
 from mastac.reproduction.grid import config_of
 from mastac.reproduction.paper import REPRODUCTIONS, Cell, cells_of
 from mastac.runs.config import ExperimentConfig
@@ -223,7 +226,8 @@ def play_trials(config: ExperimentConfig, tried: Sequence[Mapping[str, float]]) 
 
 def read_trials(path: Path) -> list[Trial]:
     """One file of a search."""
-    with open(path, newline="", encoding="utf-8") as file:
+    try:
+        rows = list(csv.DictReader(io.StringIO(file_text(path))))
         return [
             Trial(
                 int(row["epochs"]),
@@ -231,8 +235,12 @@ def read_trials(path: Path) -> list[Trial]:
                 {name: float(row[name]) for name in KNOBS},
                 [float(row[f"greedy_{share:g}"]) for share in MEASURED_AT],
             )
-            for row in csv.DictReader(file)
+            for row in rows
         ]
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        raise UserError(
+            f"the search '{path}' is damaged ({error}); delete it to search again"
+        ) from error
 
 
 def search_all(
