@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from fuzz.documents import write_run
 from mastac.cli.main import COMMANDS, build_parser, main
 
-COUNT = int(os.environ.get("MASTAC_FUZZ_LINES", "60"))
+COUNT = int(os.environ.get("MASTAC_FUZZ_LINES", "40"))
 tried = settings(
     max_examples=COUNT,
     derandomize="MASTAC_FUZZ_LINES" not in os.environ,

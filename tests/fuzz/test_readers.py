@@ -44,7 +44,7 @@ from mastac.runs.results import read_results
 from mastac.runs.run import Run
 from structure import simulator_files
 
-COUNT = int(os.environ.get("MASTAC_FUZZ", "15"))
+COUNT = int(os.environ.get("MASTAC_FUZZ", "10"))
 tried = settings(max_examples=COUNT, derandomize="MASTAC_FUZZ" not in os.environ, database=None)
 
 NETWORK = (["a0", "a1"], ["p0"], [("a0", "p0"), ("p0", "a1")])
