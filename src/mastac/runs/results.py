@@ -148,20 +148,21 @@ def read_results(folder: str | Path) -> Results:
     """
     run = RunFolder(folder)
     config = run.read_config()
+    summary = read_summary(run) if run.summary.exists() else {}
     return Results(
         folder=run.path,
         config=config,
-        metrics=_table_of_seeds(run.metrics, config),
-        evaluation=_table_of_seeds(run.evaluation, config),
-        summary=read_summary(run) if run.summary.exists() else {},
+        metrics=_table_of_seeds(run.metrics, config, may_be_cut=not summary),
+        evaluation=_table_of_seeds(run.evaluation, config, may_be_cut=not summary),
+        summary=summary,
         environment=read_environment(run) if run.environment.exists() else {},
         timing=read_table(run.timing, required=("epoch", "seconds")),
     )
 
 
-def _table_of_seeds(path: Path, config: Mapping[str, Any]) -> Table:
+def _table_of_seeds(path: Path, config: Mapping[str, Any], may_be_cut: bool) -> Table:
     """A table of returns; `UserError` if it has rows of a seed that the run does not have."""
-    table = read_table(path, required=("seed", "epoch", "episode_return"))
+    table = read_table(path, ("seed", "epoch", "episode_return"), may_be_cut)
     seeds = config.get("seeds")
     foreign = set(np.unique(table["seed"]).tolist()) - set(seeds) if table and seeds else ()
     if foreign:

@@ -18,16 +18,15 @@ FOREIGN = re.compile(r"[^-+0-9.,eEinfa\n]")
 """What no table holds; inf and nan are numbers."""
 
 
-def read_table(path: Path, required: Sequence[str]) -> Table:
+def read_table(path: Path, required: Sequence[str], may_be_cut: bool = True) -> Table:
     """Columns of a CSV file of numbers; empty cells are NaN.
-
-    A last line that is cut off, as a crash leaves it, or that another process is writing, does not
-    count.
 
     **Arguments:**
 
     - `path`: the file. Where it is missing or has no rows there are no columns.
     - `required`: columns that it must have.
+    - `may_be_cut`: whether a last line that is cut off, as a crash leaves it or another process
+        is writing it, is left out. Else it is refused.
 
     **Raises:**
 
@@ -36,7 +35,10 @@ def read_table(path: Path, required: Sequence[str]) -> Table:
     if not path.exists():
         return {}
     try:
-        names, rows = _split(file_text(path), required)
+        text = file_text(path)
+        if text and not text.endswith("\n") and not may_be_cut:
+            raise UserError("its last line is cut off")
+        names, rows = _split(text, required)
         return _columns(names, rows)
     except UserError as error:
         raise UserError(
