@@ -79,6 +79,7 @@ class Summary(TypedDict, total=False):
     greedy_std: Figure
     greedy_by_seed: dict[str, Figure] | None
     greedy_by_agent: dict[str, Figure] | None
+    greedy_std_by_agent: dict[str, Figure] | None
     reference: Reference | None
     score: Figure
     failed: dict[str, Failure] | None
