@@ -139,7 +139,7 @@ class CompileTimes:
         if self.path is None or not self.path.is_file():
             return {}
         try:
-            return read_json(self.path)
+            return read_json(self.path, dict[str, float])
         except UserError:
             return {}
 

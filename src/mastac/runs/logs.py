@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from mastac.errors import UserError, unknown
 from mastac.files import read_json, write_json
 from mastac.runs.folder import METRICS, TIMING, RunFolder
+from mastac.runs.schemas import LogState
 
 PACKAGES = {"tensorboard": "tensorboardX", "wandb": "wandb"}
 """The loggers with a name, and the package that each of them needs."""
@@ -107,7 +108,8 @@ class Logs:
     ) -> None:
         self.folder, self.score, self.say = folder, score, say
         self.path = folder.path / "logs.json"
-        self.come: dict[str, Any] = read_json(self.path) if self.path.is_file() else {}
+        is_begun = self.path.is_file()
+        self.come = read_json(self.path, dict[str, LogState]) if is_begun else {}
         self.objects = [one for one in chosen if not isinstance(one, str)]
         names = dict.fromkeys([*self.come, *(one for one in chosen if isinstance(one, str))])
         checked(names)

@@ -136,3 +136,10 @@ class Manifest(TypedDict):
 
     epoch: Count
     files: dict[str, tuple[Count, Count]]
+
+
+class LogState(TypedDict):
+    """How far a log has come, in `logs.json`; what else a log keeps is its own."""
+
+    epochs: Count
+    env_steps: dict[str, float]
