@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mastac.errors import UserError
-from mastac.memory import size_in_words, total_memory
+from mastac.memory import free_memory, size_in_words
 
 MEMORY: int | None = None
-"""Bytes that sets may fill. `None`: half of the machine's memory; writing takes the other half."""
+"""Bytes that sets may fill. `None`: half of what is free; writing takes the other half."""
 
 SAMPLE = 1024
 """An estimate looks at no more agents than this."""
@@ -75,7 +75,7 @@ def memory_limit() -> int:
     """Bytes that sets may fill."""
     if MEMORY is not None:
         return MEMORY
-    memory = total_memory()
+    memory = free_memory()
     return (16 * 2**30 if memory is None else memory) // 2
 
 
