@@ -160,6 +160,13 @@ def damaged_bytes(draw: st.DrawFn, content: bytes, most: int = 3) -> bytes:
     return content
 
 
+def archive(arrays: dict[str, Any]) -> bytes:
+    """Arrays as the bytes of a `.npz` file."""
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    return file.getvalue()
+
+
 def policy_arrays() -> dict[str, np.ndarray]:
     """What a policy file holds."""
     inputs, outputs = 3, 2
@@ -228,9 +235,7 @@ def damaged_archive(draw: st.DrawFn, arrays: dict[str, np.ndarray]) -> bytes:
             arrays[name] = arrays[draw(st.sampled_from(sorted(arrays)))]
         else:
             arrays[name] = draw(st.sampled_from(ARRAYS))
-    file = io.BytesIO()
-    (np.savez if draw(st.booleans()) else np.savez_compressed)(file, **arrays)
-    return draw(damaged_bytes(file.getvalue(), most=2))
+    return draw(damaged_bytes(archive(arrays), most=2))
 
 
 def write_run(folder: Path) -> Path:

@@ -1,6 +1,5 @@
 """Small versions of files that once ended in a traceback, a stall or a wrong result."""
 
-import io
 import json
 import struct
 import time
@@ -19,6 +18,7 @@ from fuzz.documents import (
     EVALUATION,
     METRICS,
     SUMMARY,
+    archive,
     log_arrays,
     policy_arrays,
     replaced,
@@ -122,12 +122,6 @@ def test_damage_is_refused_by_name_at_once(file: str, what: str, tmp_path: Path)
     assert says in refusal
     assert len(refusal) <= 500 and refusal.isprintable()
     assert time.process_time() - began < 1.0
-
-
-def archive(arrays: dict[str, np.ndarray]) -> bytes:
-    content = io.BytesIO()
-    np.savez(content, **arrays)
-    return content.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ Keys that are not named here may be there, and older versions of the package lea
 reader cannot do without, it asks for by name.
 """
 
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, Required, TypedDict
 
 from msgspec import Meta
 
@@ -87,11 +87,14 @@ class Summary(TypedDict, total=False):
     warnings: list[str] | None
 
 
-class StoredReference(Reference):
+class StoredReference(TypedDict, total=False):
     """The figures in `environment.json`."""
 
-    simple: float
-    best_known: float
+    simple: Required[float]
+    best_known: Required[float]
+    bound: Figure
+    policies: dict[str, float]
+    notes: str
 
 
 Digest = tuple[list[Figure], list[Figure]]
