@@ -61,7 +61,7 @@ def draw_panel(axes: Axes, curves: dict[str, np.ndarray], rules: dict[str, float
     axes.ticklabel_format(useOffset=False, style="plain")
     axes.set_xlabel("environment steps")
     axes.set_ylabel("return")
-    axes.legend(fontsize=7, loc="lower right")
+    axes.legend(fontsize=7, loc="upper left")
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
