@@ -54,6 +54,8 @@ class State(NamedTuple):
 class FakeProgram:
     """Learns by a map whose every step depends on all steps before, bit for bit."""
 
+    lowered = None
+
     def init(self, keys: np.ndarray) -> State:
         begin = np.linspace(0.1, 0.9, 2 * 20_000, dtype=np.float32).reshape(2, -1)
         none = np.full(2, -1, np.int32)
@@ -113,7 +115,7 @@ REPLACED: list[tuple[Any, str, Any]] = [
     (execution, "greedy_summary", lambda *others: {"greedy_by_seed": {"3": 1.0, "1": 1.0}}),
     (execution, "Execution", FakeExecution),
     (execution, "SavingTimes", Always),
-    (run, "resume", lambda path, progress: SimpleNamespace(path=play(Path(path)))),
+    (run, "resume", lambda path, *others, **choices: SimpleNamespace(path=play(Path(path)))),
     (figures, "save", lambda figure, path: [path]),
     (figures, "learning_curves", lambda runs: None),
 ]

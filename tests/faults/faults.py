@@ -185,7 +185,7 @@ def ctrl_c_in_compiled_code(place: Path, whole: dict[str, bytes]) -> None:
     """The first one is answered at once, and the second ends the process soon."""
     path = place / "run"
     command = Command(path, before=lambda: setattr(fake_runs, "SLOWLY", stuck))
-    command.until("compiling")
+    command.until("from the beginning")
     time.sleep(0.2)
     began = time.monotonic()
     command.send(signal.SIGINT)
@@ -316,7 +316,7 @@ def disk(place: Path, size: str = "4m") -> Iterator[Path]:
 
 def disk_is_full(place: Path, whole: dict[str, bytes]) -> None:
     """The run ends in a sentence, and goes on when there is room again."""
-    for filled in (0, 150_000):  # no room for a row; none for a checkpoint
+    for filled in (0, 60_000):  # no room for a row; none for a checkpoint
         with disk(place) as path:
             gate = Gate(place)
             command = Command(path / "run", before=gate.close)

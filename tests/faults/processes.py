@@ -63,7 +63,8 @@ class Command:
     def said(self) -> str:
         """What it printed to standard error, apart from the progress."""
         lines = self.err.read_text().splitlines()
-        return "\n".join(line for line in lines if line and not line.startswith(("epoch", "train")))
+        is_progress = lambda line: line.startswith("training") or "  left " in line  # noqa: E731
+        return "\n".join(line for line in lines if line and not is_progress(line))
 
     def until(self, text: str) -> None:
         """Wait until it has said something."""

@@ -22,6 +22,7 @@ from mastac.errors import UserError
 from mastac.files import write_text
 
 Tree = TypeVar("Tree")
+BLOCK = 4096  # bytes that a file may take beside its content
 KEEP = 2  # the newest, and the one before in case the newest is damaged later
 
 
@@ -78,8 +79,8 @@ def _check_room(target: Path) -> None:
     target.rmdir()
     saved = saved_epochs(target.parent)
     files = manifest_of(target.parent, saved[-1]).get("files") if saved else None
-    needed = sum(size for size, _ in files.values()) if isinstance(files, dict) else 0
-    if shutil.disk_usage(target.parent).free < needed:
+    needed = sum(size + BLOCK for size, _ in files.values()) if isinstance(files, dict) else 0
+    if shutil.disk_usage(target.parent).free < 1.1 * needed:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
 
 

@@ -20,7 +20,7 @@ from mastac.runs.checkpoints import load_checkpoint, manifest_of, save_checkpoin
 from mastac.runs.compiling import Compiling
 from mastac.runs.evaluation import evaluation_key, greedy_summary, policies_of
 from mastac.runs.folder import RunFolder
-from mastac.runs.identity import Identity, identity_of
+from mastac.runs.identity import identity_of
 from mastac.runs.interruption import Stopped, interruptions
 from mastac.runs.logs import Logger, Logs
 from mastac.runs.plan import RunPlan
@@ -56,8 +56,7 @@ class Execution:
         self.epoch = 0
         self.state: Any = None
         self.told: set[int] = set()
-        self.tables = SealedTables(folder)
-        self.identity: Identity = {}
+        self.tables, self.identity = SealedTables(folder), identity_of(folder)
         self.log: Callable[..., None] = lambda *rows: None
         self.pace = Pace()
         name = f"{self.config.algorithm} on {self.config.env}"
@@ -83,7 +82,6 @@ class Execution:
         """Begin at the last whole checkpoint, or at the beginning."""
         with self.folder.storing():
             self.epoch = last_sound_epoch(self.folder, self.say)
-        self.identity = identity_of(self.folder)
         seals = None
         if self.epoch:
             like = jax.eval_shape(self.program.init, self.keys)
