@@ -9,6 +9,7 @@ import argparse
 import errno
 import functools
 import io
+import os
 import re
 import signal
 import sys
