@@ -11,8 +11,16 @@ MOST_NAMES = 20
 class UserError(ValueError):
     """A mistake that the user can fix.
 
-    The command line prints it on one line and exits with 2.
+    The command line prints it on one line and exits with `exit_code`.
     """
+
+    exit_code = 2
+
+
+class StorageError(UserError):
+    """The system refuses to store what a run writes; asked again when that is mended, it works."""
+
+    exit_code = 1
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:

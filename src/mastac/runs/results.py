@@ -13,6 +13,7 @@ from mastac.errors import UserError
 from mastac.files import read_json
 from mastac.runs.environment import read_environment
 from mastac.runs.folder import RunFolder
+from mastac.runs.seal import check_ended
 
 Table = Mapping[str, np.ndarray]
 Axis = Literal["epoch", "env_steps"]
@@ -152,20 +153,44 @@ class Results:
 def read_results(folder: str | Path) -> Results:
     """Everything that `mastac.train` wrote into `folder`, apart from the checkpoints.
 
-    **Raises:** [`mastac.errors.UserError`][] if it is no run folder or a file of it is malformed.
+    Of a run at work, or one that was stopped, it is the epochs of whole chunks: those whose
+    training and evaluation are both written.
+
+    **Raises:** [`mastac.errors.UserError`][] if it is no run folder, if a file of it is malformed,
+    or if a table of a run that has ended is not what was written.
     """
     run = RunFolder(folder)
     config = run.read_config()
+    # The summary is read first: a run writes it last.
+    summary = read_json(run.summary) if run.summary.is_file() else {}
+    at_work = not summary
+    if not at_work:
+        check_ended(run, summary)
+    done = _epochs_of_whole_chunks(run) if at_work else np.inf  # before the tables it speaks of
     columns = ("seed", "epoch", "episode_return")
     return Results(
         folder=run.path,
         config=config,
-        metrics=read_table(run.metrics, required=columns),
-        evaluation=read_table(run.evaluation, required=columns),
-        summary=read_json(run.summary) if run.summary.is_file() else {},
+        metrics=_before(done, read_table(run.metrics, columns, at_work)),
+        evaluation=_before(done + 1, read_table(run.evaluation, columns, at_work)),
+        summary=summary,
         environment=read_environment(run) if run.environment.is_file() else {},
         timing=read_table(run.timing, required=("epoch", "seconds")),
     )
+
+
+def _epochs_of_whole_chunks(run: RunFolder) -> float:
+    """Epochs of a run at work whose rows are all written: a row of `timing.csv` ends a chunk."""
+    if not run.timing.is_file():
+        return np.inf
+    timing = read_table(run.timing, ("epoch",), may_be_cut=True)
+    return float(timing["epoch"].max()) if timing else 0.0
+
+
+def _before(end: float, table: Table) -> Table:
+    """The rows of epochs before `end`; no columns where there are none."""
+    kept = table["epoch"] < end if table else np.zeros(0, bool)
+    return {name: values[kept] for name, values in table.items()} if kept.any() else {}
 
 
 def labels(runs: list[Results]) -> list[str]:
@@ -205,13 +230,15 @@ def _mean_of_known(values: np.ndarray) -> np.ndarray:
         return np.where(known, values, 0.0).sum(-1) / known.sum(-1)
 
 
-def read_table(path: Path, required: tuple[str, ...]) -> Table:
+def read_table(path: Path, required: tuple[str, ...], may_be_cut: bool = False) -> Table:
     """Columns of a CSV file of numbers; empty cells are NaN.
 
     **Arguments:**
 
     - `path`: the file. Where it is missing or has no rows there are no columns.
     - `required`: columns that it must have.
+    - `may_be_cut`: whether a last line without its end is left out, as a crash leaves it, and as a
+        reader finds it while it is written.
 
     **Raises:**
 
@@ -220,15 +247,16 @@ def read_table(path: Path, required: tuple[str, ...]) -> Table:
     if not path.is_file():
         return {}
     try:
-        with path.open(encoding="utf-8") as file:
-            names = file.readline().strip().split(",")
-            has_rows = bool(file.readline().strip())
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        if may_be_cut and lines and not lines[-1].endswith("\n"):
+            lines.pop()
+        names = lines[0].strip().split(",") if lines else [""]
         missing = [name for name in required if name not in names]
         if missing:
             raise UserError(f"'{path}' has no column '{missing[0]}'")
-        if not has_rows:
+        if not any(line.strip() for line in lines[1:]):
             return {}
-        rows = np.genfromtxt(path, delimiter=",", skip_header=1, ndmin=2)
+        rows = np.genfromtxt(lines, delimiter=",", skip_header=1, ndmin=2)
     except (OSError, ValueError) as error:
         if isinstance(error, UserError):
             raise

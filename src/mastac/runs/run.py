@@ -11,6 +11,7 @@ from mastac.files import read_json
 from mastac.runs.config import ExperimentConfig, configuration_of
 from mastac.runs.environment import rebuilt_environment
 from mastac.runs.folder import RunFolder
+from mastac.runs.identity import check_identity
 from mastac.runs.logs import LogLike, checked
 from mastac.runs.policy import EVALUATION_SEED, Policy
 from mastac.runs.progress import Report
@@ -261,8 +262,8 @@ def resume(
 
     **Raises:**
 
-    - `UserError` if there is no such run, if `env` is not what it was trained on, or if another
-      process writes to the folder.
+    - `UserError` if there is no such run, if `env` is not what it was trained on, if its files are
+      not what was written, or if another process writes to the folder.
     - `Stopped` after Ctrl-C.
     """
     run, loggers = Run(out, env), checked(log)
@@ -273,6 +274,7 @@ def resume(
     with run.folder.writing(), compilation_cache():
         if run.is_finished:  # by another process, since we looked
             return run
+        check_identity(run.folder)
         from mastac.runs.execution import execute
         from mastac.runs.plan import plan_run
 
