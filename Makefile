@@ -2,6 +2,7 @@
 # make test    set up with the development tools, lint, type-check, build the documentation, test
 # make lint    the first part of `make test`
 # make docs    the second: the documentation site in build/site, its links checked
+# make faults  kill, fill, delete and interrupt runs at work, each by name (about half an hour)
 # make bench   the measurements of benchmarks/
 # make fuzz    thousands of damaged files for every reader, and a thousand command lines
 # make pictures  draw the pictures of docs/ again; make animations its films, after a training
@@ -13,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint docs format bench fuzz pictures animations clean
+.PHONY: demo test lint docs format faults bench fuzz pictures animations clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -37,6 +38,9 @@ docs: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+faults: $(VENV)/.installed-dev
+	MASTAC_FAULTS=100 $(BIN)/python -m pytest --numprocesses 0 --verbose -rA -m faults tests/faults
 
 bench: $(VENV)/.installed
 	@for script in benchmarks/update.py benchmarks/scaling.py benchmarks/structure.py benchmarks/environments.py benchmarks/discovery.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done

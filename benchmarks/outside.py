@@ -113,7 +113,8 @@ def _trained(name: str, module: Any, args: argparse.Namespace) -> Played:
             return actions
         return {a: actions[a] + middle[[row]] for row, a in enumerate(team.agents)}
 
-    steps, label = int(run.summary["env_steps"]), f"{args.algorithm}{route}, {window}"
+    steps, label = int(run.summary["env_steps"]), args.algorithm + route
+    label += "" if args.algorithm == "mastac-model" else f", {window}"  # that one has no window
     _keep_curve(name, label, run)
     yield label, steps, Baseline(module.env, act)
 

@@ -45,10 +45,10 @@ def main() -> None:
 
 
 def draw_panel(axes: Axes, curves: dict[str, np.ndarray], rules: dict[str, float]) -> None:
-    """One simulator, framed by the two best rules and the later half of every curve."""
+    """One simulator, framed by the two best rules and the last quarter of every curve."""
     for color, (policy, points) in zip(COLORS, curves.items(), strict=False):
         axes.plot(*points.T, color=color, linewidth=1.8, label=policy)
-    later = np.concatenate([points[len(points) // 2 :, 1] for points in curves.values()])
+    later = np.concatenate([points[3 * len(points) // 4 :, 1] for points in curves.values()])
     shown = dict(sorted(rules.items(), key=lambda rule: -rule[1])[:2])
     lowest, best = (f([*shown.values(), f(later)]) for f in (min, max))
     margin = 0.1 * (best - lowest)
@@ -61,7 +61,7 @@ def draw_panel(axes: Axes, curves: dict[str, np.ndarray], rules: dict[str, float
     axes.ticklabel_format(useOffset=False, style="plain")
     axes.set_xlabel("environment steps")
     axes.set_ylabel("return")
-    axes.legend(fontsize=7, loc="lower right")
+    axes.legend(fontsize=7, loc="upper left")
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

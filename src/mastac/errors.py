@@ -12,12 +12,20 @@ LONGEST_NAME, MOST_COMPARED = 200, 10_000
 class UserError(ValueError):
     """A mistake that the user can fix.
 
-    The command line prints it and exits with 2. Whatever of a user's values the message echoes, it
-    is one line of at most 500 characters that can be printed.
+    The command line prints it and exits with `exit_code`. Whatever of a user's values the message
+    echoes, it is one line of at most 500 characters that can be printed.
     """
+
+    exit_code = 2
 
     def __init__(self, message: object = "") -> None:
         super().__init__(one_line(str(message)))
+
+
+class StorageError(UserError):
+    """The system refuses to store what a run writes; asked again when that is mended, it works."""
+
+    exit_code = 1
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,10 @@ from typing import Any
 from mastac.errors import UserError
 from mastac.reading import checked, file_text, json_value
 
+PARTIAL = ".partial"
+"""Ends the name of a file that is being written; a crash may leave it."""
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows lacks it
+
 
 def write_text(path: Path, text: str) -> None:
     """Write a file of text as [`write_bytes`][] does."""
@@ -19,13 +24,35 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically: after a crash it holds the old content or the new one."""
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "wb") as file:
+    """Write a file atomically: after a crash it holds the old content or the new one.
+
+    Nothing is written through a symbolic link: one at `path` is replaced by the file.
+    """
+    partial = path.with_name(path.name + PARTIAL)
+    partial.unlink(missing_ok=True)  # what a crash left, or a link to elsewhere
+    _write(partial, content, os.O_CREAT | os.O_EXCL)
+    os.replace(partial, path)
+
+
+def append_text(path: Path, text: str) -> None:
+    """Add to the end of a file, on disk when this returns; `OSError` if it is a symbolic link."""
+    _write(path, text.encode(), os.O_CREAT | os.O_APPEND)
+
+
+def _write(path: Path, content: bytes, flags: int) -> None:
+    flags |= os.O_WRONLY | NO_LINK | getattr(os, "O_BINARY", 0)
+    with open(os.open(path, flags, 0o666), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(partial, path)
+
+
+def error_number(error: Exception) -> int | None:
+    """The system's number of an error that it raised, or that tensorstore tells of in words."""
+    if isinstance(error, OSError):
+        return error.errno
+    told = re.search(r"os_error_code='(\d+)'", str(error))
+    return int(told[1]) if told else None
 
 
 def as_csv(rows: Iterable[Sequence[Any]]) -> str:

@@ -135,7 +135,7 @@ def test_an_existing_run_is_not_overwritten(folder: Path, capsys) -> None:
 
 
 COMPILES = """
-import atexit, time
+import atexit, sys, time
 from mastac.cli import envs, main
 from mastac.cli.train import run_and_report
 from mastac.runs.compiling import compile_all
@@ -152,7 +152,8 @@ def work():
 
 atexit.register(print, "waited for the compiler")
 envs.run = lambda args: run_and_report(work)
-main.main(["envs"])
+sys.argv = ["mastac", "envs"]
+sys.exit(main.main())
 """
 
 

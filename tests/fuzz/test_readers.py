@@ -39,7 +39,6 @@ from fuzz.documents import (
     write_run,
 )
 from mastac.errors import UserError
-from mastac.runs.folder import RunFolder
 from mastac.runs.results import read_results
 from mastac.runs.run import Run
 from structure import simulator_files
@@ -78,14 +77,13 @@ def read_config(path: Path) -> None:
 
 
 def read_curves(path: Path) -> None:
-    """A table, as results and as what resuming cuts back."""
+    """A table, as results and as what the forecast of a reproduction goes by."""
     from mastac.reproduction.grid import Timing
 
     read_run(path)
     run = read_results(path.parent)
     run.curve(greedy=True, axis="env_steps")
     Timing.read(path.parent / "timing.csv")
-    RunFolder(path.parent).cut_back(4)
 
 
 def read_manifest(path: Path) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
+PICTURE = re.compile(r"!\[[^]]*\]\((pictures/[^)/]+/[^)]+)\)")
 SHOWN = [
     (page.name, picture)
     for page in sorted(DOCS.glob("*.md"))
-    for picture in re.findall(r"!\[[^]]*\]\((pictures/[^)/]+/[^)]+)\)", page.read_text(encoding="utf-8"))
+    for picture in PICTURE.findall(page.read_text(encoding="utf-8"))
 ]
 
 

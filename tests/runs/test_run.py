@@ -88,9 +88,20 @@ def test_resuming_gives_the_uninterrupted_run_bit_for_bit(whole, cut, tmp_path):
 def test_a_run_without_a_checkpoint_begins_again(whole, cut, tmp_path):
     folder = copy(cut, tmp_path)
     shutil.rmtree(folder / "checkpoints")
-    (folder / "checkpoints").mkdir()
     resumed = mastac.resume(folder, progress=False)
     assert (resumed.path / "metrics.csv").read_bytes() == (whole.path / "metrics.csv").read_bytes()
+
+
+def test_rows_that_an_older_checkpoint_can_compute_again_are(whole, cut, tmp_path, capsys):
+    folder = copy(cut, tmp_path)
+    lines = (folder / "metrics.csv").read_text().splitlines(keepends=True)
+    (folder / "metrics.csv").write_text("".join(lines[:6]))  # to epoch 2, with half of the next
+    resumed = mastac.resume(folder)
+    assert (
+        "metrics.csv' has been cut to 5 of 8 rows; what follows epoch 2" in capsys.readouterr().err
+    )
+    assert (folder / "metrics.csv").read_bytes() == (whole.path / "metrics.csv").read_bytes()
+    assert resumed.summary == whole.summary
 
 
 def test_damaged_checkpoints_are_refused_by_name(cut, tmp_path):
@@ -118,9 +129,10 @@ def test_damaged_checkpoints_are_refused_by_name(cut, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"knobs": {"critic_hidden": [5]}}, "belongs to another configuration"),
-        ({"seeds": [5, 3]}, "belongs to other seeds"),
-        ({"env_options": {"horizon": 5}}, "belongs to another configuration"),
+        ({"knobs": {"critic_hidden": [5]}}, r"knobs.critic_hidden in config.json is \[5\]"),
+        ({"knobs": {"critic_lr": 0.5}}, "knobs.critic_lr in config.json is 0.5, and was 0.0"),
+        ({"seeds": [5, 3]}, r"seeds in config.json is \[5, 3\], and was \[5, 2\]"),
+        ({"env_options": {"horizon": 5}}, "env_options.horizon in config.json is 5, and was 4"),
     ],
 )
 def test_checkpoints_of_another_configuration_are_refused(cut, tmp_path, change, message):
@@ -129,7 +141,7 @@ def test_checkpoints_of_another_configuration_are_refused(cut, tmp_path, change,
     for name, value in change.items():
         config[name] = config[name] | value if isinstance(value, dict) else value
     (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=f"belongs to another configuration: {message}"):
         mastac.resume(folder, progress=False)
 
 

@@ -10,8 +10,10 @@ import errno
 import functools
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NoReturn, Protocol
 
 from mastac.cli import (
@@ -35,9 +37,13 @@ from mastac.cli import (
     train,
     variance,
 )
-from mastac.errors import UserError, unknown
+from mastac.cli.process import answered, flush_streams, leave, open_streams
+from mastac.errors import StorageError, UserError, unknown
 from mastac.text import one_line
 from mastac.version import __version__
+
+UNWRITTEN = (errno.ENOSPC, errno.EIO, errno.EBADF)
+"""Errors of standard output that belong to no file of ours."""
 
 
 class Command(Protocol):
@@ -100,41 +106,55 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     **Returns:**
 
-    The exit code: 0, 2 for a user's mistake, 130 after Ctrl-C, 1 for anything else.
+    The exit code: 0; 2 for a user's mistake; 128 and its number after a signal; 1 for anything
+    else. As a process, it ends at once where threads could be at work that nobody waits for.
     """
+    if argv is None:
+        open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal without Greek letters gets a question mark.
             stream.reconfigure(errors="replace")
-    code = exit_code(sys.argv[1:] if argv is None else list(argv))
-    compiling = sys.modules.get("mastac.runs.compiling")
-    if compiling is not None and compiling.is_compiling():
-        # Stopped while the compiler was at work: it cannot be told to stop.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    if argv is not None:
+        return outcome(list(argv))[0]
+    with answered():
+        code, is_orderly = outcome(sys.argv[1:])
+        compiling = sys.modules.get("mastac.runs.compiling")
+        if not is_orderly or (compiling is not None and compiling.is_compiling()):
+            leave(code)  # the compiler cannot be told to stop
     return code
 
 
-def exit_code(argv: list[str]) -> int:
-    """Run one command, and say what went wrong."""
+def outcome(argv: list[str]) -> tuple[int, bool]:
+    """Run one command, with errors as sentences: its exit code, and whether it ended in order."""
     try:
-        return run_command(argv)
+        code = run_command(argv)
+        if closed := flush_streams():
+            raise closed
+        return code, True
     except UserError as mistake:
-        print(f"mastac: {mistake}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("mastac: stopped", file=sys.stderr)
-        return 130
+        _complain(str(mistake))
+        return mistake.exit_code, not isinstance(mistake, StorageError)
+    except KeyboardInterrupt as stop:
+        _complain(str(stop) or "stopped")
+        return 128 + signal.SIGINT, False
     except BrokenPipeError:  # the reader of our output, such as `head`, has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        flush_streams()
+        return 128 + 13, True  # as of what dies of SIGPIPE, which not every system has
     except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
+        if error.errno == errno.ENAMETOOLONG:
+            _complain(f"'{error.filename}' is too long for a path; write a shorter one")
+            return 2, True
+        if error.filename is not None or error.errno not in UNWRITTEN:
             raise
-        path = one_line(f"'{error.filename}'")
-        print(f"mastac: {path} is too long for a path; write a shorter one", file=sys.stderr)
-        return 2
+        flush_streams()
+        _complain(f"what was to be printed cannot be written ({error.strerror})")
+        return 1, True
+
+
+def _complain(message: str) -> None:
+    with suppress(OSError):  # nobody may be listening
+        print(f"mastac: {one_line(message)}", file=sys.stderr, flush=True)
 
 
 def run_command(argv: list[str]) -> int:

@@ -99,9 +99,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     try:
         written = reproduce(grid, args.what, _say, train_all)
-    except (Stopped, KeyboardInterrupt):
+    except (Stopped, KeyboardInterrupt) as stopped:
         print(f"mastac: stopped; go on with: {_again(args)}", file=sys.stderr)
-        return 130
+        return stopped.exit_code if isinstance(stopped, Stopped) else 130
     _show(written)
     return 0
 

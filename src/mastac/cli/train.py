@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,15 +144,16 @@ def run_and_report(work: Callable[[], "Run"]) -> int:
 
     **Returns:**
 
-    The exit code: 0, or 130 after Ctrl-C, when it has been printed how to go on.
+    The exit code: 0, or that of a signal, when it has been printed how to go on.
     """
     from mastac.runs.interruption import Stopped
 
     try:
         folder = work().path
     except Stopped as stopped:
-        print(f"mastac: {stopped}", file=sys.stderr)
-        return 130
+        with suppress(OSError):  # the terminal may be gone
+            print(f"mastac: {stopped}", file=sys.stderr)
+        return stopped.exit_code
     from mastac.runs.figures import learning_curves, save
     from mastac.runs.results import read_results
     from mastac.runs.summary import run_table

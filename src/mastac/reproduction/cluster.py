@@ -13,6 +13,7 @@ import os
 import platform
 import secrets
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -103,8 +104,8 @@ def train_on_cluster(
                     _train_all(ray, task, job, mine, grid, say, failures, is_interrupted)
                 if not mine:
                     time.sleep(WAIT)  # other processes are at work on the rest
-                if is_interrupted():
-                    raise Stopped("stopped between two cells")
+                if number := is_interrupted():
+                    raise Stopped("stopped between two cells", number)
     finally:
         (grid.out / TOKEN).unlink(missing_ok=True)
         ray.shutdown()
@@ -139,7 +140,7 @@ def _train_all(
     grid: Grid,
     say: Say,
     failures: dict[str, str],
-    is_interrupted: Callable[[], bool],
+    is_interrupted: Callable[[], int],
 ) -> None:
     """One task for each place; every result is put in its place as it comes."""
     running = {task.remote(replace(job, place=_absolute(place))): place for place in places}
@@ -168,7 +169,7 @@ def _train_all(
             told = time.monotonic()
             say(Estimate(grid.places).line())
     if stopped:
-        raise Stopped("the cells at work have been stopped")
+        raise Stopped("the cells at work have been stopped", is_interrupted() or signal.SIGINT)
 
 
 def _take(grid: Grid, place: Place, outcome: Outcome, say: Say, failures: dict[str, str]) -> None:

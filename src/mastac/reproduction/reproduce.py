@@ -99,7 +99,7 @@ def unfinished(grid: Grid, failures: Mapping[str, str]) -> list[Place]:
 
 
 def _train_if_free(
-    grid: Grid, place: Place, failures: dict[str, str], say: Say, is_interrupted: Callable[[], bool]
+    grid: Grid, place: Place, failures: dict[str, str], say: Say, is_interrupted: Callable[[], int]
 ) -> bool:
     """Train the cell unless another process does or did; returns whether it was tried."""
     with locked(place.lock) as held:
@@ -115,9 +115,9 @@ def _train_if_free(
     return True
 
 
-def _stop_if(is_interrupted: Callable[[], bool]) -> None:
-    if is_interrupted():
-        raise Stopped("stopped between two cells")
+def _stop_if(is_interrupted: Callable[[], int]) -> None:
+    if number := is_interrupted():
+        raise Stopped("stopped between two cells", number)
 
 
 def train_cell(place: Place, progress: ProgressLike) -> None:

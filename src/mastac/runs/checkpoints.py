@@ -6,18 +6,25 @@ keeping and pruning go by manifests. A manifest covers every byte of every file 
 gives it back; that takes about a fifth of the time that writing takes.
 """
 
+import errno
 import json
+import logging
+import os
 import re
 import shutil
 import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mastac.errors import UserError
-from mastac.files import read_json, write_text
+from mastac.files import write_text
+from mastac.reading import checked, file_text, json_value
 from mastac.runs.schemas import Manifest
 
 Tree = TypeVar("Tree")
+BLOCK = 4096  # bytes that a file may take beside its content
 KEEP = 2  # the newest, and the one before in case the newest is damaged later
 
 
@@ -37,19 +44,86 @@ def _checksum(path: Path) -> int:
     return checksum
 
 
-def save_checkpoint(folder: Path, epoch: int, tree: Any) -> None:
-    """Store `tree` as the checkpoint after `epoch` epochs and drop all but the newest two."""
+def save_checkpoint(
+    folder: Path, epoch: int, tree: Any, about: Mapping[str, Any] | None = None
+) -> None:
+    """Store `tree` as the checkpoint after `epoch` epochs and drop all but the newest two.
+
+    **Arguments:**
+
+    - `about`: what the manifest says besides, such as which run the checkpoint belongs to.
+    """
     import orbax.checkpoint as ocp
 
-    target = (folder / str(epoch)).resolve()
-    shutil.rmtree(target, ignore_errors=True)
-    with ocp.StandardCheckpointer() as checkpointer:
+    target = folder.resolve() / str(epoch)
+    _remove(target)
+    _check_room(target)
+    with _without_log(), ocp.StandardCheckpointer() as checkpointer:
         checkpointer.save(target, tree)
+    manifest = {**(about or {}), "epoch": epoch, "files": _checksums(target)}
     # Only the manifest makes a checkpoint count; it is written last.
-    write_text(folder / f"{epoch}.json", json.dumps({"epoch": epoch, "files": _checksums(target)}))
+    write_text(folder / f"{epoch}.json", json.dumps(manifest))
     for old in saved_epochs(folder)[:-KEEP]:
-        (folder / f"{old}.json").unlink()
-        shutil.rmtree(folder / str(old), ignore_errors=True)
+        drop_checkpoint(folder, old)
+
+
+def _check_room(target: Path) -> None:
+    """`OSError` where a checkpoint could not be written, as far as the last one tells.
+
+    Orbax ends badly then: with the tracebacks of its threads, or with threads that never end.
+    """
+    target.mkdir()
+    target.rmdir()
+    saved = saved_epochs(target.parent)
+    files = manifest_of(target.parent, saved[-1]).get("files") if saved else None
+    needed = sum(size + BLOCK for size, _ in files.values()) if isinstance(files, dict) else 0
+    if shutil.disk_usage(target.parent).free < 1.1 * needed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+
+
+@contextmanager
+def _without_log() -> Iterator[None]:
+    """Within, orbax does not log what it raises anyway, which it does for each of its threads."""
+    log = logging.getLogger("absl")
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
+
+
+def drop_checkpoint(folder: Path, epoch: int) -> None:
+    """Remove a checkpoint; from the first moment on it does not count."""
+    (folder / f"{epoch}.json").unlink()
+    _remove(folder / str(epoch))
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove what processes left that were killed while they wrote a checkpoint."""
+    whole = set(map(str, saved_epochs(folder)))
+    for path in folder.iterdir():
+        match = re.fullmatch(r"(\d+)(\.orbax-checkpoint-tmp.*)?", path.name)
+        if match and (match[2] or match[1] not in whole):
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """A folder with all that is in it; of a symbolic link the link alone."""
+    if path.is_symlink():
+        path.unlink()
+    else:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def manifest_of(folder: Path, epoch: int) -> dict[str, Any]:
+    """What the manifest of a checkpoint says; `UserError` if it cannot be read."""
+    try:
+        manifest = json_value(file_text(folder / f"{epoch}.json"))
+    except UserError as error:
+        raise _damaged(folder, epoch, "its manifest cannot be read") from error
+    if not isinstance(manifest, dict):
+        raise _damaged(folder, epoch, "its manifest is no JSON object")
+    return manifest
 
 
 def saved_epochs(folder: Path) -> list[int]:
@@ -66,13 +140,17 @@ def load_checkpoint(folder: Path, epoch: int, like: Tree) -> Tree:
     - `UserError` if a file is missing, truncated or altered, or if the checkpoint holds another
       configuration's arrays.
     """
-    target = (folder / str(epoch)).resolve()
+    target = folder.resolve() / str(epoch)
+    manifest = manifest_of(folder, epoch)
     try:
-        manifest = read_json(folder / f"{epoch}.json", Manifest)["files"]
+        files = checked(manifest, Manifest)["files"]
+    except UserError as error:
+        raise _damaged(folder, epoch, f"its manifest lacks checksums: {error}") from error
+    try:
         sums = _checksums(target)
-    except (OSError, UserError) as error:
-        raise _damaged(folder, epoch, "its manifest cannot be read") from error
-    for name, expected in manifest.items():
+    except OSError as error:
+        raise _damaged(folder, epoch, "its files cannot be read") from error
+    for name, expected in files.items():
         if name not in sums:
             raise _damaged(folder, epoch, f"{name} is missing")
         if sums[name][0] < expected[0]:

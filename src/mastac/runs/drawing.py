@@ -1,5 +1,6 @@
 """What all figures are drawn with: the style, curves with bands, reference lines, frames, files."""
 
+import io
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mastac.errors import UserError
+from mastac.files import write_bytes
 from mastac.palette import PALE, STYLE
 
 LABEL_WIDTH = 34  # characters
@@ -53,8 +55,10 @@ def save(figure: Figure, path: str | Path) -> list[Path]:
     for target in paths:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
+            content, dated = io.BytesIO(), {"Date": None} if target.suffix == ".svg" else None
             with matplotlib.rc_context(STYLE):
-                figure.savefig(target, metadata={"Date": None} if target.suffix == ".svg" else None)
+                figure.savefig(content, format=target.suffix[1:], metadata=dated)
+            write_bytes(target, content.getvalue())  # whole, and through no symbolic link
         except OSError as error:
             raise UserError(
                 f"figure '{target}' cannot be written: {error.strerror or error}"

@@ -12,15 +12,15 @@ import numpy as np
 
 from mastac.envs.base import Environment
 from mastac.envs.host.environment import HostEnvironment
-from mastac.errors import UserError
 from mastac.files import write_json
 from mastac.learning.host_loop import host_program
 from mastac.learning.learner import buffer_of, learner_of
 from mastac.learning.loop import FAILURES, EpochMetrics, Program, one_seed, training_program
-from mastac.runs.checkpoints import load_checkpoint, save_checkpoint, saved_epochs
+from mastac.runs.checkpoints import load_checkpoint, manifest_of, save_checkpoint
 from mastac.runs.compiling import Compiling
 from mastac.runs.evaluation import evaluation_key, greedy_summary, policies_of
 from mastac.runs.folder import RunFolder
+from mastac.runs.identity import identity_of
 from mastac.runs.interruption import Stopped, interruptions
 from mastac.runs.logs import Logger, Logs
 from mastac.runs.plan import RunPlan
@@ -28,6 +28,7 @@ from mastac.runs.progress import Pace, Progress, Report
 from mastac.runs.results import read_results
 from mastac.runs.rows import evaluation_rows, metric_rows, timing_row
 from mastac.runs.saving import SavingTimes
+from mastac.runs.seal import RESULTS, SealedTables, last_sound_epoch
 from mastac.runs.warnings import broken_promises, saturated_agents, warnings_of
 
 
@@ -55,6 +56,7 @@ class Execution:
         self.epoch = 0
         self.state: Any = None
         self.told: set[int] = set()
+        self.tables, self.identity = SealedTables(folder), identity_of(folder)
         self.log: Callable[..., None] = lambda *rows: None
         self.pace = Pace()
         name = f"{self.config.algorithm} on {self.config.env}"
@@ -78,22 +80,20 @@ class Execution:
 
     def start(self) -> None:
         """Begin at the last whole checkpoint, or at the beginning."""
-        epochs = saved_epochs(self.folder.checkpoints)
-        if epochs:
+        with self.folder.storing():
+            self.epoch = last_sound_epoch(self.folder, self.say)
+        seals = None
+        if self.epoch:
             like = jax.eval_shape(self.program.init, self.keys)
-            stored = load_checkpoint(
-                self.folder.checkpoints, epochs[-1], {"state": like, "keys": self._key_data()}
-            )
-            if not (np.asarray(stored["keys"]) == self._key_data()).all():
-                raise UserError(
-                    f"checkpoint {epochs[-1]} in '{self.folder.checkpoints}' belongs to other "
-                    "seeds than config.json; restore the original config.json or start a new run"
-                )
-            self.state, self.epoch = stored["state"], epochs[-1]
+            whole = {"state": like, "keys": self._key_data()}
+            self.state = load_checkpoint(self.folder.checkpoints, self.epoch, whole)["state"]
+            seals = manifest_of(self.folder.checkpoints, self.epoch)["tables"]
         else:
             self._compile(None)
             self.state = self.program.init(self.keys)
-        self.folder.cut_back(self.epoch)
+        with self.folder.storing():
+            self.folder.tidy()
+            self.tables.begin(seals)
         self.told = set(np.flatnonzero(self._failed_epochs() >= 0).tolist())
         for note in getattr(self.env, "notes", ()):
             self.say(note)
@@ -136,16 +136,18 @@ class Execution:
 
     def save(self) -> None:
         """A checkpoint of everything that evolves, and the policies as they are."""
-        save_checkpoint(
-            self.folder.checkpoints, self.epoch, {"state": self.state, "keys": self._key_data()}
-        )
-        for seed, policy in zip(
-            self.config.seeds, policies_of(self.plan.spec, self.state.learner), strict=True
-        ):
-            policy.save(self.folder.policy(seed))
+        whole = {"state": self.state, "keys": self._key_data()}
+        about = {"identity": self.identity, "tables": self.tables.seals()}
+        policies = policies_of(self.plan.spec, self.state.learner)
+        with self.folder.storing():
+            save_checkpoint(self.folder.checkpoints, self.epoch, whole, about)
+            for seed, policy in zip(self.config.seeds, policies, strict=True):
+                policy.save(self.folder.policy(seed))
 
     def finish(self) -> None:
         """Evaluate over many episodes and write `summary.json`."""
+        with self.folder.storing():
+            seals = self.tables.checked_seals(RESULTS)
         episodes = self.config.final_episodes
         self._compile(None, episodes)
         returns = np.asarray(self.program.evaluate(self.state, evaluation_key(), episodes))
@@ -155,29 +157,30 @@ class Execution:
         known = np.array([value for k, value in enumerate(final20) if failed[k] < 0])
         greedy = greedy_summary(self.env, by_seed, self.plan.reference, self.config.seeds)
         model = self._findings()
-        write_json(
-            self.folder.summary,
-            {
-                "env": self.config.env,
-                "algorithm": self.config.algorithm,
-                "kappa": self.config.kappa,
-                "epochs": self.config.epochs,
-                "env_steps": self._env_steps(),
-                "seeds": list(self.config.seeds),
-                "final20_mean": float(known.mean()) if known.size else None,
-                "final20_std": float(known.std()) if known.size else None,
-                **greedy,
-                "failed": {
-                    str(self.config.seeds[k]): self._failure(k)
-                    for k in np.flatnonzero(failed >= 0).tolist()
-                },
-                **({"model": model} if model else {}),
-                "warnings": [
-                    *self._warnings(greedy["greedy_by_seed"], failed < 0),
-                    *broken_promises(model, greedy["greedy_by_seed"]),
-                ],
+        summary = {
+            "env": self.config.env,
+            "algorithm": self.config.algorithm,
+            "kappa": self.config.kappa,
+            "epochs": self.config.epochs,
+            "env_steps": self._env_steps(),
+            "seeds": list(self.config.seeds),
+            "final20_mean": float(known.mean()) if known.size else None,
+            "final20_std": float(known.std()) if known.size else None,
+            **greedy,
+            "failed": {
+                str(self.config.seeds[k]): self._failure(k)
+                for k in np.flatnonzero(failed >= 0).tolist()
             },
-        )
+            **({"model": model} if model else {}),
+            "sealed": seals,
+            "warnings": [
+                *self._warnings(greedy["greedy_by_seed"], failed < 0),
+                *broken_promises(model, greedy["greedy_by_seed"]),
+            ],
+        }
+        with self.folder.storing():
+            write_json(self.folder.summary, summary)
+            self.folder.tidy()
 
     def _findings(self) -> dict[str, dict[str, float]]:
         """What the kind of update tells of each seed."""
@@ -222,11 +225,12 @@ class Execution:
         failed = self._failed_epochs()
         alive_at = np.where(failed < 0, self.config.epochs, failed)
         table = metric_rows(self.plan, rows, range(first, self.epoch), alive_at)
-        self.folder.append(self.folder.metrics, table)
         evaluated = evaluation_rows(self.plan, greedy, self.epoch, alive_at)
-        self.folder.append(self.folder.evaluation, evaluated)
         timing = timing_row(self.plan, first, self.epoch, steps, seconds)
-        self.folder.append(self.folder.timing, [timing])
+        with self.folder.storing():
+            self.tables.append(self.folder.metrics, table)
+            self.tables.append(self.folder.evaluation, evaluated)
+            self.tables.append(self.folder.timing, [timing])
         self.log(table, evaluated, timing)
         for k in np.flatnonzero(failed >= 0).tolist():
             if k not in self.told:
@@ -272,27 +276,24 @@ def execute(
     say: Callable[[str], None] = report.say if isinstance(report, Progress) else lambda _: None
     working = report.working if isinstance(report, Progress) else lambda *_: None
     epochs = plan.config.epochs
+    go_on = f"go on with: {folder.how_to_resume()}"
     score = plan.reference.score if plan.reference else None
     with (
         closing(report) if isinstance(report, Progress) else nullcontext(),
-        interruptions() as is_interrupted,
+        interruptions(f"stopped at once; {go_on}") as interrupted_by,
         closing(Execution(folder, plan, say, working)) as execution,
         closing(Logs(folder, log, score, say)) as logs,
     ):
         execution.log = logs.write
-        again = f"stopped while compiling; go on with: {folder.how_to_resume()}"
-        with is_interrupted.nothing_to_save(again):
+        with interrupted_by.nothing_to_save(f"stopped while compiling; {go_on}"):
             execution.start()
         saving = SavingTimes()
         while execution.epoch < epochs:
             report(execution.advance())
             is_last = execution.epoch == epochs
-            if is_last or is_interrupted() or saving.is_due():
+            if is_last or interrupted_by() or saving.is_due():
                 with saving.measured():
                     execution.save()
-            if is_interrupted() and not is_last:
-                raise Stopped(
-                    f"stopped after epoch {execution.epoch} of {epochs}; "
-                    f"go on with: {folder.how_to_resume()}"
-                )
+            if (number := interrupted_by()) and not is_last:
+                raise Stopped(f"stopped after epoch {execution.epoch} of {epochs}; {go_on}", number)
         execution.finish()

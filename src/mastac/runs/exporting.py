@@ -76,6 +76,8 @@ def export(
     if not acting:
         names = ", ".join(policy.agents[i] for i in chosen) or "none were named"
         raise UserError(f"there is no agent with an action to export ({names})")
+    if out is None:
+        run.folder.check_is_ours()
     folder = run.folder.controllers if out is None else Path(out)
     check_target(folder, source.identity)
     names = file_names(policy.agents)

@@ -3,21 +3,29 @@
 They are written so that a crash at any moment leaves a run that can be resumed.
 """
 
-import csv
+import errno
 import itertools
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mastac.errors import UserError
-from mastac.files import as_csv, locked, read_json, write_json, write_text
+from mastac.errors import StorageError, UserError
+from mastac.files import (
+    PARTIAL,
+    append_text,
+    error_number,
+    locked,
+    read_json,
+    write_json,
+    write_text,
+)
 from mastac.learning.knob_names import stored_knobs
+from mastac.runs.checkpoints import clear_leftovers
 from mastac.runs.schemas import Config, Summary
-from mastac.runs.tables import read_table
 from mastac.structure import Couplings, CouplingSequence
 
 METRICS = (
@@ -37,7 +45,7 @@ TIMING = ("epoch", "seconds", "env_steps_per_second", "updates_per_second")
 
 
 class RunFolder:
-    """Paths of one run's files, and how they are begun, appended to and cut back."""
+    """Paths of one run's files, how they are begun, and who may write them."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -54,6 +62,12 @@ class RunFolder:
         self.controllers = self.path / "controllers"
         self.failures = self.path / "failures.log"
         self.lock = self.path / ".lock"
+        self._held: tuple[int, int] | None = None
+
+    @property
+    def appended(self) -> tuple[Path, ...]:
+        """The files that grow while a run is at work."""
+        return (self.metrics, self.evaluation, self.timing, self.failures)
 
     def policy(self, seed: int) -> Path:
         """The file with the greedy policies of one seed."""
@@ -133,7 +147,55 @@ class RunFolder:
                     f"another process is writing to the run folder '{self.path}'; "
                     "wait for it or stop it"
                 )
+            self._held = self._lock_file()
+            stack.callback(setattr, self, "_held", None)
+            self.check_is_ours()
             yield
+
+    def _lock_file(self) -> tuple[int, int] | None:
+        """What tells the lock's file from another at the same place; `None` if there is none."""
+        try:
+            found = self.lock.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def check_is_ours(self) -> None:
+        """`UserError` if the folder is no longer the one that was locked, or leads elsewhere."""
+        if self._held is not None and self._lock_file() != self._held:
+            raise self._gone()
+        for path in (self.checkpoints, self.policies, self.controllers, *self.appended):
+            if path.is_symlink():
+                raise UserError(
+                    f"'{path}' is a symbolic link, and a run writes to its own folder alone; put "
+                    "what it leads to in its place"
+                )
+
+    @contextmanager
+    def storing(self) -> Iterator[None]:
+        """Around what writes to a run at work: what the system refuses is told in one sentence.
+
+        What was saved before is whole, whatever happens within.
+        """
+        self.check_is_ours()
+        try:
+            yield
+        except Exception as error:
+            number = error_number(error)
+            if number is None:
+                raise
+            if number == errno.ENOENT:
+                raise self._gone() from error
+            raise StorageError(
+                f"the run folder '{self.path}' cannot be written to ({os.strerror(number)}); what "
+                f"was saved before is whole: mend that and go on with: {self.how_to_resume()}"
+            ) from error
+
+    def _gone(self) -> StorageError:
+        return StorageError(
+            f"the run folder '{self.path}' was deleted, moved or replaced while the run was at "
+            "work; where it is now, 'mastac resume' goes on from its last checkpoint"
+        )
 
     def begin(
         self,
@@ -153,6 +215,11 @@ class RunFolder:
 
     def not_writable(self, error: OSError) -> UserError:
         """The error for a folder that the operating system refuses to write to."""
+        if self.config.exists():
+            return StorageError(
+                f"the run folder '{self.path}' is not writable ({error.strerror}); mend that, or "
+                "copy the folder to where you may write and go on with the copy"
+            )
         return UserError(
             f"--out '{self.path}' is not writable ({error.strerror}); choose another folder"
         )
@@ -173,38 +240,20 @@ class RunFolder:
             return f"mastac.resume({str(self.path)!r}, env=...)"
         return f"mastac resume {self.path}"
 
-    def cut_back(self, epochs: int) -> None:
-        """Drop rows written after the checkpoint at `epochs`; start the tables where missing."""
-        for path, header, first_dropped in (
-            (self.metrics, METRICS, epochs),
-            (self.evaluation, EVALUATION, epochs + 1),
-            (self.timing, TIMING, epochs + 1),
-        ):
-            kept: list[list[str]] = []
-            if path.is_file():
-                read_table(path, required=("epoch",))  # refuses one that is damaged
-                with open(path, newline="", encoding="utf-8") as file:
-                    at = header.index("epoch")
-                    rows = [
-                        row
-                        for row in csv.reader(file)
-                        if len(row) == len(header) and row[at].isdigit()
-                    ]
-                kept = [row for row in rows if int(row[at]) < first_dropped]
-            write_text(path, as_csv([header, *kept]))
+    def tidy(self) -> None:
+        """Make what folders are missing, and remove what killed processes left half written."""
+        self.checkpoints.mkdir(exist_ok=True)
+        self.policies.mkdir(exist_ok=True)
+        clear_leftovers(self.checkpoints)
+        for folder in (self.path, self.checkpoints, self.policies):
+            for path in folder.glob(f"*{PARTIAL}"):
+                path.unlink()
 
     def keep_failure(self, text: str) -> None:
         """Note a simulator that failed, with the time of day."""
-        with open(self.failures, "a", encoding="utf-8") as file:
-            file.write(f"{datetime.now().isoformat(timespec='seconds')}  {text}\n")
-
-    @staticmethod
-    def append(path: Path, rows: Iterable[Sequence[Any]]) -> None:
-        """Add rows to a table, on disk when this returns."""
-        with open(path, "a", newline="", encoding="utf-8") as file:
-            file.write(as_csv(rows))
-            file.flush()
-            os.fsync(file.fileno())
+        line = f"{datetime.now().isoformat(timespec='seconds')}  {text}\n"
+        with self.storing():
+            append_text(self.failures, line)
 
 
 def read_summary(folder: RunFolder) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,7 +149,7 @@ class Progress:
     def close(self) -> None:
         """End the line that moves, so that what comes next does not stand behind it."""
         if self.show is _on_terminal:
-            sys.stderr.write("\n" if self.is_open else "")
+            _write("\n" if self.is_open else "")
 
     def _show(self, line: str, is_last: bool) -> None:
         if self.show is not None:
@@ -183,13 +184,19 @@ class Progress:
 
     def _line(self, text: str) -> None:
         self.last_line = time.monotonic()
-        print(f"{self.prefix}{text}", file=sys.stderr, flush=True)
+        _write(f"{self.prefix}{text}\n")
 
 
 def _on_terminal(line: str, is_last: bool) -> None:
     """Write over the line that moves."""
-    sys.stderr.write(f"\r\x1b[2K{line}" + ("\n" if is_last else ""))
-    sys.stderr.flush()
+    _write(f"\r\x1b[2K{line}" + ("\n" if is_last else ""))
+
+
+def _write(text: str) -> None:
+    """Write to standard error, unless nobody listens any more: training goes on without."""
+    with suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 def _notebook_cell() -> Any:

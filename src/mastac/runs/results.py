@@ -12,6 +12,7 @@ from jaxtyping import Float
 from mastac.errors import UserError
 from mastac.runs.environment import read_environment
 from mastac.runs.folder import RunFolder, read_summary
+from mastac.runs.seal import check_ended
 from mastac.runs.tables import Table, read_table
 
 Axis = Literal["epoch", "env_steps"]
@@ -144,16 +145,25 @@ class Results:
 def read_results(folder: str | Path) -> Results:
     """Everything that `mastac.train` wrote into `folder`, apart from the checkpoints.
 
-    **Raises:** [`mastac.errors.UserError`][] if it is no run folder or a file of it is malformed.
+    Of a run at work, or one that was stopped, it is the epochs of whole chunks: those whose
+    training and evaluation are both written.
+
+    **Raises:** [`mastac.errors.UserError`][] if it is no run folder, if a file of it is malformed,
+    or if a table of a run that has ended is not what was written.
     """
     run = RunFolder(folder)
     config = run.read_config()
+    # The summary is read first: a run writes it last.
     summary = read_summary(run) if run.summary.exists() else {}
+    at_work = not summary
+    if not at_work:
+        check_ended(run, summary)
+    done = _epochs_of_whole_chunks(run) if at_work else np.inf  # before the tables it speaks of
     return Results(
         folder=run.path,
         config=config,
-        metrics=_table_of_seeds(run.metrics, config, may_be_cut=not summary),
-        evaluation=_table_of_seeds(run.evaluation, config, may_be_cut=not summary),
+        metrics=_before(done, _table_of_seeds(run.metrics, config, at_work)),
+        evaluation=_before(done + 1, _table_of_seeds(run.evaluation, config, at_work)),
         summary=summary,
         environment=read_environment(run) if run.environment.exists() else {},
         timing=read_table(run.timing, required=("epoch", "seconds")),
@@ -171,6 +181,20 @@ def _table_of_seeds(path: Path, config: Mapping[str, Any], may_be_cut: bool) -> 
             "restore the file or start the run anew"
         )
     return table
+
+
+def _epochs_of_whole_chunks(run: RunFolder) -> float:
+    """Epochs of a run at work whose rows are all written: a row of `timing.csv` ends a chunk."""
+    if not run.timing.is_file():
+        return np.inf
+    timing = read_table(run.timing, ("epoch",), may_be_cut=True)
+    return float(timing["epoch"].max()) if timing else 0.0
+
+
+def _before(end: float, table: Table) -> Table:
+    """The rows of epochs before `end`; no columns where there are none."""
+    kept = table["epoch"] < end if table else np.zeros(0, bool)
+    return {name: values[kept] for name, values in table.items()} if kept.any() else {}
 
 
 def labels(runs: list[Results]) -> list[str]:

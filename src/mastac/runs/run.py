@@ -9,6 +9,7 @@ from mastac.errors import UserError
 from mastac.runs.config import ExperimentConfig
 from mastac.runs.environment import rebuilt_environment
 from mastac.runs.folder import RunFolder, read_summary
+from mastac.runs.identity import check_identity
 from mastac.runs.logs import LogLike, checked
 from mastac.runs.planning import AnyNamed, prepared
 from mastac.runs.policy import EVALUATION_SEED, Policy
@@ -251,8 +252,8 @@ def resume(
 
     **Raises:**
 
-    - `UserError` if there is no such run, if `env` is not what it was trained on, or if another
-      process writes to the folder.
+    - `UserError` if there is no such run, if `env` is not what it was trained on, if its files are
+      not what was written, or if another process writes to the folder.
     - `Stopped` after Ctrl-C.
     """
     run, loggers = Run(out, env), checked(log)
@@ -263,6 +264,7 @@ def resume(
     with run.folder.writing(), compilation_cache():
         if run.is_finished:  # by another process, since we looked
             return run
+        check_identity(run.folder)
         from mastac.runs.execution import execute
         from mastac.runs.plan import plan_run
         from mastac.runs.sizes import check_sizes
