@@ -156,7 +156,7 @@ def test_rows_added_to_an_ended_run_are_noticed(folder) -> None:
 )
 def test_a_damaged_seal_is_no_traceback(folder, seal) -> None:
     folder.summary.write_text(json.dumps({"epochs": 8, "sealed": seal}))
-    with pytest.raises(UserError, match="has been|is too large"):
+    with pytest.raises(UserError, match=r"has been|is too large"):
         read_results(folder.path)
 
 
