@@ -13,6 +13,7 @@ import mastac
 from envs.ponds import PONDS, Folder, working_in
 from mastac.cli.main import main
 from mastac.envs.naming import environment_from
+from mastac.runs.config import configuration_of
 
 KNOBS: dict[str, Any] = {"actor_hidden": [4], "critic_hidden": [4], "batch_size": 4}
 KNOBS |= {"updates_per_epoch": 1, "epochs": 4}
@@ -137,9 +138,7 @@ def test_a_damaged_origin_is_said(folder: Folder, tmp_path: Path) -> None:
 def test_a_built_in_environment_from_a_module_is_built_again(folder: Folder) -> None:
     folder.write("known.py", "import mastac\nenv = mastac.make('lq-2', horizon=3)\n")
     environment = environment_from("known:env")
-    from mastac.runs.run import _configuration
-
-    config = _configuration(environment)
+    config = configuration_of(environment)
     assert (config.env, config.custom, config.origin) == ("lq-2", False, None)
     assert config.env_options["horizon"] == 3
 
