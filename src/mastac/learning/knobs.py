@@ -17,6 +17,20 @@ LARGEST, MOST_LAYERS = 10**15, 100
 
 
 @dataclass(frozen=True)
+class Search:
+    """Where `mastac tune` looks for a knob's value.
+
+    - `low`, `high`: the range, both ends included; `log`: values are drawn evenly in logarithms.
+    - `choices`: the values in place of a range.
+    """
+
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    choices: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
 class Knob:
     """One knob.
 
@@ -28,6 +42,7 @@ class Knob:
     - `choices`: the texts that are allowed.
     - `min_layers`: the fewest hidden layers.
     - `off`: its value for learners that do not use it; `None`: the default.
+    - `search`: where `mastac tune` looks for its value; `None`: it cannot be searched.
     """
 
     default: Any
@@ -39,6 +54,7 @@ class Knob:
     choices: tuple[str, ...] = ()
     min_layers: int = 0
     off: Any = None
+    search: Search | None = None
 
     @property
     def unused(self) -> Any:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mastac.learning.kinds import by_model, with_terminal_value
-from mastac.learning.knobs import knob
+from mastac.learning.knobs import Search, knob
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,22 @@ class ModelSettings:
     model_members: int = knob(
         3, "local models of each next state and reward, which differ by chance", by_model, least=1
     )
-    model_units: int = knob(32, "hidden units of a local model", by_model, least=2)
-    model_lr: float = knob(0.03, "Adam step size of the local models", by_model, above=0)
+    model_units: int = knob(
+        32, "hidden units of a local model", by_model, least=2, search=Search(16, 128, log=True)
+    )
+    model_lr: float = knob(
+        0.03,
+        "Adam step size of the local models",
+        by_model,
+        above=0,
+        search=Search(0.001, 0.1, log=True),
+    )
     model_steps: int = knob(
         300,
         "steps of the local models for every 32 environment steps; more in the first round",
         by_model,
         least=1,
+        search=Search(50, 1000, log=True),
     )
     imagined_episodes: int = knob(
         8, "imagined episodes of each member that actors climb", by_model, least=1
@@ -55,5 +64,9 @@ class ModelSettings:
         least=1,
     )
     climbing_steps: int = knob(
-        50, "steps of the actors for every 32 environment steps", by_model, least=1
+        50,
+        "steps of the actors for every 32 environment steps",
+        by_model,
+        least=1,
+        search=Search(10, 200, log=True),
     )

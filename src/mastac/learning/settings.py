@@ -7,16 +7,24 @@ from typing import Any
 from mastac.errors import UserError, unknown
 from mastac.learning import kinds
 from mastac.learning.knob_names import ELSEWHERE
-from mastac.learning.knobs import Knob, knob
+from mastac.learning.knobs import Knob, Search, knob
 from mastac.learning.model_settings import ModelSettings
+from mastac.learning.on_policy_settings import OnPolicySettings
+
+RATES = Search(1e-5, 1e-2, log=True)
+LAYERS = Search(choices=((32, 32), (64, 64, 64), (128, 128)))
 
 
 @dataclass(frozen=True)
-class Settings(ModelSettings):
+class Settings(OnPolicySettings, ModelSettings):
     """Knobs of a learner. Units: rates are per update, noise is in units of the action's limit."""
 
-    actor_lr: float = knob(1e-3, "Adam step size of the actors", kinds.every_learner, above=0)
-    critic_lr: float = knob(1e-3, "Adam step size of the critics", kinds.with_critics, above=0)
+    actor_lr: float = knob(
+        1e-3, "Adam step size of the actors", kinds.every_learner, above=0, search=RATES
+    )
+    critic_lr: float = knob(
+        1e-3, "Adam step size of the critics", kinds.with_critics, above=0, search=RATES
+    )
     lr_final: float = knob(
         0.02,
         "both step sizes fall linearly to this fraction of their start over the run",
@@ -25,13 +33,19 @@ class Settings(ModelSettings):
         most=1,
     )
     discount: float = knob(
-        0.95, "discount factor of the values", kinds.discounting, least=0, most=1
+        0.95,
+        "discount factor of the values",
+        kinds.discounting,
+        least=0,
+        most=1,
+        search=Search(0.8, 0.999),
     )
     n_steps: int = knob(
         1,
         "rewards in a target before its bootstrap value; above 1 it is biased by older policies",
         kinds.exploring_with_critics,
         least=1,
+        search=Search(1, 8),
     )
     tau: float = knob(
         0.02,
@@ -39,9 +53,14 @@ class Settings(ModelSettings):
         kinds.with_targets,
         least=0,
         most=1,
+        search=Search(0.002, 0.1, log=True),
     )
     batch_size: int = knob(
-        256, "transitions in one update, the same for all agents", kinds.with_batches, least=1
+        256,
+        "transitions in one update, the same for all agents",
+        kinds.with_batches,
+        least=1,
+        search=Search(32, 1024, log=True),
     )
     buffer_size: int = knob(
         100_000, "environment steps that the replay buffer holds", kinds.with_replay, least=1
@@ -51,6 +70,7 @@ class Settings(ModelSettings):
         "updates of all agents after each episode, on-policy after each rollout",
         kinds.by_steps,
         least=1,
+        search=Search(1, 32, log=True),
     )
     warmup_epochs: int = knob(
         0,
@@ -63,6 +83,7 @@ class Settings(ModelSettings):
         "standard deviation of the Gaussian exploration, or of stochastic policies, at the start",
         kinds.with_batches,
         least=0,
+        search=Search(0.02, 0.5, log=True),
     )
     noise_cycle: bool = knob(
         False,
@@ -134,12 +155,13 @@ class Settings(ModelSettings):
         "what rewards are multiplied with before they reach the critics",
         kinds.by_critics,
         above=0,
+        search=Search(0.01, 100.0, log=True),
     )
     actor_hidden: tuple[int, ...] = knob(
-        (64, 64, 64), "hidden layers of an actor", kinds.every_learner
+        (64, 64, 64), "hidden layers of an actor", kinds.every_learner, search=LAYERS
     )
     critic_hidden: tuple[int, ...] = knob(
-        (64, 64, 64), "hidden layers of a critic", kinds.with_critics, min_layers=1
+        (64, 64, 64), "hidden layers of a critic", kinds.with_critics, min_layers=1, search=LAYERS
     )
     actor_output_scale: float = knob(
         1.0,
@@ -152,6 +174,7 @@ class Settings(ModelSettings):
         "activation between a critic's layers",
         kinds.with_critics,
         choices=("relu", "silu", "tanh"),
+        search=Search(choices=("relu", "silu", "tanh")),
     )
     saturation_cost: float = knob(
         0.0,
@@ -168,12 +191,17 @@ class Settings(ModelSettings):
         0, "updates of the critics before actors begin to move", kinds.exploring_at_once, least=0
     )
     max_grad_norm: float = knob(
-        0.0, "largest norm of one network's gradient; 0: no limit", kinds.by_steps, least=0
+        0.0,
+        "largest norm of one network's gradient; 0: no limit",
+        kinds.by_steps,
+        least=0,
+        search=Search(choices=(0.0, 0.5, 10.0)),
     )
     twin_critics: bool = knob(
         False,
         "two networks for each critic, the smaller value enters the target",
         kinds.unmixed_at_once,
+        search=Search(choices=(False, True)),
     )
     target_noise: float = knob(
         0.0,
@@ -189,6 +217,7 @@ class Settings(ModelSettings):
         "actors and targets move at every so many updates of the critics",
         kinds.unmixed_at_once,
         least=1,
+        search=Search(1, 4),
     )
     share_actors: bool = knob(
         False, "agents of equal sizes, scales and limits share one actor", kinds.updating_at_once
@@ -201,6 +230,7 @@ class Settings(ModelSettings):
         "what a nat of entropy is worth, in scaled rewards; where it is tuned, at the start",
         kinds.with_entropy,
         above=0,
+        search=Search(1e-4, 1.0, log=True),
     )
     tune_temperature: bool = knob(
         True,
@@ -219,39 +249,6 @@ class Settings(ModelSettings):
         "a model of the dynamics",
         kinds.every_learner,
         choices=("pathwise", "score", "perturbation", "model"),
-    )
-    rollout_steps: int = knob(
-        512,
-        "environment steps of a rollout, during which policies stay the same",
-        kinds.on_policy,
-        least=1,
-    )
-    gae_lambda: float = knob(
-        0.95,
-        "how much of later errors enters an advantage: 0 one step, 1 the whole return",
-        kinds.by_scores,
-        least=0,
-        most=1,
-    )
-    clip_ratio: float = knob(
-        0.2,
-        "how far ratios of probabilities may leave 1 and still count; 0: no limit",
-        kinds.by_scores,
-        least=0,
-    )
-    normalize_advantages: bool = knob(
-        True,
-        "each agent's advantages get mean 0 and standard deviation 1 in every batch",
-        kinds.by_scores,
-    )
-    entropy_bonus: float = knob(
-        0.0, "weight of a policy's entropy in the objective of its actor", kinds.by_scores, least=0
-    )
-    perturbation: float = knob(
-        0.05,
-        "standard deviation of the perturbation of the policies' weights",
-        kinds.by_perturbation,
-        above=0,
     )
     mixer: str = knob(
         "none",
