@@ -28,11 +28,12 @@ ALLOWED = {
     "controllers": set(),
     "runs": {"structure", "envs", "agents", "learning", "algorithms", "controllers"},
     "reproduction": {"structure", "envs", "learning", "algorithms", "runs"},
+    "tuning": {"envs", "learning", "algorithms", "runs"},
     "examples": {"envs", "structure"},
     "templates": set(),
     "cli": {
         *("structure", "envs", "probing", "discovery", "agents", "analysis", "pages", "pictures"),
-        *("theory", "learning", "algorithms", "controllers", "runs", "reproduction"),
+        *("theory", "learning", "algorithms", "controllers", "runs", "reproduction", "tuning"),
     },
 }
 GROUND = {
@@ -171,6 +172,8 @@ def test_figures_and_results_do_not_train() -> None:
         "mastac.cli.variance_measures",
         "mastac.cli.theorems",
         "mastac.cli.serve",
+        "mastac.tuning",
+        "mastac.tuning.study",
         "mastac.theory",
         "mastac.theory.theorem_study",
         "mastac.theory.variance_report",
@@ -185,7 +188,7 @@ def test_does_without_jax(module: str) -> None:
 
 
 def test_help_needs_nothing_heavy() -> None:
-    heavy = ("jax", "numpy", "scipy", "sklearn", "networkx", "matplotlib", "rich")
+    heavy = ("jax", "optuna", "numpy", "scipy", "sklearn", "networkx", "matplotlib", "rich")
     loaded = f"[name for name in {heavy} if name in sys.modules]"
     code = f"import sys, mastac.cli.main; sys.exit(str({loaded} or ''))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -35,6 +35,7 @@ from mastac.cli import (
     serve,
     theorems,
     train,
+    tune,
     variance,
 )
 from mastac.cli.process import answered, flush_streams, leave, open_streams
@@ -64,6 +65,7 @@ class Command(Protocol):
 
 COMMANDS: dict[str, Command] = {
     "train": train,
+    "tune": tune,
     "resume": resume,
     "evaluate": evaluate,
     "rollout": rollout,

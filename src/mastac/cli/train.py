@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     from mastac.runs.run import train
 
     env_options = arguments.parse_assignments("--env-set", args.env_set)
-    chosen = _chosen(args)
+    chosen = knobs_of(args) | choices_of(args)
     env = environment_from(args.env, env_options)  # to hear of mistakes before anything slow
     if args.dry_run:
         return _foresee(env, **chosen)
@@ -113,16 +113,21 @@ def _foresee(env: Any, out: str | None, **chosen: Any) -> int:
     return 0
 
 
-def _chosen(args: argparse.Namespace) -> dict[str, Any]:
-    """Keyword arguments of `mastac.train` from the options; what was not given is left out."""
+def knobs_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The knobs that `--set` names, with their values."""
     from mastac.learning.settings import KNOBS
 
     texts = [name for name, knob in KNOBS.items() if knob.choices]  # `true` may be one of them
-    chosen = arguments.parse_assignments("--set", args.set, OWN_OPTIONS, texts)
-    for name in chosen:
+    knobs = arguments.parse_assignments("--set", args.set, OWN_OPTIONS, texts)
+    for name in knobs:
         if name in NO_KNOBS:
             raise unknown("knob", name, KNOBS)
-    chosen |= {"algorithm": args.algorithm, "preset": args.preset, "out": args.out}
+    return knobs
+
+
+def choices_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Keyword arguments of `mastac.train` from the options; what was not given is left out."""
+    chosen = {"algorithm": args.algorithm, "preset": args.preset, "out": args.out}
     if args.kappa is not None:
         chosen["kappa"] = arguments.parse_kappa(args.kappa)
     for name in ("epochs", "evaluation_interval", "evaluation_episodes"):

@@ -60,6 +60,29 @@ def iqm_interval(
     return float(low), float(high)
 
 
+def difference_interval(
+    x: Float[np.ndarray, " n"],
+    y: Float[np.ndarray, " m"],
+    level: float = LEVEL,
+    resamples: int = 10_000,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean of `x` less that of `y`; the generator is fixed.
+
+    Either side is resampled on its own. Seeds without a figure (NaN) are left out. NaN where either
+    side has fewer than two seeds.
+    """
+    x, y = (values[np.isfinite(values)] for values in (np.asarray(x, float), np.asarray(y, float)))
+    if min(len(x), len(y)) < 2:
+        return (float("nan"), float("nan"))
+    generator = np.random.default_rng(0)
+    means = (
+        values[generator.integers(len(values), size=(resamples, len(values)))].mean(1)
+        for values in (x, y)
+    )
+    low, high = np.quantile(next(means) - next(means), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
 def probability_of_improvement(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " m"]) -> float:
     """How often a seed of `x` does better than a seed of `y`, over all pairs; ties count half.
 
