@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         value_dependency,
         with_failures,
     )
+    from mastac.tuning import tune
 
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
@@ -83,6 +84,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
             "value_dependency",
             "with_failures",
         ],
+        "tuning": ["tune"],
     },
 )
 
@@ -127,6 +129,7 @@ __all__ = [
     "ring",
     "star",
     "train",
+    "tune",
     "uncoupled",
     "value_dependencies",
     "value_dependency",

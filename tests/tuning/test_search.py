@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ class Pretended(Trainer):
     """A trainer whose returns are a function of the knobs; `stop_at` ends one as Ctrl-C does."""
 
     stop_at = math.inf
-    begun: list[str] = []
+    begun: ClassVar[list[str]] = []
 
     def returns(self, path: Path, knobs, name, watch=lambda _: None, **changed: Any) -> np.ndarray:
         type(self).begun.append(path.name)
@@ -98,9 +98,9 @@ def test_more_trials_are_added_and_other_questions_refused(tmp_path: Path, prete
 
 
 def test_two_searches_do_not_share_a_folder(tmp_path: Path, pretended) -> None:
-    with TuningFolder(tmp_path / "tuned").writing():
-        with pytest.raises(UserError, match="another process tunes in"):
-            pretended(tmp_path / "tuned")
+    other = pytest.raises(UserError, match="another process tunes in")
+    with TuningFolder(tmp_path / "tuned").writing(), other:
+        pretended(tmp_path / "tuned")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").touch()
     with pytest.raises(UserError, match="is not empty and holds no search"):

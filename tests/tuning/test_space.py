@@ -30,14 +30,11 @@ def test_ranges_are_widened_to_the_preset() -> None:
     settings = checked_settings({"actor_lr": 0.5, "noise": 0.0, "critic_hidden": [7]})
     knobs = ("actor_lr", "noise", "critic_hidden", "batch_size")
     space = space_of("mastac", settings, knobs)
-    assert (space["actor_lr"].low, space["actor_lr"].high, space["actor_lr"].log) == (
-        1e-5,
-        0.5,
-        True,
-    )
+    rates = space["actor_lr"]
+    assert (rates.low, rates.high, rates.log) == (1e-5, 1.5, True)
     assert space["noise"].low == 0 and not space["noise"].log
     assert space["critic_hidden"].choices[0] == (7,)
-    assert space["batch_size"].is_whole
+    assert space["batch_size"].is_whole and space["batch_size"].high == 1024
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ class Settings(OnPolicySettings, ModelSettings):
         "standard deviation of the Gaussian exploration, or of stochastic policies, at the start",
         kinds.with_batches,
         least=0,
-        search=Search(0.02, 0.5, log=True),
+        search=Search(0.02, 1.0, log=True),
     )
     noise_cycle: bool = knob(
         False,

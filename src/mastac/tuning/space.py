@@ -13,6 +13,7 @@ FIRST = ("actor_lr", "critic_lr", "noise", "discount", "reward_scale", "temperat
 FIRST += ("clip_ratio", "entropy_bonus", "perturbation", "model_lr")
 """The knobs that are searched unless the user names others, those of them that apply."""
 SEARCHABLE = tuple(name for name, knob in KNOBS.items() if knob.search is not None)
+ROOM = 3  # a range by logarithms goes on by this factor on either side of the preset's value
 DIGITS = 3  # of a value that is tried: more only make commands longer
 
 
@@ -37,7 +38,7 @@ class Range:
         if self.is_whole:
             return trial.suggest_int(name, int(self.low), int(self.high), log=self.log)
         value = trial.suggest_float(name, self.low, self.high, log=self.log)
-        return min(max(float(f"{value:.{DIGITS}g}"), self.low), self.high)
+        return min(max(_rounded(value), self.low), self.high)
 
     def stored(self, value: Any) -> Any:
         """A value of the knob as Optuna stores it."""
@@ -50,6 +51,10 @@ class Range:
         return {"low": self.low, "high": self.high, "log": self.log}
 
 
+def _rounded(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
+
+
 def _text(value: Any) -> str:
     return json.dumps(value)
 
@@ -59,7 +64,7 @@ def space_of(
 ) -> dict[str, Range]:
     """The ranges that are searched, by knob.
 
-    Each range is widened to hold the preset's value, which is the first that is tried.
+    Each range is widened where the preset's value, the first that is tried, is not well within.
 
     **Arguments:**
 
@@ -97,11 +102,18 @@ def space_of(
 
 
 def _range(name: str, value: Any) -> Range:
-    """The declared range of a knob, widened to hold `value`."""
+    """The declared range of a knob, widened to hold `value` and, by logarithms, what is near it."""
     search = KNOBS[name].search
     assert search is not None
     if search.choices:
         others = () if value in search.choices else (value,)
         return Range(choices=(*others, *search.choices))
-    low, high = min(search.low, value), max(search.high, value)
-    return Range(low, high, search.log and low > 0, isinstance(KNOBS[name].default, int))
+    is_whole = isinstance(KNOBS[name].default, int)
+    if not (search.log and value > 0):  # 0 has no logarithm
+        low, high = min(search.low, value), max(search.high, value)
+        return Range(low, high, False, is_whole)
+    low, high = min(search.low, _rounded(value / ROOM)), max(search.high, _rounded(value * ROOM))
+    if is_whole:
+        low, high = max(1, int(low)), int(high)
+    most = KNOBS[name].most
+    return Range(low, high if most is None else min(high, most), True, is_whole)

@@ -98,7 +98,7 @@ class Study:
             drawn = {name: place.suggested(trial, name) for name, place in self.space.items()}
             knobs = drawn if trial.number else {}  # the first is the preset as it is
             trial.set_user_attr("knobs", knobs)
-        name = f"trial {trial.number} of 0-{max(trials - 1, trial.number)}"
+        name = f"trial {trial.number}/{max(trials - 1, trial.number)}"
         state, value = self._played(trainer, trial, knobs, name)
         self.study.tell(trial, value if state == TrialState.COMPLETE else None, state)
         if trainer.progress:
