@@ -19,7 +19,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="learning algorithm ('mastac algorithms' lists them; default: %(default)s)",
     )
-    parser.add_argument("--kappa", metavar="K", help="as for 'mastac train'")
     parser.add_argument("--epochs", metavar="E", help="episodes of a trial (default: the preset's)")
     parser.add_argument(
         "--seeds", metavar="SEEDS", help="random seeds of a trial, such as 0-2 (default: 0,1)"
@@ -58,9 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of the search; the same command goes on with it "
         "(default: runs/tune-ENV-ALGORITHM)",
     )
-    parser.add_argument("--preset", default="default", metavar="NAME", help="default or paper")
-    for name, what in (("interval", "E"), ("episodes", "N")):
-        parser.add_argument(f"--evaluation-{name}", metavar=what, help="as for 'mastac train'")
+    _add_options_of_train(parser)
     arguments.add_workers(parser)
     parser.add_argument(
         "--set",
@@ -72,6 +69,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_env_set(parser)
     for add in (arguments.add_json, arguments.add_no_progress, arguments.add_no_cache):
         add(parser)
+
+
+def _add_options_of_train(parser: argparse.ArgumentParser) -> None:
+    """Options with the meaning that they have for `mastac train`."""
+    same = "as for 'mastac train'"
+    parser.add_argument("--preset", default="default", metavar="NAME", help=same)
+    parser.add_argument("--kappa", metavar="K", help=same)
+    parser.add_argument("--evaluation-interval", metavar="E", help=same)
+    parser.add_argument("--evaluation-episodes", metavar="N", help=same)
 
 
 def run(args: argparse.Namespace) -> int:
