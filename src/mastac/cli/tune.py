@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
         findings = tune(args.env, **own, **train.choices_of(args))
     except Stopped as stopped:
         print(f"mastac: {stopped}", file=sys.stderr)
-        return 130
+        return stopped.exit_code
     if args.json:
         print_json(findings.to_dict())
     else:

@@ -23,6 +23,7 @@ from mastac.tuning.trials import Trainer
 if TYPE_CHECKING:
     from mastac.envs.base import Environment
 
+AGAIN = "go on with the same command"
 PRUNERS = ("median", "hyperband", "none")
 
 
@@ -87,26 +88,26 @@ def tune(
         "space": {name: place.to_dict() for name, place in space.items()},
         "pruner": pruner,
     }
-    with folder.writing(), interruptions() as is_interrupted:
+    with folder.writing(), interruptions(f"stopped at once; {AGAIN}") as interrupted_by:
         folder.begin(asked)
         from mastac.tuning.study import Study
 
         study = Study(folder, space, config, pruner)
         trainer = Trainer(chosen, choices, fixed, space, progress)
         ends = None if timeout is None else time.monotonic() + timeout
-        again = "go on with the same command"
         try:
             while study.is_open(trials, ends):
                 study.play(trainer, trials)
-                if is_interrupted():
-                    raise Stopped(f"stopped after trial {study.last}")
+                if number := interrupted_by():
+                    raise Stopped(f"stopped after trial {study.last}", number)
             findings = study.findings()
             if findings.best is not None:
                 findings.command = trainer.command(folder.trial(findings.best.number))
             findings.write()  # what is known, should the rest be stopped
             findings.fresh = trainer.compared(folder, findings, config.seeds, fresh_seeds)
         except Stopped as stopped:
-            raise Stopped(f"{str(stopped).split(';')[0]}; {again}") from None
+            number = stopped.exit_code - 128
+            raise Stopped(f"{str(stopped).split(';')[0]}; {AGAIN}", number) from None
         findings.write()
         return findings
 
