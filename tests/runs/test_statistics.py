@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mastac.runs.statistics import (
+    difference_interval,
     improvement_interval,
     iqm,
     iqm_interval,
@@ -89,6 +90,22 @@ def test_improvement_interval_is_that_of_resampling_one_by_one() -> None:
     assert improvement_interval(x, y) == improvement_interval(x, y)
     assert improvement_interval(x, x - 100) == (1.0, 1.0)
     assert all(np.isnan(improvement_interval(x, y[:1])))
+
+
+def test_difference_interval_is_that_of_resampling_by_scipy() -> None:
+    generator = np.random.default_rng(3)
+    x, y = generator.normal(0.5, 1, 9), generator.normal(0, 2, 6)
+    expected = scipy.stats.bootstrap(
+        (x, y),
+        lambda x, y, axis: x.mean(axis) - y.mean(axis),
+        vectorized=True,
+        method="percentile",
+        rng=generator,
+    ).confidence_interval
+    found = difference_interval(x, np.append(y, np.nan))
+    np.testing.assert_allclose(found, (expected.low, expected.high), atol=0.05)
+    assert difference_interval(x + 100, y) == pytest.approx(np.add(found, 100))
+    assert all(np.isnan(difference_interval(x, y[:1])))
 
 
 @given(st.lists(st.integers(-5, 5), max_size=12), st.integers(-5, 5), st.integers(1, 4))

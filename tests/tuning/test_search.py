@@ -47,7 +47,8 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Findings]:
     def tuned(out: Path, stop_at: float = math.inf, **changed: Any) -> Findings:
         Pretended.stop_at, Pretended.begun = stop_at, []
         monkeypatch.setattr(search, "Trainer", Pretended)
-        return search.tune("lq-3", out=out, **CHOSEN | {"trials": 8} | changed)
+        asked: dict[str, Any] = CHOSEN | {"trials": 8} | changed
+        return search.tune("lq-3", out=out, **asked)
 
     return tuned
 
