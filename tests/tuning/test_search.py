@@ -18,7 +18,11 @@ from mastac.tuning.findings import Findings, Fresh, Tried
 from mastac.tuning.folder import TuningFolder
 from mastac.tuning.trials import Trainer
 
-CHOSEN: dict[str, Any] = {"knobs": ["actor_lr", "batch_size", "critic_hidden"], "epochs": 10, "progress": False}
+CHOSEN: dict[str, Any] = {
+    "knobs": ["actor_lr", "batch_size", "critic_hidden"],
+    "epochs": 10,
+    "progress": False,
+}
 
 
 class Pretended(Trainer):
@@ -80,7 +84,8 @@ def test_the_first_trial_is_the_preset_and_the_best_is_better(tmp_path: Path, pr
     assert "the best is better than the preset" in found.text()
     assert stored["command"] == f"mastac train, as in {best.number}"
     table = (tmp_path / "tuned" / "trials.csv").read_text().splitlines()
-    assert len(table) == 9 and table[0] == "trial,state,epochs,greedy_mean,actor_lr,batch_size,critic_hidden"
+    head = "trial,state,epochs,greedy_mean,actor_lr,batch_size,critic_hidden"
+    assert len(table) == 9 and table[0] == head
 
 
 def test_more_trials_are_added_and_other_questions_refused(tmp_path: Path, pretended) -> None:
