@@ -72,7 +72,7 @@ def test_every_choice_can_be_set_on_the_command_line(name):
     parser = argparse.ArgumentParser()
     train.add_arguments(parser)
     for choice in KNOBS[name].choices:
-        chosen = train._chosen(parser.parse_args(["lq-3", "--set", f"{name}={choice}"]))
+        chosen = train.knobs_of(parser.parse_args(["lq-3", "--set", f"{name}={choice}"]))
         settings = checked_settings({name: chosen[name]})
         assert getattr(settings, name) == choice
 

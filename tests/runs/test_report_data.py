@@ -34,7 +34,7 @@ def chosen_by(command: str):
     parser, _ = build_parser()
     args = parser.parse_args(shlex.split(command.replace("\\\n", " "))[1:])
     env = named(args.env, parse_assignments("--env-set", args.env_set))
-    chosen = train._chosen(args)
+    chosen = train.knobs_of(args) | train.choices_of(args)
     del chosen["out"]
     return resolve(env.id, env.options, **chosen)
 
