@@ -89,7 +89,8 @@ class Knob:
         try:
             return self._converted(value)
         except UserError:
-            if isinstance(value, int | float) and value > LARGEST and isinstance(self.default, int):
+            is_number = isinstance(value, int | float) and isinstance(self.default, int)
+            if is_number and LARGEST < value < math.inf:
                 raise UserError(
                     f"knob '{name}' is {echoed(value)}; the largest number is {LARGEST:,}"
                 ) from None
