@@ -61,7 +61,7 @@ MISTAKES = [
     ("lq-6", {"repeat": 4}, "repeat is 4, which does not divide 6 agents"),
     ("lq-12", {"repeat": 4, "actuators": "every-3"}, "repeat is 4, not a multiple of the 3"),
     ("lq-6", {"repeat": 3, "graph": [[0, 1]]}, "leave graph at a name"),
-    ("lq-4", {"seed": -1}, "seed must be a whole number, at least 0"),
+    ("lq-4", {"seed": -1}, "seed must be a whole number, from 0 to 4294967295"),
 ]
 
 

@@ -28,10 +28,13 @@ PLAN: Any = SimpleNamespace(
     reference=None,
 )
 DESCRIPTION = dict.fromkeys(DECLARATIONS, 1) | {
+    "id": "lq-3",
+    "report": "mean",
+    "action_head": "tanh",
     "agents": ["a", "b", "c"],
     "options": {},
     "reference": None,
-    "behaviour": {name: [] for name in FUNCTIONS},
+    "behaviour": dict.fromkeys(FUNCTIONS, [[1.0] * 3] * 2),
 }
 
 

@@ -26,7 +26,7 @@ from structure.witnesses import sequences, systems
 pytestmark = pytest.mark.skipif(browser.CHROMIUM is None, reason=browser.WHY_NOT)
 DRAWN = "explorer.page.view.cy.edges().length"
 UNSHRUNK = [Phase.generate]  # the browser is slow, and examples are small anyway
-HOSTILE = ["</script><b>boo</b>", '"><img src=x onerror=boo()>', "bell\x07", "a\u2028b", "<i>&amp;"]
+HOSTILE = ["</script><b>boo</b>", '"><img src=x onerror=boo()>', "a`${b}'", "{{c}}", "<i>&amp;"]
 
 
 @pytest.fixture(scope="module")

@@ -128,7 +128,7 @@ def test_a_module_that_is_gone_is_named_with_its_directory(
 def test_a_damaged_origin_is_said(folder: Folder, tmp_path: Path) -> None:
     config = json.loads(Path("run/config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"origin": "ponds:make"}))
-    with pytest.raises(mastac.UserError, match="origin must have a place"):
+    with pytest.raises(mastac.UserError, match="origin must be an object or null, not text"):
         mastac.load(tmp_path)
     del config["origin"]  # as an earlier version wrote it
     (tmp_path / "config.json").write_text(json.dumps(config))

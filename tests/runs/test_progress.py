@@ -102,6 +102,7 @@ def test_one_line_moves_in_the_cell_of_a_notebook(monkeypatch, capsys) -> None:
     ipython, shown = ModuleType("IPython"), ModuleType("IPython.display")
     ipython.get_ipython = lambda: SimpleNamespace(kernel=object())  # pyright: ignore
     shown.display = display  # pyright: ignore
+    monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     monkeypatch.setitem(sys.modules, "IPython.display", shown)
     told = Progress()

@@ -203,6 +203,8 @@ def read_log(path: str | Path) -> TransitionLog:
     what it should.
     """
     path = Path(path)
+    if not path.exists():
+        raise UserError(f"{path}: there is no such file")
     try:
         data = read_arrays(path)
         agents = _agents(data["agents"]) if "agents" in data else None

@@ -12,7 +12,7 @@ from mastac.text import echoed
 Check = Callable[[str, Any, int], Any]
 """(name, value, number of agents) -> the value in JSON-ready form, or a `UserError`."""
 
-LARGEST_COUNT = 10**7
+LARGEST_COUNT, LARGEST_SEED = 10**7, 2**32 - 1
 """Of steps and whatever else is counted: more is a typing error, and would fill the memory."""
 
 
@@ -47,14 +47,14 @@ positive = number(0.0, above=True)
 """A number above 0."""
 
 
-def count(least: int = 1) -> Check:
-    """A whole number, at least `least`; 8.0 is one, too."""
+def count(least: int = 1, most: int = LARGEST_COUNT) -> Check:
+    """A whole number from `least` to `most`; 8.0 is one, too."""
 
     def check(name: str, value: Any, num_agents: int) -> int:
         value = plain(value)
         is_whole = isinstance(value, float) and value.is_integer()
         number = int(value) if is_whole else value
-        return whole_number(f"option {name}", number, least, LARGEST_COUNT)
+        return whole_number(f"option {name}", number, least, most)
 
     return check
 

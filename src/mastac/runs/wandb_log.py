@@ -8,8 +8,6 @@ from typing import Any
 from mastac.files import read_json
 from mastac.runs.folder import RunFolder
 
-wandb: Any = importlib.import_module("wandb")  # whose absence is no error of types
-
 
 class WandbLog:
     """One run of Weights & Biases, its files in `wandb/` of the run folder.
@@ -24,6 +22,7 @@ class WandbLog:
     """
 
     def __init__(self, folder: RunFolder, state: dict[str, Any]) -> None:
+        wandb: Any = importlib.import_module("wandb")  # whose absence is no error of types
         state.setdefault("id", secrets.token_hex(4))
         config = read_json(folder.config)
         self.run = wandb.init(

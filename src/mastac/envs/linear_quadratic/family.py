@@ -15,7 +15,16 @@ from mastac.envs.family import (
 )
 from mastac.envs.linear_quadratic.couplings import GRAPHS, lq_couplings, period_of
 from mastac.envs.named_graphs import OBSERVATION, REWARD
-from mastac.envs.options import Option, count, edges, every, number, of_agents, positive
+from mastac.envs.options import (
+    LARGEST_SEED,
+    Option,
+    count,
+    edges,
+    every,
+    number,
+    of_agents,
+    positive,
+)
 from mastac.structure import steady
 
 if TYPE_CHECKING:
@@ -57,7 +66,7 @@ FAMILY = Family(
     summary="a linear-quadratic network of N agents whose exact values and optimum are known",
     example="lq-8",
     options={
-        "seed": Option(0, "of the matrices' entries", count(0)),
+        "seed": Option(0, "of the matrices' entries", count(0, LARGEST_SEED)),
         "repeat": Option(0, "after how many agents the entries repeat; 0: all are drawn", count(0)),
         "actuators": Option(
             "all",
