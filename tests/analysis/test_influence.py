@@ -158,7 +158,7 @@ def test_mistakes():
     with pytest.raises(UserError, match="ask for at most 5555555 rollouts"):
         influence(env, rollouts=10**8)
     with pytest.raises(UserError, match="ask of fewer agents"):
-        influence(make("lq-2", horizon=10**7))
+        influence(dataclasses.replace(make("lq-2"), horizon=10**9))
     assert isinstance(env.couplings, Couplings)
     changing = dataclasses.replace(env, couplings=CouplingSequence([env.couplings] * 3))
     with pytest.raises(UserError, match="the couplings of 'lq-3' change with the time"):
