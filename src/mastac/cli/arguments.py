@@ -8,7 +8,8 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,16 @@ def add_no_progress(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-progress", action="store_true", help="do not print progress")
 
 
+def add_algorithm(parser: argparse.ArgumentParser) -> None:
+    """The option that names a learning algorithm."""
+    parser.add_argument(
+        "--algorithm",
+        default="mastac",
+        metavar="NAME",
+        help="learning algorithm ('mastac algorithms' lists them; default: %(default)s)",
+    )
+
+
 def add_log(parser: argparse.ArgumentParser, more: str = "") -> None:
     """The option that names a log beside the CSV files; it may be given again and again."""
     parser.add_argument(
@@ -103,6 +114,15 @@ def file_to_write(option: str, text: str, example: str) -> Path:
     if not path.parent.is_dir():
         raise UserError(f"{option}: there is no folder '{path.parent}'; make it, or name another")
     return path
+
+
+@contextmanager
+def writing(option: str, path: Path) -> Iterator[None]:
+    """Around what writes the file of an option: what the system refuses is said in one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{option} '{path}' cannot be written ({error.strerror})") from error
 
 
 def parse_seeds(text: str) -> list[int]:

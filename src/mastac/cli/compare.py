@@ -4,7 +4,6 @@ import argparse
 
 from mastac.cli import arguments
 from mastac.cli.output import print_json
-from mastac.errors import UserError
 
 HELP = "put the results of runs of one environment side by side in a table"
 
@@ -34,10 +33,8 @@ def run(args: argparse.Namespace) -> int:
 
     runs = [read_results(folder) for folder in args.dirs]
     if out is not None:
-        try:
+        with arguments.writing("--marl-eval", out):
             write_json(out, marl_eval(runs))
-        except OSError as error:
-            raise UserError(f"--marl-eval '{out}' cannot be written ({error.strerror})") from error
     if args.json:
         print_json(compare_rows(runs))
     else:

@@ -57,10 +57,8 @@ def write(
     values = None if run is None else values_of(run, couplings.agents, title)
     origin = None if run is None else Path(run).name
     text = explorer_page(explorer_data(couplings, report, title, *sizes, values, origin))
-    try:
+    with arguments.writing("--html", path):
         write_text(path, text)
-    except OSError as error:
-        raise UserError(f"--html '{path}' cannot be written ({error.strerror})") from error
     return f"\n\nPage\n  {path} ({len(text.encode()) / 1e6:.1f} MB); open it in a browser"
 
 

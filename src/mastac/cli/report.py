@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mastac.cli import arguments
-from mastac.errors import UserError
 
 if TYPE_CHECKING:
     from mastac.runs.results import Results
@@ -40,10 +39,8 @@ def run(args: argparse.Namespace) -> int:
     data = report_data(runs)
     again = shlex.join(["mastac", "report", *args.dirs, "--out", args.out])
     text = report_page(data, systems_of(runs, [row["run"] for row in data["runs"]]), again)
-    try:
+    with arguments.writing("--out", out):
         write_text(out, text)
-    except OSError as error:
-        raise UserError(f"--out '{out}' cannot be written ({error.strerror})") from error
     print(f"{out} ({len(text.encode()) / 1e6:.1f} MB); open it in a browser")
     return 0
 

@@ -25,12 +25,7 @@ NO_KNOBS += ("unscaled_steps", "discrete")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     arguments.add_env(parser)
-    parser.add_argument(
-        "--algorithm",
-        default="mastac",
-        metavar="NAME",
-        help="learning algorithm ('mastac algorithms' lists them; default: %(default)s)",
-    )
+    arguments.add_algorithm(parser)
     parser.add_argument(
         "--kappa",
         metavar="K",

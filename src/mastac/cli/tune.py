@@ -13,12 +13,7 @@ HELP = "search values of knobs with Optuna, and say how sure it is that they are
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     arguments.add_env(parser)
-    parser.add_argument(
-        "--algorithm",
-        default="mastac",
-        metavar="NAME",
-        help="learning algorithm ('mastac algorithms' lists them; default: %(default)s)",
-    )
+    arguments.add_algorithm(parser)
     parser.add_argument("--epochs", metavar="E", help="episodes of a trial (default: the preset's)")
     parser.add_argument(
         "--seeds", metavar="SEEDS", help="random seeds of a trial, such as 0-2 (default: 0,1)"

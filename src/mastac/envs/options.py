@@ -12,7 +12,8 @@ from mastac.text import echoed
 Check = Callable[[str, Any, int], Any]
 """(name, value, number of agents) -> the value in JSON-ready form, or a `UserError`."""
 
-LARGEST_COUNT, LARGEST_SEED = 10**7, 2**32 - 1
+LARGEST_COUNT = 10**7
+LARGEST_SEED = 2**32 - 1  # of a JAX key
 """Of steps and whatever else is counted: more is a typing error, and would fill the memory."""
 
 

@@ -14,12 +14,11 @@ from pettingzoo import ParallelEnv
 from mastac.checks import whole_number
 from mastac.envs.base import Environment
 from mastac.envs.naming import environment_from
+from mastac.envs.options import LARGEST_SEED
 from mastac.envs.transitions import Alive
 from mastac.envs.validation import check_environment
 from mastac.errors import UserError, unknown
 from mastac.text import shortened
-
-LARGEST_SEED = 2**32 - 1  # of a JAX key
 
 Row = Float[np.ndarray, " entries"]
 """What one agent observes, or its state; without padding."""

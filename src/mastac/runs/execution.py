@@ -25,7 +25,7 @@ from mastac.runs.interruption import Stopped, interruptions
 from mastac.runs.logs import Logger, Logs
 from mastac.runs.plan import RunPlan
 from mastac.runs.progress import Pace, Progress, Report
-from mastac.runs.results import read_results
+from mastac.runs.results import Results, read_results
 from mastac.runs.rows import evaluation_rows, metric_rows, timing_row
 from mastac.runs.saving import SavingTimes
 from mastac.runs.seal import RESULTS, SealedTables, last_sound_epoch
@@ -153,8 +153,8 @@ class Execution:
         returns = np.asarray(self.program.evaluate(self.state, evaluation_key(), episodes))
         failed = self._failed_epochs()
         by_seed = {s: returns[k] for k, s in enumerate(self.config.seeds) if failed[k] < 0}
-        final20 = read_results(self.folder.path).final20_by_seed()
-        known = np.array([value for k, value in enumerate(final20) if failed[k] < 0])
+        results = read_results(self.folder.path)
+        known = results.final20_by_seed()[failed < 0]
         greedy = greedy_summary(self.env, by_seed, self.plan.reference, self.config.seeds)
         model = self._findings()
         summary = {
@@ -174,7 +174,7 @@ class Execution:
             **({"model": model} if model else {}),
             "sealed": seals,
             "warnings": [
-                *self._warnings(greedy["greedy_by_seed"], failed < 0),
+                *self._warnings(greedy["greedy_by_seed"], failed < 0, results),
                 *broken_promises(model, greedy["greedy_by_seed"]),
             ],
         }
@@ -190,8 +190,8 @@ class Execution:
             for k, seed in enumerate(self.config.seeds if found else ())
         }
 
-    def _warnings(self, greedy: Mapping[Any, float | None], alive: np.ndarray) -> list[str]:
-        _, returns = read_results(self.folder.path).curve()
+    def _warnings(self, greedy: Mapping[Any, Any], alive: np.ndarray, run: Results) -> list[str]:
+        returns = run.curve()[1]
         first = returns[:, : max(1, returns.shape[1] // 20)]
         untrained = float(np.nanmean(first)) if np.isfinite(first).any() else -math.inf
         saturated = saturated_agents(self.plan.spec, self.state, self.epoch, alive)
