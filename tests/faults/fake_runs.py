@@ -89,7 +89,7 @@ class FakeExecution(execution.Execution):
     def _key_data(self) -> np.ndarray:
         return np.array(SEEDS)
 
-    def _warnings(self, greedy: Any, alive: Any) -> list[str]:
+    def _warnings(self, greedy: Any, alive: Any, run: Any) -> list[str]:
         return []
 
 
