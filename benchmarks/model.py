@@ -9,6 +9,8 @@ The rows, each with the presets' knobs and nothing tuned:
 - `true-dynamics`: imagined episodes are played by the simulator, which is what perfect models give;
 - `edge-missing`: one edge less in the declared state graph than the simulator has;
 - `edges-added`: ten state edges more than it has;
+- `discovered`: all graphs but the observations' as `mastac discover` finds them in 200 random
+  episodes;
 - `steps-4`, `critics-4` and so on: imagined episodes of so many steps; then nothing, or critics;
 - `mastac`: the default, which learns critics and no model, after the same steps;
 - `mastac-20000`: the same after 20,000 steps, where the preset is for environments without scales.
@@ -31,10 +33,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
 
 import mastac
 from common import RESULTS, machine
+from graph_changes import discovered, one_edge_less, ten_edges_more
 from mastac.cli.arguments import parse_seeds
 from mastac.errors import unknown
 from mastac.examples import HELD_OUT, example
@@ -45,38 +47,9 @@ from mastac.text import number, plus_minus, seeds_text, table
 EPISODES = 1000
 COLUMNS = ["example", "row", "seed", "env_steps", "greedy_return", "score", "cpu_seconds"]
 COLUMNS += ["machine"]
-ADDED = 10  # superfluous edges
 
 Line = Mapping[str, str]
 Make = Callable[[], mastac.Environment]
-
-
-def one_edge_less(env: mastac.Environment) -> mastac.Environment:
-    """The same simulator, declared without one edge of its state graph: the middle one of all."""
-    state = _couplings(env).state.toarray()
-    targets, sources = np.nonzero(state & ~np.eye(len(state), dtype=bool))
-    middle = len(targets) // 2
-    state[targets[middle], sources[middle]] = False
-    return _with_state(env, state)
-
-
-def ten_edges_more(env: mastac.Environment) -> mastac.Environment:
-    """The same simulator, declared with ten state edges, drawn once, that it has not."""
-    state = _couplings(env).state.toarray()
-    free = np.argwhere(~state)
-    targets, sources = np.random.default_rng(0).permutation(free)[:ADDED].T
-    state[targets, sources] = True
-    return _with_state(env, state)
-
-
-def _couplings(env: mastac.Environment) -> mastac.Couplings:
-    assert isinstance(env.couplings, mastac.Couplings)
-    return env.couplings
-
-
-def _with_state(env: mastac.Environment, state: np.ndarray) -> mastac.Environment:
-    changed = _couplings(env).with_graphs(state=csr_array(state))
-    return dataclasses.replace(env, couplings=changed)
 
 
 @dataclass(frozen=True)
@@ -104,6 +77,7 @@ ROWS = {
     "true-dynamics": Row("mastac-model", {"dynamics": "true"}),
     "edge-missing": Row("mastac-model", change=one_edge_less, only=WRONG_GRAPHS),
     "edges-added": Row("mastac-model", change=ten_edges_more, only=WRONG_GRAPHS),
+    "discovered": Row("mastac-model", change=discovered, only=("platoon", "warehouse-9")),
     **{f"steps-{h}": Row("mastac-model", {"imagined_steps": h}, only=SHORT) for h in (4, 12)},
     **{f"critics-{h}": Row(WITH_CRITICS, {"imagined_steps": h}, only=SHORT) for h in (4, 12)},
     "mastac": Row("mastac"),
