@@ -36,13 +36,13 @@ import numpy as np
 
 import mastac
 from common import RESULTS, machine
-from graph_changes import discovered, one_edge_less, ten_edges_more
 from mastac.cli.arguments import parse_seeds
 from mastac.errors import unknown
 from mastac.examples import HELD_OUT, example
 from mastac.files import as_csv, locked, write_text
 from mastac.runs.statistics import iqm, iqm_interval
 from mastac.text import number, plus_minus, seeds_text, table
+from wrong_graphs import discovered, one_edge_less, ten_edges_more
 
 EPISODES = 1000
 COLUMNS = ["example", "row", "seed", "env_steps", "greedy_return", "score", "cpu_seconds"]
