@@ -172,5 +172,5 @@ def initial_state(spec: LearnerSpec, key: PRNGKeyArray) -> LearnerState:
         actor_optimizer=jax.vmap(lambda actor: spec.actor_optimizer.init(actor))(weights),
         critic_optimizers=optimizers,
         scales=declared_scales(spec.env) if measures else (),
-        model=kind.model_beside(spec, jax.random.fold_in(key, 0)),
+        model=kind.model_beside(spec, key),
     )

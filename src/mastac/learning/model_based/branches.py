@@ -106,6 +106,8 @@ def _transition(
         rewards = jnp.where(alive, rewards, 0.0)
         luck = jax.random.uniform(leave_key, alive.shape)
         remains = alive & (jnp.where(together, luck[:, :1], luck) < stays)
+        if observing is None:  # who could see nothing is where nobody ever was
+            remains &= jnp.isfinite(jax.vmap(spec.env.observed)(following, time + 1)).all(2)
         there = remains.astype(jnp.float32)
     next_obs = None if observing is None else observing(following, time + 1, obs_key, there)
     return Batch(

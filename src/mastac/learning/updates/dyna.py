@@ -91,13 +91,13 @@ def model_beside(spec: LearnerSpec, key: PRNGKeyArray) -> Fitted | tuple[()]:
     """Before the first episode; `()` where no models are fitted."""
     if spec.settings.dynamics == "true" or imagined_part(spec.settings) == 0:
         return ()
-    known, zero, env = first_known(spec, key), jnp.zeros(()), spec.env
-    nothing = jnp.zeros((env.num_agents,))
+    # 0 and 1 would give the keys that a split gives.
+    known, env = first_known(spec, jax.random.fold_in(key, 2)), spec.env
+    zero, nothing = jnp.zeros(()), jnp.zeros(env.num_agents)
     leaving = Leaving(jnp.zeros((), bool), nothing > 0) if env.terminates else None
     seen = Seen((known.residual, known.residual), (nothing, nothing), leaving)
-    # Copies: a donated state must not hold the same array twice.
-    seen = jax.tree.map(jnp.copy, seen)
-    return Fitted(known, first_optimizers(known), seen, zero, jnp.copy(zero))
+    fitted = Fitted(known, first_optimizers(known), seen, zero, zero)
+    return jax.tree.map(jnp.copy, fitted)  # a donated state must not hold the same array twice
 
 
 def fitted_anew(
@@ -128,7 +128,7 @@ def dyna_update(
     batch, model = drawn.batch, state.model
     number = imagined_part(spec.settings)
     if number > 0:
-        fit_key, play_key = (jax.random.fold_in(key, part) for part in (0, 1))
+        fit_key, play_key = (jax.random.fold_in(key, part) for part in (2, 3))
         if model:
             model = fitted_anew(spec, model, drawn.stored, fit_key, count)
         imagined = imagined_batch(spec, state, model, drawn.stored, number, play_key)
