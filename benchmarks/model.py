@@ -10,6 +10,9 @@ The rows, each with the presets' knobs and nothing tuned:
 - `edge-missing`: one edge less in the declared state graph than the simulator has;
 - `edges-added`: ten state edges more than it has;
 - `steps-4`, `critics-4` and so on: imagined episodes of so many steps; then nothing, or critics;
+- `dyna-1`, `replay-1` and so on: `mastac` with so many updates for every environment step, on
+  batches of which half is imagined, or nothing;
+- `dyna-true-1`: the same where the simulator imagines;
 - `mastac`: the default, which learns critics and no model, after the same steps;
 - `mastac-20000`: the same after 20,000 steps, where the preset is for environments without scales.
 
@@ -31,7 +34,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
 
 import mastac
 from common import RESULTS, machine
@@ -41,42 +43,14 @@ from mastac.examples import HELD_OUT, example
 from mastac.files import as_csv, locked, write_text
 from mastac.runs.statistics import iqm, iqm_interval
 from mastac.text import number, plus_minus, seeds_text, table
+from wrong_graphs import one_edge_less, ten_edges_more
 
 EPISODES = 1000
 COLUMNS = ["example", "row", "seed", "env_steps", "greedy_return", "score", "cpu_seconds"]
 COLUMNS += ["machine"]
-ADDED = 10  # superfluous edges
 
 Line = Mapping[str, str]
 Make = Callable[[], mastac.Environment]
-
-
-def one_edge_less(env: mastac.Environment) -> mastac.Environment:
-    """The same simulator, declared without one edge of its state graph: the middle one of all."""
-    state = _couplings(env).state.toarray()
-    targets, sources = np.nonzero(state & ~np.eye(len(state), dtype=bool))
-    middle = len(targets) // 2
-    state[targets[middle], sources[middle]] = False
-    return _with_state(env, state)
-
-
-def ten_edges_more(env: mastac.Environment) -> mastac.Environment:
-    """The same simulator, declared with ten state edges, drawn once, that it has not."""
-    state = _couplings(env).state.toarray()
-    free = np.argwhere(~state)
-    targets, sources = np.random.default_rng(0).permutation(free)[:ADDED].T
-    state[targets, sources] = True
-    return _with_state(env, state)
-
-
-def _couplings(env: mastac.Environment) -> mastac.Couplings:
-    assert isinstance(env.couplings, mastac.Couplings)
-    return env.couplings
-
-
-def _with_state(env: mastac.Environment, state: np.ndarray) -> mastac.Environment:
-    changed = _couplings(env).with_graphs(state=csr_array(state))
-    return dataclasses.replace(env, couplings=changed)
 
 
 @dataclass(frozen=True)
@@ -97,6 +71,7 @@ class Row:
 WRONG_GRAPHS = ("warehouse-40", "platoon")
 WITH_CRITICS = "mastac-model-critics"
 SHORT = ("warehouse-9", "lq-8", "doors-12", "thermal-40", "platoon", "reservoirs")
+DYNA = partial(Row, "mastac-model-dyna", only=("warehouse-9", "lq-8", "doors-12"))
 TUNED = ("platoon", "reservoirs", "inventory", "voltage")  # defaults were chosen on these
 ROWS = {
     "mastac-model": Row("mastac-model"),
@@ -106,6 +81,9 @@ ROWS = {
     "edges-added": Row("mastac-model", change=ten_edges_more, only=WRONG_GRAPHS),
     **{f"steps-{h}": Row("mastac-model", {"imagined_steps": h}, only=SHORT) for h in (4, 12)},
     **{f"critics-{h}": Row(WITH_CRITICS, {"imagined_steps": h}, only=SHORT) for h in (4, 12)},
+    **{f"dyna-{u}": DYNA({"updates_per_step": u}) for u in (1, 4)},
+    **{f"replay-{u}": DYNA({"updates_per_step": u, "imagined_share": 0}) for u in (1, 4)},
+    "dyna-true-1": DYNA({"updates_per_step": 1, "dynamics": "true"}),
     "mastac": Row("mastac"),
     "mastac-20000": Row("mastac", only=(*TUNED, *HELD_OUT), steps=20_000),
 }

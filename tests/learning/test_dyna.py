@@ -1,4 +1,4 @@
-"""Imagined transitions in ordinary updates: what is imagined, when models are fitted, and how much."""
+"""Imagined transitions in ordinary updates: what and how much, and when models are fitted."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from host_worlds import Tanks
 from leaving import as_given, leaving_environment, partial_rollout
 from small_world import random_batch, small_environment
 
 import mastac
+from host_worlds import Tanks
 from learning.test_imagined import random_transitions
 from mastac.algorithms import ALGORITHMS
 from mastac.learning.acting import Acting

@@ -29,7 +29,10 @@ class ModelSettings:
         choices=("neighbours", "all"),
     )
     model_members: int = knob(
-        3, "local models of each next state and reward, which differ by chance", with_models, least=1
+        3,
+        "local models of each next state and reward, which differ by chance",
+        with_models,
+        least=1,
     )
     model_units: int = knob(
         32, "hidden units of a local model", with_models, least=2, search=Search(16, 128, log=True)

@@ -197,7 +197,7 @@ def _parts(plan: RunPlan) -> list[Part]:
     rows = config.evaluation_interval * 8 * 16 + ROW * config.epochs
     return [
         Part("actors", _bytes(learnt.actors), True, "actor_hidden"),
-        Part("critics", _bytes(learnt.critics), True, "critic_hidden or kappa"),
+        Part("critics", _bytes((learnt.critics, learnt.model)), True, "critic_hidden or kappa"),
         Part("target networks", targets, True, widths),
         Part("optimizers", optimizers, True, widths),
         Part("episodes kept", _bytes(state.store), True, kept),

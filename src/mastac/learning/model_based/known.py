@@ -71,9 +71,7 @@ class Seen(NamedTuple):
 
 def seen_in(store: Episode, age: Ages) -> Seen:
     """What was seen in a store."""
-    return Seen(
-        state_range(store, age, MARGIN), reward_range(store, age), leaving_of(store, age)
-    )
+    return Seen(state_range(store, age, MARGIN), reward_range(store, age), leaving_of(store, age))
 
 
 def models_of(spec: LearnerSpec) -> LocalModels:
