@@ -1,7 +1,7 @@
 """Imagined transitions in ordinary updates: what and how much, and when models are fitted."""
 
 from dataclasses import replace
-from types import SimpleNamespace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,8 +22,13 @@ from mastac.learning.model_based.rounds import Stored
 from mastac.learning.settings import checked_settings
 from mastac.learning.updates.dyna import Drawn, imagined_batch
 
-TINY = {"actor_hidden": [4], "critic_hidden": [4], "batch_size": 10, "actor_output_scale": 0.1}
-MODELS = {"model_units": 4, "model_steps": 4, "model_members": 1}
+TINY: dict[str, Any] = {
+    "actor_hidden": [4],
+    "critic_hidden": [4],
+    "batch_size": 10,
+    "actor_output_scale": 0.1,
+}
+MODELS: dict[str, Any] = {"model_units": 4, "model_steps": 4, "model_members": 1}
 HORIZON = 5
 
 
@@ -53,12 +58,11 @@ def store(env):
 def test_with_the_simulator_imagined_transitions_are_its_own(env, store):
     spec = parts(env, dynamics="true", branch_steps=3, noise=0.0, random_fraction=0.0)
     actors = spec.actors.init(jax.random.key(1))
-    learner = SimpleNamespace(actors=actors)
     number, branches = 17, 6  # of three members as many each
 
     @jax.jit
     def imagine(store, total):
-        batch = imagined_batch(spec, learner, (), Stored(store, total), number, jax.random.key(2))
+        batch = imagined_batch(spec, actors, (), Stored(store, total), number, jax.random.key(2))
         greedy = spec.actors.apply(actors, jnp.moveaxis(jax.vmap(env.observe)(batch.state), 0, -1))
         following = jax.vmap(env.step)(
             batch.state, batch.actions, batch.time, jax.random.split(jax.random.key(0), number)

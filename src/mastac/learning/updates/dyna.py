@@ -131,7 +131,7 @@ def dyna_update(
         fit_key, play_key = (jax.random.fold_in(key, part) for part in (2, 3))
         if model:
             model = fitted_anew(spec, model, drawn.stored, fit_key, count)
-        imagined = imagined_batch(spec, state, model, drawn.stored, number, play_key)
+        imagined = imagined_batch(spec, state.actors, model, drawn.stored, number, play_key)
         if batch.ahead is not None:
             imagined = imagined._replace(ahead=jnp.ones_like(imagined.time))
         batch = jax.tree.map(lambda *parts: jnp.concatenate(parts), batch, imagined)
@@ -141,7 +141,7 @@ def dyna_update(
 
 def imagined_batch(
     spec: LearnerSpec,
-    state: LearnerState,
+    actors: Any,
     model: Fitted | tuple[()],
     stored: Stored,
     number: int,
@@ -155,7 +155,7 @@ def imagined_batch(
         leaving, dynamics = None, (true_dynamics(spec.env), None)
     return imagined_transitions(
         spec,
-        state.actors,
+        actors,
         *dynamics,
         stored,
         number,
