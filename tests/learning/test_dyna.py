@@ -159,6 +159,28 @@ def test_who_leaves_is_drawn_and_who_has_left_stays_as_it_was():
         assert (batch.next_obs == 8.0 + batch.time[:, None, None]).all()
 
 
+def test_nobody_is_imagined_where_nothing_can_be_seen():
+    """An agent that a model takes where its observation is no number has left."""
+    env = leaving_environment()
+    spec = parts(env, model_members=1, noise=0.0)
+    store = partial_rollout(env, 2, "pathwise")
+    store = store._replace(states=0.0 * store.states)
+    shift = jnp.asarray([0.1, 0.2, 0.1, 0.3])[None, :, None]  # they may go as far as 0.15
+
+    def dynamics(states, actions, time, key, there):
+        return states + shift, there, there
+
+    @jax.jit
+    def imagine():
+        key, quiet = jax.random.key(1), (jnp.float32(0.0), jnp.float32(0.0))
+        actors, stored = spec.actors.init(key), Stored(store, jnp.int32(2))
+        return imagined_transitions(spec, actors, dynamics, None, stored, 20, quiet, key)
+
+    batch = imagine()
+    assert bool(batch.alive.any(0).all()) and bool(jnp.isfinite(batch.actions).all())
+    np.testing.assert_array_equal(batch.remains, batch.alive & (shift[:, :, 0] < 0.15))
+
+
 def test_models_are_fitted_before_the_first_update_after_a_round(env, store):
     """A round of two episodes of five steps, with 0.6 updates for each step, has six updates."""
     spec = parts(env, updates_per_step=0.6, imagined_share=0.6, **MODELS)
