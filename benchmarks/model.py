@@ -12,6 +12,9 @@ The rows, each with the presets' knobs and nothing tuned:
 - `discovered`: all graphs but the observations' as `mastac discover` finds them in 200 random
   episodes;
 - `steps-4`, `critics-4` and so on: imagined episodes of so many steps; then nothing, or critics;
+- `dyna-1`, `replay-1` and so on: `mastac` with so many updates for every environment step, on
+  batches of which half is imagined, or nothing;
+- `dyna-true-1`: the same where the simulator imagines;
 - `mastac`: the default, which learns critics and no model, after the same steps;
 - `mastac-20000`: the same after 20,000 steps, where the preset is for environments without scales.
 
@@ -70,6 +73,7 @@ class Row:
 WRONG_GRAPHS = ("warehouse-40", "platoon")
 WITH_CRITICS = "mastac-model-critics"
 SHORT = ("warehouse-9", "lq-8", "doors-12", "thermal-40", "platoon", "reservoirs")
+DYNA = partial(Row, "mastac-model-dyna", only=("warehouse-9", "lq-8", "doors-12"))
 TUNED = ("platoon", "reservoirs", "inventory", "voltage")  # defaults were chosen on these
 ROWS = {
     "mastac-model": Row("mastac-model"),
@@ -80,6 +84,9 @@ ROWS = {
     "discovered": Row("mastac-model", change=discovered, only=("platoon", "warehouse-9")),
     **{f"steps-{h}": Row("mastac-model", {"imagined_steps": h}, only=SHORT) for h in (4, 12)},
     **{f"critics-{h}": Row(WITH_CRITICS, {"imagined_steps": h}, only=SHORT) for h in (4, 12)},
+    **{f"dyna-{u}": DYNA({"updates_per_step": u}) for u in (1, 4)},
+    **{f"replay-{u}": DYNA({"updates_per_step": u, "imagined_share": 0}) for u in (1, 4)},
+    "dyna-true-1": DYNA({"updates_per_step": 1, "dynamics": "true"}),
     "mastac": Row("mastac"),
     "mastac-20000": Row("mastac", only=(*TUNED, *HELD_OUT), steps=20_000),
 }

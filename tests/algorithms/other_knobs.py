@@ -72,6 +72,9 @@ MODEL = {
     "imagined_episodes": 3,
     "imagined_steps": lambda chosen: chosen + 2,
     "critic_steps": 6,
+    "imagined_share": 0.25,
+    "branch_steps": 3,
+    "updates_per_step": 0.4,
     "climbing_steps": 5,
 }
 ALWAYS_FIXED = {
@@ -81,6 +84,7 @@ ALWAYS_FIXED = {
 ALWAYS_FIXED["estimator"] = lambda chosen: "score" if chosen != "score" else "pathwise"
 ALWAYS_FIXED["terminal_value"] = lambda chosen: "critics" if chosen == "none" else "none"
 ALWAYS_FIXED["max_entropy"] = lambda chosen: not chosen
+ALWAYS_FIXED["imagined_data"] = lambda chosen: not chosen
 OTHERS = NUMBERS | SHAPES | PROGRAMS | BEFORE | LOOP | MODEL | ALWAYS_FIXED
 
 

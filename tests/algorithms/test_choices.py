@@ -125,7 +125,7 @@ def test_the_command_line_lists_all_of_them(capsys):
 
 def test_settings_of_mastac_alone_are_no_other_algorithms():
     own = resolve("thermal-40", {}).settings
-    for name in set(ALGORITHMS) - {"mastac"}:
+    for name in set(ALGORITHMS) - {"mastac", "mastac-model-dyna"}:  # whose updates are the same
         other = resolve("thermal-40", {}, algorithm=name).settings
         assert own.actor_lr > other.actor_lr
         assert other.critics_first == 0 < own.critics_first

@@ -16,13 +16,14 @@ from algorithms.other_knobs import BEFORE, BESIDE, LOOP, NUMBERS, PROGRAMS, SHAP
 from algorithms.small_algorithms import TOTAL, UPDATES, case, history, initial, material, same_bits
 from mastac.agents.stochastic import greedy_network
 from mastac.algorithms import ALGORITHMS
+from mastac.learning.kinds import with_models
 from mastac.learning.learner import buffer_of, learner_of, learner_spec
 from mastac.learning.loop import one_seed
 from mastac.runs.checkpoints import load_checkpoint, save_checkpoint
 from mastac.runs.config import resolve
 
-# What learns through a model fits and climbs instead of stepping, and has tests of its own.
-STEPPING = [name for name, how in ALGORITHMS.items() if how.kind.estimator != "model"]
+# What learns from a model, too, is given the whole replay, and has tests of its own.
+STEPPING = [name for name, how in ALGORITHMS.items() if not with_models(how.kind)]
 every = pytest.mark.parametrize("name", STEPPING)
 PARTS = ("actors", "critics", "target_actors", "target_critics")
 

@@ -6,7 +6,7 @@ from mastac.algorithms.independent import INDEPENDENT
 from mastac.algorithms.khop import KHOP
 from mastac.algorithms.maddpg import MADDPG, MATD3
 from mastac.algorithms.mastac import MASTAC, MASTAC_COORDINATED, MASTAC_SAC
-from mastac.algorithms.model import MASTAC_MODEL, MASTAC_MODEL_CRITICS
+from mastac.algorithms.model import MASTAC_MODEL, MASTAC_MODEL_CRITICS, MASTAC_MODEL_DYNA
 from mastac.algorithms.ppo import IPPO, MAPPO, MASTAC_A2C, MASTAC_PPO
 from mastac.algorithms.qdcg import QDCG_CENTRALISED, QDCG_COUPLING, QDCG_DECENTRALISED
 from mastac.algorithms.undecomposed import SELFISH, UNDECOMPOSED_Q, UNDECOMPOSED_QHAT
@@ -20,6 +20,7 @@ ALGORITHMS: dict[str, Algorithm] = {
     "mastac-sac": MASTAC_SAC,
     "mastac-model": MASTAC_MODEL,
     "mastac-model-critics": MASTAC_MODEL_CRITICS,
+    "mastac-model-dyna": MASTAC_MODEL_DYNA,
     "undecomposed-q": UNDECOMPOSED_Q,
     "undecomposed-qhat": UNDECOMPOSED_QHAT,
     "selfish": SELFISH,

@@ -3,6 +3,8 @@
 Every agent's next state and reward are small regressions on the agents that enter them. Actors
 climb the return of imagined episodes. With `dynamics=true` these are played by the simulator. With
 critics, imagined episodes are short and end in the values of MAStAC's critics.
+
+Or the models add to what MAStAC itself learns from, and nothing climbs through them (Dyna).
 """
 
 from mastac.algorithms.base import Algorithm
@@ -43,4 +45,11 @@ MASTAC_MODEL_CRITICS = Algorithm(
     uses_kappa=True,
     follows_time=True,
     defaults={**DEFAULTS, "imagined_steps": 4, "critic_hidden": (64, 64)},
+)
+MASTAC_MODEL_DYNA = Algorithm(
+    summary="mastac, with imagined transitions in its batches and more updates for each step",
+    layout=mastac_layout,
+    kind=Kind(reads="sets", credit="sets", imagined_data=True),
+    uses_kappa=True,
+    follows_time=True,
 )

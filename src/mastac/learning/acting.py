@@ -40,6 +40,7 @@ class Acting:
             actor_optimizer=(),
             critic_optimizers=(),
             scales=(),
+            model=(),
         )
         return jax.tree.map(lambda leaf: np.array(leaf), acting)
 

@@ -14,6 +14,7 @@ class Kind:
         by another rule.
     - `credit`: which critics an actor follows, in the same words.
     - `terminal_value`: the knob of this name, of learners through a model.
+    - `imagined_data`: the knob of this name, of learners whose batches a model adds to.
     """
 
     estimator: Literal["pathwise", "score", "perturbation", "model"] = "pathwise"
@@ -23,6 +24,7 @@ class Kind:
     reads: Literal["own", "sets", "others"] = "own"
     credit: Literal["own", "sets", "others"] = "own"
     terminal_value: Literal["none", "critics"] = "none"
+    imagined_data: bool = False
 
 
 def every_learner(kind: Kind) -> bool:
@@ -33,6 +35,11 @@ def every_learner(kind: Kind) -> bool:
 def by_steps(kind: Kind) -> bool:
     """Learners whose actors take one step at each update."""
     return kind.estimator != "model"
+
+
+def by_episodes(kind: Kind) -> bool:
+    """Those of the former whose updates are counted by episodes, not by environment steps."""
+    return by_steps(kind) and not kind.imagined_data
 
 
 def with_critics(kind: Kind) -> bool:
@@ -78,6 +85,16 @@ def with_replay(kind: Kind) -> bool:
 def by_model(kind: Kind) -> bool:
     """Learners through a model of the dynamics."""
     return kind.estimator == "model"
+
+
+def with_imagined_data(kind: Kind) -> bool:
+    """Learners whose batches hold imagined transitions, too."""
+    return kind.imagined_data
+
+
+def with_models(kind: Kind) -> bool:
+    """Learners with a model of the dynamics, whatever it is for."""
+    return by_model(kind) or with_imagined_data(kind)
 
 
 def on_policy(kind: Kind) -> bool:

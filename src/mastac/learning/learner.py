@@ -27,6 +27,7 @@ from mastac.learning.spec import (
 )
 from mastac.learning.updates import (
     coordinated,
+    dyna,
     max_entropy,
     mixed,
     model,
@@ -47,6 +48,8 @@ def update_kind(settings: Settings) -> UpdateKind:
         return model.UPDATE
     if settings.estimator == "perturbation":
         return perturbation.UPDATE
+    if settings.imagined_data:
+        return dyna.UPDATE
     if settings.mixer != "none":
         return mixed.UPDATE
     return coordinated.UPDATE if settings.coordinated else simultaneous.UPDATE
@@ -169,4 +172,5 @@ def initial_state(spec: LearnerSpec, key: PRNGKeyArray) -> LearnerState:
         actor_optimizer=jax.vmap(lambda actor: spec.actor_optimizer.init(actor))(weights),
         critic_optimizers=optimizers,
         scales=declared_scales(spec.env) if measures else (),
+        model=kind.model_beside(spec, key),
     )

@@ -15,8 +15,7 @@ from mastac.learning.devices import placed, shard_over_seeds
 from mastac.learning.exploring import exploring_episode
 from mastac.learning.failures import FAILURES, failure_of
 from mastac.learning.learner import update_schedule
-from mastac.learning.schedule import NOISE_CYCLE, UpdateSchedule
-from mastac.learning.schedule import exploration as exploration_at
+from mastac.learning.schedule import UpdateSchedule, exploration_in
 from mastac.learning.settings import Settings
 from mastac.learning.spec import Learner, Metrics
 
@@ -205,10 +204,7 @@ class OneSeed:
 
     def exploration(self, epoch: Epoch) -> tuple[Array, Array]:
         """The noise and the share of random actions of an epoch."""
-        noise, random_fraction = exploration_at(self.settings, jnp.asarray(epoch) / self.epochs)
-        if self.settings.noise_cycle:
-            noise = noise * jnp.asarray(NOISE_CYCLE)[epoch % len(NOISE_CYCLE)]
-        return noise, random_fraction
+        return exploration_in(self.settings, epoch, self.epochs)
 
     def _measured(self, learner_state: Any, store: Episode, epoch: Int[Array, ""]) -> Any:
         """With scales measured anew at the first update and when episodes are half as many more."""

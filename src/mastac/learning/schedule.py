@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
+
 from mastac.envs.base import Environment
 from mastac.learning.settings import Settings
 
@@ -60,3 +62,11 @@ def exploration(settings: Settings, progress: Any) -> tuple[Any, Any]:
     noise = settings.noise + progress * (settings.noise_final - settings.noise)
     first, last = settings.random_fraction, settings.random_fraction_final
     return noise, first + progress * (last - first)
+
+
+def exploration_in(settings: Settings, epoch: Any, epochs: int) -> tuple[Any, Any]:
+    """The noise and the share of random actions of one of so many epochs."""
+    noise, random_fraction = exploration(settings, jnp.asarray(epoch) / epochs)
+    if settings.noise_cycle:
+        noise = noise * jnp.asarray(NOISE_CYCLE)[epoch % len(NOISE_CYCLE)]
+    return noise, random_fraction

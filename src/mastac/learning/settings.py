@@ -68,7 +68,7 @@ class Settings(OnPolicySettings, ModelSettings):
     updates_per_epoch: int = knob(
         4,
         "updates of all agents after each episode, on-policy after each rollout",
-        kinds.by_steps,
+        kinds.by_episodes,
         least=1,
         search=Search(1, 32, log=True),
     )

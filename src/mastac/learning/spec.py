@@ -26,7 +26,8 @@ class LearnerState(NamedTuple):
 
     Critics come in one stack for each bucket of the layout, a mixer after them. Twin critics have
     an axis of two behind that of the critics. What a kind of update has none of is `()`. `scales`
-    are the units of what critics read, `()` where the environment declares them all.
+    are the units of what critics read, `()` where the environment declares them all. `model` is
+    what is learnt of the dynamics beside critics.
     """
 
     actors: Any
@@ -36,6 +37,7 @@ class LearnerState(NamedTuple):
     actor_optimizer: optax.OptState
     critic_optimizers: tuple[optax.OptState, ...]
     scales: Any = ()
+    model: Any = ()
 
 
 class Metrics(NamedTuple):
@@ -119,7 +121,8 @@ class UpdateKind(NamedTuple):
     - `has_critics`, `has_mixer`, `has_target_actors`, `has_target_critics`: what evolves.
     - `critics_read_actions`: or states alone.
     - `first_model`: `(spec, actors, key) -> model`, what takes the critics' place where dynamics
-        are learnt; `model_optimizers`: its optimizers.
+        are learnt; `model_optimizers`: its optimizers. `model_beside`: `(spec, key) -> model`, what
+        is learnt of them beside critics.
     - `findings`: `state -> numbers by name` that a summary tells of a learner that has ended.
     - `one_stack`: whether critics are picked by number, which needs them all in one stack.
     """
@@ -138,6 +141,7 @@ class UpdateKind(NamedTuple):
     one_stack: bool = False
     first_model: Callable[[LearnerSpec, Any, PRNGKeyArray], tuple[Any, ...]] | None = None
     model_optimizers: Callable[[tuple[Any, ...]], tuple[optax.OptState, ...]] = lambda model: ()
+    model_beside: Callable[[LearnerSpec, PRNGKeyArray], Any] = lambda spec, key: ()
     findings: Callable[[LearnerState], dict[str, Array]] = lambda state: {}
 
 

@@ -249,7 +249,7 @@ class Execution:
         greedy_return = float(greedy[alive].mean()) if alive.any() else math.nan
         has_updated = self.plan.schedule.updates_after(self.epoch) > 0
         found = self._findings() if has_updated and alive.any() else {}
-        promises = np.array([seed["promised"] for seed in found.values()])
+        promises = np.array([seed["promised"] for seed in found.values() if "promised" in seed])
         return Report(
             epoch=self.epoch,
             epochs=self.config.epochs,
@@ -257,7 +257,7 @@ class Execution:
             train_return=train_return,
             greedy_return=greedy_return,
             score=self.plan.reference.score(greedy_return) if self.plan.reference else None,
-            promised=float(promises[alive].mean()) if found else None,
+            promised=float(promises[alive].mean()) if promises.size else None,
             env_steps_per_second=steps / seconds,
             # A last chunk of another length has to be compiled once more.
             remaining=self.pace.remaining(left, self.compiling.to_come(left % interval, episodes)),

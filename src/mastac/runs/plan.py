@@ -65,7 +65,7 @@ def plan_run(
       happen.
     """
     check_environment(env)
-    if isinstance(env, HostEnvironment) and config.settings.estimator == "model":
+    if isinstance(env, HostEnvironment):
         check_can_be_imagined(env, config)
     schedule = update_schedule(env, config.settings)
     check_learns(schedule, config)

@@ -126,7 +126,7 @@ ROLLOUTS: dict[str, Mapping[str, Any]] = {
 }
 
 
-# Over the default preset, for learners through a model: how long they take.
+# Over the default preset, for learners with a model: how long they take.
 MODELS: dict[str, Mapping[str, Any]] = {
     "*": {"epochs": 100},
     "warehouse-*": {"epochs": 375},

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from mastac.algorithms import ALGORITHMS, users_text
 from mastac.errors import UserError
+from mastac.learning.kinds import Kind, with_models
 from mastac.learning.settings import Settings, checked_settings
 from mastac.runs.preset_tables import (
     CHOICES,
@@ -82,13 +83,14 @@ def preset_for(
     - `unscaled`: the run, where the environment leaves scales open.
     - `discrete`: whether actions are choices.
     """
-    estimator = "pathwise" if algorithm is None else ALGORITHMS[algorithm].kind.estimator
+    kind = Kind() if algorithm is None else ALGORITHMS[algorithm].kind
+    estimator = kind.estimator
     layers = [*PRESETS[preset].items()]
-    if preset == "default" and algorithm == "mastac":
+    if preset == "default" and algorithm in ("mastac", "mastac-model-dyna"):
         layers += STRUCTURED.items()
     if preset == "default" and estimator == "score":
         layers += ROLLOUTS.items()
-    if preset == "default" and estimator == "model":
+    if preset == "default" and with_models(kind):
         layers += MODELS.items()
     if preset == "default" and estimator == "pathwise" and discrete:
         layers += CHOICES.items()
@@ -97,7 +99,8 @@ def preset_for(
         if fnmatchcase(env_id, pattern):
             merged |= knobs
     if unscaled is not None and preset == "default" and estimator == "pathwise":
-        merged |= for_strangers(unscaled)
+        few = kind.imagined_data and unscaled.epochs is None
+        merged |= for_strangers(unscaled._replace(epochs=merged["epochs"]) if few else unscaled)
     return merged
 
 

@@ -22,6 +22,7 @@ from mastac.learning.acting import Acting
 from mastac.learning.devices import seed_mesh
 from mastac.learning.learner import buffer_of, learner_of
 from mastac.learning.loop import one_seed
+from mastac.learning.updates.dyna import Drawn
 from mastac.memory import free_memory, size_in_words
 from mastac.runs.plan import RunPlan
 from mastac.text import table
@@ -174,6 +175,7 @@ def _parts(plan: RunPlan) -> list[Part]:
         climbing = settings.model_members
     else:
         batch = jax.eval_shape(buffer.draw, state.store, jax.ShapeDtypeStruct((), jnp.int32), key)
+        batch = batch.batch if isinstance(batch, Drawn) else batch  # the store is not copied
         drawn = 2 * _bytes(batch)
         transitions = math.prod(batch.rewards.shape[:-1])
         climbing = 1
@@ -195,7 +197,7 @@ def _parts(plan: RunPlan) -> list[Part]:
     rows = config.evaluation_interval * 8 * 16 + ROW * config.epochs
     return [
         Part("actors", _bytes(learnt.actors), True, "actor_hidden"),
-        Part("critics", _bytes(learnt.critics), True, "critic_hidden or kappa"),
+        Part("critics", _bytes((learnt.critics, learnt.model)), True, "critic_hidden or kappa"),
         Part("target networks", targets, True, widths),
         Part("optimizers", optimizers, True, widths),
         Part("episodes kept", _bytes(state.store), True, kept),

@@ -82,6 +82,7 @@ def broken_promises(
         "more noise or more model_members"
         for seed, found in findings.items()
         if (earned := by_name.get(seed)) is not None
+        and "promised" in found
         and found["promised"] - earned > PROMISE * max(found["spread"], 0.0)
     ]
 

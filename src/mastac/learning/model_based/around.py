@@ -13,7 +13,7 @@ from mastac.envs.base import Environment
 from mastac.learning.buffer import Episode
 from mastac.learning.model_based.fitting import fit, optimizer
 from mastac.learning.model_based.imagined import Dynamics, learnt_dynamics
-from mastac.learning.model_based.model import MARGIN
+from mastac.learning.model_based.known import MARGIN
 from mastac.learning.model_based.units import ages, measured_units, reward_range, state_range
 
 MEMBERS, WIDTH = 4, 32  # models of each next state and reward, and their hidden units

@@ -17,12 +17,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from mastac.learning.buffer import Episode
 from mastac.learning.model_based.climbing import climb
-from mastac.learning.model_based.model import (
-    first_model,
-    fitted,
-    imagination,
-    model_optimizers,
-)
+from mastac.learning.model_based.known import fitted
+from mastac.learning.model_based.model import first_model, imagination, model_optimizers
 from mastac.learning.model_based.record import Record, judged
 from mastac.learning.model_based.rounds import (
     Stored,
@@ -91,7 +87,9 @@ def model_update(
     period = after_rounds(spec.env, spec.settings).period
     returns = spec.env.reported(store.rewards.sum(1))
     actors, record = judged(state.actors, model.record, returns, store.drawn, age, period)
-    model, optimizers, errors, doubt = fitted(spec, model, state, store, age, fit_key, is_first)
+    given = (state.critic_optimizers, store, age, fit_key, is_first, spec.settings.batch_size)
+    known, optimizers, errors, doubt = fitted(spec, model.known, *given)
+    model = model._replace(**known._asdict())
     actors = with_measured_scales(spec, actors, store, age, ~is_first)
     critics_key = jax.random.fold_in(fit_key, 0)
     critics = trained_critics(
