@@ -80,6 +80,10 @@ def test_resuming_gives_the_uninterrupted_run_bit_for_bit(whole, cut, tmp_path):
     for name in ("metrics.csv", "evaluation.csv"):
         assert (resumed.path / name).read_bytes() == (whole.path / name).read_bytes()
     assert resumed.summary == whole.summary
+    norms = whole.summary["gradient_norm_by_agent"]
+    assert list(norms) == list(small_env().agents) and min(norms.values()) > 0
+    last = np.genfromtxt(whole.path / "metrics.csv", delimiter=",", names=True)[-4:]
+    assert np.mean(list(norms.values())) == pytest.approx(last["gradient_norm"].mean(), rel=1e-5)
     for seed in (5, 2):
         for a, b in zip(resumed.policy(seed).weights, whole.policy(seed).weights, strict=True):
             np.testing.assert_array_equal(a, b)
