@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -80,6 +81,9 @@ def test_resuming_gives_the_uninterrupted_run_bit_for_bit(whole, cut, tmp_path):
     for name in ("metrics.csv", "evaluation.csv"):
         assert (resumed.path / name).read_bytes() == (whole.path / name).read_bytes()
     assert resumed.summary == whole.summary
+    shown: list[str] = []
+    whole._repr_pretty_(SimpleNamespace(text=shown.append), False)
+    assert shown == [str(whole)], "a notebook shows the table"
     norms = whole.summary["gradient_norm_by_agent"]
     assert list(norms) == list(small_env().agents) and min(norms.values()) > 0
     last = np.genfromtxt(whole.path / "metrics.csv", delimiter=",", names=True)[-4:]

@@ -13,7 +13,7 @@ from mastac.envs.host.simulator import OBSERVATIONS, Recipe
 from mastac.errors import UserError
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class HostEnvironment(Environment):
     """An environment whose episodes are played by a simulator outside JAX.
 
