@@ -1,6 +1,8 @@
 """Make the picture of the page to explore in the documentation again; needs Chromium.
 
-python docs/explorer_picture.py
+    python docs/explorer_picture.py
+
+Writes the page into a folder that is removed again, and keeps a picture of it.
 """
 
 import subprocess

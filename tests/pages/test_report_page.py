@@ -87,7 +87,7 @@ def run_of(number: int, name: str, agents: list[str], epochs: int = 449, env="pl
         "reference": REFERENCE | {"policies": {HOSTILE[0]: -7.0} if name in HOSTILE else {}},
         "greedy_by_agent": {agent: -float(k) for k, agent in enumerate(agents)},
         "violation_by_agent": {agent: 0.125 + k / 100 for k, agent in enumerate(agents[:3])},
-        "gradient_norm_by_agent": {agent: 3e-5 for agent in agents[:2]},
+        "gradient_norm_by_agent": dict.fromkeys(agents[:2], 3e-5),
         "warnings": [f"agent '{agents[0]}' hardly moves"],
     }
     config = {"algorithm": name, "env_options": {"text": HOSTILE[0]}}
