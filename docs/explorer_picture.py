@@ -22,6 +22,8 @@ WIDTH, HEIGHT = 1100, 700  # pixels
 
 def main() -> int:
     """Write the page, and take the picture."""
+    if browser.CHROMIUM is None:
+        sys.exit(browser.WHY_NOT)
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder, "graph.html")
         subprocess.run(
