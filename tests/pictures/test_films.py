@@ -211,9 +211,7 @@ def test_what_fails_leaves_the_old_file(tmp_path: Path, monkeypatch) -> None:
 def test_an_mp4_needs_ffmpeg(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(FFMpegWriter, "isAvailable", lambda: False)
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    with pytest.raises(
-        UserError, match=r"ffmpeg, which is not found; .*pip install imageio"
-    ):
+    with pytest.raises(UserError, match=r"ffmpeg, which is not found; .*pip install imageio"):
         animate(played(AGENTS), tmp_path / "film.mp4")
     with pytest.raises(UserError, match=r"must end in \.gif or \.mp4"):
         animate(played(AGENTS), tmp_path / "film.png")
