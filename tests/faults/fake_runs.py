@@ -72,7 +72,7 @@ class FakeProgram:
             x = np.float32(3.9) * x * (1 - x)
             values.append(x[:, 0] + int(epoch) + k)
         column: Any = np.stack(values, 1)
-        of_agents: Any = column[:, :, None] * np.arange(1, 4)
+        of_agents: Any = x[:, :1] * np.arange(1, 4)
         row = EpochMetrics(column, column, -column, column * np.nan, None, of_agents)
         return state._replace(learner=x), row
 

@@ -27,6 +27,7 @@ from mastac.learning.acting import Acting, reset_bits, reset_seeds
 from mastac.learning.buffer import Episode
 from mastac.learning.devices import placed, shard_over_seeds
 from mastac.learning.loop import EpochMetrics, OneSeed, Program, RunState
+from mastac.learning.measured import NormSums
 
 
 def host_program(
@@ -92,6 +93,7 @@ class HostLoop:
     ) -> tuple[RunState, EpochMetrics]:
         """So many epochs; metrics `[seeds, length]`."""
         rows: list[EpochMetrics] = []
+        norms = NormSums.none(len(self.seeds), self.env.num_agents)
         policies = self.acting.snapshot(state.learner)
         with ThreadPoolExecutor(1) as thread:
             learning = None
@@ -109,7 +111,10 @@ class HostLoop:
                     learning, policies = None, self.acting.snapshot(state.learner)
             if learning is not None:
                 state = learning.result()
-        return state, jax.tree.map(lambda *row: np.stack(row, axis=1), *rows)
+        for k, row in enumerate(rows):
+            norms, rows[k] = norms.with_row(row)
+        metrics = jax.tree.map(lambda *row: np.stack(row, axis=1), *rows)
+        return state, metrics._replace(agent_gradient_norm=norms.means())
 
     def evaluate(self, state: RunState, key: Array, episodes: int) -> Outcome:
         """Of greedy policies, `[seeds, episodes, agents]`; all play the same episodes."""

@@ -15,7 +15,7 @@ from mastac.learning.devices import placed, shard_over_seeds
 from mastac.learning.exploring import exploring_episode
 from mastac.learning.failures import FAILURES, failure_of
 from mastac.learning.learner import update_schedule
-from mastac.learning.measured import EpochMetrics, epoch_means, not_measured
+from mastac.learning.measured import EpochMetrics, NormSums, epoch_means, not_measured
 from mastac.learning.schedule import NOISE_CYCLE, UpdateSchedule
 from mastac.learning.schedule import exploration as exploration_at
 from mastac.learning.settings import Settings
@@ -231,8 +231,16 @@ def training_program(
     ) -> tuple[RunState, EpochMetrics]:
         # The epoch is not vectorised over seeds: storing stays a copy, and the branch a branch.
         one_epoch = jax.vmap(seed.one_epoch, in_axes=(0, 0, None))
-        state, rows = jax.lax.scan(lambda state, epoch: one_epoch(state, keys, epoch), state, times)
-        return state, jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), rows)
+
+        def next_epoch(at: Any, epoch: Array) -> Any:
+            (state, row), norms = one_epoch(at[0], keys, epoch), at[1]
+            norms, row = norms.with_row(row)
+            return (state, norms), row
+
+        start = (state, NormSums.none(len(keys), env.num_agents))
+        (state, norms), rows = jax.lax.scan(next_epoch, start, times)
+        rows = jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), rows)
+        return state, rows._replace(agent_gradient_norm=norms.means())
 
     def advance(state: RunState, keys: Key[Array, " seeds"], epoch: Int[Array, ""], length: int):
         return shard_over_seeds(epochs_from, True, False)(state, keys, epoch + jnp.arange(length))

@@ -18,7 +18,8 @@ class EpochMetrics(NamedTuple):
     - `gradient_norm`: mean over agents and over the updates in which actors moved; NaN in epochs
         without one.
     - `env_steps`: of `RunState`, after the epoch.
-    - `agent_gradient_norm`: of each agent's actor alone; no column of the table.
+    - `agent_gradient_norm`: of each agent's actor alone; no column of the table. Of a chunk of
+        epochs it is the mean over those in which it was measured, `[seeds, agents]`.
     """
 
     episode_return: Float[Array, ""]
@@ -41,6 +42,29 @@ def epoch_means(metrics: Metrics) -> Metrics:
     norm = jnp.where(moved > 0, metrics.gradient_norm.mean(0) * (len(flags) / moved), jnp.nan)
     loss = None if metrics.critic_loss is None else metrics.critic_loss.mean(0)
     return Metrics(loss, metrics.value.mean(0), norm, moved > 0)
+
+
+class NormSums(NamedTuple):
+    """Sums of the norms of single agents over epochs, and over how many. Small for many epochs."""
+
+    total: Float[Array, "seeds agents"]
+    count: Float[Array, "seeds agents"]
+
+    @staticmethod
+    def none(seeds: int, agents: int) -> "NormSums":
+        """Before the first epoch."""
+        return NormSums(jnp.zeros((seeds, agents)), jnp.zeros((seeds, agents)))
+
+    def with_row(self, row: EpochMetrics) -> tuple["NormSums", EpochMetrics]:
+        """With an epoch of all seeds, and the row without what has been added."""
+        norms = jnp.asarray(row.agent_gradient_norm)
+        known = jnp.isfinite(norms)
+        sums = NormSums(self.total + jnp.where(known, norms, 0.0), self.count + known)
+        return sums, row._replace(agent_gradient_norm=None)
+
+    def means(self) -> Float[Array, "seeds agents"]:
+        """NaN where nothing was measured."""
+        return self.total / self.count
 
 
 def not_measured(shape: jax.ShapeDtypeStruct) -> Array:

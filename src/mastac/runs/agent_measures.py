@@ -22,14 +22,11 @@ class GradientNorms:
         self.values = values
 
     def add(self, norms: Any) -> None:
-        """The norms of a chunk, `[seeds, epochs, agents]`; NaN in epochs without a step."""
-        if norms is None:
-            return
-        norms = np.asarray(norms, float)
-        known = np.isfinite(norms)
-        with np.errstate(invalid="ignore"):
-            means = np.where(known, norms, 0.0).sum(1) / known.sum(1)
-        self.values = means if self.values is None else np.where(known.any(1), means, self.values)
+        """The norms of a chunk, `[seeds, agents]`; NaN where no policy moved."""
+        if norms is not None:
+            new = np.asarray(norms, float)
+            old = new if self.values is None else self.values
+            self.values = np.where(np.isfinite(new), new, old)
 
     def to_store(self) -> dict[str, Any]:
         """What the manifest of a checkpoint says of them."""
