@@ -111,7 +111,7 @@ def test_epochs_in_which_no_actor_moves_have_no_gradient_norm():
     updated = np.arange(EPOCHS) >= first - 1
     assert (np.isfinite(metrics.gradient_norm[0]) == (moves & updated)).all()
     assert (np.isfinite(metrics.critic_loss[0]) == updated).all()
-    of_agents = metrics.agent_gradient_norm
+    of_agents = np.asarray(metrics.agent_gradient_norm)
     assert of_agents.shape == (1, 4), "one for each agent, however many the epochs"
     known = metrics.gradient_norm[0][moves & updated]
     np.testing.assert_allclose(of_agents.mean(), known.mean(), rtol=1e-6)

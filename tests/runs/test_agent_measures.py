@@ -16,14 +16,14 @@ ENV: Any = SimpleNamespace(agents=("a", "b"))
 def test_norms_are_those_of_the_last_epochs_in_which_policies_moved() -> None:
     norms = GradientNorms()
     assert norms.to_store() == {}
-    norms.add(np.float32([[2.0, 4.0], [NAN, NAN]]))
+    norms.add(np.array([[2.0, 4.0], [NAN, NAN]]))
     np.testing.assert_array_equal(norms.values, [[2.0, 4.0], [NAN, NAN]])
-    norms.add(np.float32([[NAN, NAN], [5.0, 7.0]]))
+    norms.add(np.array([[NAN, NAN], [5.0, 7.0]]))
     np.testing.assert_array_equal(norms.values, [[2.0, 4.0], [5.0, 7.0]])
 
 
 def test_they_are_stored_to_the_last_digit() -> None:
-    values = np.float32([[1 / 3, 1e-12], [NAN, 7.0]]).astype(float)
+    values = np.array([[1 / 3, 1e-12], [NAN, 7.0]], np.float32).astype(float)
     manifest = json.loads(json.dumps(GradientNorms(values).to_store(), allow_nan=False))
     found = GradientNorms.stored(manifest, (2, 2)).values
     np.testing.assert_array_equal(np.float32(found), np.float32(values))

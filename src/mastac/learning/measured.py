@@ -48,7 +48,7 @@ class NormSums(NamedTuple):
     """Sums of the norms of single agents over epochs, and over how many. Small for many epochs."""
 
     total: Float[Array, "seeds agents"]
-    count: Float[Array, "seeds agents"]
+    epochs: Float[Array, "seeds agents"]
 
     @staticmethod
     def none(seeds: int, agents: int) -> "NormSums":
@@ -59,12 +59,12 @@ class NormSums(NamedTuple):
         """With an epoch of all seeds, and the row without what has been added."""
         norms = jnp.asarray(row.agent_gradient_norm)
         known = jnp.isfinite(norms)
-        sums = NormSums(self.total + jnp.where(known, norms, 0.0), self.count + known)
+        sums = NormSums(self.total + jnp.where(known, norms, 0.0), self.epochs + known)
         return sums, row._replace(agent_gradient_norm=None)
 
     def means(self) -> Float[Array, "seeds agents"]:
         """NaN where nothing was measured."""
-        return self.total / self.count
+        return self.total / self.epochs
 
 
 def not_measured(shape: jax.ShapeDtypeStruct) -> Array:
