@@ -5,7 +5,8 @@
 # make faults  kill, fill, delete and interrupt runs at work, each by name (about half an hour)
 # make bench   the measurements of benchmarks/
 # make fuzz    thousands of damaged files for every reader, and a thousand command lines
-# make pictures  draw the pictures of docs/ again; make animations its films, after a training
+# make pictures  draw the graphs and the page of docs/ again; make animations its films and its
+#              report, after some trainings; pages need Chromium
 # make clean   remove what make and the tools created (not runs/)
 
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
@@ -53,9 +54,11 @@ fuzz: $(VENV)/.installed-dev
 
 pictures: $(VENV)/.installed
 	$(BIN)/python docs/pictures.py
+	$(BIN)/python docs/explorer_picture.py
 
 animations: $(VENV)/.installed
 	$(BIN)/python docs/animations.py
+	$(BIN)/python docs/report_picture.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis dist build

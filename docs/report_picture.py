@@ -23,6 +23,8 @@ WIDTH, HEIGHT = 1100, 1190  # pixels
 
 def main() -> int:
     """Train what is missing, write the page, and take the picture."""
+    if browser.CHROMIUM is None:
+        sys.exit(browser.WHY_NOT)
     folder = Path("build/report")
     runs = []
     for name in ALGORITHMS:

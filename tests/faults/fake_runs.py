@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mastac.envs.episodes import Outcome
 from mastac.envs.registry import named
 from mastac.files import write_bytes
 from mastac.learning.loop import EpochMetrics
@@ -71,10 +72,13 @@ class FakeProgram:
             x = np.float32(3.9) * x * (1 - x)
             values.append(x[:, 0] + int(epoch) + k)
         column: Any = np.stack(values, 1)
-        return state._replace(learner=x), EpochMetrics(column, column, -column, column * np.nan)
+        of_agents: Any = x[:, :1] * np.arange(1, 4)
+        row = EpochMetrics(column, column, -column, column * np.nan, None, of_agents)
+        return state._replace(learner=x), row
 
-    def evaluate(self, state: State, key: Any, episodes: int) -> np.ndarray:
-        return np.asarray(state.learner)[:, :3]
+    def evaluate(self, state: State, key: Any, episodes: int) -> Outcome:
+        returns: Any = np.asarray(state.learner)[:, :3]
+        return Outcome(returns, None)
 
     def close(self) -> None:
         pass

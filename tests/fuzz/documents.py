@@ -29,6 +29,8 @@ SUMMARY = {
     "greedy_std": 4.2,
     "greedy_by_seed": {"0": -5.4, "1": None},
     "greedy_by_agent": {"upper": -0.7, "middle": 0.0},
+    "violation_by_agent": {"upper": 0.25, "middle": None},
+    "gradient_norm_by_agent": {"upper": 3e-05, "middle": 2.0},
     "reference": REFERENCE,
     "score": -0.05,
     "failed": {"1": {"epoch": 3, "where": "critic of 'upper'", "agent": "upper"}},

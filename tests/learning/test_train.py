@@ -99,6 +99,7 @@ def test_gradient_norm_is_that_of_the_updates_in_which_actors_move(delay):
     start = RunState(state, fixed.init(seed_shape(env, learner, state)), *2 * [jnp.int32(-1)])
     _, row = jax.jit(seed.one_epoch)(start, jax.random.key(1), jnp.int32(1))
     np.testing.assert_allclose(row.gradient_norm, expected.mean(), rtol=1e-6)
+    np.testing.assert_allclose(row.agent_gradient_norm, expected, rtol=1e-6)
 
 
 def test_epochs_in_which_no_actor_moves_have_no_gradient_norm():
@@ -110,6 +111,10 @@ def test_epochs_in_which_no_actor_moves_have_no_gradient_norm():
     updated = np.arange(EPOCHS) >= first - 1
     assert (np.isfinite(metrics.gradient_norm[0]) == (moves & updated)).all()
     assert (np.isfinite(metrics.critic_loss[0]) == updated).all()
+    of_agents = np.asarray(metrics.agent_gradient_norm)
+    assert of_agents.shape == (1, 4), "one for each agent, however many the epochs"
+    known = metrics.gradient_norm[0][moves & updated]
+    np.testing.assert_allclose(of_agents.mean(), known.mean(), rtol=1e-6)
     assert int(state.failed_epoch[0]) == -1
 
 
@@ -214,8 +219,12 @@ def test_evaluation_is_greedy_and_repeatable():
     run = program()
     seeds = keys(0, 1)
     state = run.init(seeds)
-    a, b = run.evaluate(state, jax.random.key(9), 4), run.evaluate(state, jax.random.key(9), 4)
+
+    def returns(run, seed):
+        return np.asarray(run.evaluate(state, jax.random.key(seed), 4).returns)
+
+    a, b = returns(run, 9), returns(run, 9)
     assert a.shape == (2, 4, 4) and (a == b).all()
-    assert not (a == run.evaluate(state, jax.random.key(8), 4)).all()
+    assert not (a == returns(run, 8)).all()
     noisier = program(replace(SMALL, noise=5.0, random_fraction=1.0))
-    np.testing.assert_array_equal(noisier.evaluate(state, jax.random.key(9), 4), a)
+    np.testing.assert_array_equal(returns(noisier, 9), a)

@@ -340,8 +340,8 @@ def test_a_thousand_agents_are_shown_and_answered_quickly(running, many):
     tab.open(many)
     tab.wait_for("explorer.page.base.length > 0")
     settled(tab)
-    assert seconds() < 2
-    answers = []
+    first, answers = seconds(), []
+    assert first < 2
     for agent in (0, 200, 400, 600, 800):
         before = seconds()
         tab.click(*place_of(tab, agent))
@@ -349,6 +349,7 @@ def test_a_thousand_agents_are_shown_and_answered_quickly(running, many):
         answers.append(seconds() - before)
         assert choice(tab)["agent"] is not None
     assert median(answers) < 0.1
+    print(f"\nfirst picture {first:.2f} s, a click {median(answers):.3f} s of one processor")
     assert "names left out for want of room" in text_of(tab, "#notes")
     assert_unharmed(tab)
 

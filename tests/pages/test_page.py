@@ -131,7 +131,9 @@ def test_agents_have_the_results_of_a_run(tmp_path, capsys) -> None:
     run = run_folder(
         tmp_path / "run",
         greedy_by_agent=returns | {"warehouse-2": None},
-        violation_by_agent={"warehouse-1": 3},
+        violation_by_agent={"warehouse-1": 0.25},
+        gradient_norm_by_agent={"warehouse-1": 0.5},
+        idle_hours_by_agent={"warehouse-1": 3},
         greedy_by_seed={"0": 1.0},
     )
     page = tmp_path / "page.html"
@@ -140,8 +142,10 @@ def test_agents_have_the_results_of_a_run(tmp_path, capsys) -> None:
     assert f"Page\n  {page} (0." in text and "Critics (hidden" in text and "sample" not in text
     values = {entry["name"]: entry["numbers"] for entry in data_of(page)["values"]}
     assert values["return of the greedy policy"] == [-1.0, None, *(-float(i) for i in range(3, 10))]
-    assert values["violation"] == [3.0, *[None] * 8]
-    assert set(values) == {"return of the greedy policy", "violation"}
+    assert values["share of steps beyond a limit"] == [0.25, *[None] * 8]
+    assert values["norm of the policy's gradient at the end of training"][0] == 0.5
+    assert values["idle hours"] == [3.0, *[None] * 8]
+    assert len(values) == 4
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,8 @@ def run_of(number: int, name: str, agents: list[str], epochs: int = 449, env="pl
         "greedy_by_seed": {str(k): float(returns[k, -1]) for k in range(3)},
         "reference": REFERENCE | {"policies": {HOSTILE[0]: -7.0} if name in HOSTILE else {}},
         "greedy_by_agent": {agent: -float(k) for k, agent in enumerate(agents)},
+        "violation_by_agent": {agent: 0.125 + k / 100 for k, agent in enumerate(agents[:3])},
+        "gradient_norm_by_agent": dict.fromkeys(agents[:2], 3e-5),
         "warnings": [f"agent '{agents[0]}' hardly moves"],
     }
     config = {"algorithm": name, "env_options": {"text": HOSTILE[0]}}
@@ -120,6 +122,22 @@ def test_text_stays_text() -> None:
     more = ["tr", "th", "td", "td"]
     assert sorted(tag for tag, _ in found.tags) == sorted([tag for tag, _ in plain.tags] + more)
     assert "boo()" in hostile
+
+
+def test_violations_and_gradients_stand_beside_the_returns() -> None:
+    one = page_of([run_of(0, "abc", ["a", "b", "c"])], [SYSTEM])
+    assert ">steps beyond a limit</th>" in one
+    row = one[one.index("Agents of abc") :]
+    row = row[row.index(">c</th>") :]
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", row[: row.index("</tr>")])
+    assert cells == ["-2.00", "14.5 %", ""]
+    two = page_of([run_of(k, name, ["a", "b", "c"]) for k, name in enumerate(("abc", "de"))])
+    assert "Steps beyond a limit of each agent" in two and "3e-05" in two
+    run = run_of(0, "abc", ["a"])
+    for name in ("violation_by_agent", "gradient_norm_by_agent"):
+        del run.summary[name]  # type: ignore[attr-defined]
+    plain = page_of([run])
+    assert "beyond a limit" not in plain and "gradient norm" not in plain
 
 
 def test_nothing_is_loaded_from_elsewhere() -> None:

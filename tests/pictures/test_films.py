@@ -1,5 +1,7 @@
 """Animations, strips and series show what happened: values, limits, flows, and both policies."""
 
+import subprocess
+import sys
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from mastac.envs.rollouts import Episode, Rollout
 from mastac.envs.views import Quantity, View
 from mastac.errors import UserError
 from mastac.palette import BLUE_TO_RED, FAINT, INK, LOW_TO_HIGH, NODE
-from mastac.pictures.films import Film, animate, strip_figure, times_of
+from mastac.pictures.films import Film, animate, found_ffmpeg, strip_figure, times_of
 from mastac.pictures.lines import LIMIT, LOOKS
 from mastac.pictures.moments import POSSIBLE
 from mastac.pictures.series import series_figure
@@ -208,14 +210,21 @@ def test_what_fails_leaves_the_old_file(tmp_path: Path, monkeypatch) -> None:
 
 def test_an_mp4_needs_ffmpeg(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(FFMpegWriter, "isAvailable", lambda: False)
-    with pytest.raises(UserError, match="needs ffmpeg, which is not found; install it"):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    with pytest.raises(UserError, match=r"ffmpeg, which is not found; .*pip install imageio"):
         animate(played(AGENTS), tmp_path / "film.mp4")
     with pytest.raises(UserError, match=r"must end in \.gif or \.mp4"):
         animate(played(AGENTS), tmp_path / "film.png")
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.skipif(not FFMpegWriter.isAvailable(), reason="ffmpeg is not installed")
-def test_an_mp4_is_written_where_there_is_ffmpeg(tmp_path: Path) -> None:
-    animate(played(AGENTS, steps=3), tmp_path / "film.mp4")
-    assert b"ftyp" in (tmp_path / "film.mp4").read_bytes()[:12]
+@pytest.mark.skipif(found_ffmpeg() is None, reason="no ffmpeg: pip install imageio-ffmpeg")
+def test_an_mp4_shows_every_moment(tmp_path: Path) -> None:
+    path, ffmpeg = tmp_path / "film.mp4", str(found_ffmpeg())
+    animate(played(AGENTS, steps=3), path, fps=2)
+    decoded = [ffmpeg, "-v", "error", "-i", str(path), "-f", "rawvideo", "-pix_fmt", "gray", "-"]
+    pixels = subprocess.run(decoded, check=True, capture_output=True).stdout
+    frames = np.frombuffer(pixels, np.uint8).reshape(4 + 2, -1)  # the last one stands for a second
+    moves = np.abs(np.diff(frames.astype(int), axis=0)).max(1) > 100
+    assert moves.tolist() == [True, True, True, False, False]
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -187,3 +190,13 @@ def test_lines_are_called_equal_only_where_their_figures_are(tmp_path: Path) -> 
     equal = reference | {"bound": -146.5901}
     (axes,) = learning_curves([run(tmp_path / "b", returns, reference=equal)]).axes
     assert "best known = bound  −146.59" in [text.get_text() for text in axes.texts]
+
+
+def test_the_shell_of_a_notebook_can_draw(tmp_path: Path) -> None:
+    """A kernel names its own backend of matplotlib to all that it starts."""
+    folder = write_run(tmp_path / "run", rising())
+    environment = os.environ | {"MPLBACKEND": "module://a_backend_of_another_python"}
+    command = [sys.executable, "-m", "mastac", "plot", str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "curves.png").is_file()

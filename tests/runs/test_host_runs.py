@@ -51,11 +51,18 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> mastac.Run:
     return mastac.train("host_worlds:Tanks", seeds=[3, 1], out=out, progress=False, **KNOBS)
 
 
+def watched_tanks() -> mastac.Environment:
+    """The tank in the middle is always too full, and pumps of the lower one should stay below 0."""
+    levels = mastac.Quantity("level", high=[99.0, -99.0, 99.0])
+    pumps = mastac.Quantity("pump", high=[2.0, 2.0, -0.1])
+    return mastac.from_pettingzoo(Tanks, view=mastac.View([levels], [pumps]))
+
+
 @pytest.fixture(scope="module")
 def apart(tmp_path_factory: pytest.TempPathFactory) -> mastac.Run:
     """One seed, played by a worker."""
     out = tmp_path_factory.mktemp("host") / "apart"
-    return mastac.train(mastac.from_pettingzoo(Tanks), workers=1, out=out, progress=False, **KNOBS)
+    return mastac.train(watched_tanks(), workers=1, out=out, progress=False, **KNOBS)
 
 
 def test_a_run_counts_the_steps_and_learns(named: mastac.Run) -> None:
@@ -117,7 +124,7 @@ def test_a_run_that_was_stopped_goes_on_exactly(apart: mastac.Run, tmp_path: Pat
         if report.epoch == 4:
             os.kill(os.getpid(), signal.SIGINT)
 
-    env, out = mastac.from_pettingzoo(Tanks), tmp_path / "stopped"
+    env, out = watched_tanks(), tmp_path / "stopped"
     with pytest.raises(mastac.Stopped):
         mastac.train(env, workers=1, out=out, progress=stop, **KNOBS)
     assert saved_epochs(out / "checkpoints") == [4]
@@ -125,6 +132,8 @@ def test_a_run_that_was_stopped_goes_on_exactly(apart: mastac.Run, tmp_path: Pat
     for name in ("metrics.csv", "evaluation.csv"):
         assert (out / name).read_text() == (apart.path / name).read_text()
     assert run.summary == apart.summary
+    # The last agent acts in units of the simulator, from 0 to 2, while it is there.
+    assert run.summary["violation_by_agent"] == {"upper": 0.0, "middle": 1.0, "lower": 1.0}
 
 
 def test_a_worker_that_dies_changes_nothing(apart: mastac.Run, tmp_path: Path) -> None:

@@ -61,11 +61,14 @@ def test_lines_fit_the_terminal(width: int, name: str, monkeypatch) -> None:
         assert ("return -12.35" in usual) == (width >= 100)
         assert compiling == "compiling 0:03 (usually 1:15)"
     assert remark.endswith("a remark\n")
+    shown(USUAL)
     shown.close()
     shown.working("compiling", 3.0, None)
     shown.close()
-    assert terminal.getvalue().endswith("compiling 0:03\n")
-    assert terminal.getvalue().count("\n") == 2
+    shown.close()
+    lines = terminal.getvalue().split("\n")
+    assert len(lines) == 3 and lines[1].endswith("left 1:23")
+    assert lines[2].endswith("compiling 0:03\r\x1b[2K"), "what is over is no longer told"
 
 
 def test_a_log_holds_whole_lines_the_more_seldom_the_longer_the_run(capsys, monkeypatch) -> None:
@@ -110,12 +113,15 @@ def test_one_line_moves_in_the_cell_of_a_notebook(monkeypatch, capsys) -> None:
     told.working("compiling", 1.0, 2.0)
     told.say("a remark")
     told(LONG)
+    told.working("compiling the last evaluation", 1.0, None)
+    told.close()
     assert lines[0] == [
         "compiling 0:00 (usually 0:02)",
         "compiling 0:01 (usually 0:02)",
         "a remark",
     ]
     assert len(lines) == 2 and "━" in lines[1][0]
+    assert lines[1][1:] == ["compiling the last evaluation 0:01", ""]
     assert capsys.readouterr() == ("", "")
 
 

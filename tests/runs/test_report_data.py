@@ -138,7 +138,14 @@ def test_returns_above_the_bound_are_explained(tmp_path: Path) -> None:
 def test_figures_of_agents(tmp_path: Path) -> None:
     runs = []
     for name, more in (
-        ("a", {"greedy_by_agent": {"x": -1.0, "y": None}, "greedy_std_by_agent": {"x": 0.5}}),
+        (
+            "a",
+            {
+                "greedy_by_agent": {"x": -1.0, "y": None},
+                "greedy_std_by_agent": {"x": 0.5},
+                "violation_by_agent": {"y": 0.25},
+            },
+        ),
         ("b", {}),
         ("c", {"greedy_by_agent": {"y": -2.0}}),
     ):
@@ -148,9 +155,14 @@ def test_figures_of_agents(tmp_path: Path) -> None:
         runs.append(read_results(folder))
     found = agent_figures(runs)
     assert found is not None and found["names"] == ["x", "y"]
-    assert found["runs"][0] == {"mean": [-1.0, None], "std": [0.5, None]}
+    assert found["runs"][0] == {
+        "mean": [-1.0, None],
+        "std": [0.5, None],
+        "violation": [None, 0.25],
+        "gradient_norm": [None, None],
+    }
     assert found["runs"][1] is None
-    assert found["runs"][2] == {"mean": [None, -2.0], "std": [None, None]}
+    assert found["runs"][2]["mean"] == [None, -2.0] and found["runs"][2]["std"] == [None, None]
     assert agent_figures(runs[1:2]) is None
 
 

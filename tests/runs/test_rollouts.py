@@ -43,6 +43,10 @@ def own_run(folder: Path, env: mastac.Environment) -> mastac.Run:
 def test_it_is_the_episode_of_an_evaluation(run, rollout) -> None:
     trained, simple = rollout.episodes
     returns = policy_returns(run.env, run.policy(0), episodes=1, seed=3)[0]
+    assert repr(rollout).startswith("Rollout('warehouse-9', 8 steps; returns: trained policy, ")
+    assert repr(run.env) == "Environment('warehouse-9', 9 agents, 8 steps)"
+    assert repr(run.policy(0)) == "Policy(9 agents, layers of [5, 4], head 'softmax')"
+    assert repr(trained) == "Episode('trained policy, seed 0', 8 steps of 9 agents)"
     np.testing.assert_allclose(trained.returns, returns, rtol=1e-5)
     # Without noise the simple policy returns what is known of it.
     assert rollout.reported(simple.returns) == pytest.approx(run.env.reference().simple, rel=1e-4)

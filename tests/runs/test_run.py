@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ import pytest
 
 import mastac
 from mastac import UserError
+from mastac.runs.agent_figures import figures_by_agent
 from mastac.runs.checkpoints import saved_epochs
 from mastac.runs.execution import Execution
 from mastac.runs.folder import RunFolder
@@ -80,6 +82,14 @@ def test_resuming_gives_the_uninterrupted_run_bit_for_bit(whole, cut, tmp_path):
     for name in ("metrics.csv", "evaluation.csv"):
         assert (resumed.path / name).read_bytes() == (whole.path / name).read_bytes()
     assert resumed.summary == whole.summary
+    shown: list[str] = []
+    whole._repr_pretty_(SimpleNamespace(text=shown.append), False)
+    assert shown == [str(whole)], "a notebook shows the table"
+    norms = whole.summary["gradient_norm_by_agent"]
+    assert norms in figures_by_agent(whole.path).values(), "a page colours agents by them"
+    assert list(norms) == list(small_env().agents) and min(norms.values()) > 0
+    last = np.genfromtxt(whole.path / "metrics.csv", delimiter=",", names=True)[-4:]
+    assert np.mean(list(norms.values())) == pytest.approx(last["gradient_norm"].mean(), rel=1e-5)
     for seed in (5, 2):
         for a, b in zip(resumed.policy(seed).weights, whole.policy(seed).weights, strict=True):
             np.testing.assert_array_equal(a, b)

@@ -113,6 +113,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if argv is None:
         open_streams()
+        # A notebook's shell names a backend that this Python may not have. Pictures are only saved.
+        os.environ["MPLBACKEND"] = "agg"
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal without Greek letters gets a question mark.

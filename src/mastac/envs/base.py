@@ -198,6 +198,9 @@ class Environment:
         object.__setattr__(self, "_sees_time", takes_time(self.observe))
         check_view(self)
 
+    def __repr__(self) -> str:
+        return f"Environment({self.id!r}, {self.num_agents} agents, {self.horizon} steps)"
+
     def _check_spaces(self) -> None:
         """Sizes as whole numbers, centres and scales as numbers that fit them."""
         may_be_zero = {"obs_sizes": True, "action_sizes": self.head.may_lack_action}
@@ -226,11 +229,8 @@ class Environment:
     @property
     def undeclared(self) -> frozenset[str]:
         """Which of the centres and scales are left open, to be measured while training."""
-        return frozenset(
-            name
-            for name in SCALES
-            if getattr(self, name) is None or isinstance(getattr(self, name), Undeclared)
-        )
+        is_open = lambda name: isinstance(getattr(self, name), Undeclared | None)  # noqa: E731
+        return frozenset(filter(is_open, SCALES))
 
     @property
     def stores_observations(self) -> bool:

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 
 from mastac.envs.views import Quantity, View
 from mastac.structure import Couplings, CouplingSequence
+from mastac.text import number
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class Episode:
     actions: Float[np.ndarray, "steps agents act"]
     rewards: Float[np.ndarray, "steps agents"]
     alive: Bool[np.ndarray, "steps agents"]
+
+    def __repr__(self) -> str:
+        return f"Episode({self.label!r}, {self.steps} steps of {self.rewards.shape[1]} agents)"
 
     @property
     def steps(self) -> int:
@@ -67,6 +71,10 @@ class Rollout:
     report: str
     reward_unit: str
     episodes: Sequence[Episode]
+
+    def __repr__(self) -> str:
+        told = [f"{one.label}: {number(self.reported(one.returns))}" for one in self.episodes]
+        return f"Rollout({self.env_id!r}, {self.last} steps; returns: {', '.join(told)})"
 
     @property
     def agents(self) -> tuple[str, ...]:

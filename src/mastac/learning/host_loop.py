@@ -19,12 +19,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from mastac.envs.episodes import Outcome
 from mastac.envs.host.environment import HostEnvironment
 from mastac.envs.host.playing import Act, Job, Player, Track
+from mastac.envs.limits import Limits, limits_of
 from mastac.learning.acting import Acting, reset_bits, reset_seeds
 from mastac.learning.buffer import Episode
 from mastac.learning.devices import placed, shard_over_seeds
 from mastac.learning.loop import EpochMetrics, OneSeed, Program, RunState
+from mastac.learning.measured import NormSums
 
 
 def host_program(
@@ -90,6 +93,7 @@ class HostLoop:
     ) -> tuple[RunState, EpochMetrics]:
         """So many epochs; metrics `[seeds, length]`."""
         rows: list[EpochMetrics] = []
+        norms = NormSums.none(len(self.seeds), self.env.num_agents)
         policies = self.acting.snapshot(state.learner)
         with ThreadPoolExecutor(1) as thread:
             learning = None
@@ -107,10 +111,13 @@ class HostLoop:
                     learning, policies = None, self.acting.snapshot(state.learner)
             if learning is not None:
                 state = learning.result()
-        return state, jax.tree.map(lambda *row: np.stack(row, axis=1), *rows)
+        for k, row in enumerate(rows):
+            norms, rows[k] = norms.with_row(row)
+        metrics = jax.tree.map(lambda *row: np.stack(row, axis=1), *rows)
+        return state, metrics._replace(agent_gradient_norm=norms.means())
 
-    def evaluate(self, state: RunState, key: Array, episodes: int) -> Array:
-        """Returns `[seeds, episodes, agents]` of greedy policies; all play the same episodes."""
+    def evaluate(self, state: RunState, key: Array, episodes: int) -> Outcome:
+        """Of greedy policies, `[seeds, episodes, agents]`; all play the same episodes."""
         resets = reset_seeds(jax.random.split(key, episodes))
         jobs = [
             Job(reset, f"seed {seed} in evaluation episode {number}")
@@ -122,8 +129,19 @@ class HostLoop:
         def greedy(numbers: np.ndarray) -> Act:
             return self.acting.greedy(policies, numbers // episodes)
 
-        returns = np.stack([track.rewards.sum(0) for track in self.player.play(jobs, greedy)])
-        return jnp.asarray(returns.reshape(len(self.seeds), episodes, -1))
+        tracks, limits = self.player.play(jobs, greedy), limits_of(self.env)
+        returns = np.stack([track.rewards.sum(0) for track in tracks])
+        shape = (len(self.seeds), episodes, -1)
+        if limits is None:
+            return Outcome(jnp.asarray(returns.reshape(shape)), None)
+        shares = np.stack([self._violations(limits, track) for track in tracks])
+        return Outcome(jnp.asarray(returns.reshape(shape)), jnp.asarray(shares.reshape(shape)))
+
+    def _violations(self, limits: Limits, track: Track) -> np.ndarray:
+        """The share of its steps at which each agent was beyond a limit."""
+        actions = self.env.in_units(track.actions, track.alive)
+        beyond = limits.exceeded(track.states[:-1], actions) & track.alive
+        return (beyond.sum(0) / np.maximum(track.alive.sum(0), 1)).astype(np.float32)
 
     def close(self) -> None:
         """Let go of all simulators."""

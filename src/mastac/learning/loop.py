@@ -6,15 +6,16 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Int, Key, PRNGKeyArray
 
 from mastac.envs.base import Environment
-from mastac.envs.episodes import rollout_return
+from mastac.envs.episodes import Outcome, outcome
 from mastac.learning.buffer import Buffer, Episode
 from mastac.learning.devices import placed, shard_over_seeds
 from mastac.learning.exploring import exploring_episode
 from mastac.learning.failures import FAILURES, failure_of
 from mastac.learning.learner import update_schedule
+from mastac.learning.measured import EpochMetrics, NormSums, epoch_means, not_measured
 from mastac.learning.schedule import UpdateSchedule, exploration_in
 from mastac.learning.settings import Settings
 from mastac.learning.spec import Learner, Metrics
@@ -52,30 +53,12 @@ class RunState(NamedTuple):
     env_steps: Int[Array, ""] | None = None
 
 
-class EpochMetrics(NamedTuple):
-    """One row of `metrics.csv`; NaN where nothing was measured.
-
-    - `episode_return`: undiscounted, of the exploring policies, as the environment reports it.
-    - `critic_loss`, `value`: means over values and over the epoch's updates; NaN in epochs without
-        an update, and where there is no critic.
-    - `gradient_norm`: mean over agents and over the updates in which actors moved; NaN in epochs
-        without one.
-    - `env_steps`: of `RunState`, after the epoch.
-    """
-
-    episode_return: Float[Array, ""]
-    critic_loss: Float[Array, ""]
-    value: Float[Array, ""]
-    gradient_norm: Float[Array, ""]
-    env_steps: Int[Array, ""] | None = None
-
-
 class Program(NamedTuple):
     """Compiled for all seeds at once; the leading axis of states, keys and results is the seed.
 
     - `init`: `keys -> state`.
     - `advance`: `(state, keys, epoch, length) -> (state, metrics)`, metrics `[seeds, length]`.
-    - `evaluate`: `(state, key, episodes) -> returns`, `[seeds, episodes, agents]`, of the greedy
+    - `evaluate`: `(state, key, episodes) -> outcome`, `[seeds, episodes, agents]`, of the greedy
         policies. All seeds play the same episodes, which `key` chooses, so that they differ by
         their policies and not by their luck.
     - `close`: lets go of what plays.
@@ -86,23 +69,9 @@ class Program(NamedTuple):
 
     init: Callable[[PRNGKeyArray], RunState]
     advance: Callable[[RunState, PRNGKeyArray, Int[Array, ""], int], tuple[RunState, EpochMetrics]]
-    evaluate: Callable[[RunState, PRNGKeyArray, int], Float[Array, "seeds episodes agents"]]
+    evaluate: Callable[[RunState, PRNGKeyArray, int], Outcome]
     close: Callable[[], None] = lambda: None
     lowered: Callable[..., Iterator[Any]] | None = None
-
-
-def epoch_means(metrics: Metrics) -> Metrics:
-    """Means over an epoch's updates, stacked along the leading axis.
-
-    The gradients' norms over those updates in which actors moved: in the others there is none. NaN
-    if they moved in none.
-    """
-    flags = jnp.asarray(metrics.actors_moved)
-    moved = flags.sum().astype(jnp.float32)
-    # Norms are 0 where actors did not move, so the mean over all updates is scaled up.
-    norm = jnp.where(moved > 0, metrics.gradient_norm.mean(0) * (len(flags) / moved), jnp.nan)
-    loss = None if metrics.critic_loss is None else metrics.critic_loss.mean(0)
-    return Metrics(loss, metrics.value.mean(0), norm, moved > 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +136,7 @@ class OneSeed:
             return self._updates(learner_state, store, update_key, epoch)
 
         shapes = jax.eval_shape(updates, state.learner)[1]
-        nothing = jax.tree.map(_not_measured, shapes)
+        nothing = jax.tree.map(not_measured, shapes)
         due = self.schedule.is_due(epoch)
         updated, metrics = jax.lax.cond(due, updates, lambda kept: (kept, nothing), state.learner)
 
@@ -185,6 +154,7 @@ class OneSeed:
             value=metrics.value.mean(),
             gradient_norm=metrics.gradient_norm.mean(),
             env_steps=steps,
+            agent_gradient_norm=metrics.gradient_norm,
         )
         new_state = RunState(
             learner=kept,
@@ -195,12 +165,10 @@ class OneSeed:
         )
         return new_state, row
 
-    def play(
-        self, learner_state: Any, keys: Key[Array, " episodes"]
-    ) -> Float[Array, "episodes agents"]:
-        """Undiscounted returns of the greedy policies, an episode for each key."""
+    def play(self, learner_state: Any, keys: Key[Array, " episodes"]) -> Outcome:
+        """What comes out for the greedy policies, `[episodes, agents]`; an episode for each key."""
         policy = lambda obs, state, time: self.learner.act(learner_state, obs)  # noqa: E731
-        return jax.vmap(lambda key: rollout_return(self.env, policy, key))(keys)
+        return jax.vmap(lambda key: outcome(self.env, policy, key))(keys)
 
     def exploration(self, epoch: Epoch) -> tuple[Array, Array]:
         """The noise and the share of random actions of an epoch."""
@@ -259,13 +227,21 @@ def training_program(
     ) -> tuple[RunState, EpochMetrics]:
         # The epoch is not vectorised over seeds: storing stays a copy, and the branch a branch.
         one_epoch = jax.vmap(seed.one_epoch, in_axes=(0, 0, None))
-        state, rows = jax.lax.scan(lambda state, epoch: one_epoch(state, keys, epoch), state, times)
-        return state, jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), rows)
+
+        def next_epoch(at: Any, epoch: Array) -> Any:
+            (state, row), norms = one_epoch(at[0], keys, epoch), at[1]
+            norms, row = norms.with_row(row)
+            return (state, norms), row
+
+        start = (state, NormSums.none(len(keys), env.num_agents))
+        (state, norms), rows = jax.lax.scan(next_epoch, start, times)
+        rows = jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), rows)
+        return state, rows._replace(agent_gradient_norm=norms.means())
 
     def advance(state: RunState, keys: Key[Array, " seeds"], epoch: Int[Array, ""], length: int):
         return shard_over_seeds(epochs_from, True, False)(state, keys, epoch + jnp.arange(length))
 
-    def evaluate(state: RunState, key: PRNGKeyArray, episodes: int) -> Array:
+    def evaluate(state: RunState, key: PRNGKeyArray, episodes: int) -> Outcome:
         play = shard_over_seeds(jax.vmap(seed.play, in_axes=(0, None)), False)
         return play(state.learner, jax.random.split(key, episodes))
 
@@ -287,9 +263,3 @@ def training_program(
         evaluate=lambda state, *others: evaluating(placed(state), *others),
         lowered=lowered,
     )
-
-
-def _not_measured(shape: jax.ShapeDtypeStruct) -> Array:
-    """NaN for numbers, `False` for flags."""
-    nothing = jnp.nan if jnp.issubdtype(shape.dtype, jnp.floating) else False
-    return jnp.full(shape.shape, nothing, shape.dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -14,6 +14,25 @@ MOST_ROWS = 40
 """So many agents are listed, the worst first."""
 FEW_ROWS = 12
 """A longer list is folded away at first."""
+AGENT_MEASURES = (
+    (
+        "violation",
+        "steps beyond a limit",
+        lambda share: f"{100 * share:.1f} %",
+        "Steps beyond a limit are the share of the evaluated steps at which one of the agent's "
+        "states or actions was beyond a limit that the environment declares. ",
+    ),
+    (
+        "gradient_norm",
+        "gradient norm",
+        lambda norm: f"{norm:.3g}",
+        "The gradient norm is that of the agent's policy in the last epochs: where it is far from "
+        "zero, the policy was still changing, or its critic was noisy. ",
+    ),
+)
+"""What is told of each agent beside its return: key, head of the column, as text, its meaning."""
+Shown = Sequence[tuple[str, Mapping[str, Any]]]
+"""Names of runs, with the figures of their agents."""
 GRAPHS = {
     "state": "state",
     "action": "action",
@@ -24,7 +43,7 @@ GRAPHS = {
 
 
 def agents_part(data: Mapping[str, Any]) -> Markup | None:
-    """Mean greedy returns of single agents, and the worst agent of each run."""
+    """Single agents: the worst of each run, and the return and the measures of each agent."""
     found = data["agents"]
     if found is None:
         return None
@@ -38,27 +57,59 @@ def agents_part(data: Mapping[str, Any]) -> Markup | None:
         return None
     summary = [(run, *_ends(names, figures["mean"])) for run, figures in shown]
     best = max(shown, key=lambda pair: sum(x or 0.0 for x in pair[1]["mean"]))
-    order = sorted(range(len(names)), key=lambda k: _or_least(best[1]["mean"][k]))
-    rows = [
-        (names[k], *(plus_minus(figures["mean"][k], figures["std"][k]) for _, figures in shown))
-        for k in order[:MOST_ROWS]
-    ]
-    left = len(names) - len(rows)
+    order = sorted(range(len(names)), key=lambda k: _or_least(best[1]["mean"][k]))[:MOST_ROWS]
+    left = len(names) - len(order)
     more = f" {left:,} more agents are left out; summary.json has all." if left else ""
+    tables = _agent_tables(names, shown, order)
     note = (
         "Mean returns of the greedy policies, each agent's own rewards alone; ± is the standard "
-        f"deviation over seeds. Agents are in the order of {best[0]}, the worst first.{more}"
+        "deviation over seeds. "
+        + "".join(meaning for *_, meaning in _measures(shown))
+        + f"Agents are in the order of {best[0]}, the worst first.{more}"
     )
-    title = f"The {len(rows)} worst agents" if left else "Every agent"
-    listed = table_of("Mean return of each agent", ("agent", *(run for run, _ in shown)), rows)
+    title = f"The {len(order)} worst agents" if left else "Every agent"
     head = ("run", "worst agent", "its return", "median", "best agent", "its return")
     return joined(
         [
             table_of("The worst and the best agent of each run", head, summary, words=(1, 4)),
-            element("details", element("summary", title), listed, open=len(rows) <= FEW_ROWS),
+            element("details", element("summary", title), *tables, open=len(order) <= FEW_ROWS),
             element("p", note, class_="small"),
         ]
     )
+
+
+def _measures(shown: Shown) -> list[Any]:
+    """Of `AGENT_MEASURES` those that a run has."""
+    return [
+        measure
+        for measure in AGENT_MEASURES
+        if any(x is not None for _, figures in shown for x in figures[measure[0]])
+    ]
+
+
+def _agent_tables(names: Sequence[str], shown: Shown, order: Sequence[int]) -> list[Markup]:
+    """One table of a run with all its figures; of several runs a table for each figure."""
+
+    def column(key: str, text: Callable[[float], str]) -> Callable[..., str]:
+        return lambda figures, k: "" if (x := figures[key][k]) is None else text(x)
+
+    def returns(figures: Mapping[str, Any], k: int) -> str:
+        return plus_minus(figures["mean"][k], figures["std"][k])
+
+    columns = [(head, column(key, text)) for key, head, text, _ in _measures(shown)]
+    columns = [("return", returns), *columns]
+    if len(shown) == 1:
+        [(run, figures)] = shown
+        rows = [(names[k], *(cell(figures, k) for _, cell in columns)) for k in order]
+        return [table_of(f"Agents of {run}", ("agent", *(head for head, _ in columns)), rows)]
+    return [
+        table_of(
+            f"{head.capitalize()} of each agent",
+            ("agent", *(run for run, _ in shown)),
+            [(names[k], *(cell(figures, k) for _, figures in shown)) for k in order],
+        )
+        for head, cell in columns
+    ]
 
 
 def structure_part(systems: Sequence[Mapping[str, Any]]) -> Markup | None:

@@ -140,11 +140,23 @@ def check_animation(path: Path) -> None:
     """`UserError` unless an animation can be written in the format that a file's ending names."""
     if path.suffix.lower() not in ANIMATIONS:
         raise UserError(f"--animate '{path}' must end in .gif or .mp4")
-    if path.suffix.lower() == ".mp4" and not FFMpegWriter.isAvailable():
+    if path.suffix.lower() == ".mp4" and found_ffmpeg() is None:
         raise UserError(
-            f"--animate '{path}' needs ffmpeg, which is not found; install it (on Debian: "
-            "apt-get install ffmpeg), or write a .gif"
+            f"--animate '{path}' needs the program ffmpeg, which is not found; install it "
+            "('pip install imageio-ffmpeg' brings one), or write a .gif"
         )
+
+
+def found_ffmpeg() -> str | None:
+    """The program that writes MP4: the system's, or that of the package imageio-ffmpeg."""
+    if FFMpegWriter.isAvailable():
+        return FFMpegWriter.bin_path()
+    try:
+        from imageio_ffmpeg import get_ffmpeg_exe
+
+        return get_ffmpeg_exe()
+    except (ImportError, RuntimeError):  # the package may be there without a program
+        return None
 
 
 def animate(rollout: Rollout, path: Path, fps: int | None = None) -> None:
@@ -172,6 +184,8 @@ def animate(rollout: Rollout, path: Path, fps: int | None = None) -> None:
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             partial = Path(folder, f"film{path.suffix.lower()}")
             style = {**STYLE, "savefig.bbox": None}
+            if isinstance(writer, FFMpegWriter):
+                style["animation.ffmpeg_path"] = found_ffmpeg()
             with matplotlib.rc_context(style), writer.saving(film.figure, str(partial), DOTS):
                 for time in [*times, *times[-1:] * fps]:
                     film.show(time)

@@ -200,7 +200,7 @@ def returns_by_tenth(
                 lambda state, epoch: seed.one_epoch(state, key, epoch), state, epochs
             )
             played = env.reported(
-                seed.play(state.learner, jax.random.split(evaluation_key(), episodes))
+                seed.play(state.learner, jax.random.split(evaluation_key(), episodes)).returns
             ).mean()
             return state, jnp.where(state.failed_epoch < 0, played, jnp.nan)
 

@@ -11,6 +11,8 @@ ENDING = "_by_agent"
 TITLES = {
     "greedy": "return of the greedy policy",
     "greedy_std": "deviation of that return over seeds",
+    "violation": "share of steps beyond a limit",
+    "gradient_norm": "norm of the policy's gradient at the end of training",
 }
 """What figures are called; others by their name in the summary."""
 

@@ -16,6 +16,7 @@ from mastac.files import write_json
 from mastac.learning.host_loop import host_program
 from mastac.learning.learner import buffer_of, learner_of
 from mastac.learning.loop import FAILURES, EpochMetrics, Program, one_seed, training_program
+from mastac.runs.agent_measures import GradientNorms, agent_measures
 from mastac.runs.checkpoints import load_checkpoint, manifest_of, save_checkpoint
 from mastac.runs.compiling import Compiling
 from mastac.runs.evaluation import evaluation_key, greedy_summary, policies_of
@@ -58,7 +59,7 @@ class Execution:
         self.told: set[int] = set()
         self.tables, self.identity = SealedTables(folder), identity_of(folder)
         self.log: Callable[..., None] = lambda *rows: None
-        self.pace = Pace()
+        self.pace, self.norms = Pace(), GradientNorms()
         name = f"{self.config.algorithm} on {self.config.env}"
         self.compiling = Compiling(name, self.program.lowered, working)
 
@@ -87,7 +88,9 @@ class Execution:
             like = jax.eval_shape(self.program.init, self.keys)
             whole = {"state": like, "keys": self._key_data()}
             self.state = load_checkpoint(self.folder.checkpoints, self.epoch, whole)["state"]
-            seals = manifest_of(self.folder.checkpoints, self.epoch)["tables"]
+            manifest = manifest_of(self.folder.checkpoints, self.epoch)
+            shape = (len(self.config.seeds), self.env.num_agents)
+            seals, self.norms = manifest["tables"], GradientNorms.stored(manifest, shape)
         else:
             self._compile(None)
             self.state = self.program.init(self.keys)
@@ -110,11 +113,11 @@ class Execution:
         self.state, metrics = self.program.advance(
             self.state, self.keys, jnp.asarray(self.epoch), length
         )
-        returns = self.env.reported(
-            self.program.evaluate(self.state, evaluation_key(), self.config.evaluation_episodes)
-        ).mean(-1)
+        episodes = self.config.evaluation_episodes
+        played = self.program.evaluate(self.state, evaluation_key(), episodes)
+        greedy = np.asarray(self.env.reported(played.returns).mean(-1))
         rows = jax.device_get(metrics)
-        greedy = np.asarray(returns)
+        self.norms.add(rows.agent_gradient_norm)
         seconds = time.perf_counter() - began
         first, self.epoch = self.epoch, self.epoch + length
         steps = (self._env_steps() - steps) * len(self.config.seeds)
@@ -137,7 +140,7 @@ class Execution:
     def save(self) -> None:
         """A checkpoint of everything that evolves, and the policies as they are."""
         whole = {"state": self.state, "keys": self._key_data()}
-        about = {"identity": self.identity, "tables": self.tables.seals()}
+        about = {"identity": self.identity, "tables": self.tables.seals()} | self.norms.to_store()
         policies = policies_of(self.plan.spec, self.state.learner)
         with self.folder.storing():
             save_checkpoint(self.folder.checkpoints, self.epoch, whole, about)
@@ -148,14 +151,14 @@ class Execution:
         """Evaluate over many episodes and write `summary.json`."""
         with self.folder.storing():
             seals = self.tables.checked_seals(RESULTS)
-        episodes = self.config.final_episodes
+        episodes, seeds = self.config.final_episodes, self.config.seeds
         self._compile(None, episodes)
-        returns = np.asarray(self.program.evaluate(self.state, evaluation_key(), episodes))
-        failed = self._failed_epochs()
-        by_seed = {s: returns[k] for k, s in enumerate(self.config.seeds) if failed[k] < 0}
+        outcome = self.program.evaluate(self.state, evaluation_key(), episodes)
+        returns, failed = np.asarray(outcome.returns), self._failed_epochs()
+        by_seed = {seed: returns[k] for k, seed in enumerate(seeds) if failed[k] < 0}
         results = read_results(self.folder.path)
         known = results.final20_by_seed()[failed < 0]
-        greedy = greedy_summary(self.env, by_seed, self.plan.reference, self.config.seeds)
+        greedy = greedy_summary(self.env, by_seed, self.plan.reference, seeds)
         model = self._findings()
         summary = {
             "env": self.config.env,
@@ -163,14 +166,12 @@ class Execution:
             "kappa": self.config.kappa,
             "epochs": self.config.epochs,
             "env_steps": self._env_steps(),
-            "seeds": list(self.config.seeds),
+            "seeds": list(seeds),
             "final20_mean": float(known.mean()) if known.size else None,
             "final20_std": float(known.std()) if known.size else None,
             **greedy,
-            "failed": {
-                str(self.config.seeds[k]): self._failure(k)
-                for k in np.flatnonzero(failed >= 0).tolist()
-            },
+            **agent_measures(self.env, outcome.violations, self.norms.values, failed < 0),
+            "failed": {str(seeds[k]): self._failure(int(k)) for k in np.flatnonzero(failed >= 0)},
             **({"model": model} if model else {}),
             "sealed": seals,
             "warnings": [

@@ -48,6 +48,10 @@ class Policy:
     biases: tuple[np.ndarray, ...]
     action_offset: np.ndarray | None = None
 
+    def __repr__(self) -> str:
+        widths = [len(bias[0]) for bias in self.biases]
+        return f"Policy({len(self.agents)} agents, layers of {widths}, head {self.action_head!r})"
+
     def act(self, observations: Observations) -> Any:
         """The actions for one time step.
 

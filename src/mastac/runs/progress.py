@@ -118,7 +118,7 @@ class Progress:
         self.show = _on_terminal if is_terminal else None
         if not is_terminal and (cell := _notebook_cell()) is not None:
             self.show = cell
-        self.is_open = False
+        self.is_open = self.is_passing = False
         self.began = time.monotonic()
         self.last_line = -math.inf
 
@@ -136,6 +136,7 @@ class Progress:
             prefix, text = self._name(), f"{what} {clock(seconds)}"
             room = self._width() - len(prefix) - len(text)
             self._show(prefix + text + (times if len(times) <= room else ""), False)
+            self.is_passing = True
         elif seconds == 0:
             self._line(f"{what}{times}")
 
@@ -147,14 +148,20 @@ class Progress:
             self._line(text)
 
     def close(self) -> None:
-        """End the line that moves, so that what comes next does not stand behind it."""
-        if self.show is _on_terminal:
-            _write("\n" if self.is_open else "")
+        """End the line that moves: what comes next stands below it.
+
+        A line that tells what goes on is gone when that is over.
+        """
+        if self.is_open and self.is_passing:
+            self._show("", False)
+        elif self.is_open and self.show is _on_terminal:
+            _write("\n")
+        self.is_open = False
 
     def _show(self, line: str, is_last: bool) -> None:
         if self.show is not None:
             self.show(line, is_last)
-            self.is_open = not is_last
+            self.is_open, self.is_passing = not is_last, False
 
     def _moving(self, report: Report) -> str:
         """The report with a bar, no wider than the terminal."""

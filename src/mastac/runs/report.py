@@ -24,6 +24,8 @@ POINTS = 300
 FEWEST_FOR_BAND = 3
 """The interval of two seeds is 13 standard errors wide, and would say nothing."""
 MOST_RUNS = 30
+AGENT_MEASURES = ("violation", "gradient_norm")
+"""What is told of each agent beside its return."""
 UNITS = {"sum": "sum over agents", "mean": "mean over agents"}
 
 
@@ -43,7 +45,7 @@ def report_data(runs: Sequence[Results]) -> dict[str, Any]:
         `{"p", "low", "high"}`; `None` for itself and where nothing is known.
     - `curves`: [`curves_of`][mastac.runs.report.curves_of].
     - `reference`, `reference_notes`: names and figures, the lowest first.
-    - `agents`: names, and for each run their mean greedy returns and deviations over seeds.
+    - `agents`: [`agent_figures`][mastac.runs.report.agent_figures].
     - `settings`, `versions`: rows of a name and one value for each run.
     - `notes`: `{"run", "text", "is_warning"}`, what the reader must know.
 
@@ -147,25 +149,29 @@ def curves_of(run: Results, number: int) -> list[dict[str, Any]]:
 
 
 def agent_figures(runs: Sequence[Results]) -> dict[str, Any] | None:
-    """Mean greedy return of each agent, and its deviation over seeds, for each run.
+    """What is known of each agent alone, for each run: returns, violations, gradient norms.
 
-    **Returns:** `names` of the agents, and `runs` with `mean` and `std`, `[agents]` each, or `None`
-    for a run that has stored none; `None` where no run has any.
+    **Returns:** `names` of the agents, and `runs` with `mean` and `std` of the greedy return,
+    `violation` and `gradient_norm`, `[agents]` each, or `None` for a run that has stored none of
+    its returns; `None` where no run has any.
     """
-    stored = [run.summary.get("greedy_by_agent") or {} for run in runs]
+    stored = [_figures(run, "greedy") for run in runs]
     names = list(dict.fromkeys(name for figures in stored for name in figures))
     if not names:
         return None
-    found = [
-        {
-            "mean": [figures.get(name) for name in names],
-            "std": [(run.summary.get("greedy_std_by_agent") or {}).get(name) for name in names],
+    kinds = {"mean": "greedy", "std": "greedy_std"} | {kind: kind for kind in AGENT_MEASURES}
+
+    def of_run(run: Results) -> dict[str, list[float | None]]:
+        return {
+            key: [_figures(run, kind).get(name) for name in names] for key, kind in kinds.items()
         }
-        if figures
-        else None
-        for run, figures in zip(runs, stored, strict=True)
-    ]
+
+    found = [of_run(run) if figures else None for run, figures in zip(runs, stored, strict=True)]
     return {"names": names, "runs": found}
+
+
+def _figures(run: Results, kind: str) -> Mapping[str, float | None]:
+    return run.summary.get(f"{kind}_by_agent") or {}
 
 
 def _references(runs: Sequence[Results]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from mastac.checks import whole_number
 from mastac.envs.base import Environment
 from mastac.envs.episodes import rollout
 from mastac.envs.host.environment import HostEnvironment
-from mastac.envs.host.playing import Act, Job, Player, Track
+from mastac.envs.host.playing import Act, Job, Player
 from mastac.envs.mixed_heads import head_of, mask_of
 from mastac.envs.rollouts import Episode, Rollout
 from mastac.envs.views import view_of
@@ -159,16 +159,9 @@ def _in_simulator(
             name,
             label,
             track.states,
-            _in_units(env, track),
+            env.in_units(track.actions, track.alive),
             track.rewards,
             track.alive,
         )
         for name, label, track in zip(("trained", "simple"), labels, tracks, strict=True)
     ]
-
-
-def _in_units(env: HostEnvironment, track: Track) -> Float[np.ndarray, "steps agents act"]:
-    """Actions as the simulator takes them; zero of agents that have left."""
-    if env.action_offset is None:
-        return track.actions
-    return np.where(track.alive[:, :, None], track.actions + env.action_offset, 0.0)

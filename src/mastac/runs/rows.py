@@ -22,7 +22,8 @@ def metric_rows(
     - `alive_at`: for each seed the first epoch that has no row.
     """
     counted, horizon = rows.env_steps, plan.env.horizon
-    columns = [column for column in rows._replace(env_steps=None) if column is not None]
+    cells = rows._replace(env_steps=None, agent_gradient_norm=None)
+    columns = [column for column in cells if column is not None]
     return [
         [
             seed,

@@ -54,6 +54,10 @@ class Run:
 
         return run_text(read_results(self.path))
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What a notebook shows of a run: its table."""
+        printer.text(repr(self) if cycle or not self.is_finished else str(self))
+
     @property
     def env(self) -> "Environment":
         """The environment, built or imported again; one that was an object must be given."""

@@ -80,6 +80,8 @@ class Summary(TypedDict, total=False):
     greedy_by_seed: dict[str, Figure] | None
     greedy_by_agent: dict[str, Figure] | None
     greedy_std_by_agent: dict[str, Figure] | None
+    violation_by_agent: dict[str, Figure] | None
+    gradient_norm_by_agent: dict[str, Figure] | None
     reference: Reference | None
     score: Figure
     failed: dict[str, Failure] | None

@@ -96,7 +96,7 @@ class Couplings:
 
     @property
     def num_agents(self) -> int:
-        """$N$."""
+        """How many agents there are, $N$."""
         return len(self.agents)
 
     def index(self, name: str | int) -> int:

@@ -82,7 +82,7 @@ class CriticLayout:
 
     @property
     def num_agents(self) -> int:
-        """$N$."""
+        """How many agents there are, $N$."""
         return len(self.agents)
 
     @property

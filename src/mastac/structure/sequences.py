@@ -56,7 +56,7 @@ class CouplingSequence(Sequence[Couplings]):
 
     @property
     def num_agents(self) -> int:
-        """$N$."""
+        """How many agents there are, $N$."""
         return len(self.agents)
 
     @property

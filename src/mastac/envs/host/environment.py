@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from mastac.envs.base import Environment
 from mastac.envs.host.records import Sizes
@@ -12,7 +13,7 @@ from mastac.envs.host.simulator import OBSERVATIONS, Recipe
 from mastac.errors import UserError
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class HostEnvironment(Environment):
     """An environment whose episodes are played by a simulator outside JAX.
 
@@ -59,6 +60,16 @@ class HostEnvironment(Environment):
         """Of an episode's arrays."""
         widths = (self.state_sizes, self.obs_sizes, self.action_sizes)
         return Sizes(self.horizon, self.num_agents, *(int(sizes.max()) for sizes in widths))
+
+    def in_units(
+        self,
+        actions: Float[np.ndarray, "steps agents act"],
+        alive: Bool[np.ndarray, "steps agents"],
+    ) -> Float[np.ndarray, "steps agents act"]:
+        """Actions of an episode as the simulator takes them; zero of agents that have left."""
+        if self.action_offset is None:
+            return actions
+        return np.where(alive[:, :, None], actions + self.action_offset, 0.0)
 
 
 def not_in_jax(*given: Any) -> Any:
