@@ -64,6 +64,12 @@ class Tanks(ParallelEnv):
         return seen, rewards, ended, stopped, {agent: {} for agent in acted}
 
 
+class Uncoupled(Tanks):
+    """Says nothing of who affects whom."""
+
+    couplings = None  # pyright: ignore[reportAssignmentType]
+
+
 class Choices:
     """Two agents of no class, whose ids are numbers, with joint and single choices."""
 

@@ -118,3 +118,10 @@ def one_line(message: str) -> str:
 
 def _without_middle(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 60]} … {text[-57:]}"
+
+
+def clock(seconds: float) -> str:
+    """Seconds as `1:02:03` or `2:03`."""
+    whole = max(0, round(seconds))
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"

@@ -14,6 +14,7 @@ import mastac
 from host_worlds import Tanks
 from mastac.cli.main import main
 from mastac.discovery import LogCheck
+from mastac.discovery.host_recording import counted
 from mastac.discovery.log_checking import check_log
 
 MODULE = """
@@ -179,3 +180,12 @@ def test_what_cannot_be_told_apart_is_not_missing() -> None:
         "for another edge" in note
         for note in check_log(log, mastac.complete(3, ["a", "b", "c"])).notes
     )
+
+
+def test_playing_says_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = iter([0.0, 0.0, 4.0, 8.0, 12.0, 16.0])
+    monkeypatch.setattr("mastac.discovery.host_recording.time.monotonic", lambda: next(now))
+    assert list(counted([7, 8, 9, 10])) == [7, 8, 9, 10]
+    assert capsys.readouterr().err == "2 of 4 episodes played, left 0:08\n"

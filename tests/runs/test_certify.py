@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import mastac
+from host_worlds import Tanks
 from mastac.agents.actors import actors
 from mastac.envs.base import observed_agents
 from mastac.envs.linear_quadratic.dynamics import linear_quadratic, problem_of
@@ -265,3 +266,9 @@ def test_the_table_says_what_figures_mean() -> None:
         "2,560 steps",
     ):
         assert any(words in line for line in lines)
+
+
+def test_a_simulator_outside_jax_gets_none() -> None:
+    env = mastac.from_pettingzoo(Tanks, horizon=2, fixed_length=True)
+    with pytest.raises(UserError, match="'tanks' is a simulator outside JAX, whose state cannot"):
+        certificate(env, {}, None, 2, 1, 0, print)

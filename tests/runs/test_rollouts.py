@@ -129,6 +129,7 @@ def test_a_simulator_outside_jax_plays_both(tmp_path: Path) -> None:
     trained, idle = rollout.episodes
     assert (trained.steps, idle.steps) == (5, 5)
     np.testing.assert_array_equal(trained.states[0], idle.states[0])
+    assert idle.label == "middle of the range"
     assert (idle.actions[idle.alive][:, 0] == 1.0).all()  # amid 0 and 2
     assert idle.alive[2].all() and idle.alive[3].tolist() == [True, True, False]
     low, high = rollout.view.actions[0].low, rollout.view.actions[0].high

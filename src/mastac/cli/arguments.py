@@ -28,7 +28,8 @@ def add_env(
     name: str = "env",
     optional: bool = False,
     help: str = "name of an environment, such as warehouse-9 ('mastac envs' lists them), or "
-    "module:name of an Environment of your own, or of a function that returns one",
+    "module:name of one of your own: an Environment, the class of a simulator outside JAX, or a "
+    "function that returns one",
 ) -> None:
     """The argument that names an environment."""
     nargs = "?" if optional else None
@@ -43,7 +44,16 @@ def add_env_set(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="OPTION=VALUE",
         help="set an option of the environment ('mastac envs ENV' lists them), or an argument of "
-        "the function that module:name names; repeat it for several options",
+        "the function or class that module:name names; repeat it for several options",
+    )
+
+
+def add_couplings(parser: argparse.ArgumentParser) -> None:
+    """The option that gives a simulator its graphs."""
+    parser.add_argument(
+        "--couplings",
+        metavar="FILE",
+        help="of a simulator outside JAX: who affects whom (default: its attribute couplings)",
     )
 
 

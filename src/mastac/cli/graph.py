@@ -58,6 +58,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--json", action="store_true", help="print JSON")
     graph_page.add_arguments(sub)
     arguments.add_env_set(sub)
+    arguments.add_couplings(sub)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -72,9 +73,15 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--why {args.why} asks of the set of an agent; name it with --agent")
     rollouts = _rollouts(args)
     page = graph_page.check(args)
-    source = args.source if is_file(args.source) else environment_from(args.source, env_options)
+    if is_file(source := args.source):
+        if args.couplings is not None:
+            raise UserError(f"--couplings goes with a simulator, and '{source}' holds couplings")
+    else:
+        source = environment_from(source, env_options, args.couplings)
     couplings, state_sizes, action_sizes = structure_of(source, env_options)
-    train, discrete = _training(source, shlex.join([args.source, *_env_set(args.env_set)]))
+    given = [] if args.couplings is None else ["--couplings", args.couplings]
+    typed = shlex.join([args.source, *_env_set(args.env_set), *given])
+    train, discrete = _training(source, typed)
     report = graph_report(
         couplings,
         kappa=kappa,
@@ -165,14 +172,17 @@ def _training(source: "str | AnyNamed", typed: str) -> tuple[str, bool]:
     from mastac.runs.folder import RunFolder
 
     folder = RunFolder(source)
-    config = folder.read_config()
+    config, more = folder.read_config(), []
     if config.get("custom", True):
         is_known = folder.environment.is_file()
-        discrete = is_known and read_environment(folder)["action_head"] == "discrete"
+        # One head for all agents, or one for each.
+        discrete = is_known and "discrete" in read_environment(folder)["action_head"]
         origin = config.get("origin")
         if origin is None:
             return "ENV", discrete
         name, given = origin["place"], origin["options"]
+        if (file := origin.get("couplings")) is not None:
+            more = ["--couplings", file]
     else:
         from mastac.envs.registry import entry_of
 
@@ -182,7 +192,7 @@ def _training(source: "str | AnyNamed", typed: str) -> tuple[str, bool]:
         defaults = {key: option.default for key, option in family.options.items()}
         given = {key: v for key, v in given.items() if v != defaults.get(key)}
     pairs = [f"{key}={json.dumps(value)}" for key, value in given.items()]
-    return shlex.join([name, *_env_set(pairs)]), discrete
+    return shlex.join([name, *_env_set(pairs), *more]), discrete
 
 
 def _env_set(pairs: list[str]) -> list[str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 HELP = "train decentralised policies in an environment and keep the run in a folder"
 
 OWN_OPTIONS = ("algorithm", "kappa", "epochs", "seeds", "out", "preset", "evaluation_interval")
-OWN_OPTIONS += ("evaluation_episodes", "workers", "log")
+OWN_OPTIONS += ("evaluation_episodes", "workers", "log", "couplings")
 # Arguments of `mastac.train` that are no knobs: --set must not reach them.
 NO_KNOBS = ("env", "env_id", "env_options", "custom", "origin", "progress")
 NO_KNOBS += ("unscaled_steps", "discrete")
@@ -73,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "repeat it for several knobs",
     )
     arguments.add_env_set(parser)
+    arguments.add_couplings(parser)
     help = "print what the run would take of memory and disk; train and write nothing"
     parser.add_argument("--dry-run", action="store_true", help=help)
     for add in (arguments.add_log, arguments.add_no_progress, arguments.add_no_cache):
@@ -86,7 +87,8 @@ def run(args: argparse.Namespace) -> int:
 
     env_options = arguments.parse_assignments("--env-set", args.env_set)
     chosen = knobs_of(args) | choices_of(args)
-    env = environment_from(args.env, env_options)  # to hear of mistakes before anything slow
+    # To hear of mistakes before anything slow.
+    env = environment_from(args.env, env_options, args.couplings)
     if args.dry_run:
         return _foresee(env, **chosen)
     progress = not args.no_progress

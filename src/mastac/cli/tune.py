@@ -62,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="set a knob in all trials; repeat it for several knobs",
     )
     arguments.add_env_set(parser)
+    arguments.add_couplings(parser)
     for add in (arguments.add_json, arguments.add_no_progress, arguments.add_no_cache):
         add(parser)
 
@@ -77,6 +78,7 @@ def _add_options_of_train(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Search, then print the trials, what mattered, and the command that repeats the best."""
+    from mastac.envs.naming import environment_from
     from mastac.runs.interruption import Stopped
     from mastac.tuning import tune
 
@@ -86,13 +88,15 @@ def run(args: argparse.Namespace) -> int:
         "knobs": [name.strip() for name in (args.knobs or "").split(",") if name.strip()],
         "pruner": args.pruner,
         "progress": not args.no_progress,
-        "env_options": arguments.parse_assignments("--env-set", args.env_set),
         "fixed": train.knobs_of(args),
     }
     if args.timeout is not None:
         own["timeout"] = arguments.parse_number("timeout", args.timeout, 0, 1e9)
+    env_options = arguments.parse_assignments("--env-set", args.env_set)
+    chosen = train.choices_of(args)
+    env = environment_from(args.env, env_options, args.couplings)
     try:
-        findings = tune(args.env, **own, **train.choices_of(args))
+        findings = tune(env, **own, **chosen)
     except Stopped as stopped:
         print(f"mastac: {stopped}", file=sys.stderr)
         return stopped.exit_code

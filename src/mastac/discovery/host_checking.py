@@ -3,7 +3,7 @@
 import numpy as np
 from gymnasium.spaces import Box
 
-from mastac.discovery.host_recording import RESETS, begun, episode, log_of, random_actions
+from mastac.discovery.host_recording import RESETS, begun, counted, episode, log_of, random_actions
 from mastac.discovery.log_checking import LogCheck, check_log
 from mastac.envs.host.environment import HostEnvironment
 from mastac.envs.host.playing import Track
@@ -25,7 +25,7 @@ def check_host(env: HostEnvironment, couplings: Declared, episodes: int, seed: i
     try:
         tracks = [
             episode(env, simulator, reset, random_actions(env, random, held=False))
-            for reset in resets
+            for reset in counted(resets)
         ]
         first = tracks[0]
         again = episode(env, simulator, resets[0], lambda time: first.actions[time])

@@ -1,6 +1,8 @@
 """Logs made by playing a simulator outside JAX."""
 
-from collections.abc import Callable
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -11,9 +13,12 @@ from mastac.envs.host.simulator import HostSimulator
 from mastac.envs.host.spaces import Wrong
 from mastac.envs.mixed_heads import mask_of
 from mastac.errors import UserError
+from mastac.text import clock
 
 LEAST_STEPS = 2
 RESETS = 2**31 - 1
+QUICK, SHARE = 5.0, 0.05
+"""Lines come every five seconds, later after a twentieth of the time so far."""
 
 Draw = Callable[[int], np.ndarray]
 """`time -> actions`, rows of all agents."""
@@ -31,12 +36,24 @@ def played(env: HostEnvironment, episodes: int, seed: int, policy: str) -> Trans
     simulator = begun(env)
     try:
         tracks = [
-            episode(env, simulator, int(reset), random_actions(env, random, policy == "held"))
-            for reset in random.integers(RESETS, size=episodes)
+            episode(env, simulator, reset, random_actions(env, random, policy == "held"))
+            for reset in counted(random.integers(RESETS, size=episodes).tolist())
         ]
     finally:
         simulator.close()
     return log_of(env, tracks)
+
+
+def counted(resets: Sequence[int]) -> Iterator[int]:
+    """The same, one episode each; after some seconds lines on stderr say how far it is."""
+    began = said = time.monotonic()
+    for done, reset in enumerate(resets):
+        now = time.monotonic()
+        if done and now - said > max(QUICK, SHARE * (now - began)):
+            left = clock((now - began) / done * (len(resets) - done))
+            print(f"{done} of {len(resets)} episodes played, left {left}", file=sys.stderr)
+            said = now
+        yield reset
 
 
 def begun(env: HostEnvironment) -> HostSimulator:
@@ -51,11 +68,11 @@ def episode(env: HostEnvironment, simulator: HostSimulator, reset: int, draw: Dr
     """One episode. **Raises:** `UserError` that names step and seed where the simulator fails."""
     track, where = Track.empty(env.sizes, env.observes_state), "reset"
     try:
-        frame, time = simulator.reset(reset), 0
-        while track.see(time, frame):
-            track.act(time, draw(time), [])
-            where = f"step {time}"
-            frame, time = simulator.step(track.actions[time]), time + 1
+        frame, step = simulator.reset(reset), 0
+        while track.see(step, frame):
+            track.act(step, draw(step), [])
+            where = f"step {step}"
+            frame, step = simulator.step(track.actions[step]), step + 1
     except Wrong as wrong:
         raise UserError(
             f"the simulator of '{env.id}' failed at {where} of the episode of seed {reset}: {wrong}"

@@ -120,8 +120,13 @@ class LogCheck:
                 parts.append(DEFAULTED)
         if self.missing:
             verdict = verdict_text(len(self.missing), 0, agents, self.consequences())
-        else:
+        elif not self.superfluous or self.discovered.found():
             verdict = "Nothing is missing, as far as this log shows."
+        else:  # that nothing is missing would be no finding either
+            verdict = (
+                "This log decides nothing: it shows no edge at all, declared or not. "
+                "More episodes may help."
+            )
         notes = "\n".join(f"- {note}" for note in self.notes)
         return "\n\n".join([*parts, verdict, *([notes] if notes else []), UNDECIDABLE])
 

@@ -63,8 +63,10 @@ def imported(place: str, options: Mapping[str, Any] | None = None) -> Any:
     _check_arguments(place, found, given)
     try:
         return found(**given)
+    except UserError as error:  # it says all itself
+        raise UserError(f"'{place}': {error}") from error
     except (Exception, SystemExit) as error:
-        raise UserError(f"'{place}' raised {_told(error)}") from error
+        raise UserError(f"'{place}' raised {told(error)}") from error
 
 
 def is_held(place: str, value: Any) -> bool:
@@ -100,7 +102,7 @@ def _module(name: str) -> ModuleType:
             f"module '{name}' imports '{error.name}', which is not installed"
         ) from error
     except (Exception, SystemExit) as error:
-        raise UserError(f"importing module '{name}' raised {_told(error)}") from error
+        raise UserError(f"importing module '{name}' raised {told(error)}") from error
 
 
 def _named(module: ModuleType, place: str, name: str) -> Any:
@@ -135,7 +137,7 @@ def _check_arguments(place: str, function: Callable[..., Any], given: Mapping[st
         )
 
 
-def _told(error: BaseException) -> str:
+def told(error: BaseException) -> str:
     """Type and message of an exception, and the line of the user's that it comes from."""
     said = error.msg if isinstance(error, SyntaxError) else str(error)
     if isinstance(error, SyntaxError) and error.filename is not None:
@@ -143,7 +145,10 @@ def _told(error: BaseException) -> str:
     else:
         frames = traceback.extract_tb(error.__traceback__)
         mine = [frame for frame in frames if _is_users(frame.filename)]
-        file, line = (mine or frames)[-1].filename, (mine or frames)[-1].lineno
+        others = [frame for frame in frames if not Path(frame.filename).is_relative_to(PACKAGE)]
+        if not (mine or others):  # the call itself failed, as with a wrong number of arguments
+            return f"{type(error).__name__}: {said}"
+        file, line = (mine or others)[-1].filename, (mine or others)[-1].lineno
     path = Path(file)
     if path.is_relative_to(Path.cwd()):
         path = path.relative_to(Path.cwd())

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from mastac.envs.fields import json_ready
 from mastac.envs.modules import as_module, imported, is_environment, is_held, is_place
 from mastac.envs.registry import NamedEnvironment, named
 from mastac.errors import UserError
+from mastac.structure.readers import read_graphs
 
 if TYPE_CHECKING:
     from mastac.envs.base import Environment
@@ -29,11 +31,13 @@ class Origin:
     - `place`: `module:name`.
     - `directory`: the working directory at that time.
     - `options`: keyword arguments that the function was called with.
+    - `couplings`: the file of its graphs, where one was given.
     """
 
     place: str
     directory: str
     options: Mapping[str, Any]
+    couplings: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +64,7 @@ class ImportedEnvironment:
 
 
 def environment_from(
-    text: str, options: Mapping[str, Any] | None = None
+    text: str, options: Mapping[str, Any] | None = None, couplings: str | Path | None = None
 ) -> NamedEnvironment | ImportedEnvironment:
     """The environment that a text names: what every command does with its argument ENV.
 
@@ -70,6 +74,7 @@ def environment_from(
         [`mastac.Environment`][] or a function that returns one, or what makes a PettingZoo
         `ParallelEnv`: its class, or a function that returns one.
     - `options`: options of the environment, or keyword arguments of the function.
+    - `couplings`: a file of graphs for a simulator outside JAX; by default its own.
 
     **Returns:**
 
@@ -82,13 +87,26 @@ def environment_from(
     """
     if text.endswith(".py"):
         raise UserError(f"'{text}' is a file; name what it holds, as in {as_module(text)}:env")
+    graphs = None if couplings is None else read_graphs(couplings)
     if not is_place(text):
+        if graphs is not None:
+            raise _has_couplings(text, couplings)
         return named(text, options or {})
     stored = json_ready(f"options of '{text}'", options or {})
     env = imported(text, stored)
     if not is_environment(env):
-        env = environment_of_simulator(text, stored, env)
-    return ImportedEnvironment(env, Origin(text, os.getcwd(), stored))
+        env = environment_of_simulator(text, stored, env, graphs)
+    elif graphs is not None:
+        raise _has_couplings(text, couplings)
+    file = None if couplings is None else str(couplings)
+    return ImportedEnvironment(env, Origin(text, os.getcwd(), stored, file))
+
+
+def _has_couplings(text: str, file: str | Path | None) -> UserError:
+    return UserError(
+        f"'{text}' is an environment with couplings of its own, and those of '{file}' cannot take "
+        "their place; give a file to a simulator outside JAX, or name another environment"
+    )
 
 
 def environment_of_simulator(

@@ -15,9 +15,9 @@ from mastac.reproduction.costs import STORED, cost
 from mastac.reproduction.paper import CELLS, Cell, cells_of
 from mastac.runs.config import ExperimentConfig, resolve
 from mastac.runs.folder import RunFolder
-from mastac.runs.progress import clock
 from mastac.runs.schemas import Summary
 from mastac.runs.tables import read_table
+from mastac.text import clock
 
 VERSIONS = ("versions", "git_revision")  # may differ between runs that are the same
 

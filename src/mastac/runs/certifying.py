@@ -59,9 +59,14 @@ def certificate(
 
     **Raises:**
 
-    - `UserError` if the environment cannot be differentiated, or has no slopes where they are all
-      that figures could be made of, and if its episodes may end early.
+    - `UserError` for a simulator outside JAX, if the environment cannot be differentiated, or has
+      no slopes where they are all that figures could be made of, and if its episodes may end early.
     """
+    if env.is_host:
+        raise UserError(
+            f"environment '{env.id}' is a simulator outside JAX, whose state cannot be set, so no "
+            "certificate can be given"
+        )
     refuse_early_ends(env, "a certificate compares policies over whole ones, so none can be given")
     key = jax.random.fold_in(evaluation_key(), seed)
     slope_key, fit_key, lower_key, upper_key = jax.random.split(key, 4)

@@ -118,7 +118,8 @@ def _origin(stored: Any) -> Origin | None:
     if stored is None:
         return None
     try:
-        return Origin(str(stored["place"]), str(stored["directory"]), dict(stored["options"]))
+        place, directory = str(stored["place"]), str(stored["directory"])
+        return Origin(place, directory, dict(stored["options"]), stored.get("couplings"))
     except (KeyError, TypeError, ValueError):
         raise UserError(
             "config.json is damaged: origin must have a place, a directory and options"

@@ -143,8 +143,9 @@ def rebuilt_environment(folder: RunFolder, config: "ExperimentConfig") -> "Envir
     from mastac.envs.naming import environment_from
 
     place, directory = config.origin.place, config.origin.directory
+    graphs = None if config.origin.couplings is None else folder.couplings  # the file may be gone
     try:
-        return environment_from(place, config.origin.options).build()
+        return environment_from(place, config.origin.options, graphs).build()
     except UserError as error:
         raise UserError(
             f"run '{folder.path}' was trained on '{place}' in the directory '{directory}', and "

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from mastac.text import number
+from mastac.text import clock, number
 
 BAR = 20
 """Characters of the bar; fewer, and at last none, where the terminal is narrow."""
@@ -75,13 +75,6 @@ class Report:
                 break
             parts.remove(max(parts))
         return joined()
-
-
-def clock(seconds: float) -> str:
-    """Seconds as `1:02:03` or `2:03`."""
-    whole = max(0, round(seconds))
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 
 
 class Pace:

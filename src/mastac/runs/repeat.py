@@ -31,6 +31,8 @@ def repeat_command(run: Results) -> str:
         return _in_python(config, knobs, schedule)
     words = ["mastac", "train", config.env if config.origin is None else config.origin.place]
     words += [word for name, value in _env_options(config).items() for word in _set(name, value)]
+    if config.origin is not None and config.origin.couplings is not None:
+        words += ["--couplings", config.origin.couplings]
     words += ["--algorithm", config.algorithm]
     if ALGORITHMS[config.algorithm].uses_kappa:
         words += ["--kappa", "exact" if config.kappa is None else str(config.kappa)]

@@ -79,9 +79,12 @@ def play(
 def _simple_label(env: Environment) -> str:
     if env.simple_actions is not None:
         return "simple policy"
+    # A policy of a simulator acts about the middle of a range, which may be half of full power.
+    is_shifted = isinstance(env, HostEnvironment) and env.action_offset is not None
+    still = "middle of the range" if is_shifted else IDLE["tanh"]
     if isinstance(env.action_head, str):
-        return IDLE[env.action_head]
-    return "no control, or the first choice"
+        return still if env.action_head == "tanh" else IDLE[env.action_head]
+    return f"{still}, or the first choice"
 
 
 def _idle(env: Environment) -> Float[np.ndarray, "agents act"]:

@@ -4,7 +4,7 @@ Keys that are not named here may be there, and older versions of the package lea
 reader cannot do without, it asks for by name.
 """
 
-from typing import Annotated, Any, Literal, Required, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, Required, TypedDict
 
 from msgspec import Meta
 
@@ -24,6 +24,7 @@ class Origin(TypedDict):
     place: str
     directory: str
     options: dict[str, Any]
+    couplings: NotRequired[str | None]
 
 
 class Config(TypedDict, total=False):

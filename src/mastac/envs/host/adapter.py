@@ -18,6 +18,7 @@ from mastac.envs.host.declared import (
 )
 from mastac.envs.host.simulator import OBSERVATIONS, HostSimulator, LocalStates, Recipe, close
 from mastac.envs.host.spaces import Wrong, heads, said
+from mastac.envs.modules import told
 from mastac.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -173,8 +174,8 @@ def _environment(simulator: HostSimulator, recipe: Recipe, **fields: Any) -> Hos
 def _made(make: Callable[[], Any]) -> Any:
     try:
         world = make()
-    except Exception as error:
-        raise UserError(f"making the simulator raised {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise UserError(f"making the simulator raised {told(error)}") from error
     if not is_simulator(world):
         raise UserError(
             f"the function gives {type(world).__name__}, which lacks reset, step or "

@@ -43,8 +43,9 @@ def couplings_of(world: Any, given: Any, name: str) -> Couplings | CouplingSeque
     if given is None:
         raise UserError(
             f"nothing says who affects whom in '{name}'; give couplings=mastac.Couplings({agents}, "
-            "state=[(source, target), ...]), a file or a list of pairs, or the simulator an "
-            "attribute couplings; 'mastac discover' finds them, and "
+            "state=[(source, target), ...]), a file or a list of pairs (--couplings FILE on the "
+            "command line), or the simulator an attribute couplings; 'mastac discover' finds them, "
+            "and "
             f"mastac.complete({len(agents)}, {agents}) says that everyone affects everyone"
         )
     if isinstance(given, str | Path):

@@ -8,7 +8,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from mastac.envs.host.spaces import Wrong, acting, check_finite, numbers, observed, reward
+from mastac.envs.host.spaces import (
+    Observed,
+    Wrong,
+    acting,
+    check_finite,
+    numbers,
+    observed,
+    reward,
+)
+from mastac.envs.modules import told
 
 OBSERVATIONS, METHOD = "observations", "local_state"
 LocalStates = str | Mapping[str, Any]
@@ -112,7 +121,15 @@ class HostSimulator:
         ended = _flagged(terminations, "termination", acts)
         stopped = _flagged(truncations, "truncation", acts)
         self.gone |= ended | stopped
-        return self._frame(obs, infos, rewards, self._present(by_name(obs, "obs")), acts, ended)
+        seen = by_name(obs, "observations")
+        if getattr(self.world, "agents", None) is None:  # then nothing else says who is there
+            lacking = [name for name in self.ids if name in acts - self.gone and name not in seen]
+            if lacking:
+                raise Wrong(
+                    f"there is no observation of agent '{lacking[0]}', which is neither terminated "
+                    "nor truncated"
+                )
+        return self._frame(obs, infos, rewards, self._present(seen), acts, ended)
 
     def close(self) -> None:
         """Let the simulator go; what it raises then is of no interest."""
@@ -145,7 +162,9 @@ class HostSimulator:
         reward_row = np.zeros(len(agents), np.float32)
         state_of = None if self.is_state else self._local_states(infos)
         for i, (name, space) in enumerate(zip(agents, self.observed, strict=True)):
-            if name in seen and (name in alive or name in acted):
+            is_there = name in alive or name in acted
+            is_over = name in terminated or not is_there
+            if name in seen and is_there and not (is_over and _is_useless(space, seen[name])):
                 obs_rows[i, : space.size] = space.row(seen[name])
             elif name in alive:
                 raise Wrong(f"there is no observation of agent '{name}', who is there")
@@ -156,7 +175,9 @@ class HostSimulator:
                     raise Wrong(f"there is no reward of agent '{name}', who acted")
                 reward_row[i] = reward(name, paid[name])
             if state_of is not None:
-                states.append(state_of(i, name, name in alive, old))
+                state = state_of(i, name, name in alive, old)
+                is_kept = is_over and old is not None and not np.isfinite(state).all()
+                states.append(old.states[i] if is_kept else state)
         check_finite(agents, obs_rows, "observation")
         check_finite(agents, reward_row, "reward")
         self.last = Frame(
@@ -191,9 +212,7 @@ class HostSimulator:
                     return np.zeros(0, np.float32) if old is None else old.states[i]
                 if isinstance(error, Wrong):
                     raise
-                raise Wrong(
-                    f"the local state of agent '{name}' raised {type(error).__name__}: {error}"
-                ) from error
+                raise Wrong(f"the local state of agent '{name}' raised {told(error)}") from error
 
         return one
 
@@ -211,6 +230,14 @@ class HostSimulator:
             rows[i, : len(state)] = state
         check_finite(self.recipe.agents, rows, "local state")
         return rows
+
+
+def _is_useless(space: Observed, value: Any) -> bool:
+    """Whether an observation has no numbers, as simulators may give after an agent's end."""
+    try:
+        return not np.isfinite(space.row(value)).all()
+    except Wrong:
+        return True
 
 
 def shown_at_reset(given: Any) -> tuple[Any, Any]:
@@ -262,8 +289,8 @@ def _flagged(given: Any, what: str, acted: Collection[str]) -> set[str]:
 
 
 def called(what: str, function: Callable[..., Any], *given: Any, **named: Any) -> Any:
-    """What a function of the simulator gives; `Wrong` says what it raised."""
+    """What a function of the simulator gives; `Wrong` says what it raised, and where."""
     try:
         return function(*given, **named)
-    except Exception as error:
-        raise Wrong(f"{what} raised {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:  # a simulator that exits must not end the training
+        raise Wrong(f"{what} raised {told(error)}") from error
