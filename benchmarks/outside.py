@@ -25,6 +25,7 @@ from gymnasium.spaces import Discrete
 
 import mastac
 from common import RESULTS, machine
+from mastac.cli.arguments import parse_assignments
 from mastac.examples.outside import OUTSIDE
 from mastac.examples.outside.team import Actions, Baseline, Team, returns
 from mastac.files import as_csv, write_text
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("--kappa", type=int)
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--algorithm", default="mastac")
+    parser.add_argument("--set", action="append", default=[], metavar="KNOB=VALUE")
     parser.add_argument("--compiled", action="store_true")
     parser.add_argument("--jaxplan", action="store_true")
     args = parser.parse_args()
@@ -89,7 +91,7 @@ def _trained(name: str, module: Any, args: argparse.Namespace) -> Played:
     route = " (JAX route)" if args.compiled else ""
     window = "exact" if args.kappa is None else f"kappa {args.kappa}"
     folder = f"runs/outside/{name}{'-compiled' * args.compiled}-{args.algorithm}-{window}"
-    folder = folder.replace(" ", "-")
+    folder = "-".join([folder.replace(" ", "-"), *args.set])
     if Path(folder, "config.json").is_file():
         run = mastac.resume(folder, env=made)
     else:
@@ -102,6 +104,7 @@ def _trained(name: str, module: Any, args: argparse.Namespace) -> Played:
             seeds=[0],
             out=folder,
             **({} if args.compiled else {"workers": args.workers}),
+            **parse_assignments("--set", args.set),
         )
     policy = run.policy(seed=0)
 
@@ -115,6 +118,7 @@ def _trained(name: str, module: Any, args: argparse.Namespace) -> Played:
 
     steps, label = int(run.summary["env_steps"]), args.algorithm + route
     label += "" if args.algorithm == "mastac-model" else f", {window}"  # that one has no window
+    label = ", ".join([label, *args.set])
     _keep_curve(name, label, run)
     yield label, steps, Baseline(module.env, act)
 

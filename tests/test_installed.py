@@ -91,6 +91,14 @@ def run(code: str, *words: str, installed: Path, folder: Path) -> str:
     return done.stdout
 
 
+def test_the_wheel_holds_the_whole_package(installed: Path) -> None:
+    def files(place: Path) -> set[Path]:
+        found = (path.relative_to(place) for path in (place / "mastac").rglob("*"))
+        return {path for path in found if path.suffix and "__pycache__" not in path.parts}
+
+    assert files(installed) == files(ROOT / "src")
+
+
 def test_names_in_documents_are_in_the_wheel(installed: Path, tmp_path: Path) -> None:
     places = set(
         re.findall(r"(?<![\w./:-])([a-z_]\w*(?:\.[a-z_]\w*)*:[a-z_]\w*)(?![\w:])", texts())

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
             raise UserError(f"'{path}' cannot be written: {error.strerror}") from error
     print(f"{paths['environment']} is the environment, {paths['tests']} its test. They run as they")
     print("are: water tanks in a row. Their comments say what to change. Next:\n")
-    print(f"    python -m pytest {paths['tests']}")
+    print(f"    python -m pytest {paths['tests']}  # after: pip install pytest")
     print(f"    mastac check {args.name}:env")
     print(f"    mastac train {args.name}:env")
     return 0
