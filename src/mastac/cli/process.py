@@ -62,7 +62,7 @@ def answered() -> Iterator[None]:
     Python waits for compiled code, such as the compiler itself, before it calls a handler. So a
     thread hears of signals as well: where a run is to be saved it says so at once, and where
     Python does not answer a Ctrl-C that means the end, it ends the process. That does no more harm
-    than a crash, which every file is safe from.
+    than a crash, which every file is safe from. Afterwards a Ctrl-C ends the process without words.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -79,7 +79,9 @@ def answered() -> Iterator[None]:
     finally:
         signal.set_wakeup_fd(outer)
         os.close(writing)  # the thread ends with it
-        signal.signal(signal.SIGINT, before)
+        # What libraries do as the process ends says nothing good when it is interrupted.
+        is_ours = before is signal.default_int_handler
+        signal.signal(signal.SIGINT, signal.SIG_DFL if is_ours else before)
 
 
 def stop(number: int, frame: FrameType | None) -> None:

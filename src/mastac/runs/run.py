@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 from mastac.checks import whole_number
 from mastac.errors import UserError
 from mastac.runs.config import ExperimentConfig
+from mastac.runs.ending import check_ended, is_policy_sealed
 from mastac.runs.environment import rebuilt_environment
 from mastac.runs.folder import RunFolder, read_summary
 from mastac.runs.identity import check_identity
@@ -73,6 +74,16 @@ class Run:
         """Whether the run came to its end."""
         return self.folder.summary.is_file()
 
+    def is_whole(self) -> bool:
+        """Whether the run came to its end, and its policies are those of that end.
+
+        **Raises:** `UserError` if another file is not what it was then.
+        """
+        if not self.is_finished:
+            return False
+        check_ended(self.folder, self.summary)
+        return all(is_policy_sealed(self.folder, s, self.summary) for s in self.config.seeds)
+
     @property
     def summary(self) -> dict[str, Any]:
         """`summary.json`; `UserError` if the run has not ended."""
@@ -89,7 +100,15 @@ class Run:
 
         - `seed`: one of the run's seeds; the first one unless given.
         """
-        return Policy.load(self.folder.policy(self.config.chosen_seed(seed)))
+        seed = self.config.chosen_seed(seed)
+        path = self.folder.policy(seed)
+        policy = Policy.load(path)
+        if self.is_finished and not is_policy_sealed(self.folder, seed, self.summary):
+            raise UserError(
+                f"policy '{path}' has been altered since the run ended; resume the run to write it "
+                "again"
+            )
+        return policy
 
     def evaluate(
         self, episodes: SupportsIndex | None = None, seed: SupportsIndex = EVALUATION_SEED
@@ -239,8 +258,8 @@ def resume(
 ) -> Run:
     """Go on with an interrupted run.
 
-    The result is bit for bit that of an uninterrupted one on the same kind of device. A run that
-    has ended is returned as it is.
+    The result is bit for bit that of an uninterrupted one on the same kind of device. Of a run that
+    has ended only policies that were lost or altered are written again.
 
     **Arguments:**
 
@@ -257,12 +276,12 @@ def resume(
     - `Stopped` after Ctrl-C.
     """
     run, loggers = Run(out, env), checked(log)
-    if run.is_finished:
+    if run.is_whole():
         return run
     from mastac.runs.compilation_cache import compilation_cache
 
     with run.folder.writing(), compilation_cache():
-        if run.is_finished:  # by another process, since we looked
+        if run.is_whole():  # by another process, since we looked
             return run
         check_identity(run.folder)
         from mastac.runs.execution import execute
