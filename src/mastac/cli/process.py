@@ -96,7 +96,8 @@ def _listen(reading: int) -> None:
         asked = interruption_of(handler)
         if asked is not None and asked.tell(came[0]):
             continue  # the first one: the run goes on to its next chunk, and saves
-        if came[0] != signal.SIGINT or (asked is None and handler is not stop):
+        is_the_end = came[0] == signal.SIGINT or (asked is not None and asked.is_idle)
+        if not is_the_end or (asked is None and handler is not stop):
             continue
         since = time.monotonic() - GRACE / 3  # the handler may have been quicker than this thread
         time.sleep(GRACE)
@@ -104,5 +105,5 @@ def _listen(reading: int) -> None:
             with suppress(OSError):
                 said = "stopped" if asked is None else asked.farewell
                 print(f"mastac: {said}", file=sys.stderr, flush=True)
-            os._exit(128 + signal.SIGINT)
+            os._exit(128 + came[0])
     os.close(reading)

@@ -53,7 +53,9 @@ def check_ended(folder: RunFolder, summary: Mapping[str, Any]) -> None:
             f"'{folder.summary}' has been altered since the run ended; delete it, and write it "
             f"again with '{folder.how_to_resume()}'"
         )
-    here = {file: held for file, held in identity_of(folder).items() if (folder.path / file).exists()}
+    here = {
+        file: held for file, held in identity_of(folder).items() if (folder.path / file).exists()
+    }
     difference = next(differences(seal["identity"], here), None)
     if difference is not None:
         raise UserError(
