@@ -1,6 +1,6 @@
 """Train for a long time and look at the process: does anything grow that should not?
 
-    python benchmarks/soak.py [SECONDS] [NAME]
+    python benchmarks/soak.py [SECONDS] [NAME] [OPTION OF TRAIN …]
 
 A run of `ENV` trains in a process of its own, with checkpoints, until Ctrl-C after `SECONDS`
 (3,600). Every ten seconds a row goes to `results/NAME.csv` (`soak`): resident memory and the part
@@ -67,13 +67,14 @@ def slope(seconds: np.ndarray, values: np.ndarray) -> tuple[float, float]:
     return float(steepness), float(values[-tenth:].mean() - values[:tenth].mean())
 
 
-def main(length: float = 3600.0, name: str = "soak") -> None:
+def main(length: float = 3600.0, name: str = "soak", *options: str) -> None:
     RESULTS.mkdir(exist_ok=True)
     rows: list[list[float]] = []
     with tempfile.TemporaryDirectory() as place, open(RESULTS / f"{name}.csv", "w") as file:
         folder, table = Path(place) / "run", csv.writer(file, lineterminator="\n")
         table.writerow([*HEADER, "machine"])
-        words = [sys.executable, "-m", "mastac", *COMMAND, "--out", str(folder), "--no-progress"]
+        words = [sys.executable, "-m", "mastac", *COMMAND, *options]
+        words += ["--out", str(folder), "--no-progress"]
         process, began = subprocess.Popen(words), time.monotonic()
         on = machine()
         while process.poll() is None and (gone := time.monotonic() - began) < length:
@@ -107,4 +108,4 @@ def report(rows: np.ndarray, code: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(float, sys.argv[1:2]), *sys.argv[2:3])
+    main(*map(float, sys.argv[1:2]), *sys.argv[2:])

@@ -10,11 +10,10 @@ import pytest
 from begun_runs import begun_run
 
 from mastac import UserError
-from mastac.runs.ending import is_policy_sealed, write_summary
+from mastac.runs.ending import is_policy_sealed, is_whole, write_summary
 from mastac.runs.folder import EVALUATION, METRICS, RunFolder
 from mastac.runs.identity import identity_of
 from mastac.runs.results import read_results
-from mastac.runs.run import Run
 from mastac.runs.seal import RESULTS, SealedTables
 
 SUMMARY = {"env": "lq-3", "seeds": [0], "greedy_mean": -1.0, "greedy_by_seed": {"0": 0.1 + 0.2}}
@@ -77,7 +76,7 @@ def test_what_was_edited_since_is_named(ended: RunFolder, file: str, changed, sa
     with pytest.raises(UserError, match=says):
         read_results(ended.path)
     with pytest.raises(UserError, match=says):
-        Run(ended.path).is_whole()
+        is_whole(ended, 1)
 
 
 def test_what_was_left_behind_is_not_asked_for(ended: RunFolder) -> None:
@@ -87,11 +86,14 @@ def test_what_was_left_behind_is_not_asked_for(ended: RunFolder) -> None:
 
 
 def test_policies_of_another_run_are_to_be_written_again(ended: RunFolder) -> None:
-    assert Run(ended.path).is_whole()
     ended.policy(0).write_bytes(b"other weights")
-    assert not Run(ended.path).is_whole()
+    assert is_whole(ended, 7), "without the last checkpoint the run would begin again"
+    (ended.checkpoints / "7.json").touch()
+    assert not is_whole(ended, 7)
     ended.policy(0).unlink()
-    assert not Run(ended.path).is_whole()
+    assert not is_whole(ended, 7)
+    ended.policy(0).write_bytes(b"weights")
+    assert is_whole(ended, 7)
 
 
 def test_an_earlier_version_sealed_less(ended: RunFolder) -> None:
@@ -101,5 +103,5 @@ def test_an_earlier_version_sealed_less(ended: RunFolder) -> None:
 
     edit(ended.summary, forget)
     edit(ended.config, lambda data: data["knobs"].update(tau=0.5))
-    assert Run(ended.path).is_whole()
+    assert is_whole(ended, 7)
     assert read_results(ended.path).is_finished

@@ -13,7 +13,8 @@ from typing import Any
 
 from mastac.errors import UserError
 from mastac.files import write_json
-from mastac.runs.folder import RunFolder
+from mastac.runs.checkpoints import saved_epochs
+from mastac.runs.folder import RunFolder, read_summary
 from mastac.runs.identity import differences, identity_of
 from mastac.runs.seal import RESULTS, Seals, damage
 
@@ -62,6 +63,18 @@ def check_ended(folder: RunFolder, summary: Mapping[str, Any]) -> None:
             f"run '{folder.path}' has been altered since it ended: {difference}; restore that file "
             "from a copy, or train it anew"
         )
+
+
+def is_whole(folder: RunFolder, epochs: int) -> bool:
+    """Whether there is no policy of a run that has ended to write again from its last checkpoint.
+
+    **Raises:** `UserError` as [`check_ended`][].
+    """
+    summary = read_summary(folder)
+    check_ended(folder, summary)
+    if saved_epochs(folder.checkpoints)[-1:] != [epochs]:
+        return True
+    return all(is_policy_sealed(folder, seed, summary) for seed in summary.get("seeds", ()))
 
 
 def is_policy_sealed(folder: RunFolder, seed: int, summary: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 from mastac.checks import whole_number
 from mastac.errors import UserError
 from mastac.runs.config import ExperimentConfig
-from mastac.runs.ending import check_ended, is_policy_sealed
+from mastac.runs.ending import is_policy_sealed, is_whole
 from mastac.runs.environment import rebuilt_environment
 from mastac.runs.folder import RunFolder, read_summary
 from mastac.runs.identity import check_identity
@@ -73,16 +73,6 @@ class Run:
     def is_finished(self) -> bool:
         """Whether the run came to its end."""
         return self.folder.summary.is_file()
-
-    def is_whole(self) -> bool:
-        """Whether the run came to its end, and its policies are those of that end.
-
-        **Raises:** `UserError` if another file is not what it was then.
-        """
-        if not self.is_finished:
-            return False
-        check_ended(self.folder, self.summary)
-        return all(is_policy_sealed(self.folder, s, self.summary) for s in self.config.seeds)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -276,12 +266,12 @@ def resume(
     - `Stopped` after Ctrl-C.
     """
     run, loggers = Run(out, env), checked(log)
-    if run.is_whole():
+    if run.is_finished and is_whole(run.folder, run.config.epochs):
         return run
     from mastac.runs.compilation_cache import compilation_cache
 
     with run.folder.writing(), compilation_cache():
-        if run.is_whole():  # by another process, since we looked
+        if run.is_finished and is_whole(run.folder, run.config.epochs):  # by another, since
             return run
         check_identity(run.folder)
         from mastac.runs.execution import execute
