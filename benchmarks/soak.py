@@ -1,14 +1,16 @@
 """Train for a long time and look at the process: does anything grow that should not?
 
-    python benchmarks/soak.py [SECONDS] [NAME] [OPTION OF TRAIN …]
+    python benchmarks/soak.py [--seconds S] [--name NAME] [--env ENV] [--often] [OPTION OF TRAIN …]
 
-A run of `ENV` trains in a process of its own, with checkpoints, until Ctrl-C after `SECONDS`
-(3,600). Every ten seconds a row goes to `results/NAME.csv` (`soak`): resident memory and the part
-of it that no file stands behind, open handles, threads, epochs a second, and the bytes of the run
-folder apart from its tables, which have to grow. At the end it prints the slope of memory after
-the first ten minutes. Linux only: it reads `/proc`.
+A run trains in a process of its own, with checkpoints, until Ctrl-C after so many seconds (3,600).
+Every ten seconds a row goes to `results/NAME.csv` (`soak`): resident memory and the part of it that
+no file stands behind, open handles, threads, epochs a second, and the bytes of the run folder apart
+from its tables, which have to grow. At the end it prints the slope of memory after the first ten
+minutes. `--often` saves after every chunk, to see what saving alone leaves behind. Linux only: it
+reads `/proc`.
 """
 
+import argparse
 import csv
 import signal
 import subprocess
@@ -21,8 +23,15 @@ import numpy as np
 
 from common import RESULTS, machine
 
-ENV, EVERY, WARM_UP = "warehouse-9", 10.0, 600.0
-COMMAND = ["train", ENV, "--seeds", "0-1", "--epochs", "10000000", "--evaluation-interval", "10"]
+EVERY, WARM_UP = 10.0, 600.0
+COMMAND = ["--seeds", "0-1", "--epochs", "1000000", "--evaluation-interval", "10"]
+OFTEN = """
+import sys
+from mastac.cli.main import main
+from mastac.runs import saving
+saving.SECONDS_BETWEEN, saving.LARGEST_SHARE = 0.0, 1.0
+sys.exit(main())
+"""
 HEADER = ["seconds", "resident_mib", "anonymous_mib", "handles", "threads", "epochs"]
 HEADER += ["epochs_per_second", "tables_mib", "rest_mib", "files"]
 
@@ -67,17 +76,24 @@ def slope(seconds: np.ndarray, values: np.ndarray) -> tuple[float, float]:
     return float(steepness), float(values[-tenth:].mean() - values[:tenth].mean())
 
 
-def main(length: float = 3600.0, name: str = "soak", *options: str) -> None:
-    RESULTS.mkdir(exist_ok=True)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=3600.0)
+    parser.add_argument("--name", default="soak")
+    parser.add_argument("--env", default="warehouse-9")
+    parser.add_argument("--often", action="store_true")
+    args, options = parser.parse_known_args()
+    how = ["-c", OFTEN] if args.often else ["-m", "mastac"]
     rows: list[list[float]] = []
-    with tempfile.TemporaryDirectory() as place, open(RESULTS / f"{name}.csv", "w") as file:
+    RESULTS.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as place, open(RESULTS / f"{args.name}.csv", "w") as file:
         folder, table = Path(place) / "run", csv.writer(file, lineterminator="\n")
         table.writerow([*HEADER, "machine"])
-        words = [sys.executable, "-m", "mastac", *COMMAND, *options]
+        words = [sys.executable, *how, "train", args.env, *COMMAND, *options]
         words += ["--out", str(folder), "--no-progress"]
         process, began = subprocess.Popen(words), time.monotonic()
         on = machine()
-        while process.poll() is None and (gone := time.monotonic() - began) < length:
+        while process.poll() is None and (gone := time.monotonic() - began) < args.seconds:
             values = look(process.pid, folder)
             before = rows[-1] if rows else [0.0] * len(HEADER)
             speed = (values[4] - before[5]) / max(gone - before[0], 1e-9)
@@ -108,4 +124,4 @@ def report(rows: np.ndarray, code: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(float, sys.argv[1:2]), *sys.argv[2:])
+    main()

@@ -17,9 +17,11 @@ from mastac.structure.dependency import (
     value_dependency,
 )
 from mastac.structure.layout import CriticLayout
-from mastac.structure.memory_limits import bytes_of
 from mastac.structure.sequences import CouplingSequence
 from mastac.structure.windows import smallest_kappas
+
+PAIR = 190
+"""Bytes that a pair of agents takes, measured, while networks that read all agents are laid out."""
 
 
 def at_all_times(
@@ -283,7 +285,7 @@ def _all_pairs(num_agents: int) -> csr_array:
     n, entries = num_agents, num_agents**2
     check_free(
         f"the inputs of {n} networks that read all agents",
-        bytes_of(entries),
+        PAIR * entries,
         "choose an algorithm whose networks read who matters, such as mastac with a kappa",
     )
     index = np.int32 if entries < 2**31 else np.int64
