@@ -51,6 +51,7 @@ FUZZ ?= 10000
 LINES ?= 1000
 fuzz: $(VENV)/.installed-dev
 	MASTAC_FUZZ=$(FUZZ) MASTAC_FUZZ_LINES=$(LINES) $(BIN)/python -m pytest --numprocesses 2 tests/fuzz
+	PYTHONPATH=tests $(BIN)/python tests/fuzz/coverage_guided.py $(FUZZ)
 
 pictures: $(VENV)/.installed
 	$(BIN)/python docs/pictures.py

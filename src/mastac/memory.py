@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from mastac.errors import UserError
+
 GROUPS = Path("/sys/fs/cgroup")
 PROCESS = Path("/proc/self/cgroup")
 MEMORY = Path("/proc/meminfo")
@@ -39,6 +41,25 @@ def free_memory() -> int | None:
     except (OSError, ValueError, IndexError):  # no Linux
         pass
     return max(0, min(known)) if known else total_memory()
+
+
+def check_free(what: str, size: float, fix: str) -> None:
+    """Refuse what is larger than the memory that is free, before it is asked for.
+
+    **Arguments:**
+
+    - `what`: what would take it, as the message is to call it, in the plural.
+    - `size`: in bytes.
+    - `fix`: what to do instead.
+
+    **Raises:** `UserError` with the size, what is free, and the fix.
+    """
+    free = free_memory()
+    if free is not None and size > free:
+        raise UserError(
+            f"{what} take {size_in_words(size)} of memory, and {size_in_words(free)} are free; "
+            f"{fix}"
+        )
 
 
 def _groups() -> list[tuple[int, int]]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mastac import UserError, memory
 from mastac.envs.graphs import couplings_of
 from mastac.envs.linear_quadratic.references import (
     alike_along,
@@ -96,3 +97,10 @@ def test_a_mean_over_shifts_is_the_same_after_a_shift():
     alike = alike_along(problem, gain, values)
     assert np.allclose(np.roll(alike[:, :-1], (1, 3), (0, 1)), alike[:, :-1], atol=1e-15)
     assert alike[:, :-1].mean() == pytest.approx(gain[:, :-1].mean())
+
+
+def test_matrices_that_memory_does_not_hold_are_refused(monkeypatch):
+    monkeypatch.setattr(memory, "free_memory", lambda: 10**7)
+    with pytest.raises(UserError, match=r"lq-900 take 13 MB of memory, and 10 MB are free; ask"):
+        problem_of(900, {})
+    assert problem_of(700, {})

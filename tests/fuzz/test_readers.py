@@ -8,8 +8,7 @@ import contextlib
 import io
 import json
 import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -146,30 +145,30 @@ READERS: dict[str, tuple[Callable[[Path], None], st.SearchStrategy[bytes]]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("read") / "run"
-    yield write_run(folder)
-    shutil.rmtree(folder)
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_run(tmp_path / "run")
 
 
 @pytest.mark.parametrize("name", READERS)
 def test_any_file_is_read_or_refused_in_one_sentence(name: str, folder: Path) -> None:
-    read, contents = READERS[name]
-
     @tried
-    @given(contents)
+    @given(READERS[name][1])
     def try_content(content: bytes) -> None:
-        write_run(folder)
-        (folder / name).write_bytes(content)
-        with np.errstate(all="ignore"):
-            refusal = refused(read, folder / name)
-        if refusal is not None:
-            assert names(refusal, folder / name)
-            assert refusal.isprintable()
-            assert len(refusal) <= 500
+        checked_answer(name, folder, content)
 
     try_content()
+
+
+def checked_answer(name: str, folder: Path, content: bytes) -> None:
+    """Read a file of this content in a run folder: values, or a sentence as it should be."""
+    (folder / name).write_bytes(content)
+    with np.errstate(all="ignore"):
+        refusal = refused(READERS[name][0], folder / name)
+    if refusal is not None:
+        assert names(refusal, folder / name)
+        assert refusal.isprintable()
+        assert len(refusal) <= 500
 
 
 def names(refusal: str, path: Path) -> bool:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
+from mastac import UserError, memory
 from mastac.algorithms import ALGORITHMS
 from mastac.structure import Couplings, CouplingSequence, chain, ring
 from mastac.structure.layout import CriticLayout
@@ -16,6 +17,7 @@ N = 20_000
 ENTRIES = 15 * N  # at kappa = 2 a critic reads up to nine agents, at two times a few more
 BYTES = 5_000 * N  # a matrix of agents times agents has 20,000 N bytes even as booleans
 READ_EVERYTHING = {"undecomposed-q", "undecomposed-qhat", "maddpg", "matd3", "qdcg-centralised"}
+FIGURE = r"take [1-9]\S* GB of memory, and 100 MB are free"
 SPARSE = sorted(set(ALGORITHMS) - READ_EVERYTHING)
 
 
@@ -28,6 +30,13 @@ def little_memory() -> Iterator[None]:
         assert tracemalloc.get_traced_memory()[1] < BYTES
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", sorted(READ_EVERYTHING))
+def test_pairs_of_all_agents_are_refused_before_they_are_written(name, monkeypatch):
+    monkeypatch.setattr(memory, "free_memory", lambda: 10**8)
+    with little_memory(), pytest.raises(UserError, match=rf"all .*{FIGURE}; choose"):
+        ALGORITHMS[name].layout_for(ring(N), 2, True, "own")
 
 
 def check_size(layout: CriticLayout) -> None:

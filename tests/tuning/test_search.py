@@ -103,6 +103,24 @@ def test_more_trials_are_added_and_other_questions_refused(tmp_path: Path, prete
             pretended(tmp_path / "tuned", **changed)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda lines: [*lines[:3], lines[3][:20] + b"\n", *lines[4:]],
+        lambda lines: [b"[" * 3000 + b"\n", *lines],
+        lambda lines: [*lines[:2], b'{"op_code":99}\n', *lines[2:]],
+        lambda lines: [*lines[:2], b"3\n", *lines[2:]],
+        lambda lines: [b"\xff\xfe\n", *lines],
+    ],
+)
+def test_a_damaged_journal_is_refused_by_name(tmp_path: Path, pretended, damage) -> None:
+    pretended(tmp_path / "tuned", trials=2, fresh_seeds=0)
+    journal = tmp_path / "tuned" / "study.log"
+    journal.write_bytes(b"".join(damage(journal.read_bytes().splitlines(keepends=True))))
+    with pytest.raises(UserError, match=r"read its journal '.*study.log' \(.*\); restore it, or"):
+        pretended(tmp_path / "tuned", trials=2, fresh_seeds=0)
+
+
 def test_two_searches_do_not_share_a_folder(tmp_path: Path, pretended) -> None:
     other = pytest.raises(UserError, match="another process tunes in")
     with TuningFolder(tmp_path / "tuned").writing(), other:

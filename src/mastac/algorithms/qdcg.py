@@ -12,10 +12,14 @@ from itertools import combinations
 
 from mastac.algorithms.base import Algorithm
 from mastac.learning.kinds import Kind
+from mastac.memory import check_free
 from mastac.structure import Couplings
 from mastac.structure.couplings import GRAPHS
 from mastac.structure.layout import CriticLayout
 from mastac.structure.layouts import team
+
+PAIR = 250
+"""Bytes of a payoff's pair while its layout is made: in Python, and in three sparse matrices."""
 
 
 def no_pairs(couplings: Couplings, kappa: int | None, minimal: bool) -> CriticLayout:
@@ -25,7 +29,14 @@ def no_pairs(couplings: Couplings, kappa: int | None, minimal: bool) -> CriticLa
 
 def all_pairs(couplings: Couplings, kappa: int | None, minimal: bool) -> CriticLayout:
     """A payoff for every pair of agents: quadratic in their number."""
-    return team(couplings, list(combinations(range(couplings.num_agents), 2)))
+    n = couplings.num_agents
+    pairs = n * (n - 1) // 2
+    check_free(
+        f"the payoffs of all pairs of {n} agents",
+        PAIR * pairs,
+        "choose qdcg-coupling, or fewer agents",
+    )
+    return team(couplings, list(combinations(range(n), 2)))
 
 
 def coupled_pairs(couplings: Couplings, kappa: int | None, minimal: bool) -> CriticLayout:

@@ -47,6 +47,10 @@ UNWRITTEN = (errno.ENOSPC, errno.EIO, errno.EBADF)
 """Errors of standard output that belong to no file of ours."""
 
 
+SIGNALS = 128
+"""Exit codes above it are those of a signal, after which all has been saved and closed."""
+
+
 class Command(Protocol):
     """What the module of a command declares."""
 
@@ -124,8 +128,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     with answered():
         code, is_orderly = outcome(sys.argv[1:])
         compiling = sys.modules.get("mastac.runs.compiling")
-        if not is_orderly or (compiling is not None and compiling.is_compiling()):
-            leave(code)  # the compiler cannot be told to stop
+        is_at_work = compiling is not None and compiling.is_compiling()
+        if not is_orderly or is_at_work or code > SIGNALS:
+            leave(code)  # the compiler cannot be told to stop, and tidying up takes JAX a while
     return code
 
 
@@ -142,6 +147,9 @@ def outcome(argv: list[str]) -> tuple[int, bool]:
     except KeyboardInterrupt as stop:
         _complain(str(stop) or "stopped")
         return 128 + signal.SIGINT, False
+    except MemoryError as error:  # of what no check has foreseen
+        _complain(f"there is not enough memory ({error}); ask for fewer agents, seeds or episodes")
+        return 1, False
     except BrokenPipeError:  # the reader of our output, such as `head`, has gone
         flush_streams()
         return 128 + 13, True  # as of what dies of SIGPIPE, which not every system has

@@ -62,7 +62,7 @@ def answered() -> Iterator[None]:
     Python waits for compiled code, such as the compiler itself, before it calls a handler. So a
     thread hears of signals as well: where a run is to be saved it says so at once, and where
     Python does not answer a Ctrl-C that means the end, it ends the process. That does no more harm
-    than a crash, which every file is safe from.
+    than a crash, which every file is safe from. Afterwards a Ctrl-C ends the process without words.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -79,7 +79,9 @@ def answered() -> Iterator[None]:
     finally:
         signal.set_wakeup_fd(outer)
         os.close(writing)  # the thread ends with it
-        signal.signal(signal.SIGINT, before)
+        # What libraries do as the process ends says nothing good when it is interrupted.
+        is_ours = before is signal.default_int_handler
+        signal.signal(signal.SIGINT, signal.SIG_DFL if is_ours else before)
 
 
 def stop(number: int, frame: FrameType | None) -> None:
@@ -94,7 +96,8 @@ def _listen(reading: int) -> None:
         asked = interruption_of(handler)
         if asked is not None and asked.tell(came[0]):
             continue  # the first one: the run goes on to its next chunk, and saves
-        if came[0] != signal.SIGINT or (asked is None and handler is not stop):
+        is_the_end = came[0] == signal.SIGINT or (asked is not None and asked.is_idle)
+        if not is_the_end or (asked is None and handler is not stop):
             continue
         since = time.monotonic() - GRACE / 3  # the handler may have been quicker than this thread
         time.sleep(GRACE)
@@ -102,5 +105,5 @@ def _listen(reading: int) -> None:
             with suppress(OSError):
                 said = "stopped" if asked is None else asked.farewell
                 print(f"mastac: {said}", file=sys.stderr, flush=True)
-            os._exit(128 + signal.SIGINT)
+            os._exit(128 + came[0])
     os.close(reading)

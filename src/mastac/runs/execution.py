@@ -12,13 +12,13 @@ import numpy as np
 
 from mastac.envs.base import Environment
 from mastac.envs.host.environment import HostEnvironment
-from mastac.files import write_json
 from mastac.learning.host_loop import host_program
 from mastac.learning.learner import buffer_of, learner_of
 from mastac.learning.loop import FAILURES, EpochMetrics, Program, one_seed, training_program
 from mastac.runs.agent_measures import GradientNorms, agent_measures
 from mastac.runs.checkpoints import load_checkpoint, manifest_of, save_checkpoint
 from mastac.runs.compiling import Compiling
+from mastac.runs.ending import write_summary
 from mastac.runs.evaluation import evaluation_key, greedy_summary, policies_of
 from mastac.runs.folder import RunFolder
 from mastac.runs.identity import identity_of
@@ -141,11 +141,14 @@ class Execution:
         """A checkpoint of everything that evolves, and the policies as they are."""
         whole = {"state": self.state, "keys": self._key_data()}
         about = {"identity": self.identity, "tables": self.tables.seals()} | self.norms.to_store()
-        policies = policies_of(self.plan.spec, self.state.learner)
         with self.folder.storing():
             save_checkpoint(self.folder.checkpoints, self.epoch, whole, about)
-            for seed, policy in zip(self.config.seeds, policies, strict=True):
-                policy.save(self.folder.policy(seed))
+            self._save_policies()
+
+    def _save_policies(self) -> None:
+        policies = policies_of(self.plan.spec, self.state.learner)
+        for seed, policy in zip(self.config.seeds, policies, strict=True):
+            policy.save(self.folder.policy(seed))
 
     def finish(self) -> None:
         """Evaluate over many episodes and write `summary.json`."""
@@ -173,14 +176,14 @@ class Execution:
             **agent_measures(self.env, outcome.violations, self.norms.values, failed < 0),
             "failed": {str(seeds[k]): self._failure(int(k)) for k in np.flatnonzero(failed >= 0)},
             **({"model": model} if model else {}),
-            "sealed": seals,
             "warnings": [
                 *self._warnings(greedy["greedy_by_seed"], failed < 0, results),
                 *broken_promises(model, greedy["greedy_by_seed"]),
             ],
         }
         with self.folder.storing():
-            write_json(self.folder.summary, summary)
+            self._save_policies()  # those of a run that had ended may be what is to be mended
+            write_summary(self.folder, summary, seals, self.identity)
             self.folder.tidy()
 
     def _findings(self) -> dict[str, dict[str, float]]:
@@ -233,15 +236,14 @@ class Execution:
             self.tables.append(self.folder.evaluation, evaluated)
             self.tables.append(self.folder.timing, [timing])
         self.log(table, evaluated, timing)
-        for k in np.flatnonzero(failed >= 0).tolist():
-            if k not in self.told:
-                self.told.add(k)
-                failure = self._failure(k)
-                self.say(
-                    f"seed {self.config.seeds[k]} stopped in epoch {failure['epoch']}: "
-                    f"{failure['where']} is no longer finite; its last good state is kept, "
-                    "the other seeds go on"
-                )
+        for k in sorted(set(np.flatnonzero(failed >= 0).tolist()) - self.told):
+            self.told.add(k)
+            failure = self._failure(k)
+            self.say(
+                f"seed {self.config.seeds[k]} stopped in epoch {failure['epoch']}: "
+                f"{failure['where']} is no longer finite; its last good state is kept, "
+                "the other seeds go on"
+            )
 
     def _report(self, rows: EpochMetrics, greedy: np.ndarray, seconds: float, steps: int) -> Report:
         left, alive = self.config.epochs - self.epoch, self._failed_epochs() < 0

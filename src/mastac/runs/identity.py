@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from mastac.errors import UserError
@@ -39,12 +40,11 @@ def identity_of(folder: RunFolder) -> dict[str, dict[str, Any]]:
     if isinstance(origin := entries.get("origin"), Mapping):
         # The module may have moved; that it does the same is checked with `environment.json`.
         entries["origin"] = {k: value for k, value in origin.items() if k != "directory"}
-    described = _parts(read_json(folder.environment)) if folder.environment.is_file() else {}
     installed = {name: metadata.version(name) for name in PACKAGES}
     return {
         folder.config.name: dict(_flat(entries)),
-        folder.couplings.name: _parts(read_json(folder.couplings)),
-        folder.environment.name: described,
+        folder.couplings.name: _parts(folder.couplings),
+        folder.environment.name: _parts(folder.environment),
         "versions": {k: _minor(v) for k, v in {"mastac": __version__, **installed}.items()},
     }
 
@@ -106,7 +106,9 @@ def _flat(entries: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield prefix + name, _short(value)
 
 
-def _parts(entries: Mapping[str, Any]) -> dict[str, Any]:
+def _parts(path: Path) -> dict[str, Any]:
+    """The entries of a JSON file; none where there is no such file."""
+    entries = read_json(path) if path.is_file() else {}
     return {name: _short(value) for name, value in entries.items()}
 
 

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float
 
 from mastac.errors import UserError
+from mastac.runs.ending import check_ended
 from mastac.runs.environment import read_environment
 from mastac.runs.folder import RunFolder, read_summary
-from mastac.runs.seal import check_ended
 from mastac.runs.tables import Table, read_table
 
 Axis = Literal["epoch", "env_steps"]
@@ -149,7 +149,7 @@ def read_results(folder: str | Path) -> Results:
     training and evaluation are both written.
 
     **Raises:** [`mastac.errors.UserError`][] if it is no run folder, if a file of it is malformed,
-    or if a table of a run that has ended is not what was written.
+    or if a file of a run that has ended is not what was written.
     """
     run = RunFolder(folder)
     config = run.read_config()

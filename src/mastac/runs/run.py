@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 from mastac.checks import whole_number
 from mastac.errors import UserError
 from mastac.runs.config import ExperimentConfig
+from mastac.runs.ending import is_policy_sealed, is_whole
 from mastac.runs.environment import rebuilt_environment
 from mastac.runs.folder import RunFolder, read_summary
 from mastac.runs.identity import check_identity
@@ -93,7 +94,15 @@ class Run:
 
         - `seed`: one of the run's seeds; the first one unless given.
         """
-        return Policy.load(self.folder.policy(self.config.chosen_seed(seed)))
+        seed = self.config.chosen_seed(seed)
+        path = self.folder.policy(seed)
+        policy = Policy.load(path)
+        if self.is_finished and not is_policy_sealed(self.folder, seed, self.summary):
+            raise UserError(
+                f"policy '{path}' has been altered since the run ended; resume the run to write it "
+                "again"
+            )
+        return policy
 
     def evaluate(
         self, episodes: SupportsIndex | None = None, seed: SupportsIndex = EVALUATION_SEED
@@ -243,8 +252,8 @@ def resume(
 ) -> Run:
     """Go on with an interrupted run.
 
-    The result is bit for bit that of an uninterrupted one on the same kind of device. A run that
-    has ended is returned as it is.
+    The result is bit for bit that of an uninterrupted one on the same kind of device. Of a run that
+    has ended only policies that were lost or altered are written again.
 
     **Arguments:**
 
@@ -261,12 +270,12 @@ def resume(
     - `Stopped` after Ctrl-C.
     """
     run, loggers = Run(out, env), checked(log)
-    if run.is_finished:
+    if run.is_finished and is_whole(run.folder, run.config.epochs):
         return run
     from mastac.runs.compilation_cache import compilation_cache
 
     with run.folder.writing(), compilation_cache():
-        if run.is_finished:  # by another process, since we looked
+        if run.is_finished and is_whole(run.folder, run.config.epochs):  # by another, since
             return run
         check_identity(run.folder)
         from mastac.runs.execution import execute

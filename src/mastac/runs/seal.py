@@ -104,19 +104,6 @@ def last_sound_epoch(folder: RunFolder, say: Callable[[str], None]) -> int:
     return 0
 
 
-def check_ended(folder: RunFolder, summary: Mapping[str, Any]) -> None:
-    """`UserError` if a table of a run that has ended is not what was written.
-
-    Runs of earlier versions have no seal and are taken as they are.
-    """
-    seals = summary.get("sealed")
-    if seals is None:
-        return
-    found = damage(folder, seals, RESULTS, whole=True)
-    if found:
-        raise UserError(f"{found} since the run ended; restore it from a copy, or train it anew")
-
-
 def damage(
     folder: RunFolder, seals: Any, names: Iterable[str] = tuple(HEADERS), whole: bool = False
 ) -> str:

@@ -7,6 +7,7 @@ from functools import reduce
 import numpy as np
 from scipy.sparse import csr_array, eye_array, vstack
 
+from mastac.memory import check_free
 from mastac.structure.boolean import row_of_entry
 from mastac.structure.couplings import GRAPHS, Couplings
 from mastac.structure.dependency import (
@@ -18,6 +19,9 @@ from mastac.structure.dependency import (
 from mastac.structure.layout import CriticLayout
 from mastac.structure.sequences import CouplingSequence
 from mastac.structure.windows import smallest_kappas
+
+PAIR = 190
+"""Bytes that a pair of agents takes, measured, while networks that read all agents are laid out."""
 
 
 def at_all_times(
@@ -277,4 +281,14 @@ def _mean(num_agents: int) -> csr_array:
 
 
 def _all_pairs(num_agents: int) -> csr_array:
-    return csr_array(np.ones((num_agents, num_agents), bool))
+    """Every agent for each of them; `UserError` if the memory does not hold so many pairs."""
+    n, entries = num_agents, num_agents**2
+    check_free(
+        f"the inputs of {n} networks that read all agents",
+        PAIR * entries,
+        "choose an algorithm whose networks read who matters, such as mastac with a kappa",
+    )
+    index = np.int32 if entries < 2**31 else np.int64
+    columns = np.tile(np.arange(n, dtype=index), n)
+    starts = np.arange(0, entries + 1, n, dtype=index)
+    return csr_array((np.ones(entries, bool), columns, starts), shape=(n, n))

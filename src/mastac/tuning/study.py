@@ -25,6 +25,8 @@ from mastac.tuning.space import Range
 from mastac.tuning.trials import Trainer
 
 RANDOM = 5  # trials before the sampler follows what it has seen
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError)
+"""What Optuna raises where lines of its journal are no JSON, or not what it would have written."""
 LEAST_IMPORTANT = 4  # finished trials, before anything is said of importance
 STATES = {
     TrialState.COMPLETE: "finished",
@@ -50,13 +52,19 @@ class Study:
         journal = str(folder.journal)
         with _quiet():
             lock = JournalFileOpenLock(journal)  # works where links are not allowed
-            self.study = optuna.create_study(
-                storage=JournalStorage(JournalFileBackend(journal, lock)),
-                study_name=f"{config.algorithm} on {config.env}",
-                direction="maximize",
-                load_if_exists=True,
-                pruner=_pruner(pruner, config),
-            )
+            try:
+                self.study = optuna.create_study(
+                    storage=JournalStorage(JournalFileBackend(journal, lock)),
+                    study_name=f"{config.algorithm} on {config.env}",
+                    direction="maximize",
+                    load_if_exists=True,
+                    pruner=_pruner(pruner, config),
+                )
+            except UNREADABLE as error:
+                raise UserError(
+                    f"Optuna cannot read its journal '{journal}' ({type(error).__name__}: {error});"
+                    " restore it, or search anew with another --out"
+                ) from error
         if not self.study.trials:
             first = {name: getattr(config.settings, name) for name in space}
             self.study.enqueue_trial({name: space[name].stored(first[name]) for name in space})

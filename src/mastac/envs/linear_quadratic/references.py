@@ -18,6 +18,7 @@ from mastac.envs.linear_system import (
     episode_return,
     riccati,
 )
+from mastac.memory import check_free
 from mastac.structure import Couplings
 
 
@@ -33,13 +34,16 @@ def lq_problem(couplings: Couplings, values: Options) -> LinearQuadraticProblem:
     **Raises:**
 
     - `UserError` if the draws cannot `repeat`
-        ([`mastac.envs.linear_quadratic.couplings.period_of`][]).
+        ([`mastac.envs.linear_quadratic.couplings.period_of`][]), or the matrices, which are dense,
+        do not fit into the memory that is free.
     """
     random = np.random.default_rng(values["seed"])
     n = couplings.num_agents
     sizes = np.broadcast_to(np.asarray(values["state_size"], int), n)
     owner = np.repeat(np.arange(n), sizes)
     first = np.cumsum(sizes) - sizes
+    size = 8 * len(owner) * (len(owner) + n)
+    check_free(f"the matrices of lq-{n}", size, "ask for fewer agents, or a smaller state_size")
     a, b = np.zeros((len(owner), len(owner))), np.zeros((len(owner), n))
     period = period_of(n, values)
     for i in range(period):
