@@ -13,12 +13,12 @@ from mastac.envs.episodes import rollout_return
 from mastac.learning.buffer import Buffer, Episode
 from mastac.learning.devices import placed, shard_over_seeds
 from mastac.learning.exploring import exploring_episode
-from mastac.learning.failures import FAILURES, failure_of
+from mastac.learning.failures import FAILURES, failure_of, failure_of_learner
 from mastac.learning.learner import update_schedule
 from mastac.learning.schedule import NOISE_CYCLE, UpdateSchedule
 from mastac.learning.schedule import exploration as exploration_at
 from mastac.learning.settings import Settings
-from mastac.learning.spec import Learner, Metrics
+from mastac.learning.spec import Learner, Metrics, epoch_means, not_measured
 
 __all__ = [
     "FAILURES",
@@ -28,7 +28,6 @@ __all__ = [
     "RunState",
     "UpdateSchedule",
     "exploring_episode",
-    "failure_of",
     "one_seed",
     "training_program",
     "update_schedule",
@@ -92,20 +91,6 @@ class Program(NamedTuple):
     lowered: Callable[..., Iterator[Any]] | None = None
 
 
-def epoch_means(metrics: Metrics) -> Metrics:
-    """Means over an epoch's updates, stacked along the leading axis.
-
-    The gradients' norms over those updates in which actors moved: in the others there is none. NaN
-    if they moved in none.
-    """
-    flags = jnp.asarray(metrics.actors_moved)
-    moved = flags.sum().astype(jnp.float32)
-    # Norms are 0 where actors did not move, so the mean over all updates is scaled up.
-    norm = jnp.where(moved > 0, metrics.gradient_norm.mean(0) * (len(flags) / moved), jnp.nan)
-    loss = None if metrics.critic_loss is None else metrics.critic_loss.mean(0)
-    return Metrics(loss, metrics.value.mean(0), norm, moved > 0)
-
-
 @dataclass(frozen=True, eq=False)
 class OneSeed:
     """The loop of one seed, not compiled: an episode, its storage, and the updates after it.
@@ -162,17 +147,18 @@ class OneSeed:
         The episode may come from anywhere.
         """
         store = self.buffer.add(state.store, episode, epoch)
-
-        def updates(learner_state: Any) -> tuple[Any, Metrics]:
-            learner_state = self._measured(learner_state, store, epoch)
-            return self._updates(learner_state, store, update_key, epoch)
-
-        shapes = jax.eval_shape(updates, state.learner)[1]
-        nothing = jax.tree.map(_not_measured, shapes)
-        due = self.schedule.is_due(epoch)
-        updated, metrics = jax.lax.cond(due, updates, lambda kept: (kept, nothing), state.learner)
-
-        failure = failure_of(self.env, episode, metrics, updated, due)
+        given = (state.learner, store, update_key, epoch)
+        updates = jax.jit(self._updated)  # traced once for its shapes and for the branch
+        nothing = jax.tree.map(not_measured, jax.eval_shape(updates, *given)[1])
+        # What fails is worked out in the branch: outside, the compiler would write it again into
+        # the loop of every array of the learner.
+        updated, metrics, failure = jax.lax.cond(
+            self.schedule.is_due(epoch),
+            updates,
+            lambda kept, *_: (kept, nothing, jnp.full((), -1, jnp.int32)),
+            *given,
+        )
+        failure = failure_of(self.env, episode, failure)
         good = (failure < 0) & (state.failed_epoch < 0)
         kept = jax.tree.map(lambda new, old: jnp.where(good, new, old), updated, state.learner)
         first_failure = (failure >= 0) & (state.failed_epoch < 0)
@@ -209,6 +195,14 @@ class OneSeed:
         if self.settings.noise_cycle:
             noise = noise * jnp.asarray(NOISE_CYCLE)[epoch % len(NOISE_CYCLE)]
         return noise, random_fraction
+
+    def _updated(
+        self, learner_state: Any, store: Episode, key: PRNGKeyArray, epoch: Int[Array, ""]
+    ) -> tuple[Any, Metrics, Int[Array, ""]]:
+        """The learner after an epoch's updates, what they measured, and what failed."""
+        learner_state = self._measured(learner_state, store, epoch)
+        updated, metrics = self._updates(learner_state, store, key, epoch)
+        return updated, metrics, failure_of_learner(self.env, metrics, updated)
 
     def _measured(self, learner_state: Any, store: Episode, epoch: Int[Array, ""]) -> Any:
         """With scales measured anew at the first update and when episodes are half as many more."""
@@ -291,9 +285,3 @@ def training_program(
         evaluate=lambda state, *others: evaluating(placed(state), *others),
         lowered=lowered,
     )
-
-
-def _not_measured(shape: jax.ShapeDtypeStruct) -> Array:
-    """NaN for numbers, `False` for flags."""
-    nothing = jnp.nan if jnp.issubdtype(shape.dtype, jnp.floating) else False
-    return jnp.full(shape.shape, nothing, shape.dtype)

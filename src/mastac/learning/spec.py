@@ -53,6 +53,26 @@ class Metrics(NamedTuple):
     actors_moved: Bool[Array, ""] | bool = True
 
 
+def epoch_means(metrics: Metrics) -> Metrics:
+    """Means over an epoch's updates, stacked along the leading axis.
+
+    The gradients' norms over those updates in which actors moved: in the others there is none. NaN
+    if they moved in none.
+    """
+    flags = jnp.asarray(metrics.actors_moved)
+    moved = flags.sum().astype(jnp.float32)
+    # Norms are 0 where actors did not move, so the mean over all updates is scaled up.
+    norm = jnp.where(moved > 0, metrics.gradient_norm.mean(0) * (len(flags) / moved), jnp.nan)
+    loss = None if metrics.critic_loss is None else metrics.critic_loss.mean(0)
+    return Metrics(loss, metrics.value.mean(0), norm, moved > 0)
+
+
+def not_measured(shape: jax.ShapeDtypeStruct) -> Array:
+    """NaN for numbers, `False` for flags."""
+    nothing = jnp.nan if jnp.issubdtype(shape.dtype, jnp.floating) else False
+    return jnp.full(shape.shape, nothing, shape.dtype)
+
+
 class Learner(NamedTuple):
     """What an algorithm is to the training loop.
 
