@@ -14,7 +14,7 @@ The rows, each with the presets' knobs and nothing tuned:
 - `steps-4`, `critics-4` and so on: imagined episodes of so many steps; then nothing, or critics;
 - `dyna-1`, `replay-1` and so on: `mastac` with so many updates for every environment step, on
   batches of which half is imagined, or nothing;
-- `dyna-true-1`: the same where the simulator imagines;
+- `replay-1-64` and so on: `replay-1` with batches of so many;
 - `mastac`: the default, which learns critics and no model, after the same steps;
 - `mastac-20000`: the same after 20,000 steps, where the preset is for environments without scales.
 
@@ -86,7 +86,10 @@ ROWS = {
     **{f"critics-{h}": Row(WITH_CRITICS, {"imagined_steps": h}, only=SHORT) for h in (4, 12)},
     **{f"dyna-{u}": DYNA({"updates_per_step": u}) for u in (1, 4)},
     **{f"replay-{u}": DYNA({"updates_per_step": u, "imagined_share": 0}) for u in (1, 4)},
-    "dyna-true-1": DYNA({"updates_per_step": 1, "dynamics": "true"}),
+    **{
+        f"replay-1-{b}": DYNA({"updates_per_step": 1, "imagined_share": 0, "batch_size": b})
+        for b in (64, 128)
+    },
     "mastac": Row("mastac"),
     "mastac-20000": Row("mastac", only=(*TUNED, *HELD_OUT), steps=20_000),
 }
