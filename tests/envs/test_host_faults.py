@@ -164,4 +164,5 @@ def test_a_run_keeps_the_couplings_that_it_was_given(edges: Path, tmp_path: Path
     stored = type(config).from_dict(config.to_dict())
     assert stored.origin is not None and stored.origin.couplings == str(edges)
     again = rebuilt_environment(folder, stored)
+    assert isinstance(again.couplings, mastac.Couplings)
     assert again.couplings.edges("state") == [("upper", "middle")]

@@ -65,7 +65,8 @@ def try_reader(name: str, runs: int, place: Path) -> None:
     for number, whole in enumerate(WHOLE[name]):
         content = whole.encode() if isinstance(whole, str) else whole
         (corpus / f"whole-{number}").write_bytes(content)
-        with atheris.instrument_imports(include=["mastac"]):  # also of what is imported when needed
+        # Also of what is imported when needed.
+        with atheris.instrument_imports(include=["mastac"]):  # pyright: ignore
             checked_answer(name, folder, content)
     kept = f"{tempfile.gettempdir()}/mastac-fuzz-{name}-"
     options = [f"-runs={runs}", f"-max_len={LONGEST}", f"-timeout={SLOWEST}", "-rss_limit_mb=8192"]

@@ -107,8 +107,7 @@ class Execution:
 
     def advance(self) -> Report:
         """One chunk for all seeds, its rows in the tables, and what to tell about it."""
-        length = self._length()
-        self._compile(length)
+        self._compile(length := self._length())
         began, steps = time.perf_counter(), self._env_steps()
         self.state, metrics = self.program.advance(
             self.state, self.keys, jnp.asarray(self.epoch), length
@@ -274,8 +273,7 @@ def execute(
     log: Sequence[str | Logger] = (),
 ) -> None:
     """Build the program, find the last checkpoint, and advance chunk by chunk to the end."""
-    is_switch = isinstance(progress, bool)
-    report = (Progress() if progress else lambda _: None) if is_switch else progress
+    report = progress if callable(progress) else Progress() if progress else lambda _: None
     say: Callable[[str], None] = report.say if isinstance(report, Progress) else lambda _: None
     working = report.working if isinstance(report, Progress) else lambda *_: None
     epochs = plan.config.epochs

@@ -1,6 +1,7 @@
 """Which entry of whose state each number of an observation is, found by looking at values."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
@@ -31,8 +32,8 @@ def input_sources(env: Environment) -> list[list[Source | None]]:
 
     shape = (env.num_agents, int(env.state_sizes.max()))
 
-    def at_all_times(key: PRNGKeyArray) -> tuple[State, Obs]:
-        return jax.vmap(looked_at)(jax.random.split(key, len(times)), times)
+    def at_all_times(key: PRNGKeyArray) -> tuple[Array, Array]:
+        return jax.vmap(looked_at)(jax.random.split(key, len(times)), jnp.asarray(times))
 
     states, seen = map(np.asarray, compiled_for_once(at_all_times)(jax.random.key(0)))
     sources = {
