@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from small_world import SMALL, random_batch, small_environment, small_learner
 
 from mastac.learning.buffer import Episode, replay_buffer
+from mastac.learning.failures import failure_of, failure_of_learner
 from mastac.learning.loop import (
     FAILURES,
     RunState,
     UpdateSchedule,
     exploring_episode,
-    failure_of,
     one_seed,
     training_program,
     update_schedule,
@@ -124,17 +124,16 @@ def test_numbers_count_where_they_were_measured():
     finite = Episode(jnp.zeros((6, 4, 3)), jnp.zeros((5, 4, 3)), jnp.zeros((5, 4)))
     good, bad = jnp.ones(4), jnp.ones(4).at[2].set(jnp.nan)
     cases = [
-        (Metrics(bad, good, good, True), True, 4 + 2),
-        (Metrics(good, good, bad, True), True, 8 + 2),
-        (Metrics(good, good, bad, False), True, -1),
-        (Metrics(bad, bad, bad, False), False, -1),
-        (Metrics(None, good, good, True), True, -1),
+        (Metrics(bad, good, good, True), 4 + 2),
+        (Metrics(good, good, bad, True), 8 + 2),
+        (Metrics(good, good, bad, False), -1),
+        (Metrics(None, good, good, True), -1),
     ]
-    for metrics, updated, expected in cases:
-        assert int(failure_of(env, finite, metrics, state, jnp.asarray(updated))) == expected
+    for metrics, expected in cases:
+        of_learner = failure_of_learner(env, metrics, state)
+        assert int(failure_of(env, finite, of_learner)) == expected
     broken = finite._replace(rewards=finite.rewards.at[0, 3].set(jnp.inf))
-    nothing = Metrics(bad, bad, bad, False)
-    assert int(failure_of(env, broken, nothing, state, jnp.asarray(False))) == 3
+    assert int(failure_of(env, broken, jnp.int32(4 + 2))) == 3
 
 
 @given(st.integers(1, 9), st.integers(1, 5), st.integers(1, 4), st.integers(0, 30))

@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Int
 
 from mastac.envs.base import Environment
 from mastac.learning.buffer import Episode
@@ -16,15 +16,11 @@ FAILURES = ("the environment's state or reward of", "the critic of", "the actor 
 
 
 def failure_of(
-    env: Environment,
-    episode: Episode,
-    metrics: Metrics,
-    learner_state: Any,
-    updated: Bool[Array, ""],
+    env: Environment, episode: Episode, learner_failure: Int[Array, ""]
 ) -> Int[Array, ""]:
     """-1 if every number is finite, else kind and agent of the first that is not.
 
-    `metrics` count only where they were measured: with `updated`, in an epoch with updates.
+    `learner_failure`: of the updates after the episode; -1 where there were none.
     """
     agents = env.num_agents
     # In order of time, states before rewards: what breaks in one agent soon spreads to those it is
@@ -32,18 +28,23 @@ def failure_of(
     states = ~jnp.isfinite(episode.states).all(2)
     rewards = jnp.concatenate([~jnp.isfinite(episode.rewards), jnp.zeros((1, agents), bool)])
     in_env = jnp.stack([states, rewards], axis=1).ravel()
+    return jnp.where(in_env.any(), jnp.argmax(in_env) % agents, learner_failure)
+
+
+def failure_of_learner(env: Environment, metrics: Metrics, learner_state: Any) -> Int[Array, ""]:
+    """The same of what an epoch's updates measured and of the weights that they left."""
+    agents = env.num_agents
     in_critic = jnp.zeros(agents, bool)
     if metrics.critic_loss is not None:
-        critics = ~jnp.isfinite(metrics.critic_loss) & updated
+        critics = ~jnp.isfinite(metrics.critic_loss)
         is_own = len(critics) == agents
         in_critic = critics if is_own else jnp.broadcast_to(critics.any(), (agents,))
     in_actor = ~jnp.isfinite(metrics.gradient_norm) & metrics.actors_moved
     weights = (learner_state.critics, learner_state.actors)
     # Weights can overflow in the very last update of an epoch, before any loss shows it.
     finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(weights)]).all()
-    learner_failure = jnp.where(
+    return jnp.where(
         in_critic.any(),
         agents + jnp.argmax(in_critic),
         jnp.where(in_actor.any(), 2 * agents + jnp.argmax(in_actor), jnp.where(finite, -1, agents)),
     )
-    return jnp.where(in_env.any(), jnp.argmax(in_env) % agents, learner_failure)

@@ -13,7 +13,7 @@ from mastac.envs.episodes import Outcome, outcome
 from mastac.learning.buffer import Buffer, Episode
 from mastac.learning.devices import placed, shard_over_seeds
 from mastac.learning.exploring import exploring_episode
-from mastac.learning.failures import FAILURES, failure_of
+from mastac.learning.failures import FAILURES, failure_of, failure_of_learner
 from mastac.learning.learner import update_schedule
 from mastac.learning.measured import EpochMetrics, NormSums, epoch_means, not_measured
 from mastac.learning.schedule import UpdateSchedule, exploration_in
@@ -28,7 +28,6 @@ __all__ = [
     "RunState",
     "UpdateSchedule",
     "exploring_episode",
-    "failure_of",
     "one_seed",
     "training_program",
     "update_schedule",
@@ -130,17 +129,18 @@ class OneSeed:
         The episode may come from anywhere.
         """
         store = self.buffer.add(state.store, episode, epoch)
-
-        def updates(learner_state: Any) -> tuple[Any, Metrics]:
-            learner_state = self._measured(learner_state, store, epoch)
-            return self._updates(learner_state, store, update_key, epoch)
-
-        shapes = jax.eval_shape(updates, state.learner)[1]
-        nothing = jax.tree.map(not_measured, shapes)
-        due = self.schedule.is_due(epoch)
-        updated, metrics = jax.lax.cond(due, updates, lambda kept: (kept, nothing), state.learner)
-
-        failure = failure_of(self.env, episode, metrics, updated, due)
+        given = (state.learner, store, update_key, epoch)
+        updates = jax.jit(self._updated)  # traced once for its shapes and for the branch
+        nothing = jax.tree.map(not_measured, jax.eval_shape(updates, *given)[1])
+        # What fails is worked out in the branch: outside, the compiler would write it again into
+        # the loop of every array of the learner.
+        updated, metrics, failure = jax.lax.cond(
+            self.schedule.is_due(epoch),
+            updates,
+            lambda kept, *_: (kept, nothing, jnp.full((), -1, jnp.int32)),
+            *given,
+        )
+        failure = failure_of(self.env, episode, failure)
         good = (failure < 0) & (state.failed_epoch < 0)
         kept = jax.tree.map(lambda new, old: jnp.where(good, new, old), updated, state.learner)
         first_failure = (failure >= 0) & (state.failed_epoch < 0)
@@ -173,6 +173,14 @@ class OneSeed:
     def exploration(self, epoch: Epoch) -> tuple[Array, Array]:
         """The noise and the share of random actions of an epoch."""
         return exploration_in(self.settings, epoch, self.epochs)
+
+    def _updated(
+        self, learner_state: Any, store: Episode, key: PRNGKeyArray, epoch: Int[Array, ""]
+    ) -> tuple[Any, Metrics, Int[Array, ""]]:
+        """The learner after an epoch's updates, what they measured, and what failed."""
+        learner_state = self._measured(learner_state, store, epoch)
+        updated, metrics = self._updates(learner_state, store, key, epoch)
+        return updated, metrics, failure_of_learner(self.env, metrics, updated)
 
     def _measured(self, learner_state: Any, store: Episode, epoch: Int[Array, ""]) -> Any:
         """With scales measured anew at the first update and when episodes are half as many more."""
