@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mastac.envs.base import Environment, Reference
+from mastac.envs.once import compiled_for_once
 from mastac.envs.registry import is_built_in
 from mastac.envs.transitions import stepped
 from mastac.errors import UserError
@@ -79,7 +80,7 @@ def _check_padding(env: Environment) -> None:
     key, width = jax.random.key(0), int(env.action_sizes.max())
     first = (np.arange(width) == 0) & (env.action_sizes[:, None] > 0)  # valid for every head
 
-    @jax.jit
+    @compiled_for_once
     def one_step() -> dict[str, jax.Array]:
         state = env.reset(key)
         after = stepped(env, state, jnp.asarray(first, jnp.float32), 0, key).state

@@ -23,6 +23,7 @@ from mastac.envs.episodes import Outcome
 from mastac.envs.host.environment import HostEnvironment
 from mastac.envs.host.playing import Act, Job, Player, Track
 from mastac.envs.limits import Limits, limits_of
+from mastac.envs.once import compiled_for_once
 from mastac.learning.acting import Acting, reset_bits, reset_seeds
 from mastac.learning.buffer import Episode
 from mastac.learning.devices import placed, shard_over_seeds
@@ -86,7 +87,7 @@ class HostLoop:
         learnt = jax.vmap(seed.learnt, in_axes=(0, 0, 0, None))
         self._learnt = jax.jit(shard_over_seeds(learnt, True, True, False), donate_argnums=0)
         first = jax.vmap(lambda key: seed.init(key, self.acting.episode_shape(env)))
-        self.init = jax.jit(shard_over_seeds(first))
+        self.init = compiled_for_once(shard_over_seeds(first))
 
     def advance(
         self, state: RunState, keys: Array, epoch: Array, length: int

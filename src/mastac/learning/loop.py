@@ -10,6 +10,7 @@ from jaxtyping import Array, Int, Key, PRNGKeyArray
 
 from mastac.envs.base import Environment
 from mastac.envs.episodes import Outcome, outcome
+from mastac.envs.once import compiled_for_once
 from mastac.learning.buffer import Buffer, Episode
 from mastac.learning.devices import placed, shard_over_seeds
 from mastac.learning.exploring import exploring_episode
@@ -253,7 +254,7 @@ def training_program(
         play = shard_over_seeds(jax.vmap(seed.play, in_axes=(0, None)), False)
         return play(state.learner, jax.random.split(key, episodes))
 
-    init = jax.jit(shard_over_seeds(jax.vmap(seed.init)))
+    init = compiled_for_once(shard_over_seeds(jax.vmap(seed.init)))
     advancing = jax.jit(advance, static_argnums=3, donate_argnums=0)
     evaluating = jax.jit(evaluate, static_argnums=2)
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from mastac.envs.base import Environment, Reference
 from mastac.envs.host.environment import HostEnvironment
+from mastac.envs.once import compiled_for_once
 from mastac.envs.validation import checked_reference
 from mastac.errors import UserError
 from mastac.files import read_json
@@ -62,14 +63,15 @@ def behaviour_of(env: Environment) -> dict[str, list[list[float | None]]]:
     """
     times = [0, min(1, env.horizon - 1), env.horizon // 2, env.horizon - 1]
 
-    @jax.jit
+    @compiled_for_once
     def probe(state: Any, actions: Any, time: Any, key: Any) -> Any:
         return *env.transition(state, actions, time, key), env.observed(state, time)
 
+    reset = compiled_for_once(lambda key: env.reset(key).astype(jnp.float32))
     keys = [jax.random.key(k) for k in range(len(times))]
     # TF32 products of a GPU differ from a CPU's by more than the tolerance.
     with jax.default_matmul_precision("highest"):
-        first = [env.reset(key).astype(jnp.float32) for key in keys[:2]]
+        first = [reset(key) for key in keys[:2]]
         state, values = first[0], []
         for time, key, actions in zip(times, keys, _probing_actions(env, len(times)), strict=True):
             values.append(probe(state, actions, jnp.asarray(time), key))

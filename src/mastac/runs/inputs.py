@@ -1,10 +1,12 @@
 """Which entry of whose state each number of an observation is, found by looking at values."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from mastac.envs.base import Environment, Obs, State
+from mastac.envs.once import compiled_for_once
 
 Source = tuple[int, int]
 """An agent, and an entry of its state."""
@@ -29,8 +31,11 @@ def input_sources(env: Environment) -> list[list[Source | None]]:
         return state, env.observed(state, time)
 
     shape = (env.num_agents, int(env.state_sizes.max()))
-    keys = jax.random.split(jax.random.key(0), len(times))
-    states, seen = map(np.asarray, jax.jit(jax.vmap(looked_at))(keys, times))
+
+    def at_all_times(key: PRNGKeyArray) -> tuple[State, Obs]:
+        return jax.vmap(looked_at)(jax.random.split(key, len(times)), jnp.asarray(times))
+
+    states, seen = map(np.asarray, compiled_for_once(at_all_times)(jax.random.key(0)))
     sources = {
         states[:, j, m].tobytes(): (j, m)
         for j, size in enumerate(env.state_sizes.tolist())

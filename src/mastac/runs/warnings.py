@@ -10,6 +10,7 @@ from jaxtyping import Bool
 
 from mastac.agents.stochastic import greedy_network
 from mastac.envs.base import Environment, Reference
+from mastac.envs.once import compiled_for_once
 from mastac.learning.buffer import Episode
 from mastac.learning.observing import observations_along
 from mastac.learning.presence import by_agent, present, sample_mean, sample_weights
@@ -113,7 +114,7 @@ def saturated_agents(
         at_limit = 1.0 * (jnp.abs(jnp.tanh(logits)) > AT_LIMIT)
         return sample_mean(at_limit, None if weights is None else weights[:, None])
 
-    share = np.asarray(jax.jit(jax.vmap(of_seed))(state.learner.actors, state.store))
+    share = np.asarray(compiled_for_once(jax.vmap(of_seed))(state.learner.actors, state.store))
     each = np.where(mask[None], share, 1.0).min(2)[alive].max(0)
     return [
         name
