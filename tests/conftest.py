@@ -2,7 +2,10 @@
 
 import gc
 import os
+import sys
+from collections.abc import Iterator
 from importlib.metadata import version
+from tempfile import TemporaryDirectory
 
 # Set before anything imports JAX; tests of the structure and of the command line never do.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -42,6 +45,39 @@ settings.load_profile("mastac")
 
 # Tracing makes millions of small objects, few of them garbage: look for it less often.
 gc.set_threshold(100_000, 20, 50)
+
+
+PROGRAMS = "jax_compilation_cache_dir"
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What is compiled once is kept until these tests end: many of them run the same program.
+
+    For this process alone. Others that tests start, and may kill, compile for themselves.
+    """
+    if "jax" not in sys.modules:
+        return
+    import jax
+
+    programs = TemporaryDirectory(prefix="mastac-programs-")
+    session.config.add_cleanup(programs.cleanup)
+    jax.config.update(PROGRAMS, programs.name)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+@pytest.fixture(scope="module")
+def nothing_kept() -> Iterator[None]:
+    """JAX keeps no programs of its own accord, as for a user."""
+    import jax
+    from jax.experimental.compilation_cache.compilation_cache import reset_cache
+
+    before = getattr(jax.config, PROGRAMS)
+    jax.config.update(PROGRAMS, None)
+    reset_cache()
+    yield
+    jax.config.update(PROGRAMS, before)
+    reset_cache()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

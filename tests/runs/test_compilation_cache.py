@@ -9,6 +9,8 @@ from begun_runs import begun_run
 from mastac.cli.main import main
 from mastac.runs.compilation_cache import FOLDER, SWITCH, VARIABLE, cache_folder, compilation_cache
 
+pytestmark = pytest.mark.usefixtures("nothing_kept")
+
 
 def read_at(folder: Path) -> dict[str, bytes]:
     """For each kept program when it was written or read last."""

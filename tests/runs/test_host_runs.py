@@ -3,13 +3,11 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -21,22 +19,6 @@ from mastac.runs.checkpoints import saved_epochs
 
 KNOBS: dict[str, Any] = {"actor_hidden": [4], "critic_hidden": [4], "batch_size": 4}
 KNOBS |= {"updates_per_epoch": 1, "epochs": 8, "evaluation_interval": 4, "evaluation_episodes": 2}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What is compiled once in this module is kept: many runs here are of one program."""
-    names = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("cache")),
-        "jax_persistent_cache_min_compile_time_secs": 0.0,
-        "jax_persistent_cache_min_entry_size_bytes": -1,
-    }
-    before = {name: getattr(jax.config, name) for name in names}
-    for name, value in names.items():
-        jax.config.update(name, value)
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
 
 
 def rows(run: mastac.Run) -> np.ndarray:

@@ -72,7 +72,9 @@ def from_tables(folder: Path) -> dict[tuple[str, str, int], float]:
 
 
 @pytest.fixture(scope="module")
-def resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[mastac.Run, Kept, Kept]:
+def resumed(
+    nothing_kept: None, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[mastac.Run, Kept, Kept]:
     """A run cut off after its second chunk, with a checkpoint of the first, and resumed.
 
     Its compiled programs are kept, so that the second half starts sooner.
