@@ -107,12 +107,11 @@ class Execution:
 
     def advance(self) -> Report:
         """One chunk for all seeds, its rows in the tables, and what to tell about it."""
-        self._compile(length := self._length())
+        length, episodes = self._length(), self.config.evaluation_episodes
+        self._compile(length)
         began, steps = time.perf_counter(), self._env_steps()
-        self.state, metrics = self.program.advance(
-            self.state, self.keys, jnp.asarray(self.epoch), length
-        )
-        episodes = self.config.evaluation_episodes
+        epoch = jnp.asarray(self.epoch)
+        self.state, metrics = self.program.advance(self.state, self.keys, epoch, length)
         played = self.program.evaluate(self.state, evaluation_key(), episodes)
         greedy = np.asarray(self.env.reported(played.returns).mean(-1))
         rows = jax.device_get(metrics)
