@@ -51,7 +51,7 @@ class Listless(Tanks):
     """Does not say in `agents` who is there, and forgets one."""
 
     possible_agents = AGENTS
-    agents = None  # pyright: ignore[reportAssignmentType]
+    agents = None
 
     def __init__(self, forgets: str) -> None:
         self.forgets, self.max_cycles = forgets, 5
@@ -164,4 +164,5 @@ def test_a_run_keeps_the_couplings_that_it_was_given(edges: Path, tmp_path: Path
     stored = type(config).from_dict(config.to_dict())
     assert stored.origin is not None and stored.origin.couplings == str(edges)
     again = rebuilt_environment(folder, stored)
+    assert isinstance(again.couplings, mastac.Couplings)
     assert again.couplings.edges("state") == [("upper", "middle")]

@@ -176,8 +176,9 @@ class HostSimulator:
                 reward_row[i] = reward(name, paid[name])
             if state_of is not None:
                 state = state_of(i, name, name in alive, old)
-                is_kept = is_over and old is not None and not np.isfinite(state).all()
-                states.append(old.states[i] if is_kept else state)
+                if is_over and old is not None and not np.isfinite(state).all():
+                    state = old.states[i]
+                states.append(state)
         check_finite(agents, obs_rows, "observation")
         check_finite(agents, reward_row, "reward")
         self.last = Frame(
