@@ -67,7 +67,7 @@ class Tanks(ParallelEnv):
 class Uncoupled(Tanks):
     """Says nothing of who affects whom."""
 
-    couplings = None  # pyright: ignore[reportAssignmentType]
+    couplings = None
 
 
 class Choices:

@@ -13,6 +13,7 @@ MISTAKES = {
     "trian warehouse-9": "did you mean 'train'",
     "train": "ENV",
     "train warehous-9": "unknown environment 'warehous-9'; did you mean 'warehouse-9'?",
+    "train tanks": "one of your own is named module:name",
     "train warehouse-1": "at least 2 agents",
     "train warehouse-9 --algorithm mastak": "unknown algorithm 'mastak'; did you mean 'mastac'?",
     "train warehouse-9 --set batchsize=3": "unknown knob 'batchsize'; did you mean 'batch_size'?",

@@ -51,7 +51,7 @@ class Listless(Tanks):
     """Does not say in `agents` who is there, and forgets one."""
 
     possible_agents = AGENTS
-    agents = None  # pyright: ignore[reportAssignmentType]
+    agents = None
 
     def __init__(self, forgets: str) -> None:
         self.forgets, self.max_cycles = forgets, 5

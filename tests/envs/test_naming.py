@@ -21,6 +21,7 @@ def broken(depth=1):
 def leaves(): raise SystemExit(3)
 def nothing(): return None
 def plain(): return 3
+from shlex import quote
 """
 
 
@@ -75,6 +76,7 @@ MISTAKES = {
     "odd:plain": "gives int",
     "odd:nothing": "gives None",
     "ponds:mastac": "gives module",
+    "odd:plane": "did you mean 'plain'? (known: number, make, broken, leaves, nothing, plain)",
     "odd:make": "'odd:make' needs a value for number; set it with --env-set number=VALUE",
     "odd:broken": "'odd:broken' raised ZeroDivisionError: division by zero (odd.py, line 6)",
     "odd:leaves": "'odd:leaves' raised SystemExit: 3 (odd.py, line 7)",

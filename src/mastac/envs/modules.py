@@ -111,9 +111,17 @@ def _named(module: ModuleType, place: str, name: str) -> Any:
     names = [
         known
         for known, value in vars(module).items()
-        if not known.startswith("_") and not isinstance(value, ModuleType)
+        if not (
+            known.startswith("_") or isinstance(value, ModuleType) or _is_foreign(value, module)
+        )
     ]
     raise unknown(f"name in module '{place}'", name, names)
+
+
+def _is_foreign(value: Any, module: ModuleType) -> bool:
+    """Whether it is a class or function that the module imported, which is hardly meant."""
+    is_defined = inspect.isclass(value) or inspect.isfunction(value)
+    return is_defined and value.__module__ != module.__name__
 
 
 def _check_arguments(place: str, function: Callable[..., Any], given: Mapping[str, Any]) -> None:

@@ -47,7 +47,8 @@ def entry_of(id: str) -> tuple[Family, int]:
     """
     match = re.fullmatch(r"(.+)-([0-9]+)", id) if isinstance(id, str) else None
     if match is None or f"{match[1]}-N" not in ENVIRONMENTS:
-        raise unknown("environment", id, [family.example for family in ENVIRONMENTS.values()])
+        error = unknown("environment", id, [family.example for family in ENVIRONMENTS.values()])
+        raise UserError(f"{error}; one of your own is named module:name")
     name, digits = match[1], match[2].lstrip("0") or "0"
     if len(digits) > 7 or int(digits) > MOST_AGENTS:
         raise UserError(f"environment '{id}' has more than {MOST_AGENTS:,} agents; ask for fewer")
