@@ -67,10 +67,18 @@ def try_reader(name: str, runs: int, place: Path) -> None:
         (corpus / f"whole-{number}").write_bytes(content)
         with atheris.instrument_imports(include=["mastac"]):  # also of what is imported when needed
             checked_answer(name, folder, content)
-    kept = f"{tempfile.gettempdir()}/mastac-fuzz-{name}-"
+    kept = Path(tempfile.gettempdir()) / f"mastac-fuzz-{name}"
+
+    def try_file(content: bytes) -> None:
+        try:
+            checked_answer(name, folder, content)
+        except BaseException:
+            kept.write_bytes(content)
+            print(f"kept as {kept}", flush=True)
+            raise
+
     options = [f"-runs={runs}", f"-max_len={LONGEST}", f"-timeout={SLOWEST}", "-rss_limit_mb=8192"]
-    options += [f"-artifact_prefix={kept}", "-print_final_stats=1", "-verbosity=0"]
-    try_file = lambda content: checked_answer(name, folder, content)  # noqa: E731
+    options += [f"-artifact_prefix={kept}-", "-print_final_stats=1", "-verbosity=0"]
     atheris.Setup([sys.argv[0], *options, str(corpus)], try_file)
     atheris.Fuzz()
 
