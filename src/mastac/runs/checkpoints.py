@@ -159,6 +159,9 @@ def load_checkpoint(folder: Path, epoch: int, like: Tree) -> Tree:
             raise _damaged(folder, epoch, f"{name} is truncated")
         if sums[name] != expected:
             raise _damaged(folder, epoch, f"{name} has been altered")
+    if not files or sums.keys() - files.keys():
+        unlisted = min(sums.keys() - files.keys(), default="any file")
+        raise _damaged(folder, epoch, f"its manifest does not list {unlisted}")
     import jax
     import orbax.checkpoint as ocp
     from jax.tree_util import tree_leaves_with_path
