@@ -5,12 +5,14 @@ had been. Every reader has a process of its own; where one fails, the file that 
 kept, and the exit code is 1. Without atheris it says so, and ends.
 """
 
+import importlib
 import importlib.util
 import json
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from fuzz.documents import (
     CONFIG,
@@ -58,8 +60,7 @@ WHOLE: dict[str, list[str | bytes]] = {
 
 def try_reader(name: str, runs: int, place: Path) -> None:
     """Try so many files with one reader; the process ends with it."""
-    import atheris
-
+    atheris: Any = importlib.import_module("atheris")
     folder, corpus = write_run(place / "run"), place / "corpus"
     corpus.mkdir()
     for number, whole in enumerate(WHOLE[name]):
