@@ -1,6 +1,7 @@
 """How much memory there is, and numbers of bytes in words. Imports nothing heavy."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from mastac.errors import UserError
@@ -60,6 +61,14 @@ def check_free(what: str, size: float, fix: str) -> None:
             f"{what} take {size_in_words(size)} of memory, and {size_in_words(free)} are free; "
             f"{fix}"
         )
+
+
+def give_back() -> None:
+    """Give freed memory back to the system, which glibc keeps for threads that have ended."""
+    import ctypes
+
+    with suppress(OSError, AttributeError, TypeError):  # other systems have no such call
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _groups() -> list[tuple[int, int]]:

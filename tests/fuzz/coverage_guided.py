@@ -5,12 +5,14 @@ had been. Every reader has a process of its own; where one fails, the file that 
 kept, and the exit code is 1. Without atheris it says so, and ends.
 """
 
+import importlib
 import importlib.util
 import json
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from fuzz.documents import (
     CONFIG,
@@ -58,8 +60,7 @@ WHOLE: dict[str, list[str | bytes]] = {
 
 def try_reader(name: str, runs: int, place: Path) -> None:
     """Try so many files with one reader; the process ends with it."""
-    import atheris
-
+    atheris: Any = importlib.import_module("atheris")
     folder, corpus = write_run(place / "run"), place / "corpus"
     corpus.mkdir()
     for number, whole in enumerate(WHOLE[name]):
@@ -68,10 +69,18 @@ def try_reader(name: str, runs: int, place: Path) -> None:
         # Also of what is imported when needed.
         with atheris.instrument_imports(include=["mastac"]):  # pyright: ignore
             checked_answer(name, folder, content)
-    kept = f"{tempfile.gettempdir()}/mastac-fuzz-{name}-"
+    kept = Path(tempfile.gettempdir()) / f"mastac-fuzz-{name}"
+
+    def try_file(content: bytes) -> None:
+        try:
+            checked_answer(name, folder, content)
+        except BaseException:
+            kept.write_bytes(content)
+            print(f"kept as {kept}", flush=True)
+            raise
+
     options = [f"-runs={runs}", f"-max_len={LONGEST}", f"-timeout={SLOWEST}", "-rss_limit_mb=8192"]
-    options += [f"-artifact_prefix={kept}", "-print_final_stats=1", "-verbosity=0"]
-    try_file = lambda content: checked_answer(name, folder, content)  # noqa: E731
+    options += [f"-artifact_prefix={kept}-", "-print_final_stats=1", "-verbosity=0"]
     atheris.Setup([sys.argv[0], *options, str(corpus)], try_file)
     atheris.Fuzz()
 

@@ -16,6 +16,7 @@ from fuzz.documents import (
     EDGES,
     ENVIRONMENT,
     EVALUATION,
+    INDEX,
     METRICS,
     SUMMARY,
     archive,
@@ -122,6 +123,32 @@ def test_damage_is_refused_by_name_at_once(file: str, what: str, tmp_path: Path)
     assert says in refusal
     assert len(refusal) <= 500 and refusal.isprintable()
     assert time.process_time() - began < 1.0
+
+
+@pytest.mark.parametrize(
+    ("manifest", "held", "says"),
+    [
+        ({"epoch": 4, "files": {}}, [], "its manifest does not list any file"),
+        ({"epoch": 4, "files": {}}, ["d/8aea"], "its manifest does not list d/8aea"),
+        ({"epoch": 4, "files": {"d": [1, 1]}}, [], "d is missing"),
+    ],
+)
+def test_a_checkpoint_is_not_read_where_nothing_vouches_for_it(
+    manifest, held, says: str, tmp_path: Path
+) -> None:
+    (tmp_path / "4.json").write_text(json.dumps(manifest))
+    for name in held:
+        (tmp_path / "4" / name).parent.mkdir(parents=True)
+        (tmp_path / "4" / name).touch()
+    refusal = refused(READERS["4.json"][0], tmp_path / "4.json")
+    assert refusal is not None and says in refusal
+
+
+def test_an_export_without_a_controller_for_the_agent_is_named(tmp_path: Path) -> None:
+    for changed in ({"skipped": ["upper"]}, {"controllers": []}):
+        (tmp_path / "controllers.json").write_text(json.dumps(INDEX | changed))
+        refusal = refused(READERS["controllers.json"][0], tmp_path / "controllers.json")
+        assert refusal is not None and str(tmp_path) in refusal
 
 
 @pytest.mark.parametrize(

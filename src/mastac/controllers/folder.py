@@ -145,7 +145,7 @@ def controller_file(folder: Path, agent: str) -> Path:
     listed = index.get("controllers", [])
     files = {entry["agent"]: Path(entry["file"]).name for entry in listed if "agent" in entry}
     if agent in index.get("skipped", ()):
-        raise UserError(f"agent '{agent}' has no action, and so no controller")
+        raise UserError(f"agent '{agent}' has no action, and so no controller in '{folder}'")
     if agent not in files:
-        raise unknown("agent", agent, files)
+        raise UserError(f"'{folder}': {unknown('agent', agent, files)}")
     return folder / files[agent]

@@ -107,6 +107,8 @@ def export_cell(run_folder: str | Path, target: str | Path) -> None:
         raise UserError(
             f"run '{run.folder}' has not ended; finish it with 'mastac resume {run.folder}'"
         )
+    # The seal is of files that are not here.
+    summary = {name: value for name, value in run.summary.items() if name != "sealed"}
     final = {
         str(seed): None
         if str(seed) in run.failed or not math.isfinite(value)
@@ -121,9 +123,8 @@ def export_cell(run_folder: str | Path, target: str | Path) -> None:
         write_text(target / "curve.csv", as_csv([CURVE, *_windows(run)]))
         write_text(target / "greedy.csv", as_csv([EVALUATION, *_rows(run.seeds, [at], greedy)]))
         write_json(target / "timing.json", _timing(RunFolder(run.folder)))
-        write_json(
-            target / "summary.json", {**run.summary, "final20_by_seed": final}
-        )  # last: it makes a cell count
+        # Last: it makes a cell count.
+        write_json(target / "summary.json", {**summary, "final20_by_seed": final})
     except OSError as error:
         raise UserError(
             f"raw data '{target}' cannot be written: {error.strerror or error}"

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from mastac.errors import UserError
 from mastac.files import write_text
+from mastac.memory import give_back
 from mastac.reading import checked, file_text, json_value
 from mastac.runs.schemas import Manifest
 
@@ -65,6 +66,7 @@ def save_checkpoint(
     write_text(folder / f"{epoch}.json", json.dumps(manifest))
     for old in saved_epochs(folder)[:-KEEP]:
         drop_checkpoint(folder, old)
+    give_back()  # orbax starts threads for every save
 
 
 def _check_room(target: Path) -> None:
@@ -157,6 +159,9 @@ def load_checkpoint(folder: Path, epoch: int, like: Tree) -> Tree:
             raise _damaged(folder, epoch, f"{name} is truncated")
         if sums[name] != expected:
             raise _damaged(folder, epoch, f"{name} has been altered")
+    if not files or sums.keys() - files.keys():
+        unlisted = min(sums.keys() - files.keys(), default="any file")
+        raise _damaged(folder, epoch, f"its manifest does not list {unlisted}")
     import jax
     import orbax.checkpoint as ocp
     from jax.tree_util import tree_leaves_with_path

@@ -85,9 +85,8 @@ class Execution:
             self.epoch = last_sound_epoch(self.folder, self.say)
         seals = None
         if self.epoch:
-            like = jax.eval_shape(self.program.init, self.keys)
-            whole = {"state": like, "keys": self._key_data()}
-            self.state = load_checkpoint(self.folder.checkpoints, self.epoch, whole)["state"]
+            like = {"state": jax.eval_shape(self.program.init, self.keys), "keys": self._key_data()}
+            self.state = load_checkpoint(self.folder.checkpoints, self.epoch, like)["state"]
             manifest = manifest_of(self.folder.checkpoints, self.epoch)
             shape = (len(self.config.seeds), self.env.num_agents)
             seals, self.norms = manifest["tables"], GradientNorms.stored(manifest, shape)
