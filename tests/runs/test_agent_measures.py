@@ -23,10 +23,9 @@ def test_norms_are_those_of_the_last_epochs_in_which_policies_moved() -> None:
 
 
 def test_they_are_stored_to_the_last_digit() -> None:
-    values = np.array([[1 / 3, 1e-12], [NAN, 7.0]], np.float32).astype(float)
+    values = np.array([[1 / 3, 1e-12], [NAN, 7.0]])
     manifest = json.loads(json.dumps(GradientNorms(values).to_store(), allow_nan=False))
-    found = GradientNorms.stored(manifest, (2, 2)).values
-    np.testing.assert_array_equal(np.float32(found), np.float32(values))
+    np.testing.assert_array_equal(GradientNorms.stored(manifest, (2, 2)).values, values)
 
 
 @pytest.mark.parametrize("stored", [None, [[1.0]], "x", [[1.0, 2.0], 3.0], {"a": 1}])

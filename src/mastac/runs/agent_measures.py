@@ -30,7 +30,8 @@ class GradientNorms:
 
     def to_store(self) -> dict[str, Any]:
         """What the manifest of a checkpoint says of them."""
-        return {} if self.values is None else {STORED_AS: _plain(self.values)}
+        # All digits: a run that goes on ends with the same figures as one that never stopped.
+        return {} if self.values is None else {STORED_AS: _plain(self.values, digits=17)}
 
     @staticmethod
     def stored(manifest: Mapping[str, Any], shape: tuple[int, int]) -> "GradientNorms":
@@ -64,8 +65,8 @@ def agent_measures(
     }
 
 
-def _plain(values: Any) -> Any:
-    """Nested lists of nine digits, as JSON can hold them; `None` for what is not finite."""
+def _plain(values: Any, digits: int = 9) -> Any:
+    """Nested lists of so many digits, as JSON can hold them; `None` for what is not finite."""
     if np.ndim(values):
-        return [_plain(each) for each in values]
-    return float(f"{values:.9g}") if np.isfinite(values) else None
+        return [_plain(each, digits) for each in values]
+    return float(f"{values:.{digits}g}") if np.isfinite(values) else None
