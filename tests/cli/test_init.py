@@ -19,7 +19,7 @@ def test_what_is_written_passes_its_own_test(kind: str, tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"my_tanks.py", "test_my_tanks.py"}
     commands = [line.strip() for line in done.stdout.splitlines() if line.startswith("    ")]
     assert commands == [
-        "python -m pytest test_my_tanks.py",
+        "python -m pytest test_my_tanks.py  # after: pip install pytest",
         "mastac check my_tanks:env",
         "mastac train my_tanks:env",
     ]

@@ -18,7 +18,12 @@ from mastac.envs.heads import HEADS
 from mastac.envs.mixed_heads import head_of, mask_of
 from mastac.runs.presets import settings_for
 
-OFF_POLICY = [name for name, how in ALGORITHMS.items() if how.kind.estimator == "pathwise"]
+# What imagines is given the whole replay, and has tests of its own.
+OFF_POLICY = [
+    name
+    for name, how in ALGORITHMS.items()
+    if how.kind.estimator == "pathwise" and not how.kind.imagined_data
+]
 PAYOFF = np.array([[5.0, -3.0, 0.0], [-3.0, 1.0, 2.0]])
 """Of two agents together. The best needs both: against even odds the other row is not worse."""
 

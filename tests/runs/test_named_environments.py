@@ -60,7 +60,8 @@ def test_the_folder_says_where_the_environment_came_from(folder: Folder, capsys)
     assert config["env"] == "ponds" and config["custom"]
     directory = str(folder.path)
     origin = {"place": "ponds:make", "directory": directory, "options": {"number": 2}}
-    assert config["origin"] == origin and config["env_options"] == {"number": 2}
+    assert config["origin"] == {**origin, "couplings": None}
+    assert config["env_options"] == {"number": 2}
     assert main(["evaluate", "run", "--json"]) == 0
     played, summary = json.loads(capsys.readouterr().out), mastac.load("run").summary
     assert played["greedy_by_seed"] == pytest.approx(summary["greedy_by_seed"])
