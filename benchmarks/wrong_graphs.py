@@ -17,7 +17,7 @@ def one_edge_less(env: mastac.Environment) -> mastac.Environment:
     targets, sources = np.nonzero(state & ~np.eye(len(state), dtype=bool))
     middle = len(targets) // 2
     state[targets[middle], sources[middle]] = False
-    return _with_state(env, state)
+    return _with_graphs(env, state=csr_array(state))
 
 
 def ten_edges_more(env: mastac.Environment) -> mastac.Environment:
@@ -26,17 +26,7 @@ def ten_edges_more(env: mastac.Environment) -> mastac.Environment:
     free = np.argwhere(~state)
     targets, sources = np.random.default_rng(0).permutation(free)[:ADDED].T
     state[targets, sources] = True
-    return _with_state(env, state)
-
-
-def _couplings(env: mastac.Environment) -> mastac.Couplings:
-    assert isinstance(env.couplings, mastac.Couplings)
-    return env.couplings
-
-
-def _with_state(env: mastac.Environment, state: np.ndarray) -> mastac.Environment:
-    changed = _couplings(env).with_graphs(state=csr_array(state))
-    return dataclasses.replace(env, couplings=changed)
+    return _with_graphs(env, state=csr_array(state))
 
 
 def discovered(env: mastac.Environment) -> mastac.Environment:
@@ -47,5 +37,13 @@ def discovered(env: mastac.Environment) -> mastac.Environment:
     log = mastac.record(env, episodes=LOGGED)
     found = mastac.discover(log).couplings()
     names = ("state", "action", "reward", "reward_action")
-    graphs = {name: getattr(found, name) for name in names}
+    return _with_graphs(env, **{name: getattr(found, name) for name in names})
+
+
+def _couplings(env: mastac.Environment) -> mastac.Couplings:
+    assert isinstance(env.couplings, mastac.Couplings)
+    return env.couplings
+
+
+def _with_graphs(env: mastac.Environment, **graphs: csr_array) -> mastac.Environment:
     return dataclasses.replace(env, couplings=_couplings(env).with_graphs(**graphs))

@@ -131,12 +131,14 @@ class HostLoop:
             return self.acting.greedy(policies, numbers // episodes)
 
         tracks, limits = self.player.play(jobs, greedy), limits_of(self.env)
-        returns = np.stack([track.rewards.sum(0) for track in tracks])
-        shape = (len(self.seeds), episodes, -1)
+
+        def by_seed(values: list[np.ndarray]) -> Array:
+            return jnp.asarray(np.stack(values).reshape(len(self.seeds), episodes, -1))
+
+        returns = by_seed([track.rewards.sum(0) for track in tracks])
         if limits is None:
-            return Outcome(jnp.asarray(returns.reshape(shape)), None)
-        shares = np.stack([self._violations(limits, track) for track in tracks])
-        return Outcome(jnp.asarray(returns.reshape(shape)), jnp.asarray(shares.reshape(shape)))
+            return Outcome(returns, None)
+        return Outcome(returns, by_seed([self._violations(limits, track) for track in tracks]))
 
     def _violations(self, limits: Limits, track: Track) -> np.ndarray:
         """The share of its steps at which each agent was beyond a limit."""
