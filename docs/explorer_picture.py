@@ -24,7 +24,8 @@ def main() -> int:
     """Write the page, and take the picture."""
     if browser.CHROMIUM is None:
         sys.exit(browser.WHY_NOT)
-    with tempfile.TemporaryDirectory() as folder:
+    # Processes of Chromium that end late may still write into its profile.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         page = Path(folder, "graph.html")
         subprocess.run(
             [sys.executable, "-m", "mastac", "graph", *CHOICES, "--html", str(page)],

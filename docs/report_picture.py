@@ -34,7 +34,9 @@ def main() -> int:
             mastac("train", "warehouse-9", *choices, "--out", str(runs[-1]))
     page = folder / "report.html"
     mastac("report", *map(str, runs), "--out", str(page))
-    with tempfile.TemporaryDirectory() as profile, browser.browser(Path(profile)) as chromium:
+    # Processes of Chromium that end late may still write into its profile.
+    profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    with profile as place, browser.browser(Path(place)) as chromium:
         tab = chromium.tab(WIDTH, HEIGHT)
         tab.send("Emulation.setScrollbarsHidden", hidden=True)
         tab.open(HOME / page, "window.report")
