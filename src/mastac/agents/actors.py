@@ -1,6 +1,6 @@
 r"""Deterministic actors: one policy $\pi_i(o_i; \theta_i)$ for each agent, stacked."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -109,6 +109,12 @@ class Actors:
             ),
         )
 
+    def draw(
+        self, sampler: Callable[..., Array], key: PRNGKeyArray, shape: tuple[int, ...]
+    ) -> Array:
+        """Independent numbers, the first axis of which counts the agents."""
+        return sampler(key, shape)
+
     def apply(self, weights: Actor, obs: ObsBatch) -> ActionBatch:
         """The actions of all agents."""
         return each_member(self.one, weights, obs, *self.constants, chunk=self.chunk)
@@ -166,16 +172,16 @@ class Actors:
         """
         noise_key, uniform_key, choice_key = jax.random.split(key, 3)
         logits = self.logits(weights, obs)
-        added = noise * jax.random.normal(noise_key, logits.shape)
+        added = noise * self.draw(jax.random.normal, noise_key, logits.shape)
         if draws and self.head.has_choices:
-            gumbel = jax.random.gumbel(noise_key, logits.shape)
+            gumbel = self.draw(jax.random.gumbel, noise_key, logits.shape)
             added = jnp.where(self.head.choices(self.constants.mask)[:, :, None], gumbel, added)
         noisy = self.head.perturb(logits, added, *self._limit_and_mask())
         uniform = self.head.from_uniform(
-            jax.random.uniform(uniform_key, logits.shape), *self._limit_and_mask()
+            self.draw(jax.random.uniform, uniform_key, logits.shape), *self._limit_and_mask()
         )
         each_agent = (logits.shape[0], 1, logits.shape[2])
-        is_random = jax.random.uniform(choice_key, each_agent) < random_fraction
+        is_random = self.draw(jax.random.uniform, choice_key, each_agent) < random_fraction
         return jnp.where(is_random, uniform, noisy)
 
     def smoothed(
@@ -183,7 +189,8 @@ class Actors:
     ) -> ActionBatch:
         """Actions with Gaussian noise that is clipped at ± `clip` (Fujimoto et al. 2018)."""
         logits = self.logits(weights, obs)
-        gauss = jnp.clip(noise * jax.random.normal(key, logits.shape), -clip, clip)
+        drawn = self.draw(jax.random.normal, key, logits.shape)
+        gauss = jnp.clip(noise * drawn, -clip, clip)
         return self.head.perturb(logits, gauss, *self._limit_and_mask())
 
     def saturated(self, logits: ActionBatch, held: Any = SATURATED) -> ActionBatch:

@@ -95,7 +95,7 @@ def update_term(
     discount: Discount,
     rewards: Float[Array, "terms batch"],
     due: Any = True,
-    alive: Any = None,
+    counts: Any = None,
 ) -> Callable:
     r"""The update of one critic from a batch (lines 14, 18 and 20 of Algorithm 1).
 
@@ -112,14 +112,15 @@ def update_term(
     - `discount`: $\gamma$, 0 where the value ends with the episode.
     - `rewards`: $r$, of every value.
     - `due`: whether the target follows.
-    - `alive`: who is there in each sample; a value whose agents all left learns nothing from it.
+    - `counts`: `[values, batch]`, the samples that a value learns from; `None`: all. It learns
+        nothing from one that its agents had all left.
 
     **Returns:** a function of the critic, its target, its optimizer, the number of its term, the
     scale of its first weights, and its inputs now and at the next states. It gives the critic, the
     target and the optimizer after the step, the loss before it and the mean value.
     """
     twins, relative = spec.settings.twin_critics, spec.settings.relative_errors
-    weights = sample_weights(values_alive(spec, alive))
+    weights = sample_weights(counts)
 
     def values(critic: MLP, x: Float[Array, "width batch"]) -> Float[Array, "twins batch"]:
         return jax.vmap(lambda twin: twin(x)[0])(critic) if twins else critic(x)
@@ -185,7 +186,7 @@ def update_critics(
     due: Any,
 ) -> UpdatedCritics:
     """Every critic one step down its own error, by [`update_term`][mastac.learning.critic_step]."""
-    one = update_term(spec, discount, rewards, due, now.alive)
+    one = update_term(spec, discount, rewards, due, values_alive(spec, now.alive))
     stacks = zip(
         state.critics, state.target_critics, state.critic_optimizers, spec.buckets, strict=True
     )

@@ -188,7 +188,7 @@ def coordinated_update(
     obs, next_obs = observations_of(spec.env, batch), next_observations_of(spec.env, batch)
     fixed = Fixed(spec, credited_critics(spec), now, after, obs, next_obs, state.scales, key)
     rewards = rewards_of_values(spec, batch, state.scales)
-    one_term = update_term(spec, discount, rewards, alive=now.alive)
+    one_term = update_term(spec, discount, rewards, counts=values_alive(spec, now.alive))
     act, tau = spec.actors.constants.mask.shape[1], spec.settings.tau
 
     def one_agent(turn: Turn, agent: Array) -> tuple[Turn, tuple[Array, Array, Array]]:
