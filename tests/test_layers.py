@@ -29,11 +29,15 @@ ALLOWED = {
     "runs": {"structure", "envs", "agents", "learning", "algorithms", "controllers"},
     "reproduction": {"structure", "envs", "learning", "algorithms", "runs"},
     "tuning": {"envs", "learning", "algorithms", "runs"},
+    "distributed": {
+        *("structure", "envs", "agents", "analysis", "learning", "algorithms", "runs"),
+    },
     "examples": {"envs", "structure"},
     "templates": set(),
     "cli": {
         *("structure", "envs", "probing", "discovery", "agents", "analysis", "pages", "pictures"),
         *("theory", "learning", "algorithms", "controllers", "runs", "reproduction", "tuning"),
+        "distributed",
     },
 }
 GROUND = {
@@ -160,6 +164,11 @@ def test_figures_and_results_do_not_train() -> None:
         "mastac.runs.exporting",
         "mastac.controllers.serving",
         "mastac.cli.train",
+        "mastac.cli.run_distributed",
+        "mastac.distributed.jobs",
+        "mastac.distributed.messages",
+        "mastac.distributed.promise",
+        "mastac.distributed.team",
         "mastac.cli.output",
         "mastac.cli.graph",
         "mastac.cli.graph_page",

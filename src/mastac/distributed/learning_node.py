@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mastac.distributed import steps
+from mastac.distributed import acting, steps
 from mastac.distributed.links import senders_to
 from mastac.distributed.messages import LAST, SAMPLE, STEP, Bundle, Message
 from mastac.distributed.node import Group, Node, readers_of
@@ -28,7 +28,10 @@ class LearningNode(Node):
     def __init__(self, training: Training, groups: Sequence[Group], number: int) -> None:
         play, spec = training.play, training.spec
         mine = senders_to(play.links, groups[number])
-        self.training, self.learner = training, own_state(spec, mine, first_key(training.seed))
+        self.training, self.learner = (
+            training,
+            own_state(spec, mine, first_key(jax.random.key(training.seed))),
+        )
         super().__init__(play, groups, number, self.learner.actors, spec)
         self.told_to = readers_of(play.links.told, self.agents)
         links = play.links
@@ -45,8 +48,8 @@ class LearningNode(Node):
 
     def _compile(self) -> None:
         spec = self.training.spec
-        self._played = jax.jit(lambda *given: steps.played_actors(spec, *given))
-        self._explored = jax.jit(lambda *given: steps.explored(spec, *given))
+        self._played = jax.jit(lambda *given: acting.played_actors(spec, *given))
+        self._explored = jax.jit(lambda *given: acting.explored(spec, *given))
         self._add = jax.jit(self.training.buffer.add)
         self._draw = jax.jit(self.training.buffer.draw)
         self._propose = jax.jit(lambda *given: steps.proposed(spec, *given))
@@ -107,7 +110,7 @@ class LearningNode(Node):
             actions=jnp.asarray(np.stack([a for a, _ in self.past]).reshape(*shape, -1)),
             rewards=jnp.asarray((rewards * self.own.reward_weights).sum(2), jnp.float32),
             observations=jnp.stack(self.observations),
-            alive=steps.complete(self.own, self.arrives, horizon, self.play.lossy),
+            alive=acting.complete(self.own, self.arrives, horizon, self.play.lossy),
         )
         if episode.alive is not None:
             episode = episode._replace(terminated=jnp.zeros(shape, bool))

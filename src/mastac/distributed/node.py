@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from mastac.distributed import steps
+from mastac.distributed import acting
 from mastac.distributed.links import senders_to
 from mastac.distributed.losses import arrivals
 from mastac.distributed.messages import RUNNING, Bundle, Doors, Entry, Ledger, Message
@@ -46,8 +46,8 @@ class Node:
         self.ledger = Ledger()
         self.sizes = {"state": env.state_sizes, "action": env.action_sizes}
         self.seen_by = readers_of(play.links.seen, self.agents)
-        self._observe = jax.jit(lambda *given: steps.observed(env, *given))
-        self._greedy = jax.jit(lambda *given: steps.greedy(play.actors, *given))
+        self._observe = jax.jit(lambda *given: acting.observed(env, *given))
+        self._greedy = jax.jit(lambda *given: acting.greedy(play.actors, *given))
         self.arrives = np.ones((*self.senders.sources.shape, 0), bool)
 
     def begin(self, link_key: PRNGKeyArray, packets: int) -> None:
@@ -132,4 +132,3 @@ def readers_of(matrix: Any, agents: Group) -> dict[int, list[int]]:
     columns = matrix.tocsc()
     starts, rows = columns.indptr, columns.indices
     return {agent: rows[starts[agent] : starts[agent + 1]].tolist() for agent in agents}
-

@@ -169,9 +169,7 @@ def _reward_weights(spec: LearnerSpec | None, senders: Senders) -> np.ndarray:
     return weights
 
 
-def _critics_of(
-    spec: LearnerSpec, senders: Senders, state: int, act: int
-) -> Iterator[OwnCritics]:
+def _critics_of(spec: LearnerSpec, senders: Senders, state: int, act: int) -> Iterator[OwnCritics]:
     """Of each stack that holds some of the agents' critics what they own of it."""
     place_of = {int(agent): place for place, agent in enumerate(senders.agents)}
     for bucket, stacked in zip(spec.buckets, owned_terms(spec, senders), strict=True):

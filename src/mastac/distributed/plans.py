@@ -1,13 +1,13 @@
 """What every process of a distributed run knows before it begins, and what is refused."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from jaxtyping import Key, PRNGKeyArray
 
 from mastac.agents.actors import Actors, actors
 from mastac.distributed.links import Links, links_of
-from mastac.distributed.losses import Lossy
+from mastac.distributed.lossy import Lossy
 from mastac.envs.base import Environment
 from mastac.errors import UserError
 from mastac.learning.buffer import Buffer
@@ -96,8 +96,8 @@ def check_environment(env: Environment) -> None:
     name = f"'{env.id}'"
     if env.is_host:
         raise UserError(
-            f"{name} is a simulator outside JAX; run-distributed needs an environment in JAX, whose "
-            "observations can be computed from the states that were sent"
+            f"{name} is a simulator outside JAX; run-distributed needs an environment in JAX, "
+            "whose observations can be computed from the states that were sent"
         )
     if not isinstance(env.couplings, Couplings):
         raise UserError(
@@ -152,7 +152,8 @@ def epoch_keys(training: Training, epoch: int) -> EpochKeys:
     return _epoch_keys(jax.random.key(training.seed), epoch, horizon, updates)
 
 
-def _keys(key: PRNGKeyArray, epoch: int, horizon: int, updates: int) -> EpochKeys:
+def keys_of(key: PRNGKeyArray, epoch: Any, horizon: int, updates: int) -> EpochKeys:
+    """All keys of an epoch of so many steps and updates, from that of the seed."""
     episode, update = jax.random.split(jax.random.fold_in(key, epoch))
     reset, steps = jax.random.split(episode)
     pairs = jax.vmap(jax.random.split)(jax.random.split(steps, horizon))
@@ -166,12 +167,12 @@ def _keys(key: PRNGKeyArray, epoch: int, horizon: int, updates: int) -> EpochKey
     )
 
 
-_epoch_keys = jax.jit(_keys, static_argnums=(2, 3))
+_epoch_keys = jax.jit(keys_of, static_argnums=(2, 3))
 
 
-def first_key(seed: int) -> PRNGKeyArray:
-    """What first weights are drawn from, as in the one-process run."""
-    return jax.random.split(jax.random.fold_in(jax.random.key(seed), 2**31 - 1))[0]
+def first_key(key: PRNGKeyArray) -> PRNGKeyArray:
+    """What first weights are drawn from, as in the one-process run, from the key of the seed."""
+    return jax.random.split(jax.random.fold_in(key, 2**31 - 1))[0]
 
 
 def evaluation_keys(key: PRNGKeyArray, horizon: int) -> EpochKeys:

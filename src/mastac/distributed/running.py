@@ -7,16 +7,9 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mastac.distributed.learning_node import LearningNode
 from mastac.distributed.messages import Ledger
-from mastac.distributed.node import Group, Node
-from mastac.distributed.plans import (
-    EpochKeys,
-    Play,
-    Training,
-    epoch_keys,
-    evaluation_keys,
-)
+from mastac.distributed.node import Group
+from mastac.distributed.plans import EpochKeys, Training, epoch_keys, evaluation_keys
 from mastac.distributed.team import Team
 from mastac.envs.base import Environment
 
@@ -72,17 +65,6 @@ class World:
         return [[time, *share] for share in self.shares(states, rewards)]
 
 
-def node(play: Play, groups: Sequence[Group], weights: Any, number: int) -> Node:
-    """The node of a number, of agents that only act; `weights` of the actors of all."""
-    mine = np.asarray(groups[number])
-    return Node(play, groups, number, jax.tree.map(lambda leaf: leaf[mine], weights))
-
-
-def learning_node(training: Training, groups: Sequence[Group], number: int) -> LearningNode:
-    """The node of a number, of agents that learn."""
-    return LearningNode(training, groups, number)
-
-
 def train(
     team: Team, training: Training, groups: Sequence[Group], tell: Told = lambda epoch: None
 ) -> np.ndarray:
@@ -128,5 +110,3 @@ def all_weights(parts: Sequence[Any], groups: Sequence[Group]) -> Any:
     """The actors of all agents, from those of each process."""
     order = np.argsort(np.concatenate([np.asarray(group) for group in groups]))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[order], *parts)
-
-

@@ -1,20 +1,17 @@
-"""What agents do with what they heard: act, learn, and answer. Pure functions of their rows.
+"""What agents learn from what they heard, and what they answer. Pure functions of their rows.
 
 They call the same actor and critic steps as the learner of one process.
 """
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from mastac.agents.actors import Actor, Actors
+from mastac.agents.actors import Actor
 from mastac.agents.networks import MLP, each_member
-from mastac.distributed.losses import Lossy
 from mastac.distributed.own import Own, OwnCritics, some_actors
-from mastac.envs.base import Environment
 from mastac.learning.actor_step import (
     action_gradient,
     actor_step,
@@ -35,59 +32,8 @@ from mastac.learning.critic_step import update_term
 from mastac.learning.presence import sample_weights
 from mastac.learning.spec import LearnerSpec, LearnerState, actors_due, is_due
 
-AT_ONCE = 32
-"""Agents whose observations are worked out together; each takes room for a state of all agents."""
-
 ByAgent = Float[Array, "own act batch"]
 BySlot = Float[Array, "own slots act batch"]
-
-
-def observed(
-    env: Environment, own: Own, heard: Float[Array, "own slots state"], time: Any
-) -> Float[Array, "own obs"]:
-    """What agents observe, of the states that they heard; those that they may not see are zeros."""
-
-    def one(row: tuple[Array, Array, Array, Array]) -> Float[Array, " obs"]:
-        agent, sources, seen, states = row
-        places = jnp.where(seen, sources, env.num_agents)
-        everyone = jnp.zeros((env.num_agents, states.shape[1])).at[places].set(states, mode="drop")
-        return env.observed(everyone, time)[agent]
-
-    rows = (own.agents, own.sources, own.hears.seen, heard)
-    return jax.lax.map(one, jax.tree.map(jnp.asarray, rows), batch_size=AT_ONCE)
-
-
-def played_actors(
-    spec: LearnerSpec, own: Own, actors: Actor, noise: Array, key: PRNGKeyArray
-) -> Actor:
-    """The actors of an episode: off by an amount where `episode_noise` says so."""
-    if spec.settings.episode_noise == 0:
-        return actors
-    bias = actors.biases[-1]
-    drawn = some_actors(spec.actors, own).draw(jax.random.normal, key, bias.shape)
-    offset = spec.settings.episode_noise * noise * drawn
-    return eqx.tree_at(lambda tree: tree.biases[-1], actors, bias + offset)
-
-
-def explored(
-    spec: LearnerSpec,
-    own: Own,
-    actors: Actor,
-    obs: Float[Array, "own obs"],
-    noise: Array,
-    random_fraction: Array,
-    key: PRNGKeyArray,
-) -> Float[Array, "own act"]:
-    """What exploring policies do."""
-    mine = some_actors(spec.actors, own)
-    return mine.explore(actors, obs[:, :, None], noise, random_fraction, key, True)[:, :, 0]
-
-
-def greedy(
-    actors: Actors, own: Own, weights: Actor, obs: Float[Array, "own obs"]
-) -> Float[Array, "own act"]:
-    """What policies do without exploration."""
-    return some_actors(actors, own).apply(weights, obs[:, :, None])[:, :, 0]
 
 
 def proposed(
@@ -109,18 +55,6 @@ def stored_actions(own: Own, batch: Batch) -> BySlot:
     """The replayed actions that agents heard, as what stands in for actions that did not arrive."""
     slots, act = own.action_center.shape[1:]
     return jnp.moveaxis(batch.actions, 0, -1).reshape(len(own.agents), slots, act, -1)
-
-
-def complete(
-    own: Own, arrives: Bool[Array, "own slots packets"], horizon: int, lossy: Lossy
-) -> Bool[Array, "time own"] | None:
-    """At which steps agents heard all that their critics need; `None` where the rest is made up."""
-    if lossy.missing == "hold":
-        return None
-    came, hears = jnp.asarray(arrives), own.hears
-    needed = came[:, :, :horizon] | ~hears.learns_from[:, :, None]
-    needed_after = came[:, :, 1 : horizon + 1] | ~hears.learns_after[:, :, None]
-    return (needed & needed_after).all(1).T
 
 
 class Judged(NamedTuple):
@@ -234,9 +168,7 @@ def _inputs(
         return _padded(scaled.reshape(len(rows), -1, rows.shape[-1]))
 
     replayed = actions(stored_actions(own, batch))
-    now = CriticInputs(
-        states(batch.state), replayed, time_inputs(spec, batch.time), batch.time
-    )
+    now = CriticInputs(states(batch.state), replayed, time_inputs(spec, batch.time), batch.time)
     after = CriticInputs(
         states(batch.next_state),
         actions(targets),

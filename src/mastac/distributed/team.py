@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from mastac.errors import UserError
 
-Make = Callable[[int], Any]
-"""What makes the node of a number; with Ray, in the process that the node is to live in."""
+Make = Callable[[], Any]
+"""What makes a node; with Ray, in the process that the node is to live in."""
 
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -30,6 +30,10 @@ class Team(Protocol):
         """What each node answers to its own arguments."""
         ...
 
+    def replace(self, makes: Sequence[Make]) -> None:
+        """Other nodes in the places of those that were."""
+        ...
+
     def chain(self, names: Sequence[str], arguments: Sequence[Sequence[Any]]) -> list[Any]:
         """Several methods in a row: each gives a bundle for every node, the next one hears them.
 
@@ -45,14 +49,17 @@ class Team(Protocol):
 class LocalTeam:
     """All nodes in this process."""
 
-    def __init__(self, make: Make, number: int) -> None:
-        self.nodes = [make(k) for k in range(number)]
+    def __init__(self, makes: Sequence[Make]) -> None:
+        self.nodes = [make() for make in makes]
+
+    def replace(self, makes: Sequence[Make]) -> None:
+        """As of a `Team`."""
+        self.nodes = [make() for make in makes]
 
     def call(self, name: str, arguments: Sequence[Sequence[Any]]) -> list[Any]:
         """As of a `Team`."""
         return [
-            getattr(node, name)(*given)
-            for node, given in zip(self.nodes, arguments, strict=True)
+            getattr(node, name)(*given) for node, given in zip(self.nodes, arguments, strict=True)
         ]
 
     def chain(self, names: Sequence[str], arguments: Sequence[Sequence[Any]]) -> list[Any]:
@@ -68,12 +75,16 @@ class LocalTeam:
 class Host:
     """A node in a process of Ray's; a bundle goes from process to process and not through ours."""
 
-    def __init__(self, make: Make, number: int) -> None:
+    def __init__(self, make: Make) -> None:
         from mastac.runs.compilation_cache import compilation_cache
 
         self.compiled = compilation_cache()
         self.compiled.__enter__()  # for as long as the process lives
-        self.node = make(number)
+        self.node = make()
+
+    def become(self, make: Make) -> None:
+        """Another node in the same process."""
+        self.node = make()
 
     def ask(self, name: str, *given: Any) -> Any:
         """What the node answers."""
@@ -88,10 +99,15 @@ class Host:
 class RayTeam:
     """Each node in a process of its own, as an actor of Ray."""
 
-    def __init__(self, ray: Any, make: Make, number: int) -> None:
+    def __init__(self, ray: Any, makes: Sequence[Make]) -> None:
         self.ray = ray
         host = ray.remote(num_cpus=1)(Host)
-        self.hosts = [host.remote(make, k) for k in range(number)]
+        self.hosts = [host.remote(make) for make in makes]
+
+    def replace(self, makes: Sequence[Make]) -> None:
+        """As of a `Team`."""
+        changes = zip(self.hosts, makes, strict=True)
+        self._answers([host.become.remote(make) for host, make in changes])
 
     def call(self, name: str, arguments: Sequence[Sequence[Any]]) -> list[Any]:
         """As of a `Team`."""
@@ -130,7 +146,7 @@ def checked_ray() -> None:
 
 
 @contextmanager
-def ray_team(make: Make, number: int) -> Iterator[RayTeam]:
+def ray_team(makes: Sequence[Make]) -> Iterator[RayTeam]:
     """Processes on this machine; all of them end with the block.
 
     **Raises:** `UserError` if Ray is not installed.
@@ -140,13 +156,13 @@ def ray_team(make: Make, number: int) -> Iterator[RayTeam]:
         ray = importlib.import_module("ray")
         ray.init(
             address="local",
-            num_cpus=number,
+            num_cpus=len(makes),
             include_dashboard=False,
             log_to_driver=False,
             logging_level="ERROR",
         )
     try:
-        yield RayTeam(ray, make, number)
+        yield RayTeam(ray, makes)
     finally:
         ray.shutdown()
 

@@ -1,0 +1,250 @@
+"""All agents in one compiled program, with links that lose and delay: the numbers of the nodes.
+
+Nodes exchange messages step by step, which takes a while. Here the same pure functions are compiled
+as one program over all epochs, for several seeds and shares of losses side by side. What the nodes
+do with messages is done with arrays: a sender is looked up by its slot, and what does not arrive
+leaves what was there. Tests compare the two.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from mastac.distributed import acting, steps
+from mastac.distributed.links import senders_to
+from mastac.distributed.losses import arrivals
+from mastac.distributed.lossy import Lossy
+from mastac.distributed.own import Own, own_of, own_state
+from mastac.distributed.plans import EpochKeys, Training, evaluation_keys, first_key, keys_of
+from mastac.learning.buffer import Batch, Episode
+from mastac.learning.schedule import exploration_in
+from mastac.learning.spec import LearnerState
+
+
+class Heard(NamedTuple):
+    """What agents heard last, by slot, and what they knew of the states up to `delay` steps ago."""
+
+    states: Float[Array, "agents slots state"]
+    actions: Float[Array, "agents slots act"]
+    rewards: Float[Array, "agents slots"]
+    earlier: Float[Array, "late agents slots state"]
+
+
+class Simulation:
+    """A distributed training as a compiled program.
+
+    **Arguments:**
+
+    - `training`: what agents know; the loss and the burst of its links may be given anew.
+    """
+
+    def __init__(self, training: Training) -> None:
+        self.training, self.env = training, training.play.env
+        self.spec, self.lossy = training.spec, training.play.lossy
+        self.senders = senders_to(training.play.links, range(self.env.num_agents))
+        play = training.play
+        self.own: Own = own_of(self.env, play.actors, play.links, self.senders, self.spec)
+
+    def train(
+        self, seed: Int[Array, ""] | int, loss: Any = None
+    ) -> tuple[Any, Float[Array, " epochs"]]:
+        """The actors after all epochs, and the returns of their episodes.
+
+        It can be compiled, and mapped over seeds and losses.
+
+        **Arguments:**
+
+        - `loss`: the share of messages that is lost; `None`: that of the training.
+        """
+        lossy = self.lossy if loss is None else self.lossy._replace(loss=loss)
+        key = jax.random.key(seed)
+        state = own_state(self.spec, self.senders, first_key(key))
+        training = self.training
+        shape = jax.eval_shape(lambda: self._episode(state, self._keys(key, 0), 0, lossy)[0])
+        store = training.buffer.init(shape)
+
+        def one_epoch(at: Any, epoch: Array) -> Any:
+            state, store = at
+            keys = self._keys(key, epoch)
+            episode, arrived, reported = self._episode(state, keys, epoch, lossy)
+            store = training.buffer.add(store, episode, epoch)
+            state = jax.lax.cond(
+                training.schedule.is_due(epoch),
+                lambda state: self._updates(state, store, keys, arrived, epoch),
+                lambda state: state,
+                state,
+            )
+            return (state, store), reported
+
+        epochs = jnp.arange(training.epochs)
+        (state, _), returns = jax.lax.scan(one_epoch, (state, store), epochs)
+        return state.actors, returns
+
+    def evaluate(self, weights: Any, keys: Any, lossy: Lossy) -> Float[Array, " episodes"]:
+        """Returns of greedy policies that see what others send them, an episode for each key."""
+        horizon = self.env.horizon
+
+        def one(key: PRNGKeyArray) -> Array:
+            chosen = evaluation_keys(key, horizon)
+            own = self.own
+            arrived = arrivals(chosen.links, own.agents, own.sources, horizon, lossy)
+
+            def policy(obs: Array, time: Array) -> Array:
+                return acting.greedy(self.training.play.actors, own, weights, obs)
+
+            return self._played(chosen, arrived, policy, lossy)[1]
+
+        return jax.vmap(one)(keys)
+
+    def _keys(self, key: PRNGKeyArray, epoch: Any) -> EpochKeys:
+        return keys_of(key, epoch, self.env.horizon, self.training.schedule.updates)
+
+    def _episode(
+        self, state: LearnerState, keys: EpochKeys, epoch: Any, lossy: Lossy
+    ) -> tuple[Episode, Bool[Array, "agents slots packets"], Float[Array, ""]]:
+        """What agents hold of an episode, which messages of the epoch arrive, and the return."""
+        training, own = self.training, self.own
+        arrived = arrivals(keys.links, own.agents, own.sources, training.packets, lossy)
+        exploration = exploration_in(self.spec.settings, epoch, training.epochs)
+        given = (state.actors, exploration[0], keys.begin)
+        weights = acting.played_actors(self.spec, own, *given)
+
+        def policy(obs: Array, time: Array) -> Array:
+            return acting.explored(self.spec, own, weights, obs, *exploration, keys.actions[time])
+
+        episode, reported = self._played(keys, arrived, policy, lossy)
+        return episode, arrived, reported
+
+    def _played(
+        self, keys: EpochKeys, arrived: Array, policy: Any, lossy: Lossy
+    ) -> tuple[Episode, Float[Array, ""]]:
+        env, own, horizon = self.env, self.own, self.env.horizon
+        size = env.num_agents
+        first = Heard(
+            jnp.asarray(own.state_center),
+            jnp.asarray(own.action_center),
+            jnp.zeros(own.sources.shape),
+            jnp.broadcast_to(own.state_center, (lossy.delay, *own.state_center.shape)),
+        )
+
+        def hear(heard: Heard, time: Array, state: Array, actions: Array, rewards: Array) -> Heard:
+            came = arrived[:, :, jnp.minimum(time, arrived.shape[2] - 1)]
+            came_after = came & (time > 0)
+            known = _heard(came, _sent(state, own), heard.states)
+            return Heard(
+                known,
+                _heard(came_after, _sent(actions, own), heard.actions),
+                _heard(came_after, _sent(rewards, own), heard.rewards),
+                jnp.concatenate([heard.earlier, known[None]]),
+            )
+
+        def see(heard: Heard, state: Array, time: Array) -> tuple[Heard, Array]:
+            late = heard.earlier[0].at[:, 0].set(state)
+            obs = acting.observed(env, own, late, time)
+            return heard._replace(earlier=heard.earlier[1:]), obs
+
+        def one_step(at: Any, now: Any) -> Any:
+            (state, actions, rewards, heard), (time, noise_key) = at, now
+            heard = hear(heard, time, state, actions, rewards)
+            heard, obs = see(heard, state, time)
+            actions = policy(obs, time)
+            after = env.transition(state, actions, time, noise_key)
+            return (after.state, actions, after.rewards, heard), (
+                heard.states,
+                obs,
+                after.rewards,
+                heard.actions,
+                heard.rewards,
+            )
+
+        start = (
+            env.reset(keys.reset).astype(jnp.float32),
+            jnp.zeros((size, own.action_center.shape[2])),
+            jnp.zeros(size),
+            first,
+        )
+        (state, actions, rewards, heard), rows = jax.lax.scan(
+            one_step, start, (jnp.arange(horizon), keys.noise)
+        )
+        states, obs, earned, known_actions, known_rewards = rows
+        heard = hear(heard, jnp.asarray(horizon), state, actions, rewards)
+        heard, last_obs = see(heard, state, jnp.asarray(horizon))
+        # What is known of a step's actions and rewards came with the next message.
+        known_actions = jnp.concatenate([known_actions[1:], heard.actions[None]])
+        known_rewards = jnp.concatenate([known_rewards[1:], heard.rewards[None]])
+        alive = acting.complete(own, arrived, horizon, lossy)
+        return Episode(
+            states=jnp.concatenate([states, heard.states[None]]).reshape(horizon + 1, size, -1),
+            actions=known_actions.reshape(horizon, size, -1),
+            rewards=(known_rewards * own.reward_weights[None]).sum(2),
+            observations=jnp.concatenate([obs, last_obs[None]]),
+            alive=alive,
+            terminated=None if alive is None else jnp.zeros_like(alive),
+        ), env.reported(earned.sum(0))
+
+    def _updates(
+        self, state: LearnerState, store: Episode, keys: EpochKeys, arrived: Array, epoch: Array
+    ) -> LearnerState:
+        """All updates at the end of an epoch, one after the other."""
+        schedule, first = self.training.schedule, self.env.horizon + 1
+        before = schedule.updates_before(epoch)
+
+        def one(state: LearnerState, turn: Any) -> tuple[LearnerState, None]:
+            update, (draw_key, key) = turn
+            batch = self.training.buffer.draw(store, epoch + 1, draw_key)
+            came = arrived[:, :, first + 2 * update], arrived[:, :, first + 2 * update + 1]
+            return self._updated(state, batch, key, before + update, *came), None
+
+        turns = (jnp.arange(schedule.updates), (keys.updates[:, 0], keys.updates[:, 1]))
+        return jax.lax.scan(one, state, turns)[0]
+
+    def _updated(
+        self,
+        state: LearnerState,
+        batch: Batch,
+        key: PRNGKeyArray,
+        count: Array,
+        came: Bool[Array, "agents slots"],
+        came_back: Bool[Array, "agents slots"],
+    ) -> LearnerState:
+        spec, own, hears = self.spec, self.own, self.own.hears
+        mine = np.zeros(own.sources.shape, bool)
+        mine[:, 0] = True
+        targets, policies = steps.proposed(spec, own, state, batch, key)
+        stored = steps.stored_actions(own, batch)
+        heard_targets = _heard(came & (hears.targets | mine), _sent(targets, own), stored)
+        heard_policies = _heard(came & (hears.policies | mine), _sent(policies, own), stored)
+        is_heard = (came | ~hears.targets).all(1)
+        is_void = ~is_heard & (self.lossy.missing == "skip")
+        given = (state, batch, heard_targets, heard_policies, is_void, count)
+        result = steps.judged(spec, own, *given)
+        total = self._sent_back(result.slopes, came_back)
+        return steps.improved(spec, own, result.state, batch, total, count)[0]
+
+    def _sent_back(
+        self, slopes: Float[Array, "agents slots act batch"], came: Bool[Array, "agents slots"]
+    ) -> Float[Array, "agents act batch"]:
+        """The sum of the slopes in each agent's action that arrived."""
+        own, size = self.own, self.env.num_agents
+        receiver, slot = np.nonzero(own.hears.slopes)
+        critic = own.sources[receiver, slot]
+        # In which slot the critic's agent hears the receiver.
+        slots = self.senders.slots()
+        places = [slots[c][r] for c, r in zip(critic.tolist(), receiver.tolist(), strict=True)]
+        found = slopes[critic, np.array(places, int)]
+        found = jnp.where(came[receiver, slot][:, None, None], found, 0.0)
+        return slopes[:, 0] + jax.ops.segment_sum(found, receiver, size)
+
+
+def _sent(rows: Float[Array, "agents *rest"], own: Own) -> Float[Array, "agents slots *rest"]:
+    """What is sent in every slot; nothing in those that are padding."""
+    padded = jnp.concatenate([rows, jnp.zeros_like(rows[:1])])
+    return padded[own.sources]
+
+
+def _heard(came: Bool[Array, "agents slots"], sent: Array, before: Array) -> Array:
+    """What is known after a message, or its loss."""
+    return jnp.where(came.reshape(*came.shape, *[1] * (sent.ndim - 2)), sent, before)
