@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from mastac.distributed.jobs import Job, Learners, Source, players
@@ -20,7 +21,7 @@ from mastac.distributed.promise import (
     structured_promise,
 )
 from mastac.distributed.results import Result
-from mastac.distributed.running import all_weights, evaluate, ledger_of, train
+from mastac.distributed.running import all_weights, evaluate, ledger_of, reported, train
 from mastac.distributed.team import Team
 from mastac.envs.base import Environment
 from mastac.learning.spec import LearnerState
@@ -156,13 +157,13 @@ def _played(
     """The returns of so many episodes of trained policies; what was sent goes to the ledger."""
     played = evaluate(team, env, groups, _episode_keys(episodes))
     ledger.add(ledger_of(team, len(groups)).entries)
-    return np.array([float(env.reported(episode.rewards.sum(0))) for episode in played])
+    return np.array([reported(env, episode) for episode in played])
 
 
 def _inside(env: Environment, policy: Policy, episodes: int) -> np.ndarray:
     """The returns of the same episodes in one process, where everyone sees all at once."""
     returns = policy_returns(env, policy, episodes, EVALUATION_SEED)
-    return np.asarray(env.reported(returns))
+    return np.asarray(env.reported(jnp.asarray(returns)))
 
 
 def _episode_keys(episodes: int) -> list[Any]:
@@ -174,6 +175,6 @@ def _acting_promise(env: Environment) -> Promise:
     return running_promise(env.couplings, env.state_sizes)
 
 
-def _facts(env: Environment, lossy: Lossy, **facts: Any) -> dict[str, Any]:
+def _facts(world: Environment, lossy: Lossy, **facts: Any) -> dict[str, Any]:
     links = {"loss": lossy.loss, "burst": lossy.burst, "delay": lossy.delay}
-    return facts | links | {"missing": lossy.missing, "agents": list(env.agents)}
+    return facts | links | {"missing": lossy.missing, "agents": list(world.agents)}

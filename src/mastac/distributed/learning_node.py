@@ -110,7 +110,7 @@ class LearningNode(Node):
             actions=jnp.asarray(np.stack([a for a, _ in self.past]).reshape(*shape, -1)),
             rewards=jnp.asarray((rewards * self.own.reward_weights).sum(2), jnp.float32),
             observations=jnp.stack(self.observations),
-            alive=acting.complete(self.own, self.arrives, horizon, self.play.lossy),
+            alive=acting.complete(self.own, jnp.asarray(self.arrives), horizon, self.play.lossy),
         )
         if episode.alive is not None:
             episode = episode._replace(terminated=jnp.zeros(shape, bool))

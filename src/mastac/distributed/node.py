@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
@@ -59,8 +60,8 @@ class Node:
         - `packets`: the most messages that a link will carry.
         """
         own, lossy = self.own, self.play.lossy
-        came = arrivals(link_key, own.agents, own.sources, packets, lossy)
-        self.arrives = np.asarray(came)
+        links = jnp.asarray(own.agents), jnp.asarray(own.sources)
+        self.arrives = np.asarray(arrivals(link_key, *links, packets, lossy))
         # Before anything has arrived, the middle of a state's range stands in for it.
         self.states = np.array(own.state_center)
         self.history: list[np.ndarray] = []

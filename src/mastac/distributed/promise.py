@@ -104,16 +104,17 @@ def structured_promise(
         for phase, name in ((STEP, "step"), (SAMPLE, "sample"))
     }
     places = {name: k for k, name in enumerate(couplings.agents)}
-    reads = csr_array(dependency.actions)
+    hears = csr_array(told + dependency.actions)
+    reads, read_by = csr_array(dependency.actions), csr_array(dependency.actions.T)
     for row in range(couplings.num_agents):
-        read = set(reads[[row]].indices.tolist())
-        read_by = set(csr_array(reads.T)[[row]].indices.tolist())
+        heard, read, told_to = (set(m[[row]].indices.tolist()) for m in (hears, reads, read_by))
         for partner in partners_of(dependency, row, *sizes):
             other = places[partner["agent"]]
-            step, sample = partner["step_from"], partner["sample_from"]
-            both = (other in read) + (other in read_by)
-            pairs |= {(STEP, other, row): (1, step)} if step else {}
-            pairs |= {(SAMPLE, other, row): (both, sample)} if sample else {}
+            if other in heard:
+                pairs[STEP, other, row] = (1, partner["step_from"])
+            if other in read | told_to:
+                both = (other in read) + (other in told_to)
+                pairs[SAMPLE, other, row] = (both, partner["sample_from"])
     return Promise(totals, pairs)
 
 

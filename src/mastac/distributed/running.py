@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -23,6 +24,11 @@ class Played(NamedTuple):
     states: Float[np.ndarray, "times agents state"]
     actions: Float[np.ndarray, "time agents act"]
     rewards: Float[np.ndarray, "time agents"]
+
+
+def reported(env: Environment, played: Played) -> float:
+    """The return of an episode, in the unit that the environment reports."""
+    return float(env.reported(jnp.asarray(played.rewards.sum(0))))
 
 
 class World:
@@ -80,7 +86,7 @@ def train(
         if schedule.is_due(epoch):
             for update in range(schedule.updates):
                 team.chain(["propose", "judge", "improve"], [[update]] * number)
-        returns.append(float(env.reported(played.rewards.sum(0))))
+        returns.append(reported(env, played))
         tell(epoch + 1)
     return np.array(returns)
 

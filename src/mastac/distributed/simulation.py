@@ -47,6 +47,7 @@ class Simulation:
         self.senders = senders_to(training.play.links, range(self.env.num_agents))
         play = training.play
         self.own: Own = own_of(self.env, play.actors, play.links, self.senders, self.spec)
+        self.links = jnp.asarray(self.own.agents), jnp.asarray(self.own.sources)
 
     def train(
         self, seed: Int[Array, ""] | int, loss: Any = None
@@ -90,7 +91,7 @@ class Simulation:
         def one(key: PRNGKeyArray) -> Array:
             chosen = evaluation_keys(key, horizon)
             own = self.own
-            arrived = arrivals(chosen.links, own.agents, own.sources, horizon, lossy)
+            arrived = arrivals(chosen.links, *self.links, horizon, lossy)
 
             def policy(obs: Array, time: Array) -> Array:
                 return acting.greedy(self.training.play.actors, own, weights, obs)
@@ -107,7 +108,7 @@ class Simulation:
     ) -> tuple[Episode, Bool[Array, "agents slots packets"], Float[Array, ""]]:
         """What agents hold of an episode, which messages of the epoch arrive, and the return."""
         training, own = self.training, self.own
-        arrived = arrivals(keys.links, own.agents, own.sources, training.packets, lossy)
+        arrived = arrivals(keys.links, *self.links, training.packets, lossy)
         exploration = exploration_in(self.spec.settings, epoch, training.epochs)
         given = (state.actors, exploration[0], keys.begin)
         weights = acting.played_actors(self.spec, own, *given)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -152,7 +153,9 @@ def ray_team(makes: Sequence[Make]) -> Iterator[RayTeam]:
     **Raises:** `UserError` if Ray is not installed.
     """
     checked_ray()
-    with environment(ONE_THREAD):
+    with environment(ONE_THREAD), warnings.catch_warnings():
+        # Ray starts programs by fork and exec, which harms no thread of JAX's.
+        warnings.simplefilter("ignore", RuntimeWarning)
         ray = importlib.import_module("ray")
         ray.init(
             address="local",

@@ -1,0 +1,137 @@
+"""What do lost messages cost, when every agent learns from what it is sent?
+
+    python benchmarks/lossy_links.py [FOLDER] [PART …]
+
+Trains agents that are apart, with links that lose a share of all messages: one at a time, or in
+bursts. Structured critics with κ = 1, 2, 3 and exact sets, and central critics, which have to be
+sent everything. Greedy policies then play twice: over the same links, and over links that lose
+nothing, so that what was learnt is told from what is seen late. At last, policies that were trained
+without losses play over links that deliver late.
+
+The compiled simulation of `mastac run-distributed` does it, for all seeds and losses at once; tests
+hold that processes which send each other messages come to the same numbers. A part is an
+environment, a row and a kind of links, as in `lq-8/exact/single`; those that are in FOLDER
+(default: runs/lossy-links) are not trained again.
+"""
+
+import csv
+import itertools
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from common import RESULTS, write
+from mastac.distributed.lossy import Lossy
+from mastac.distributed.plans import training_of
+from mastac.distributed.simulation import Simulation
+from mastac.palette import COLORS, INK, STYLE
+from mastac.runs.drawing import save
+from mastac.runs.evaluation import evaluation_key
+from mastac.runs.planning import prepared
+
+EPOCHS = {"lq-8": 300, "warehouse-9": 800}
+ROWS = {
+    "lq-8": ("kappa-1", "kappa-2", "exact", "maddpg"),  # with three steps the sets are exact
+    "warehouse-9": ("kappa-1", "exact", "maddpg"),  # with two they are
+}
+LINKS = {"single": None, "bursts": 8.0}
+LOSSES, SEEDS, EPISODES = (0.0, 0.1, 0.3, 0.5, 0.7), 3, 100
+DELAYS = (0, 1, 2, 4)
+HEAD = ["env", "row", "links", "delay", "loss", "seed", "over_links", "without_losses"]
+
+
+def simulated(env: str, row: str, lossy: Lossy) -> Simulation:
+    """The training of a row."""
+    known = {"kappa-1": 1, "kappa-2": 2, "exact": None}
+    chosen = {"algorithm": "maddpg"} if row == "maddpg" else {"kappa": known[row]}
+    plan = prepared(env, epochs=EPOCHS[env], seeds=[0], **chosen)
+    return Simulation(training_of(plan.spec, 0, plan.config.epochs, lossy))
+
+
+def part(env: str, row: str, links: str) -> list[list]:
+    """The rows of the table of one part."""
+    lossy = Lossy(0.5, LINKS[links], 0, "hold")
+    simulation = simulated(env, row, lossy)
+    losses, seeds = jnp.asarray(LOSSES), jnp.arange(SEEDS)
+    keys = jax.random.split(evaluation_key(), EPISODES)
+
+    @jax.jit
+    @partial(jax.vmap, in_axes=(0, None))
+    @partial(jax.vmap, in_axes=(None, 0))
+    def trained(loss: jax.Array, seed: jax.Array) -> tuple:
+        weights, _ = simulation.train(seed, loss)
+        over = simulation.evaluate(weights, keys, lossy._replace(loss=loss)).mean()
+        return weights, over, simulation.evaluate(weights, keys, Lossy()).mean()
+
+    weights, *returns = trained(losses, seeds)
+    over, without = map(np.asarray, returns)
+    table = [
+        [env, row, links, 0, loss, seed, float(over[k, seed]), float(without[k, seed])]
+        for (k, loss), seed in itertools.product(enumerate(LOSSES), range(SEEDS))
+    ]
+    if links == "single":
+        unspoilt = jax.tree.map(lambda leaf: leaf[0], weights)
+        for delay in DELAYS[1:]:
+            late = Lossy(0.0, None, delay)
+            play = jax.jit(jax.vmap(lambda w, late=late: simulation.evaluate(w, keys, late).mean()))
+            table += [
+                [env, row, links, delay, 0.0, seed, float(value), float(without[0, seed])]
+                for seed, value in enumerate(np.asarray(play(unspoilt)))
+            ]
+    return table
+
+
+def figure(table: Sequence[Sequence]) -> Figure:
+    """Return against loss: a panel for each environment and kind of links, a line for each row."""
+    with matplotlib.rc_context(STYLE):
+        drawn = Figure(figsize=(8.4, 5.6), layout="constrained")
+        panels = drawn.subplots(len(EPOCHS), len(LINKS), sharex=True, sharey="row")
+        for (i, env), (j, links) in itertools.product(enumerate(EPOCHS), enumerate(LINKS)):
+            axes = panels[i, j]
+            for row in ROWS[env]:
+                of_row = [r for r in table if [*r[:3], int(r[3])] == [env, row, links, 0]]
+                by_loss = [[float(r[6]) for r in of_row if float(r[4]) == x] for x in LOSSES]
+                color = COLORS[("kappa-1", "kappa-2", "exact", "maddpg").index(row)]
+                label = row.replace("kappa-", "κ = ").replace("maddpg", "central (MADDPG)")
+                axes.plot(LOSSES, np.mean(by_loss, axis=1), color=color, label=label)
+                for x, values in zip(LOSSES, by_loss, strict=True):
+                    axes.plot([x] * len(values), values, "o", color=color, markersize=3, alpha=0.5)
+            lost = "one at a time" if links == "single" else "in bursts of 8"
+            axes.set_title(f"{env}, messages lost {lost}", color=INK)
+            axes.set_ylabel("greedy return" if j == 0 else "")
+            axes.set_xlabel("share of messages lost" if i == len(EPOCHS) - 1 else "")
+        panels[0, 0].legend(frameon=False, fontsize=8)
+        panels[1, 0].legend(frameon=False, fontsize=8)
+    return drawn
+
+
+def main() -> None:
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/lossy-links")
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = [f"{env}/{row}/{links}" for env in EPOCHS for row in ROWS[env] for links in LINKS]
+    for name in sys.argv[2:] or parts:
+        path = folder / f"{name.replace('/', '-')}.csv"
+        if not path.exists():
+            rows = part(*name.split("/"))
+            with path.open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file, lineterminator="\n").writerows(rows)
+    paths = [folder / f"{name.replace('/', '-')}.csv" for name in parts]
+    if not all(path.exists() for path in paths):
+        return
+    table = [
+        row for path in paths for row in csv.reader(path.read_text(encoding="utf-8").splitlines())
+    ]
+    shown = [[*row[:6], *(f"{float(value):.5g}" for value in row[6:])] for row in table]
+    write("lossy-links", HEAD, shown)
+    save(figure(table), RESULTS / "lossy-links.png")
+
+
+if __name__ == "__main__":
+    main()
