@@ -19,11 +19,14 @@ from distributed.apart import (
 )
 from mastac import UserError
 from mastac.distributed.distributing import training_promise
+from mastac.distributed.jobs import Source, players
 from mastac.distributed.learning_node import LearningNode
 from mastac.distributed.lossy import Lossy
 from mastac.distributed.messages import RUNNING, SAMPLE, STEP, Message, OutsideOfSets
+from mastac.distributed.node import Node
+from mastac.distributed.plans import check_environment, play_of
 from mastac.distributed.promise import Counts
-from mastac.distributed.running import World
+from mastac.distributed.running import World, evaluate, reported
 from mastac.distributed.simulation import Simulation
 from mastac.distributed.team import LocalTeam
 from mastac.envs.naming import environment_from
@@ -74,6 +77,17 @@ def test_the_compiled_simulation_is_the_nodes(lossy: Lossy) -> None:
     lost = sum(entry.lost for entry in nodes.ledger.entries.values())
     sent = sum(entry.messages for entry in nodes.ledger.entries.values())
     assert lost / sent == pytest.approx(lossy.loss, abs=0.1)
+    keys = jax.random.split(jax.random.key(5), 2)
+    makes = players(Source("", {}), lossy, GROUPS, nodes.actors)
+    greedy = LocalTeam(
+        [
+            partial(Node, play_of(small(), (8,), lossy), GROUPS, k, make.weights)
+            for k, make in enumerate(makes)
+        ]
+    )
+    played = evaluate(greedy, small(), GROUPS, list(keys))
+    found = jax.jit(lambda weights: simulation.evaluate(weights, keys, lossy))(actors)
+    assert_same(found, [reported(small(), episode) for episode in played], atol=2e-5)
     without = jax.jit(simulation.train)(SEED, 0.0)[1]
     assert np.abs(np.asarray(without) - nodes.returns).max() > 1e-3
 
@@ -122,13 +136,17 @@ def test_a_node_that_tells_everyone_is_refused() -> None:
         ("lq-3", {"algorithm": "facmac"}, "one critic for each agent"),
         ("lq-3", {"algorithm": "mastac-ppo"}, "one critic for each agent"),
         ("lq-3", {"share_actors": True}, "share_actors"),
-        ("doors-4", {}, "change with the time"),
         ("computers-3", {}, "choices"),
     ],
 )
 def test_what_agents_cannot_learn_apart_is_refused(env: str, choices: dict, words: str) -> None:
     with pytest.raises(UserError, match=words):
         training(prepared(environment_from(env), epochs=300, **choices))
+
+
+def test_couplings_that_change_are_refused() -> None:
+    with pytest.raises(UserError, match="change with the time"):
+        check_environment(environment_from("doors-4").build())
 
 
 def test_scales_that_are_measured_over_all_agents_are_refused() -> None:

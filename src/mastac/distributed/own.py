@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
@@ -94,7 +95,7 @@ def some_actors(actors: Actors, own: Own) -> SomeActors:
     """The actors of the agents that `own` is of."""
     return SomeActors(
         head=actors.head,
-        constants=own.constants,
+        constants=Constants(*map(jnp.asarray, own.constants)),
         obs_center=actors.obs_center,
         obs_inverse_scale=actors.obs_inverse_scale,
         obs_sizes=actors.obs_sizes,

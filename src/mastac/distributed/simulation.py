@@ -86,11 +86,11 @@ class Simulation:
 
     def evaluate(self, weights: Any, keys: Any, lossy: Lossy) -> Float[Array, " episodes"]:
         """Returns of greedy policies that see what others send them, an episode for each key."""
-        horizon = self.env.horizon
+        horizon, own = self.env.horizon, self.own
+        lossy = lossy._replace(missing="hold")  # nobody learns from these episodes
 
         def one(key: PRNGKeyArray) -> Array:
             chosen = evaluation_keys(key, horizon)
-            own = self.own
             arrived = arrivals(chosen.links, *self.links, horizon, lossy)
 
             def policy(obs: Array, time: Array) -> Array:
