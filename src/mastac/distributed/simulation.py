@@ -19,17 +19,27 @@ from mastac.distributed.losses import arrivals
 from mastac.distributed.lossy import Lossy
 from mastac.distributed.own import Own, own_of, own_state
 from mastac.distributed.plans import EpochKeys, Training, evaluation_keys, first_key, keys_of
+from mastac.envs.base import Environment
 from mastac.learning.buffer import Batch, Episode
 from mastac.learning.schedule import exploration_in
 from mastac.learning.spec import LearnerState
 
 
+class Known(NamedTuple):
+    """States, and the actions and rewards of the step before: of all agents, or by who hears them.
+
+    In the second case there is an axis of slots behind that of the agents.
+    """
+
+    states: Float[Array, "agents *slots state"]
+    actions: Float[Array, "agents *slots act"]
+    rewards: Float[Array, "agents *slots"]
+
+
 class Heard(NamedTuple):
     """What agents heard last, by slot, and what they knew of the states up to `delay` steps ago."""
 
-    states: Float[Array, "agents slots state"]
-    actions: Float[Array, "agents slots act"]
-    rewards: Float[Array, "agents slots"]
+    known: Known
     earlier: Float[Array, "late agents slots state"]
 
 
@@ -122,69 +132,46 @@ class Simulation:
     def _played(
         self, keys: EpochKeys, arrived: Array, policy: Any, lossy: Lossy
     ) -> tuple[Episode, Float[Array, ""]]:
+        """What agents hold of an episode that they play by a policy, and its return."""
         env, own, horizon = self.env, self.own, self.env.horizon
-        size = env.num_agents
-        first = Heard(
-            jnp.asarray(own.state_center),
-            jnp.asarray(own.action_center),
-            jnp.zeros(own.sources.shape),
-            jnp.broadcast_to(own.state_center, (lossy.delay, *own.state_center.shape)),
-        )
-
-        def hear(heard: Heard, time: Array, state: Array, actions: Array, rewards: Array) -> Heard:
-            came = arrived[:, :, jnp.minimum(time, arrived.shape[2] - 1)]
-            came_after = came & (time > 0)
-            known = _heard(came, _sent(state, own), heard.states)
-            return Heard(
-                known,
-                _heard(came_after, _sent(actions, own), heard.actions),
-                _heard(came_after, _sent(rewards, own), heard.rewards),
-                jnp.concatenate([heard.earlier, known[None]]),
-            )
-
-        def see(heard: Heard, state: Array, time: Array) -> tuple[Heard, Array]:
-            late = heard.earlier[0].at[:, 0].set(state)
-            obs = acting.observed(env, own, late, time)
-            return heard._replace(earlier=heard.earlier[1:]), obs
 
         def one_step(at: Any, now: Any) -> Any:
-            (state, actions, rewards, heard), (time, noise_key) = at, now
-            heard = hear(heard, time, state, actions, rewards)
-            heard, obs = see(heard, state, time)
+            (sent, heard), (time, noise_key) = at, now
+            heard = _hear(own, arrived, heard, sent, time)
+            heard, obs = _see(env, own, heard, sent.states, time)
             actions = policy(obs, time)
-            after = env.transition(state, actions, time, noise_key)
-            return (after.state, actions, after.rewards, heard), (
-                heard.states,
-                obs,
-                after.rewards,
-                heard.actions,
-                heard.rewards,
-            )
+            after = env.transition(sent.states, actions, time, noise_key)
+            row = (heard.known, obs, after.rewards)
+            return (Known(after.state, actions, after.rewards), heard), row
 
-        start = (
-            env.reset(keys.reset).astype(jnp.float32),
-            jnp.zeros((size, own.action_center.shape[2])),
-            jnp.zeros(size),
-            first,
-        )
-        (state, actions, rewards, heard), rows = jax.lax.scan(
-            one_step, start, (jnp.arange(horizon), keys.noise)
-        )
-        states, obs, earned, known_actions, known_rewards = rows
-        heard = hear(heard, jnp.asarray(horizon), state, actions, rewards)
-        heard, last_obs = see(heard, state, jnp.asarray(horizon))
-        # What is known of a step's actions and rewards came with the next message.
-        known_actions = jnp.concatenate([known_actions[1:], heard.actions[None]])
-        known_rewards = jnp.concatenate([known_rewards[1:], heard.rewards[None]])
+        start = self._beginning(keys.reset, lossy)
+        steps_and_keys = (jnp.arange(horizon), keys.noise)
+        (sent, heard), (known, obs, earned) = jax.lax.scan(one_step, start, steps_and_keys)
+        end = jnp.asarray(horizon)
+        heard = _hear(own, arrived, heard, sent, end)
+        heard, last_obs = _see(env, own, heard, sent.states, end)
+        # One message more than steps: what is known of a step's actions and rewards came with the
+        # next one, and there is a state more than actions.
+        along = jax.tree.map(lambda rows, last: jnp.append(rows, last[None], 0), known, heard.known)
+        weighted = along.rewards[1:] * jnp.asarray(own.reward_weights)[None]
         alive = acting.complete(own, arrived, horizon, lossy)
         return Episode(
-            states=jnp.concatenate([states, heard.states[None]]).reshape(horizon + 1, size, -1),
-            actions=known_actions.reshape(horizon, size, -1),
-            rewards=(known_rewards * own.reward_weights[None]).sum(2),
+            states=along.states.reshape(horizon + 1, env.num_agents, -1),
+            actions=along.actions[1:].reshape(horizon, env.num_agents, -1),
+            rewards=weighted.sum(2),
             observations=jnp.concatenate([obs, last_obs[None]]),
             alive=alive,
             terminated=None if alive is None else jnp.zeros_like(alive),
         ), env.reported(earned.sum(0))
+
+    def _beginning(self, key: PRNGKeyArray, lossy: Lossy) -> tuple["Known", "Heard"]:
+        """The first states, and what agents suppose of them before anything has arrived."""
+        env, own = self.env, self.own
+        size, center = env.num_agents, jnp.asarray(own.state_center)
+        nothing = jnp.zeros((size, own.action_center.shape[2])), jnp.zeros(size)
+        first = Known(env.reset(key).astype(jnp.float32), *nothing)
+        supposed = Known(center, jnp.asarray(own.action_center), jnp.zeros(own.sources.shape))
+        return first, Heard(supposed, jnp.broadcast_to(center, (lossy.delay, *center.shape)))
 
     def _updates(
         self, state: LearnerState, store: Episode, keys: EpochKeys, arrived: Array, epoch: Array
@@ -249,3 +236,24 @@ def _sent(rows: Float[Array, "agents *rest"], own: Own) -> Float[Array, "agents 
 def _heard(came: Bool[Array, "agents slots"], sent: Array, before: Array) -> Array:
     """What is known after a message, or its loss."""
     return jnp.where(came.reshape(*came.shape, *[1] * (sent.ndim - 2)), sent, before)
+
+
+def _hear(own: Own, arrived: Array, heard: Heard, sent: Known, time: Array) -> Heard:
+    """What is known after the messages of a step."""
+    came = arrived[:, :, jnp.minimum(time, arrived.shape[2] - 1)]
+    came_after = came & (time > 0)  # the first ones have no step before
+    known = Known(
+        _heard(came, _sent(sent.states, own), heard.known.states),
+        _heard(came_after, _sent(sent.actions, own), heard.known.actions),
+        _heard(came_after, _sent(sent.rewards, own), heard.known.rewards),
+    )
+    return Heard(known, jnp.append(heard.earlier, known.states[None], 0))
+
+
+def _see(
+    env: Environment, own: Own, heard: Heard, states: Array, time: Array
+) -> tuple[Heard, Array]:
+    """What agents observe: their own states now, and of others what arrived by now."""
+    late = heard.earlier[0].at[:, 0].set(states)
+    obs = acting.observed(env, own, late, time)
+    return heard._replace(earlier=heard.earlier[1:]), obs
