@@ -15,6 +15,7 @@ from distributed.apart import (
     inside,
     local_team,
     plan_of,
+    small,
     training,
 )
 from mastac import UserError

@@ -1,6 +1,5 @@
 """Messages, what an agent accepts of them, and the ledger of all that were sent. Imports no JAX."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -50,37 +49,41 @@ class Entry(NamedTuple):
     bytes: int = 0
     lost: int = 0
 
-    def __add__(self, other: "Entry") -> "Entry":  # type: ignore[override]
-        return Entry(*(a + b for a, b in zip(self, other, strict=True)))
+    @staticmethod
+    def total(entries: Iterable["Entry"]) -> "Entry":
+        """The sum of some entries."""
+        return Entry(*map(sum, zip(*entries, strict=True)))
 
 
 class Ledger:
     """Who sent what to whom: an `Entry` for each phase, sender and receiver."""
 
     def __init__(self) -> None:
-        self.entries: dict[tuple[str, int, int], Entry] = defaultdict(Entry)
+        self.entries: dict[tuple[str, int, int], Entry] = {}
 
     def send(self, message: Message) -> None:
         """Note a message of one of our agents."""
         for phase, entry in parts_of(message):
-            self.entries[phase, message.sender, message.receiver] += entry
+            self._note((phase, message.sender, message.receiver), entry)
 
     def lose(self, message: Message) -> None:
         """Note that a message to one of our agents did not arrive."""
-        key = (message.phase, message.sender, message.receiver)
-        self.entries[key] += Entry(lost=1)
+        self._note((message.phase, message.sender, message.receiver), Entry(lost=1))
 
     def add(self, others: Mapping[tuple[str, int, int], Entry]) -> None:
         """Take over the entries of another ledger."""
         for key, entry in others.items():
-            self.entries[key] += entry
+            self._note(key, entry)
 
     def totals(self) -> dict[str, Entry]:
         """The sum over all pairs, by phase."""
-        sums: dict[str, Entry] = defaultdict(Entry)
+        by_phase: dict[str, list[Entry]] = {}
         for (phase, *_), entry in self.entries.items():
-            sums[phase] += entry
-        return sums
+            by_phase.setdefault(phase, []).append(entry)
+        return {phase: Entry.total(entries) for phase, entries in by_phase.items()}
+
+    def _note(self, key: tuple[str, int, int], entry: Entry) -> None:
+        self.entries[key] = Entry.total([self.entries.get(key, Entry()), entry])
 
 
 def parts_of(message: Message) -> list[tuple[str, Entry]]:
@@ -91,12 +94,12 @@ def parts_of(message: Message) -> list[tuple[str, Entry]]:
     """
     sizes = {kind: _size(array) for kind, array in message.content.items()}
     if message.phase != LAST:
-        return [(message.phase, Entry(1) + sum(sizes.values(), Entry()))]
+        return [(message.phase, Entry.total([Entry(1), *sizes.values()]))]
     state = sizes.pop("state", None)
-    parts = [] if state is None else [(LAST, Entry(1) + state)]
-    rest = sum(sizes.values(), Entry())
+    parts = [] if state is None else [(LAST, Entry.total([Entry(1), state]))]
     # What an agent that sends no states would have told at the first step, it tells here.
-    return [*parts, (STEP, Entry(0 if parts else 1) + rest)] if sizes else parts
+    rest = Entry.total([Entry(0 if parts else 1), *sizes.values()])
+    return [*parts, (STEP, rest)] if sizes else parts
 
 
 def _size(array: np.ndarray) -> Entry:

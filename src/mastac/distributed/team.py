@@ -153,18 +153,18 @@ def ray_team(makes: Sequence[Make]) -> Iterator[RayTeam]:
     **Raises:** `UserError` if Ray is not installed.
     """
     checked_ray()
-    with environment(ONE_THREAD), warnings.catch_warnings():
-        # Ray starts programs by fork and exec, which harms no thread of JAX's.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        ray = importlib.import_module("ray")
-        ray.init(
-            address="local",
-            num_cpus=len(makes),
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="ERROR",
-        )
+    ray = importlib.import_module("ray")
     try:
+        with environment(ONE_THREAD), warnings.catch_warnings():
+            # Ray starts programs by fork and exec, which harms no thread of JAX's.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            ray.init(
+                address="local",
+                num_cpus=len(makes),
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="ERROR",
+            )
         yield RayTeam(ray, makes)
     finally:
         ray.shutdown()
