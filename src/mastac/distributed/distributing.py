@@ -147,8 +147,7 @@ def _policy_of(plan: RunPlan, weights: Any) -> Policy:
 
 def _groups(links: Links, size: int | None, cores: int) -> list[list[int]]:
     """All agents in groups of a size; by default in as many groups as there are cores."""
-    num_agents = links.seen.shape[0]
-    return groups_of(links, size or -(-num_agents // max(1, cores)))
+    return groups_of(links, size or -(-links.num_agents // max(1, cores)))
 
 
 def _played(

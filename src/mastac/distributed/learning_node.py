@@ -68,7 +68,7 @@ class LearningNode(Node):
         self.observations: list[Any] = []
         self.past: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def tell(self, time: int, states: np.ndarray, rewards: np.ndarray) -> list[Bundle]:
+    def tell(self, time: int, states: np.ndarray, rewards: np.ndarray) -> Sequence[Bundle]:
         """Own states go to whoever is told them, with the last step's actions and rewards."""
         self.time, self.states[:, 0] = time, states
         self.rewards[:, 0] = rewards
@@ -118,7 +118,7 @@ class LearningNode(Node):
             self.store = self.training.buffer.init(episode)
         self.store = self._add(self.store, episode, self.epoch)
 
-    def propose(self, update: int) -> list[Bundle]:
+    def propose(self, update: int) -> Sequence[Bundle]:
         """A batch is drawn, the same for all; what the own policies do in it is sent."""
         draw_key, key = self.keys.updates[update]
         # Two keys in one row: the draw, and the noise on the targets' actions.
@@ -142,7 +142,7 @@ class LearningNode(Node):
                 self.send(bundles, Message(agent, reader, SAMPLE, update, packet, content))
         return bundles
 
-    def judge(self, *bundles: Bundle) -> list[Bundle]:
+    def judge(self, *bundles: Bundle) -> Sequence[Bundle]:
         """Own critics take their step, and what they say of the actions of others is sent."""
         self.hear(bundles)
         is_void = ~self.is_heard.all(1) & (self.play.lossy.missing == "skip")

@@ -38,6 +38,11 @@ class Links(NamedTuple):
         return csr_array(self.seen + self.states)
 
     @property
+    def num_agents(self) -> int:
+        """How many agents there are."""
+        return len(self.seen.indptr) - 1
+
+    @property
     def any(self) -> csr_array:
         """Whoever sends an agent anything at all."""
         total = self.seen
@@ -111,7 +116,7 @@ def senders_to(links: Links, agents: Sequence[int]) -> Senders:
 
     Derivatives come back from whoever is sent one's actions, so those are senders too.
     """
-    anyone, size = links.any, links.seen.shape[0]
+    anyone, size = links.any, links.num_agents
     rows = [[agent, *anyone[[agent]].indices.tolist()] for agent in agents]
     most = max(map(len, rows))
     sources = np.full((len(rows), most), size, np.int32)

@@ -66,7 +66,7 @@ class Node:
         self.states = np.array(own.state_center)
         self.history: list[np.ndarray] = []
 
-    def tell(self, time: int, states: np.ndarray, rewards: np.ndarray) -> list[Bundle]:
+    def tell(self, time: int, states: np.ndarray, rewards: np.ndarray) -> Sequence[Bundle]:
         """The own states go to whoever sees them; a bundle for each process."""
         self.time, self.states[:, 0] = time, states
         bundles = self.bundles()

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
@@ -95,7 +94,7 @@ def some_actors(actors: Actors, own: Own) -> SomeActors:
     """The actors of the agents that `own` is of."""
     return SomeActors(
         head=actors.head,
-        constants=Constants(*map(jnp.asarray, own.constants)),
+        constants=own.constants,
         obs_center=actors.obs_center,
         obs_inverse_scale=actors.obs_inverse_scale,
         obs_sizes=actors.obs_sizes,
@@ -138,7 +137,7 @@ def own_of(
         action_center=heard(centers, width[1], 0.0),
         action_scale=heard(scales, width[1], 1.0),
         reward_weights=_reward_weights(spec, senders),
-        constants=Constants(*(np.asarray(rows)[senders.agents] for rows in actors.constants)),
+        constants=Constants(*(rows[senders.agents] for rows in actors.constants)),
         critics=() if spec is None else tuple(_critics_of(spec, senders, *width)),
     )
 

@@ -41,7 +41,7 @@ def proposed(
 ) -> tuple[ByAgent, ByAgent]:
     r"""$a'_k = \pi'_k(o'_k)$ and $a_k = \pi_k(o_k)$ for a batch of what agents observed."""
     mine = some_actors(spec.actors, own)
-    obs, next_obs = jnp.moveaxis(batch.obs, 0, -1), jnp.moveaxis(batch.next_obs, 0, -1)
+    obs, next_obs = batch_last(batch.obs), batch_last(batch.next_obs)
     settings = spec.settings
     if settings.target_noise > 0:
         noise = settings.target_noise, settings.target_noise_clip
@@ -49,6 +49,11 @@ def proposed(
     else:
         targets = mine.apply(state.target_actors, next_obs)
     return targets, mine.apply(state.actors, obs)
+
+
+def batch_last(stored: Any) -> Float[Array, "own obs batch"]:
+    """What agents observed of a batch, which every replay of theirs holds."""
+    return jnp.moveaxis(stored, 0, -1)
 
 
 def stored_actions(own: Own, batch: Batch) -> BySlot:
@@ -132,7 +137,7 @@ def improved(
     **Returns:** the learner after it, and the norms of the gradients.
     """
     mine = spec._replace(actors=some_actors(spec.actors, own))
-    obs = jnp.moveaxis(batch.obs, 0, -1)
+    obs = batch_last(batch.obs)
     center, scale = own.action_center[:, 0, :, None], own.action_scale[:, 0, :, None]
 
     def gradient() -> Actor:
