@@ -60,7 +60,7 @@ class LearningNode(Node):
         """Before an episode of exploration."""
         training, own = self.training, self.own
         self.epoch, self.keys = epoch, epoch_keys(training, epoch)
-        self.begin(self.keys.links, training.packets)
+        self.begin(np.asarray(jax.random.key_data(self.keys.links)), training.packets)
         self.actions, self.rewards = np.array(own.action_center), np.zeros(own.sources.shape)
         self.exploration = exploration_in(training.spec.settings, epoch, training.epochs)
         given = (self.learner.actors, self.exploration[0], self.keys.begin)

@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
 
 from mastac.distributed import acting
 from mastac.distributed.links import senders_to
@@ -51,17 +50,17 @@ class Node:
         self._greedy = jax.jit(lambda *given: acting.greedy(play.actors, *given))
         self.arrives = np.ones((*self.senders.sources.shape, 0), bool)
 
-    def begin(self, link_key: PRNGKeyArray, packets: int) -> None:
+    def begin(self, link_key: np.ndarray, packets: int) -> None:
         """Before an episode.
 
         **Arguments:**
 
-        - `link_key`: what losses are drawn from.
+        - `link_key`: the data of the key that losses are drawn from.
         - `packets`: the most messages that a link will carry.
         """
-        own, lossy = self.own, self.play.lossy
+        own, lossy, key = self.own, self.play.lossy, jax.random.wrap_key_data(link_key)
         links = jnp.asarray(own.agents), jnp.asarray(own.sources)
-        self.arrives = np.asarray(arrivals(link_key, *links, packets, lossy))
+        self.arrives = np.asarray(arrivals(key, *links, packets, lossy))
         # Before anything has arrived, the middle of a state's range stands in for it.
         self.states = np.array(own.state_center)
         self.history: list[np.ndarray] = []

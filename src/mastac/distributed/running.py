@@ -99,7 +99,8 @@ def evaluate(
     episodes = []
     for key in keys:
         chosen = evaluation_keys(key, env.horizon)
-        team.call("begin", [[chosen.links, env.horizon]] * len(groups))
+        data = np.asarray(jax.random.key_data(chosen.links))  # keys themselves do not travel
+        team.call("begin", [[data, env.horizon]] * len(groups))
         episodes.append(world.play(team, chosen))
     return episodes
 
