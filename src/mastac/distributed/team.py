@@ -136,7 +136,10 @@ class RayTeam:
         try:
             return self.ray.get(asked)
         except self.ray.exceptions.RayTaskError as error:
-            cause = error.cause
+            cause: BaseException = error
+            # Whoever was to hear what could not be said fails for the same reason.
+            while isinstance(cause, self.ray.exceptions.RayTaskError):
+                cause = cause.cause
             raise (cause if isinstance(cause, UserError) else error) from None
 
 
