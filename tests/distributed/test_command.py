@@ -64,7 +64,7 @@ def test_results_are_files(trained: Result, tmp_path: Path) -> None:
     assert summary["counted"]["step"]["messages"] == summary["promised"]["step"]["messages"]
     assert sum(map(len, summary["processes"])) == 3
     assert len((tmp_path / "metrics.csv").read_text().splitlines()) == 1 + 3
-    assert Policy.load(tmp_path / "policy.npz").agents == ("0", "1", "2")
+    assert Policy.load(tmp_path / "policy.npz").agents == ("agent-1", "agent-2", "agent-3")
 
 
 def test_a_run_plays_apart_what_it_plays_in_one_process(tmp_path: Path) -> None:

@@ -147,9 +147,7 @@ def _refuse_training(args: argparse.Namespace) -> None:
     for name in OF_TRAINING:
         if getattr(args, name):
             option = name.replace("_", "-")
-            raise UserError(
-                f"--{option} is of a training, and '{args.what}' is a run; leave it out"
-            )
+            raise UserError(f"--{option} is for training, and '{args.what}' is a run; leave it out")
 
 
 def _counts(args: argparse.Namespace) -> dict[str, int]:
