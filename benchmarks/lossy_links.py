@@ -10,7 +10,7 @@ without losses play over links that deliver late.
 
 The compiled simulation of `mastac run-distributed` does it, for all seeds and losses at once; tests
 hold that processes which send each other messages come to the same numbers. A part is an
-environment, a row and a kind of links, as in `lq-8/exact/single`; those that are in FOLDER
+environment, a row and a kind of links, as in `lq-8/exact/hold`; those that are in FOLDER
 (default: runs/lossy-links) are not trained again.
 """
 
@@ -42,7 +42,13 @@ ROWS = {
     "lq-8": ("kappa-1", "kappa-2", "exact", "maddpg"),  # with three steps the sets are exact
     "warehouse-9": ("kappa-1", "exact", "maddpg"),  # with two they are
 }
-LINKS = {"single": None, "bursts": 8.0}
+LINKS = {"hold": (None, "hold"), "skip": (None, "skip"), "bursts": (8.0, "hold")}
+"""Length of bursts, and what agents learn from samples that lack something."""
+TITLES = {
+    "hold": "last value held",
+    "skip": "incomplete samples skipped",
+    "bursts": "held, lost in bursts of 8",
+}
 LOSSES, SEEDS, EPISODES = (0.0, 0.1, 0.3, 0.5, 0.7), 3, 100
 DELAYS = (0, 1, 2, 4)
 HEAD = ["env", "row", "links", "delay", "loss", "seed", "over_links", "without_losses"]
@@ -58,7 +64,8 @@ def simulated(env: str, row: str, lossy: Lossy) -> Simulation:
 
 def part(env: str, row: str, links: str) -> list[list]:
     """The rows of the table of one part."""
-    lossy = Lossy(0.5, LINKS[links], 0, "hold")
+    burst, missing = LINKS[links]
+    lossy = Lossy(0.5, burst, 0, missing)
     simulation = simulated(env, row, lossy)
     losses, seeds = jnp.asarray(LOSSES), jnp.arange(SEEDS)
     keys = jax.random.split(evaluation_key(), EPISODES)
@@ -77,7 +84,7 @@ def part(env: str, row: str, links: str) -> list[list]:
         [env, row, links, 0, loss, seed, float(over[k, seed]), float(without[k, seed])]
         for (k, loss), seed in itertools.product(enumerate(LOSSES), range(SEEDS))
     ]
-    if links == "single":
+    if links == "hold":
         unspoilt = jax.tree.map(lambda leaf: leaf[0], weights)
         for delay in DELAYS[1:]:
             late = Lossy(0.0, None, delay)
@@ -92,7 +99,7 @@ def part(env: str, row: str, links: str) -> list[list]:
 def figure(table: Sequence[Sequence]) -> Figure:
     """Return against loss: a panel for each environment and kind of links, a line for each row."""
     with matplotlib.rc_context(STYLE):
-        drawn = Figure(figsize=(8.4, 5.6), layout="constrained")
+        drawn = Figure(figsize=(10.5, 5.6), layout="constrained")
         panels = drawn.subplots(len(EPOCHS), len(LINKS), sharex=True, sharey="row")
         for (i, env), (j, links) in itertools.product(enumerate(EPOCHS), enumerate(LINKS)):
             axes = panels[i, j]
@@ -104,8 +111,7 @@ def figure(table: Sequence[Sequence]) -> Figure:
                 axes.plot(LOSSES, np.mean(by_loss, axis=1), color=color, label=label)
                 for x, values in zip(LOSSES, by_loss, strict=True):
                     axes.plot([x] * len(values), values, "o", color=color, markersize=3, alpha=0.5)
-            lost = "one at a time" if links == "single" else "in bursts of 8"
-            axes.set_title(f"{env}, messages lost {lost}", color=INK)
+            axes.set_title(f"{env}, {TITLES[links]}", color=INK)
             axes.set_ylabel("greedy return" if j == 0 else "")
             axes.set_xlabel("share of messages lost" if i == len(EPOCHS) - 1 else "")
         panels[0, 0].legend(frameon=False, fontsize=8)
