@@ -88,7 +88,8 @@ def test_the_compiled_simulation_is_the_nodes(lossy: Lossy) -> None:
     )
     played = evaluate(greedy, small(), GROUPS, list(keys))
     found = jax.jit(lambda weights: simulation.evaluate(weights, keys, lossy))(actors)
-    assert_same(found, [reported(small(), episode) for episode in played], atol=2e-5)
+    reports = np.array([reported(small(), episode) for episode in played])
+    assert_same(found, reports, atol=2e-5)
     without = jax.jit(simulation.train)(SEED, 0.0)[1]
     assert np.abs(np.asarray(without) - nodes.returns).max() > 1e-3
 
