@@ -2,11 +2,12 @@
 
     python benchmarks/lossy_links.py [FOLDER] [PART …]
 
-Trains agents that are apart, with links that lose a share of all messages: one at a time, or in
-bursts. Structured critics with κ = 1, 2 and exact sets, and central critics, which have to be sent
-everything. Greedy policies then play twice: over the same links, and over links that lose
-nothing, so that what was learnt is told from what is seen late. At last, policies that were trained
-without losses play over links that deliver late.
+Trains agents that are apart, with links that lose a share of all messages, each for itself. Agents
+hold the last value that arrived, or skip samples that lack something. Structured critics with κ =
+1, 2 and exact sets, and central critics, which have to be sent everything. Greedy policies then
+play twice: over the same links, and over links that lose nothing, so that what was learnt is told
+from what is seen late. At last, policies that were trained without losses play over links that
+deliver late.
 
 The compiled simulation of `mastac run-distributed` does it, for all seeds and losses at once; tests
 hold that processes which send each other messages come to the same numbers. A part is an
@@ -42,16 +43,15 @@ ROWS = {
     "lq-8": ("kappa-1", "kappa-2", "exact", "maddpg"),  # with three steps the sets are exact
     "warehouse-9": ("kappa-1", "exact", "maddpg"),  # with two they are
 }
-LINKS = {"hold": (None, "hold"), "skip": (None, "skip"), "bursts": (8.0, "hold")}
-"""Length of bursts, and what agents learn from samples that lack something."""
+LINKS = ("hold", "skip")  # what agents learn from samples that lack something
 TITLES = {
     "hold": "last value held",
     "skip": "incomplete samples skipped",
-    "bursts": "held, lost in bursts of 8",
 }
 LOSSES, SEEDS, EPISODES = (0.0, 0.1, 0.3, 0.5, 0.7), 3, 100
 DELAYS = (0, 1, 2, 4)
-LOWEST = -4.0  # of what is drawn; agents that do nothing reach more
+PANELS = (("lq-8", "hold"), ("warehouse-9", "hold"), ("lq-8", "skip"))
+LOWEST = {"lq-8": -4.0, "warehouse-9": -10.0}  # of what is drawn; simple policies reach more
 HEAD = ["env", "row", "links", "delay", "loss", "seed", "over_links", "without_losses"]
 
 
@@ -65,8 +65,7 @@ def simulated(env: str, row: str, lossy: Lossy) -> Simulation:
 
 def part(env: str, row: str, links: str) -> list[list]:
     """The rows of the table of one part."""
-    burst, missing = LINKS[links]
-    lossy = Lossy(0.5, burst, 0, missing)
+    lossy = Lossy(0.5, None, 0, links)
     simulation = simulated(env, row, lossy)
     losses, seeds = jnp.asarray(LOSSES), jnp.arange(SEEDS)
     keys = jax.random.split(evaluation_key(), EPISODES)
@@ -98,31 +97,32 @@ def part(env: str, row: str, links: str) -> list[list]:
 
 
 def figure(table: Sequence[Sequence]) -> Figure:
-    """Return against loss: a panel for each kind of links, the median of each row as a line.
+    """Return against loss: the median of each row as a line, every seed as a dot.
 
     Runs that diverged stand at the lower edge.
     """
     with matplotlib.rc_context(STYLE):
-        drawn = Figure(figsize=(10.5, 3.4), layout="constrained")
-        panels = drawn.subplots(1, len(LINKS), sharey=True)
-        for axes, links in zip(panels, LINKS, strict=True):
+        drawn = Figure(figsize=(3.4 * len(PANELS), 3.4), layout="constrained")
+        for axes, (env, links) in zip(drawn.subplots(1, len(PANELS)), PANELS, strict=True):
             for color, row in zip(COLORS, ROWS["lq-8"], strict=False):
-                of_row = [r for r in table if [*r[:3], int(r[3])] == ["lq-8", row, links, 0]]
-                by_loss = [[shown(r[6]) for r in of_row if float(r[4]) == x] for x in LOSSES]
+                of_row = [r for r in table if [*r[:3], int(r[3])] == [env, row, links, 0]]
+                if not of_row:
+                    continue
+                by_loss = [[shown(env, r[6]) for r in of_row if float(r[4]) == x] for x in LOSSES]
                 label = row.replace("kappa-", "κ = ").replace("maddpg", "central (MADDPG)")
                 axes.plot(LOSSES, np.median(by_loss, axis=1), color=color, label=label)
                 for x, values in zip(LOSSES, by_loss, strict=True):
                     axes.plot([x] * len(values), values, "o", color=color, markersize=3, alpha=0.5)
-            axes.set_title(TITLES[links], color=INK)
+            axes.set_title(f"{env}, {TITLES[links]}", color=INK)
             axes.set_xlabel("share of messages lost")
-        panels[0].set_ylabel("greedy return on lq-8")
-        panels[0].legend(frameon=False, fontsize=8, loc="lower left")
+            axes.set_ylabel("greedy return")
+        drawn.axes[0].legend(frameon=False, fontsize=8, loc="lower left")
     return drawn
 
 
-def shown(value: str | float) -> float:
+def shown(env: str, value: str | float) -> float:
     """A return within what is drawn."""
-    return max(float(np.nan_to_num(float(value), nan=LOWEST)), LOWEST)
+    return max(float(np.nan_to_num(float(value), nan=LOWEST[env])), LOWEST[env])
 
 
 def main() -> None:

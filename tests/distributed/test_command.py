@@ -115,8 +115,9 @@ def test_without_ray_the_extra_is_named(monkeypatch, capsys) -> None:
 
 def started(*words: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "mastac", "run-distributed", "lq-3", *words]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, text=True, env=os.environ | {"MASTAC_CACHE": "off"}, **pipes)
+    environment = os.environ | {"MASTAC_CACHE": "off"}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, text=True, env=environment, stdout=pipe, stderr=pipe)
 
 
 def children(pid: int) -> list[int]:
@@ -178,6 +179,8 @@ def test_ctrl_c_ends_all_processes() -> None:
         time.sleep(0.2)
     seen = children(process.pid)
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "mastac: stopped"
     time.sleep(1)
     assert [pid for pid in seen if is_alive(pid)] == []

@@ -58,7 +58,7 @@ class Node:
         - `link_key`: the data of the key that losses are drawn from.
         - `packets`: the most messages that a link will carry.
         """
-        own, lossy, key = self.own, self.play.lossy, jax.random.wrap_key_data(link_key)
+        own, lossy, key = self.own, self.play.lossy, jax.random.wrap_key_data(jnp.asarray(link_key))
         links = jnp.asarray(own.agents), jnp.asarray(own.sources)
         self.arrives = np.asarray(arrivals(key, *links, packets, lossy))
         # Before anything has arrived, the middle of a state's range stands in for it.

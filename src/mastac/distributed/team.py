@@ -136,7 +136,7 @@ class RayTeam:
         try:
             return self.ray.get(asked)
         except self.ray.exceptions.RayTaskError as error:
-            cause: BaseException = error
+            cause: Any = error
             # Whoever was to hear what could not be said fails for the same reason.
             while isinstance(cause, self.ray.exceptions.RayTaskError):
                 cause = cause.cause
