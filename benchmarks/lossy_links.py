@@ -46,7 +46,7 @@ ROWS = {
 LINKS = ("hold", "skip")  # what agents learn from samples that lack something
 TITLES = {
     "hold": "last value held",
-    "skip": "incomplete samples skipped",
+    "skip": "samples skipped",
 }
 LOSSES, SEEDS, EPISODES = (0.0, 0.1, 0.3, 0.5, 0.7), 3, 100
 DELAYS = (0, 1, 2, 4)
