@@ -130,6 +130,9 @@ class Settings(OnPolicySettings, ModelSettings):
         kinds.reading_others,
         choices=("policy", "replay"),
     )
+    keep: str = knob(
+        "last", "which evaluated policies a run ends with", kinds.by_steps, choices=("last", "best")
+    )
     coordinated: bool = knob(
         False, "agents update in sequence, each seeing the updates before it", kinds.every_learner
     )
