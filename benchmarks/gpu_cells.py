@@ -9,6 +9,7 @@ the card was shared by `at_once` processes.
 
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ CLOSING = 12.0
 """Seconds for the last evaluation, the summary and the raw data of a cell."""
 STARTING = 40.0
 """Seconds under which no cell is begun."""
+LATE = 8.0
+"""Seconds after which a cell that does not stop is ended."""
 HEADER = ("env", "cell", "label", "epochs", "seeds", "at_once", "seconds", "wall_s", "ms_per_epoch")
 HEADER += ("compile_s", "final20_mean", "final20_std", "paper_mean", "paper_std", "final20_score")
 HEADER += ("greedy_mean", "greedy_std", "greedy_score", "stopped")
@@ -32,9 +35,9 @@ class NoTime(Exception):
     """A cell would not end in time."""
 
 
-def places(out: Path, tiny: bool) -> list[Place]:
-    """The cells in the order in which they are begun."""
-    found = Grid(out / "runs", "table1", "smoke" if tiny else "paper").places
+def places(runs: Path, tiny: bool) -> list[Place]:
+    """The cells in the order in which they are begun, with run folders below `runs`."""
+    found = Grid(runs, "table1", "smoke" if tiny else "paper").places
     if tiny:
         return [place for place in found if place.cell.name == "mastac-k2"]
     return sorted(found, key=lambda place: place.cell.name not in REQUIRED)
@@ -80,20 +83,20 @@ def figures(place: Place, raw: Path) -> dict[str, Any]:
     }
 
 
-def one_cell(path: str, out: Path, until: float, tiny: bool, at_once: int) -> None:
+def one_cell(path: str, runs: Path, part: Any, at_once: int) -> None:
     """Train one cell and append its row."""
     from gpu_common import Rows
 
-    (place,) = [place for place in places(out, tiny) if place.cell.path == path]
+    (place,) = [place for place in places(runs, part.tiny) if place.cell.path == path]
     cell = place.cell
-    rows = Rows(out / "gpu-cells.csv", HEADER, keep=True)
+    rows = Rows(part.out / "gpu-cells.csv", HEADER, keep=True)
     about = {"env": cell.env, "cell": cell.name, "label": CELLS[cell.name].label}
     about |= {"epochs": cell.epochs, "seeds": seeds_text(cell.seeds)}
     began = time.time()
     with rows.row(**about, at_once=at_once) as row:
         try:
-            train(place, until)
-            row |= figures(place, out / "raw")
+            train(place, part.until)
+            row |= figures(place, part.out / "raw")
         finally:
             row["wall_s"] = time.time() - began
 
@@ -108,17 +111,29 @@ def is_hopeless(place: Place, begun: list[Place], left: float) -> bool:
 
 def main() -> None:
     """All cells that the time allows, several at the same time."""
-    from gpu_common import Part, Rows
+    from gpu_common import Part
 
-    part, args = Part.from_arguments("--cell")
+    part, args = Part.from_arguments("--cell", "--runs")
     at_once = 1 if part.tiny else AT_ONCE
     if args.cell:
-        return one_cell(args.cell, part.out, part.until, part.tiny, at_once)
+        one_cell(args.cell, Path(args.runs), part, at_once)
+        return
+    with tempfile.TemporaryDirectory() as runs:
+        all_cells(part, Path(runs), at_once)
+
+
+def all_cells(part: Any, runs: Path, at_once: int) -> None:
+    """Begin one cell after the other, each in a process, and wait for them."""
+    from gpu_common import Rows
+
     rows = Rows(part.out / "gpu-cells.csv", HEADER)
-    waiting, begun = places(part.out, part.tiny), []
+    waiting, begun = places(runs, part.tiny), []
     at_work: list[subprocess.Popen[bytes]] = []
     while waiting or at_work:
         at_work = [process for process in at_work if process.poll() is None]
+        if part.left < -LATE:
+            for process in at_work:
+                process.kill()
         if waiting and len(at_work) < at_once:
             place = waiting.pop(0)
             if is_hopeless(place, begun, part.left):
@@ -126,10 +141,9 @@ def main() -> None:
                 rows.add({**about, "message": f"not begun: {part.left:.0f} s were left"})
                 continue
             begun.append(place)
-            command = [sys.executable, __file__, *sys.argv[1:], "--cell", place.cell.path]
-            at_work.append(subprocess.Popen(command))
+            command = [sys.executable, __file__, *sys.argv[1:], "--runs", str(runs)]
+            at_work.append(subprocess.Popen([*command, "--cell", place.cell.path]))
         time.sleep(0.2)
-    return None
 
 
 if __name__ == "__main__":

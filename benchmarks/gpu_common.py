@@ -124,7 +124,7 @@ class Case:
         """A batch drawn from the replay, and an update with it."""
         draw_key, update_key = jax.random.split(key)
         batch = self.buffer.draw(store, self.config.epochs, draw_key)
-        return self.learner.update(state, batch, update_key, 1)
+        return self.learner.update(state, batch, update_key, jnp.asarray(1))
 
     def shapes(self) -> tuple[Any, Any, Any]:
         """Shapes of one seed's state and replay, and of a key; nothing is allocated."""

@@ -169,9 +169,9 @@ def time_products(case: Case, size: Size, part: Part, row: dict[str, Any]) -> No
     counted = [product for product in products(case.spec, size.seeds) if product.times]
     with jax.default_matmul_precision(size.precision):
         call, given = bare_products(counted, batch)
-        timed(lambda: call(*given))
-    _, first = timed(lambda: call(*given))
-    times = sorted(timed(lambda: call(*given))[1] for _ in range(repeats_for(first, part)))
+        timed(lambda: call(given))
+    _, first = timed(lambda: call(given))
+    times = sorted(timed(lambda: call(given))[1] for _ in range(repeats_for(first, part)))
     seconds = times[len(times) // 2]
     row["products_ms"] = 1e3 * seconds
     row["products_tflops"] = 1e9 * row["gflop_of_products"] / seconds / 1e12
