@@ -1,0 +1,97 @@
+"""One measurement of an algorithm of mastac; prints it as JSON. `compare.py` starts it.
+
+python benchmarks/peers/ours.py measure ALGORITHM AGENTS CYCLES
+python benchmarks/peers/ours.py episode AGENTS < LOGITS
+"""
+
+import json
+import os
+import sys
+import time
+from typing import Any
+
+HIDDEN = [64, 64, 64]
+BATCH, REPLAY = 256, 2048
+
+
+def ring(agents: int) -> Any:
+    """The warehouses on a ring, the first half of them with supply; also nine of them."""
+    import mastac
+
+    return mastac.make(f"warehouse-{agents}", graph="ring", supply="halves")
+
+
+def measure(algorithm: str, agents: int, cycles: int) -> None:
+    """Train, and print when each cycle from the first update on ended, as `theirs.py` does.
+
+    Every cycle is a call of the compiled program. Compiled programs are kept in `MASTAC_CACHE`, as
+    those of `mastac train`.
+    """
+    import resource
+    import tempfile
+
+    import jax
+    import jax.numpy as jnp
+
+    from mastac.runs import Execution, RunFolder, plan_run, resolve
+    from mastac.runs.compilation_cache import compilation_cache
+
+    env = ring(agents)
+    config = resolve(
+        env.id,
+        env.options,
+        algorithm=algorithm,
+        kappa=2 if algorithm == "mastac" else "preset",
+        epochs=REPLAY // env.horizon,
+        actor_hidden=HIDDEN,
+        critic_hidden=HIDDEN,
+        batch_size=BATCH,
+        buffer_size=REPLAY,
+        updates_per_epoch=1,
+    )
+    ends = []
+    with tempfile.TemporaryDirectory() as folder, compilation_cache():
+        run = Execution(RunFolder(folder), plan_run(env, config), lambda text: None)
+        state = run.program.init(run.keys)
+        first = run.plan.schedule.first
+        for epoch in range(first + cycles - 1):
+            state, metrics = run.program.advance(state, run.keys, jnp.asarray(epoch), 1)
+            jax.block_until_ready((state, metrics))
+            if run.plan.schedule.updates_after(epoch + 1):
+                ends.append([time.time() - float(os.environ["BEGAN"]), time.process_time()])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    learner = state.learner
+    print(
+        json.dumps(
+            {
+                "ends": ends,
+                "peak_mib": peak,
+                "weights": {
+                    "loss_actor": sum(leaf.size for leaf in jax.tree.leaves(learner.actors)),
+                    "loss_value": sum(leaf.size for leaf in jax.tree.leaves(learner.critics)),
+                },
+            }
+        )
+    )
+
+
+def episode(agents: int) -> None:
+    """Play an episode with the logits of standard input; print observations and rewards."""
+    import jax
+    import jax.numpy as jnp
+
+    env, key, steps = ring(agents), jax.random.key(0), []
+    state = env.reset(key)
+    for time_, logits in enumerate(json.load(sys.stdin)):
+        shares = jax.nn.softmax(jnp.asarray(logits), -1)
+        reward = env.reward(state, shares, time_)
+        steps.append([env.observe(state).tolist(), reward.tolist()])
+        state = env.step(state, shares, time_, key)
+    print(json.dumps(steps))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "episode":
+        episode(int(sys.argv[2]))
+    else:
+        measure(sys.argv[2], *map(int, sys.argv[3:5]))
