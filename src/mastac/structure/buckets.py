@@ -81,7 +81,7 @@ class Features:
         self.widths = np.bincount(self.term, counts, self.num_terms).astype(np.int64)
         # Where the features of each agent begin among those of the critic.
         self.starts = _places(self.term, counts, self.num_terms)
-        rows = np.repeat(self.agent.astype(np.int64) * self.size, counts) + _within(counts)
+        rows = np.repeat(self.agent.astype(np.int64) * self.size, counts) + within(counts)
         self.rows = self.padded(rows, self.num_agents * self.size, np.int32)
 
     def padded(self, values: np.ndarray, fill: float, dtype: type) -> np.ndarray:
@@ -102,7 +102,7 @@ def padded(
     """Values, sorted by row, as one array `[rows, longest row]`, filled up on the right."""
     lengths = np.bincount(rows, minlength=num_rows)
     array = np.full((num_rows, int(lengths.max(initial=0))), fill, dtype=dtype)
-    array[rows, _within(lengths)] = values
+    array[rows, within(lengths)] = values
     return array
 
 
@@ -176,13 +176,13 @@ def _slots(actions: Features, weights: np.ndarray) -> tuple[np.ndarray, np.ndarr
     credit = padded(weights[credited], term, actions.num_terms, 0.0, np.float32)
     width, entry = actions.rows.shape[1], np.arange(actions.size)
     columns = np.full((*agents.shape, actions.size), width, dtype=np.int32)
-    slot = _within(np.bincount(term, minlength=actions.num_terms))
+    slot = within(np.bincount(term, minlength=actions.num_terms))
     is_real = entry < actions.sizes[agent][:, None]
     columns[term, slot] = np.where(is_real, start[:, None] + entry, width)
     return columns, agents, credit
 
 
-def _within(counts: np.ndarray) -> np.ndarray:
+def within(counts: np.ndarray) -> np.ndarray:
     """0, 1, … `counts[0] - 1`, then 0, 1, … `counts[1] - 1`, and so on."""
     ends = np.cumsum(counts, dtype=np.int64)
     return np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - counts, counts)
