@@ -14,8 +14,8 @@ from mastac.envs.linear_quadratic.system import LinearSystem
 from mastac.envs.linear_system import LinearQuadraticProblem
 from mastac.errors import UserError
 from mastac.structure import Couplings, steady
-from mastac.structure.boolean import row_of_entry
-from mastac.structure.buckets import entries_at, padded, within
+from mastac.structure.boolean import row_of_entry, within
+from mastac.structure.buckets import entries_at, padded
 
 Matrix = np.ndarray | sp.csr_array
 

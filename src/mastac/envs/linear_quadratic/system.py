@@ -16,9 +16,11 @@ from mastac.structure.boolean import selection
 
 @dataclass(frozen=True, eq=False)
 class LinearSystem:
-    """A [`LinearQuadraticProblem`][mastac.envs.linear_system.LinearQuadraticProblem] of many agents.
+    """A linear-quadratic problem of many agents.
 
-    The fields are those of the same names there; matrices are sparse.
+    The fields are those of the same names in
+    [`LinearQuadraticProblem`][mastac.envs.linear_system.LinearQuadraticProblem]; matrices are
+    sparse.
     """
 
     state_matrix: csr_array
