@@ -140,7 +140,7 @@ class OneSeed:
         # the loop of every array of the learner.
         updated, metrics, failure = jax.lax.cond(
             self.schedule.is_due(epoch),
-            updates,
+            lambda *given: updates(*given),
             lambda kept, *_: (kept, nothing, jnp.full((), -1, jnp.int32)),
             *given,
         )

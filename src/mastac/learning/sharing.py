@@ -87,18 +87,14 @@ def _alike(columns: list[np.ndarray]) -> Kinds:
 
 def actor_blocks(env: Environment, settings: Settings, chunk: int) -> Blocks | None:
     """Which agents share an actor; `None` where none do."""
-    return _blocks(kinds_of(env), settings, chunk) if settings.share_actors else None
+    if not settings.share_actors:
+        return None
+    return blocks_of(kinds_of(env), most_together(settings, chunk))
 
 
 def most_together(settings: Settings, chunk: int) -> int:
     """How many members of a kind are computed together; `chunk` 0: all of them."""
     return max(1, COLUMNS // settings.batch_size) if chunk else 2**31 - 1
-
-
-def _blocks(kinds: Kinds, settings: Settings, chunk: int) -> Blocks | None:
-    if len(kinds.first) == len(kinds.of):
-        return None
-    return blocks_of(kinds, most_together(settings, chunk))
 
 
 def summed_over_kinds(
