@@ -126,30 +126,28 @@ def test_a_kind_of_critics_moves_by_the_mean_of_its_members_gradients(ring, chun
     now, after, discount = batch_inputs(spec, batch, state.target_actors)
     loss = term_loss(spec, discount, rewards_of_values(spec, batch))
 
-    def read(inputs, agent):
-        """States and actions from the own agent on, round the ring; then the time."""
-        near = [(agent + away) % 12 for away in (0, 1, 2, 10, 11)]
-        assert set(near) == set(spec.layout.states[[agent]].indices.tolist())
-        rows = inputs.states[np.array(near)]
-        return jnp.concatenate([rows, inputs.actions[np.array(sorted_acts(near))], inputs.time])
+    # From the own agent on, round the ring: states, actions, then the time.
+    seen, done = (
+        [away for away in range(12) if matrix[0, away]]
+        for matrix in (spec.layout.states, spec.layout.actions)
+    )
+    assert seen == [0, 1, 2, 10, 11] and 1 < len(done) < 5
 
-    def sorted_acts(near):
-        acts = set(spec.layout.actions[[near[0]]].indices.tolist())
-        return [agent for agent in near if agent in acts]
+    def read(inputs, agent):
+        rows = [(agent + jnp.array(away)) % 12 for away in (seen, done)]
+        return jnp.concatenate([inputs.states[rows[0]], inputs.actions[rows[1]], inputs.time])
 
     critic, target, optimizer = jax.tree.map(
         lambda leaf: leaf[0],
         (state.critics[0], state.target_critics[0], state.critic_optimizers[0]),
     )
-    slopes = [
-        jax.grad(lambda own, i=i: loss(own, target, i, read(now, i), read(after, i))[0])(critic)
-        for i in range(12)
-    ]
-    mean = jax.tree.map(lambda *leaves: sum(leaves) / 12, *slopes)
+    agents = jnp.arange(12)
+    slope = jax.grad(lambda own, i: loss(own, target, i, read(now, i), read(after, i)), 0, True)
+    slopes, (losses, _) = jax.jit(jax.vmap(slope, (None, 0)))(critic, agents)
+    mean = mean_of(np.arange(12), slopes)
     expected, _ = optimizer_step(spec.critic_optimizer, critic, mean, optimizer)
     found, metrics = jax.jit(learner.update)(state, batch, jax.random.key(1))
     close(jax.tree.map(lambda leaf: leaf[0], found.critics[0]), expected)
-    losses = [loss(critic, target, i, read(now, i), read(after, i))[1][0] for i in range(12)]
     np.testing.assert_allclose(metrics.critic_loss, losses, rtol=1e-5)
 
 
@@ -171,6 +169,18 @@ def test_actors_follow_shared_critics_as_they_follow_equal_ones(ring):
             for each, critics in ((spec, state.critics), (alone, equal))
         )
         close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_agents_of_a_kind_may_be_off_by_amounts_of_their_own(world):
+    """For an episode, where noise lasts for one."""
+    spec, learner = learners(world, share_actors=True, episode_noise=2.0)
+    state, obs = learner.init(jax.random.key(0)), random_batch(world, 1).state[0]
+    obs = jnp.zeros((9, spec.actors.obs_center.shape[1], 1)) + obs[:, :1, None]
+    played, _ = learner.begin(state, jax.random.key(1), jnp.float32(1.0))
+    offset = played.actors.biases[-1] - spec.actors.of_agents(state.actors.biases[-1])
+    assert len(np.unique(offset[:, 0])) == 9
+    before, after = (spec.actors.logits(at.actors, obs) for at in (state, played))
+    np.testing.assert_allclose(after, before + offset[:, :, None], rtol=1e-5, atol=1e-6)
 
 
 def test_kinds_of_critics_have_neighbourhoods_of_one_shape():
