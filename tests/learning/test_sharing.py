@@ -79,7 +79,7 @@ def test_agents_of_one_kind_have_equal_sizes_scales_and_limits(world):
 def test_weights_stand_once_for_each_kind(world, algorithm):
     spec, learner = learners(world, algorithm, share_actors=True, max_grad_norm=0.1)
     kinds, update = kinds_of(world), jax.jit(learner.update)
-    state = learner.init(jax.random.key(0))
+    state = jax.jit(learner.init)(jax.random.key(0))
     for leaf in jax.tree.leaves((state.actors, state.target_actors, state.actor_optimizer)):
         assert leaf.shape[0] == len(kinds.first) < 9
     firsts = np.asarray(jax.tree.leaves(state.actors)[0])
@@ -90,11 +90,14 @@ def test_weights_stand_once_for_each_kind(world, algorithm):
     assert (norms == norms[kinds.first[kinds.of]]).all() and (norms > 0).all()
 
 
-@pytest.mark.parametrize("chunk", [0, 3])
-def test_a_kind_of_actors_moves_by_the_mean_of_its_members_gradients(world, chunk):
+def test_a_kind_of_actors_moves_by_the_mean_of_its_members_gradients(world):
     """An update of learners that share nothing, whose gradients are averaged by hand."""
-    spec, learner = learners(world, chunk=chunk, share_actors=True)
-    kinds, state, batch = kinds_of(world), learner.init(jax.random.key(0)), random_batch(world, 6)
+    spec, learner = learners(world, chunk=3, share_actors=True)
+    kinds, state, batch = (
+        kinds_of(world),
+        jax.jit(learner.init)(jax.random.key(0)),
+        random_batch(world, 6),
+    )
     alone, _ = learners(world)
     weights, targets = spread(kinds, state.actors), spread(kinds, state.target_actors)
     now, _, _ = batch_inputs(alone, batch, targets)
@@ -113,15 +116,16 @@ def test_a_kind_of_actors_moves_by_the_mean_of_its_members_gradients(world, chun
 
 
 @pytest.mark.parametrize(
-    "knobs", [{}, {"twin_critics": True, "relative_errors": True, "share_actors": True}]
+    ("chunk", "knobs"),
+    [(0, {}), (3, {"twin_critics": True, "relative_errors": True, "share_actors": True})],
+    ids=["all at once", "twins in blocks"],
 )
-@pytest.mark.parametrize("chunk", [0, 3])
 def test_a_kind_of_critics_moves_by_the_mean_of_its_members_gradients(ring, chunk, knobs):
     spec, learner = learners(ring, chunk=chunk, share_critics=True, **knobs)
     assert len(spec.buckets) == 1
     bucket, batch = spec.buckets[0], random_batch(ring, 6)
     assert bucket.shared is not None and len(bucket.shared.kinds.first) == 1
-    state, other = (learner.init(jax.random.key(seed)) for seed in (0, 1))
+    state, other = map(jax.jit(learner.init), map(jax.random.key, (0, 1)))
     state = state._replace(target_critics=other.critics)
     now, after, discount = batch_inputs(spec, batch, state.target_actors)
     loss = term_loss(spec, discount, rewards_of_values(spec, batch))
@@ -154,7 +158,7 @@ def test_a_kind_of_critics_moves_by_the_mean_of_its_members_gradients(ring, chun
 def test_actors_follow_shared_critics_as_they_follow_equal_ones(ring):
     """Critics that share nothing but are equal, in the order of the shared ones, say the same."""
     spec, learner = learners(ring, chunk=3, share_critics=True)
-    state, batch = learner.init(jax.random.key(0)), random_batch(ring, 6)
+    state, batch = jax.jit(learner.init)(jax.random.key(0)), random_batch(ring, 6)
     now, _, _ = batch_inputs(spec, batch, state.target_actors)
     alone = spec._replace(buckets=(spec.buckets[0]._replace(shared=None),))
     equal = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (12, *leaf.shape[1:])), state.critics)
@@ -174,7 +178,7 @@ def test_actors_follow_shared_critics_as_they_follow_equal_ones(ring):
 def test_agents_of_a_kind_may_be_off_by_amounts_of_their_own(world):
     """For an episode, where noise lasts for one."""
     spec, learner = learners(world, share_actors=True, episode_noise=2.0)
-    state, obs = learner.init(jax.random.key(0)), random_batch(world, 1).state[0]
+    state, obs = jax.jit(learner.init)(jax.random.key(0)), random_batch(world, 1).state[0]
     obs = jnp.zeros((9, spec.actors.obs_center.shape[1], 1)) + obs[:, :1, None]
     played, _ = learner.begin(state, jax.random.key(1), jnp.float32(1.0))
     offset = played.actors.biases[-1] - spec.actors.of_agents(state.actors.biases[-1])
