@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Any
 
-from mastac.cli import arguments, train
+from mastac.cli import arguments, cluster, train
 from mastac.cli.output import print_json
 
 HELP = "search values of knobs with Optuna, and say how sure it is that they are better"
@@ -63,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     arguments.add_env_set(parser)
     arguments.add_couplings(parser)
+    cluster.add_arguments(parser, "trial")
     for add in (arguments.add_json, arguments.add_no_progress, arguments.add_no_cache):
         add(parser)
 
@@ -89,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
         "pruner": args.pruner,
         "progress": not args.no_progress,
         "fixed": train.knobs_of(args),
+        **cluster.choices_of(args),
     }
     if args.timeout is not None:
         own["timeout"] = arguments.parse_number("timeout", args.timeout, 0, 1e9)
