@@ -241,7 +241,7 @@ def run(study: Study, doc: str) -> None:
     args = parser.parse_args()
     cells = study.cells(args.epochs_scale, not args.untuned)
     chosen = [cell for cell in cells if cell.matches(args.only)]
-    jobs = [Comparison(cell.name, cell.path(args.out), cell) for cell in chosen]
+    jobs: list[Job] = [Comparison(cell.name, cell.path(args.out), cell) for cell in chosen]
     began = time.perf_counter()
     for job, outcome in Here().run([job for job in jobs if not job.is_done]):
         seconds, began = time.perf_counter() - began, time.perf_counter()

@@ -53,6 +53,17 @@ class Board:
         self.ended.add(name)
 
 
+@dataclass(frozen=True)
+class Reporting:
+    """Reports to a board, from the machine of a task."""
+
+    board: Any
+
+    def __call__(self, name: str, report: Report) -> bool:
+        ray = importlib.import_module("ray")
+        return ray.get(self.board.report.remote(name, report))
+
+
 @dataclass
 class Cluster:
     """A Ray cluster; within a `with` block it is connected.
@@ -88,10 +99,10 @@ class Cluster:
             self.stack = stack.pop_all()
         return self
 
-    def __exit__(self, *raised: Any) -> bool:
+    def __exit__(self, *raised: Any) -> None:
         if self.at_work is not None:
             self.at_work.close()
-        return self.stack.__exit__(*raised)
+        self.stack.__exit__(*raised)
 
     def run(self, jobs: Iterable[Job], watch: Watch | None = None) -> Iterator[tuple[Job, Outcome]]:
         """As [`Where.run`][mastac.jobs.job.Where.run] says.
@@ -158,12 +169,6 @@ class AtWork:
         if not stack.enter_context(job.claimed()):
             stack.close()
             return
-        board, report = self.board, None
-        if board is not None:
-
-            def report(name: str, each: Report) -> bool:  # on the machine of the task
-                return importlib.import_module("ray").get(board.report.remote(name, each))
-
         variables = {
             name: value for name, value in os.environ.items() if name.startswith(VARIABLES)
         }
@@ -174,7 +179,7 @@ class AtWork:
             self.cluster.cpus,
             variables,
             __version__,
-            report,
+            None if self.board is None else Reporting(self.board),
         )
         self.running[self.remote.remote(task)] = (job, stack)
 

@@ -3,7 +3,6 @@
 Imports neither Optuna nor JAX before what the user asked for has been checked.
 """
 
-import functools
 import importlib.util
 import sys
 import time
@@ -95,8 +94,8 @@ def tune(
         timeout = real_number("timeout", timeout, 0)
     if ray is not None:
         checked_ray()
-        cpus = whole_number("cpus", cpus, least=1)
-        gpus = None if gpus is None else real_number("gpus", gpus, 0)
+    cores = whole_number("cpus", cpus, least=1)
+    gpus = None if gpus is None else real_number("gpus", gpus, 0)
     folder = TuningFolder(out or Path("runs") / f"tune-{config.env}-{algorithm}")
     asked = {
         **_comparable(config),
@@ -105,14 +104,14 @@ def tune(
         "pruner": pruner,
     }
     here = Here(lambda job: job.name if progress else None)
+    say = (lambda line: print(line, file=sys.stderr, flush=True)) if progress else lambda line: None
     with folder.writing(), interruptions(f"stopped at once; {AGAIN}"):
         folder.begin(asked)
         from mastac.tuning.study import Study
 
         ends = None if timeout is None else time.monotonic() + timeout
-        say = functools.partial(print, file=sys.stderr, flush=True) if progress else str
         try:
-            with nullcontext(here) if ray is None else Cluster(ray, folder.path, cpus, gpus) as at:
+            with nullcontext(here) if ray is None else Cluster(ray, folder.path, cores, gpus) as at:
                 trainer = Trainer(chosen, choices, fixed, at, is_shared=ray is not None)
                 findings = Study(folder, space, config, pruner, trainer).search(trials, ends, say)
                 findings.write()  # what is known, should the rest be stopped
