@@ -38,7 +38,7 @@ class SlowJob(Job):
         value = -abs(math.log10(self.knobs.get("actor_lr", 1e-3)) + 3)  # the preset is best
         for epoch in range(1, 11):
             progress(Report(epoch, 10, epoch, value, value, None, 1.0, None))
-            time.sleep(0.5)
+            time.sleep(0.3)
         np.savetxt(self.path / "returns", [value])
 
 
@@ -59,9 +59,9 @@ def pruned(address: str, out: Path) -> dict[str, Any]:
     """A search whose trials fall behind."""
     search.Trainer = SlowTrainer  # pyright: ignore[reportPrivateImportUsage]
     asked: dict[str, Any] = {"knobs": ["actor_lr"], "epochs": 10, "fresh_seeds": 0}
-    found = search.tune("lq-3", out=out, trials=8, ray=address, progress=False, **asked)
-    more = search.tune("lq-3", out=out, trials=9, ray=address, progress=False, **asked)
-    assert list(more.trials[:8]) == list(found.trials)
+    found = search.tune("lq-3", out=out, trials=6, ray=address, progress=False, **asked)
+    more = search.tune("lq-3", out=out, trials=7, ray=address, progress=False, **asked)
+    assert list(more.trials[:6]) == list(found.trials)
     return {"states": [trial.state for trial in more.trials]}
 
 
