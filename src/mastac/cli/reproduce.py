@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -84,8 +85,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         written = reproduce(grid, args.what, _say, where)
     except (Stopped, KeyboardInterrupt) as stopped:
-        print(f"mastac: stopped; go on with: {_again(args)}", file=sys.stderr)
-        return stopped.exit_code if isinstance(stopped, Stopped) else 130
+        number = stopped.number if isinstance(stopped, Stopped) else signal.SIGINT
+        raise Stopped(f"stopped; go on with: {_again(args)}", number) from None
     _show(written)
     return 0
 

@@ -1,7 +1,6 @@
 """`mastac tune`."""
 
 import argparse
-import sys
 from typing import Any
 
 from mastac.cli import arguments, cluster, train
@@ -80,7 +79,6 @@ def _add_options_of_train(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Search, then print the trials, what mattered, and the command that repeats the best."""
     from mastac.envs.naming import environment_from
-    from mastac.runs.interruption import Stopped
     from mastac.tuning import tune
 
     own: dict[str, Any] = {
@@ -97,11 +95,7 @@ def run(args: argparse.Namespace) -> int:
     env_options = arguments.parse_assignments("--env-set", args.env_set)
     chosen = train.choices_of(args)
     env = environment_from(args.env, env_options, args.couplings)
-    try:
-        findings = tune(env, **own, **chosen)
-    except Stopped as stopped:
-        print(f"mastac: {stopped}", file=sys.stderr)
-        return stopped.exit_code
+    findings = tune(env, **own, **chosen)
     if args.json:
         print_json(findings.to_dict())
     else:

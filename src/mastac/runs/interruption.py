@@ -13,12 +13,13 @@ from typing import Any
 class Stopped(Exception):
     """The run was interrupted; its state is saved, and the run can be resumed from there.
 
-    - `exit_code`: that of the command, by convention 128 and the number of the signal.
+    - `number`: of the signal.
+    - `exit_code`: that of the command, by convention 128 and the number.
     """
 
     def __init__(self, text: str, number: int = signal.SIGINT) -> None:
         super().__init__(text)
-        self.exit_code = 128 + number
+        self.number, self.exit_code = number, 128 + number
 
 
 class Interruption:

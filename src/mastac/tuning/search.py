@@ -117,8 +117,7 @@ def tune(
                 findings.write()  # what is known, should the rest be stopped
                 findings.fresh = trainer.compared(folder, findings, config.seeds, fresh_seeds)
         except Stopped as stopped:
-            number = stopped.exit_code - 128
-            raise Stopped(f"{str(stopped).split(';')[0]}; {AGAIN}", number) from None
+            raise Stopped(f"{str(stopped).split(';')[0]}; {AGAIN}", stopped.number) from None
         findings.write()
         return findings
 
