@@ -225,6 +225,9 @@ class Settings(OnPolicySettings, ModelSettings):
     share_actors: bool = knob(
         False, "agents of equal sizes, scales and limits share one actor", kinds.updating_at_once
     )
+    share_critics: bool = knob(
+        False, "critics that read corresponding sets share one network", kinds.unmixed_at_once
+    )
     max_entropy: bool = knob(
         False, "policies are stochastic and rewarded for their entropy", kinds.every_learner
     )
