@@ -200,11 +200,12 @@ class OneSeed:
         measure = self.learner.measure
         if measure is None:
             return learner_state
-        times = [self.schedule.first - 1]
+        times, period = [self.schedule.first - 1], self.schedule.period
         while times[-1] < self.epochs:
             times.append(times[-1] + (times[-1] + 2) // 2)
         return jax.lax.cond(
-            jnp.isin(epoch, jnp.asarray(times)),
+            # Of rollouts, the first update after such a time.
+            ((jnp.asarray(times) <= epoch) & (jnp.asarray(times) > epoch - period)).any(),
             lambda state: measure(state, store, epoch + 1, epoch == times[0]),
             lambda state: state,
             learner_state,
