@@ -58,6 +58,7 @@ LOOP = {
     "updates_per_epoch": 3,
     "warmup_epochs": 9,
     "n_steps": 2,
+    "keep": "best",
 }
 LOOP |= {"noise_cycle": True, "episode_noise": 2.0}
 LOOP |= {"rollout_steps": 100, "perturbation": 0.2}

@@ -148,8 +148,8 @@ def learner_of(spec: LearnerSpec) -> Learner:
 
 
 def is_measured(spec: LearnerSpec) -> bool:
-    """Whether the loop measures scales: some are left open, and critics learn from a replay."""
-    return spec.settings.estimator == "pathwise" and bool(spec.env.undeclared)
+    """Whether the loop measures scales: some are left open, and there are critics and no model."""
+    return spec.settings.estimator in ("pathwise", "score") and bool(spec.env.undeclared)
 
 
 def initial_state(spec: LearnerSpec, key: PRNGKeyArray) -> LearnerState:
@@ -157,7 +157,8 @@ def initial_state(spec: LearnerSpec, key: PRNGKeyArray) -> LearnerState:
     kind = spec.kind
     actor_key, critic_key = jax.random.split(key)
     weights = kind.first_actors(spec, actor_key)
-    if not spec.settings.on_policy:
+    measures = is_measured(spec)
+    if measures or not spec.settings.on_policy:
         weights = unseeing(spec, weights)
     critics: tuple[Any, ...] = tuple(
         initial_critics(bucket, spec.settings, jax.random.fold_in(critic_key, b))
@@ -174,7 +175,6 @@ def initial_state(spec: LearnerSpec, key: PRNGKeyArray) -> LearnerState:
         optimizers = tuple(
             jax.vmap(lambda critic: spec.critic_optimizer.init(critic))(stack) for stack in critics
         )
-    measures = is_measured(spec)
     # Copies: a donated state must not hold the same array twice.
     return LearnerState(
         actors=weights,

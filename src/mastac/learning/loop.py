@@ -16,6 +16,7 @@ from mastac.learning.buffer import Buffer, Episode
 from mastac.learning.devices import placed, shard_over_seeds
 from mastac.learning.exploring import exploring_episode
 from mastac.learning.failures import FAILURES, failure_of, failure_of_learner
+from mastac.learning.keeping import Kept, first_kept
 from mastac.learning.learner import update_schedule
 from mastac.learning.measured import EpochMetrics, NormSums, epoch_means, not_measured
 from mastac.learning.programs import SmallProgram
@@ -45,7 +46,7 @@ class RunState(NamedTuple):
     `failed_epoch` is -1 while all numbers are finite. From the epoch of the first one that is not,
     the learner stays as it was before that epoch, and `failure` says where it was (see `FAILURES`).
     `env_steps` counts those that were played; `None` where every episode has as many as the
-    horizon.
+    horizon. `kept`: with `keep=best` the best policies so far; evaluations renew them.
     """
 
     learner: Any
@@ -53,6 +54,12 @@ class RunState(NamedTuple):
     failed_epoch: Int[Array, ""]
     failure: Int[Array, ""]
     env_steps: Int[Array, ""] | None = None
+    kept: Kept | None = None
+
+    @property
+    def final(self) -> Any:
+        """The learner whose policies a run would end with now."""
+        return self.learner if self.kept is None else self.learner._replace(actors=self.kept.actors)
 
 
 class Program(NamedTuple):
@@ -103,7 +110,8 @@ class OneSeed:
             shape = jax.eval_shape(self.played, learner_state, episode_key, epoch)
         good = (jnp.full((), -1, jnp.int32), jnp.full((), -1, jnp.int32))
         steps = None if shape.length is None else jnp.zeros((), jnp.int32)
-        return RunState(learner_state, self.buffer.init(shape), *good, steps)
+        kept = first_kept(learner_state.actors) if self.settings.keep == "best" else None
+        return RunState(learner_state, self.buffer.init(shape), *good, steps, kept)
 
     def one_epoch(
         self, state: RunState, key: PRNGKeyArray, epoch: Int[Array, ""]
@@ -166,6 +174,7 @@ class OneSeed:
             failed_epoch=jnp.where(first_failure, epoch, state.failed_epoch),
             failure=jnp.where(first_failure, failure, state.failure),
             env_steps=steps,
+            kept=state.kept,
         )
         return new_state, row
 
@@ -191,11 +200,12 @@ class OneSeed:
         measure = self.learner.measure
         if measure is None:
             return learner_state
-        times = [self.schedule.first - 1]
+        times, period = [self.schedule.first - 1], self.schedule.period
         while times[-1] < self.epochs:
             times.append(times[-1] + (times[-1] + 2) // 2)
         return jax.lax.cond(
-            jnp.isin(epoch, jnp.asarray(times)),
+            # Of rollouts, the first update after such a time.
+            ((jnp.asarray(times) <= epoch) & (jnp.asarray(times) > epoch - period)).any(),
             lambda state: measure(state, store, epoch + 1, epoch == times[0]),
             lambda state: state,
             learner_state,

@@ -236,7 +236,7 @@ def remeasured(
 
     **Arguments:**
 
-    - `store`: of the replay, with the last of `count` episodes.
+    - `store`: of the replay or of a rollout, with the last of `count` episodes.
     - `is_first`: before the first update; networks are then taken as they are.
     """
     env, old, stacks = spec.env, state.scales, len(spec.buckets)
@@ -253,10 +253,12 @@ def remeasured(
         choose = lambda one, other: jnp.where(is_first, one, other)  # noqa: E731
         return (*jax.tree.map(choose, before[:stacks], after), *before[stacks:])
 
+    targets = state.target_critics
+
     state = state._replace(
         scales=new,
         critics=critics(state.critics),
-        target_critics=critics(state.target_critics),
+        target_critics=critics(targets) if targets else (),
     )
     if not {"obs_scale", "obs_center"} & env.undeclared:
         return state

@@ -130,6 +130,9 @@ class Settings(OnPolicySettings, ModelSettings):
         kinds.reading_others,
         choices=("policy", "replay"),
     )
+    keep: str = knob(
+        "last", "which evaluated policies a run ends with", kinds.by_steps, choices=("last", "best")
+    )
     coordinated: bool = knob(
         False, "agents update in sequence, each seeing the updates before it", kinds.every_learner
     )
@@ -236,9 +239,7 @@ class Settings(OnPolicySettings, ModelSettings):
         search=Search(1e-4, 1.0, log=True),
     )
     tune_temperature: bool = knob(
-        True,
-        "each agent's temperature is tuned until its entropy is at its target",
-        kinds.with_entropy,
+        True, "each agent's temperature brings its entropy to its target", kinds.with_entropy
     )
     entropy_target: float = knob(
         -1.0,

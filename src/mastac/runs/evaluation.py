@@ -32,6 +32,11 @@ def evaluation_key(seed: int = EVALUATION_SEED) -> PRNGKeyArray:
     return jax.random.key(seed)
 
 
+def choosing_key() -> PRNGKeyArray:
+    """The key of evaluations that choose a policy; the last one plays other episodes."""
+    return jax.random.fold_in(evaluation_key(), 1)
+
+
 def policies_of(spec: LearnerSpec, state: LearnerState) -> list[Policy]:
     """The policies of every seed, from a learner state with a leading axis of seeds."""
     env = spec.env

@@ -13,13 +13,14 @@ import numpy as np
 from mastac.envs.base import Environment
 from mastac.envs.host.environment import HostEnvironment
 from mastac.learning.host_loop import host_program
+from mastac.learning.keeping import better_of
 from mastac.learning.learner import buffer_of, learner_of
-from mastac.learning.loop import FAILURES, EpochMetrics, Program, one_seed, training_program
+from mastac.learning.loop import EpochMetrics, Program, one_seed, training_program
 from mastac.runs.agent_measures import GradientNorms, agent_measures
 from mastac.runs.checkpoints import load_checkpoint, manifest_of, save_checkpoint
 from mastac.runs.compiling import Compiling
 from mastac.runs.ending import write_summary
-from mastac.runs.evaluation import evaluation_key, greedy_summary, policies_of
+from mastac.runs.evaluation import choosing_key, evaluation_key, greedy_summary, policies_of
 from mastac.runs.folder import RunFolder
 from mastac.runs.identity import identity_of
 from mastac.runs.interruption import Stopped, interruptions
@@ -30,6 +31,7 @@ from mastac.runs.results import Results, read_results
 from mastac.runs.rows import evaluation_rows, metric_rows, timing_row
 from mastac.runs.saving import SavingTimes
 from mastac.runs.seal import RESULTS, SealedTables, last_sound_epoch
+from mastac.runs.states import by_seed, env_steps, failed_epochs, failures, kept_epochs
 from mastac.runs.warnings import broken_promises, saturated_agents, warnings_of
 
 
@@ -96,7 +98,7 @@ class Execution:
         with self.folder.storing():
             self.folder.tidy()
             self.tables.begin(seals)
-        self.told = set(np.flatnonzero(self._failed_epochs() >= 0).tolist())
+        self.told = set(np.flatnonzero(failed_epochs(self.state) >= 0).tolist())
         for note in getattr(self.env, "notes", ()):
             self.say(note)
         where = f"epoch {self.epoch}" if self.epoch else "the beginning"
@@ -111,8 +113,7 @@ class Execution:
         began, steps = time.perf_counter(), self._env_steps()
         epoch = jnp.asarray(self.epoch)
         self.state, metrics = self.program.advance(self.state, self.keys, epoch, length)
-        played = self.program.evaluate(self.state, evaluation_key(), episodes)
-        greedy = np.asarray(self.env.reported(played.returns).mean(-1))
+        greedy = self._evaluated(episodes, self.epoch + length)
         rows = jax.device_get(metrics)
         self.norms.add(rows.agent_gradient_norm)
         seconds = time.perf_counter() - began
@@ -124,6 +125,17 @@ class Execution:
         if self.plan.schedule.updates_after(like_the_rest):
             self.pace.add(length, seconds)
         return self._report(rows, greedy, seconds, steps)
+
+    def _evaluated(self, episodes: int, epoch: int) -> np.ndarray:
+        """The return of the greedy policies of every seed; the best so far are kept if they are."""
+        kept = self.state.kept
+        key = evaluation_key() if kept is None else choosing_key()
+        played = self.program.evaluate(self.state, key, episodes)
+        greedy = self.env.reported(played.returns).mean(-1)
+        if kept is not None:
+            kept = better_of(kept, self.state.learner.actors, greedy, epoch)
+            self.state = self.state._replace(kept=kept)
+        return np.asarray(greedy)
 
     def _length(self) -> int:
         """Epochs of the next chunk."""
@@ -143,7 +155,7 @@ class Execution:
             self._save_policies()
 
     def _save_policies(self) -> None:
-        policies = policies_of(self.plan.spec, self.state.learner)
+        policies = policies_of(self.plan.spec, self.state.final)
         for seed, policy in zip(self.config.seeds, policies, strict=True):
             policy.save(self.folder.policy(seed))
 
@@ -153,12 +165,13 @@ class Execution:
             seals = self.tables.checked_seals(RESULTS)
         episodes, seeds = self.config.final_episodes, self.config.seeds
         self._compile(None, episodes)
-        outcome = self.program.evaluate(self.state, evaluation_key(), episodes)
-        returns, failed = np.asarray(outcome.returns), self._failed_epochs()
-        by_seed = {seed: returns[k] for k, seed in enumerate(seeds) if failed[k] < 0}
+        final = self.state._replace(learner=self.state.final)
+        outcome = self.program.evaluate(final, evaluation_key(), episodes)
+        returns, failed = np.asarray(outcome.returns), failed_epochs(self.state)
+        known_returns = {seed: returns[k] for k, seed in enumerate(seeds) if failed[k] < 0}
         results = read_results(self.folder.path)
         known = results.final20_by_seed()[failed < 0]
-        greedy = greedy_summary(self.env, by_seed, self.plan.reference, seeds)
+        greedy = greedy_summary(self.env, known_returns, self.plan.reference, seeds)
         model = self._findings()
         summary = {
             "env": self.config.env,
@@ -171,8 +184,9 @@ class Execution:
             "final20_std": float(known.std()) if known.size else None,
             **greedy,
             **agent_measures(self.env, outcome.violations, self.norms.values, failed < 0),
-            "failed": {str(seeds[k]): self._failure(int(k)) for k in np.flatnonzero(failed >= 0)},
+            "failed": failures(self.state, self.env, seeds),
             **({"model": model} if model else {}),
+            **kept_epochs(self.state, seeds),
             "warnings": [
                 *self._warnings(greedy["greedy_by_seed"], failed < 0, results),
                 *broken_promises(model, greedy["greedy_by_seed"]),
@@ -185,11 +199,7 @@ class Execution:
 
     def _findings(self) -> dict[str, dict[str, float]]:
         """What the kind of update tells of each seed."""
-        found = self.plan.spec.kind.findings(self.state.learner)
-        return {
-            str(seed): {name: float(values[k]) for name, values in found.items()}
-            for k, seed in enumerate(self.config.seeds if found else ())
-        }
+        return by_seed(self.plan.spec.kind.findings(self.state.learner), self.config.seeds)
 
     def _warnings(self, greedy: Mapping[Any, Any], alive: np.ndarray, run: Results) -> list[str]:
         returns = run.curve()[1]
@@ -201,29 +211,13 @@ class Execution:
     def _key_data(self) -> np.ndarray:
         return np.asarray(jax.random.key_data(self.keys))
 
-    def _failed_epochs(self) -> np.ndarray:
-        return np.asarray(self.state.failed_epoch)
-
-    def _failure(self, k: int) -> dict[str, Any]:
-        kind, agent = divmod(int(self.state.failure[k]), self.env.num_agents)
-        name = self.env.agents[agent]
-        return {
-            "epoch": int(self.state.failed_epoch[k]),
-            "where": f"{FAILURES[kind]} '{name}'",
-            "agent": name,
-        }
-
     def _env_steps(self) -> int:
-        """Steps of the environment that a seed has played; where they differ, the mean."""
-        counted = self.state.env_steps
-        if counted is None:
-            return self.epoch * self.env.horizon
-        return round(float(np.asarray(counted).mean()))
+        return env_steps(self.state, self.epoch, self.env.horizon)
 
     def _append_rows(
         self, rows: EpochMetrics, first: int, greedy: np.ndarray, seconds: float, steps: int
     ) -> None:
-        failed = self._failed_epochs()
+        failed = failed_epochs(self.state)
         alive_at = np.where(failed < 0, self.config.epochs, failed)
         table = metric_rows(self.plan, rows, range(first, self.epoch), alive_at)
         evaluated = evaluation_rows(self.plan, greedy, self.epoch, alive_at)
@@ -235,15 +229,16 @@ class Execution:
         self.log(table, evaluated, timing)
         for k in sorted(set(np.flatnonzero(failed >= 0).tolist()) - self.told):
             self.told.add(k)
-            failure = self._failure(k)
+            seed = self.config.seeds[k]
+            failure = failures(self.state, self.env, self.config.seeds)[str(seed)]
             self.say(
-                f"seed {self.config.seeds[k]} stopped in epoch {failure['epoch']}: "
+                f"seed {seed} stopped in epoch {failure['epoch']}: "
                 f"{failure['where']} is no longer finite; its last good state is kept, "
                 "the other seeds go on"
             )
 
     def _report(self, rows: EpochMetrics, greedy: np.ndarray, seconds: float, steps: int) -> Report:
-        left, alive = self.config.epochs - self.epoch, self._failed_epochs() < 0
+        left, alive = self.config.epochs - self.epoch, failed_epochs(self.state) < 0
         interval, episodes = self.config.evaluation_interval, self.config.evaluation_episodes
         train_return = float(rows.episode_return[alive].mean()) if alive.any() else math.nan
         greedy_return = float(greedy[alive].mean()) if alive.any() else math.nan

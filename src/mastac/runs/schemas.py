@@ -87,6 +87,7 @@ class Summary(TypedDict, total=False):
     score: Figure
     failed: dict[str, Failure] | None
     model: dict[str, dict[str, Figure]]
+    kept_epoch: dict[str, Count]
     warnings: list[str] | None
 
 

@@ -203,7 +203,7 @@ def _parts(plan: RunPlan) -> list[Part]:
     optimizers = _bytes(learnt.actor_optimizer) + _bytes(learnt.critic_optimizers)
     rows = config.evaluation_interval * 8 * 16 + ROW * config.epochs
     return [
-        Part("actors", _bytes(learnt.actors), True, "actor_hidden"),
+        Part("actors", _bytes((learnt.actors, state.kept)), True, "actor_hidden"),
         Part("critics", _bytes((learnt.critics, learnt.model)), True, "critic_hidden or kappa"),
         Part("target networks", targets, True, widths),
         Part("optimizers", optimizers, True, widths),
