@@ -110,10 +110,10 @@ class RingTask(TaskClass):
         return {GROUP: [f"{GROUP}_{i}" for i in range(self.config["agents"])]}
 
     def observation_spec(self, env: EnvBase) -> Composite:
-        return env.observation_spec.clone()
+        return env.full_observation_spec_unbatched.clone()
 
     def action_spec(self, env: EnvBase) -> Composite:
-        return env.full_action_spec.clone()
+        return env.full_action_spec_unbatched.clone()
 
     def state_spec(self, env: EnvBase) -> None:
         """None: BenchMARL then stacks the critics, which is faster than one after the other."""

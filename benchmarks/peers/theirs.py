@@ -6,23 +6,36 @@ build/peers/bin/python benchmarks/peers/theirs.py episode AGENTS < LOGITS
 
 import json
 import os
+import resource
 import sys
 import time
 from typing import Any
+
+import torch
+from benchmarl.algorithms import MaddpgConfig
+from benchmarl.experiment import Callback, Experiment, ExperimentConfig
+from benchmarl.models.mlp import MlpConfig
+from ring import GROUP, Ring, RingTask
+from tensordict import TensorDict
 
 CYCLE = 8
 BATCH, REPLAY = 256, 2048
 HIDDEN = [64, 64, 64]
 
 
+class Clock(Callback):
+    """Keeps when each cycle ended, by the clock and in processor seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends: list[list[float]] = []
+
+    def on_train_end(self, training_td: Any, group: str) -> None:
+        self.ends.append([time.time() - float(os.environ["BEGAN"]), time.process_time()])
+
+
 def experiment(agents: int, cycles: int, folder: str, callback: Any) -> Any:
     """BenchMARL's experiment with the choices that the README tells."""
-    import torch
-    from benchmarl.algorithms import MaddpgConfig
-    from benchmarl.experiment import Experiment, ExperimentConfig
-    from benchmarl.models.mlp import MlpConfig
-    from ring import RingTask
-
     algorithm = MaddpgConfig.get_from_yaml()
     algorithm.share_param_critic = False
     model = MlpConfig.get_from_yaml()
@@ -65,34 +78,20 @@ def experiment(agents: int, cycles: int, folder: str, callback: Any) -> Any:
 
 def measure(agents: int, threads: int, cycles: int, folder: str) -> None:
     """Train, and print when each cycle ended, by the clock and in processor seconds."""
-    import resource
-
-    import torch
-    from benchmarl.experiment import Callback
-
     torch.set_num_threads(threads)
-    ends = []
-
-    class Clock(Callback):
-        def on_train_end(self, training_td: Any, group: str) -> None:
-            ends.append([time.time() - float(os.environ["BEGAN"]), time.process_time()])
-
-    made = experiment(agents, cycles, folder, Clock())
+    clock = Clock()
+    made = experiment(agents, cycles, folder, clock)
     made.run()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     weights = {
         name: sum(weight.numel() for weight in parameters)
         for name, parameters in made.algorithm.get_parameters("agents").items()
     }
-    print(json.dumps({"ends": ends, "peak_mib": peak, "weights": weights}))
+    print(json.dumps({"ends": clock.ends, "peak_mib": peak, "weights": weights}))
 
 
 def episode(agents: int) -> None:
     """Play an episode with the logits of standard input; print observations and rewards."""
-    import torch
-    from ring import GROUP, Ring
-    from tensordict import TensorDict
-
     env, steps = Ring(agents), []
     state = env.reset()
     for logits in torch.tensor(json.load(sys.stdin)):
