@@ -5,6 +5,9 @@ there, an action is three numbers for each warehouse, and a softmax makes the sh
 from them. Needs the environment that `compare.py` makes.
 """
 
+# pyright: reportMissingImports=false
+# PyTorch is not installed beside mastac.
+
 import functools
 from collections.abc import Callable
 from typing import Any

@@ -4,6 +4,9 @@ build/peers/bin/python benchmarks/peers/theirs.py measure AGENTS THREADS CYCLES 
 build/peers/bin/python benchmarks/peers/theirs.py episode AGENTS < LOGITS
 """
 
+# pyright: reportMissingImports=false
+# PyTorch is not installed beside mastac.
+
 import json
 import os
 import resource
