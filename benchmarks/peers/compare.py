@@ -16,6 +16,7 @@ import itertools
 import json
 import os
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -99,11 +100,10 @@ def measured(algorithm: str, agents: int, threads: int, cycles: int, cache: str)
         names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
         chosen = dict.fromkeys(names, str(threads)) | {"MASTAC_CACHE": cache}
         done = subprocess.run(
-            list(map(str, command)),
+            ["taskset", "--cpu-list", cores(threads), *map(str, command)],
             env=os.environ | chosen | {"JAX_PLATFORMS": "cpu", "BEGAN": str(time.time())},
             capture_output=True,
             text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, cores(threads)),
         )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [""])[-1]
@@ -133,9 +133,9 @@ def figures(ends: Sequence[Sequence[float]]) -> Row:
     }
 
 
-def cores(threads: int) -> list[int]:
+def cores(threads: int) -> str:
     """The first cores that this process may use."""
-    return sorted(os.sched_getaffinity(0))[:threads]
+    return ",".join(map(str, sorted(os.sched_getaffinity(0))[:threads]))
 
 
 def rows_of(path: Path) -> list[Row]:
@@ -199,8 +199,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", choices=("ours", "peers"))
     parser.add_argument("--again", action="store_true", help="measure anew what is known")
     args = parser.parse_args()
-    if not hasattr(os, "sched_setaffinity"):
-        parser.error("a process is held to its cores as Linux does it; run this on Linux")
+    if shutil.which("taskset") is None:
+        parser.error("taskset holds processes to their cores; run this on Linux with util-linux")
     if min(args.agents) < 3:
         parser.error("--agents must be at least 3: a ring has two neighbours")
     if args.cycles is not None and args.cycles < 1:

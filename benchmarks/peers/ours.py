@@ -31,12 +31,13 @@ def measure(algorithm: str, agents: int, cycles: int) -> None:
     those of `mastac train`.
     """
     import resource
-    import tempfile
 
     import jax
     import jax.numpy as jnp
 
-    from mastac.runs import Execution, RunFolder, plan_run, resolve
+    from mastac.learning.learner import buffer_of, learner_of
+    from mastac.learning.loop import training_program
+    from mastac.runs import plan_run, resolve
     from mastac.runs.compilation_cache import compilation_cache
 
     env = ring(agents)
@@ -52,15 +53,16 @@ def measure(algorithm: str, agents: int, cycles: int) -> None:
         buffer_size=REPLAY,
         updates_per_epoch=1,
     )
-    ends = []
-    with tempfile.TemporaryDirectory() as folder, compilation_cache():
-        run = Execution(RunFolder(folder), plan_run(env, config), lambda text: None)
-        state = run.program.init(run.keys)
-        first = run.plan.schedule.first
-        for epoch in range(first + cycles - 1):
-            state, metrics = run.program.advance(state, run.keys, jnp.asarray(epoch), 1)
+    plan, keys, ends = plan_run(env, config), jax.vmap(jax.random.key)(jnp.arange(1)), []
+    settings, schedule = config.settings, plan.schedule
+    with compilation_cache():
+        buffer = buffer_of(env, settings, config.epochs)
+        program = training_program(env, learner_of(plan.spec), buffer, settings, config.epochs)
+        state = program.init(keys)
+        for epoch in range(schedule.first + cycles - 1):
+            state, metrics = program.advance(state, keys, jnp.asarray(epoch), 1)
             jax.block_until_ready((state, metrics))
-            if run.plan.schedule.updates_after(epoch + 1):
+            if schedule.updates_after(epoch + 1):
                 ends.append([time.time() - float(os.environ["BEGAN"]), time.process_time()])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     learner = state.learner
