@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mastac.agents.networks import MLP, each_member, each_of_kinds, glorot
+from mastac.agents.networks import MLP, each_member, each_of_kinds, glorot, step_each_member
 from mastac.learning.critic_inputs import CriticInputs, Discount, critic_input
 from mastac.learning.presence import sample_mean, sample_weights, values_alive
 from mastac.learning.settings import Settings
@@ -34,6 +34,7 @@ def each_critic(
     *stacks: Any,
     chunk: int,
     more: Sequence[Any] = (),
+    each: Callable = each_member,
 ) -> Any:
     """`function(*members, *more, *inputs)` for every critic of one bucket.
 
@@ -45,6 +46,7 @@ def each_critic(
     - `stacks`: trees of arrays with a leading axis of the bucket's networks.
     - `more`: the same with one of its critics, which are networks unless some share one.
     - `chunk`: of [`each_member`][mastac.agents.networks.each_member].
+    - `each`: applies a function to members; where no networks are shared.
     """
     if bucket.shared is not None:
         reads = tuple(map(jnp.asarray, _reads(bucket)))
@@ -57,15 +59,14 @@ def each_critic(
         inputs = [
             critic_input(source, bucket.state_rows[0], bucket.action_rows[0]) for source in sources
         ]
-        return each_member(
-            lambda *members: function(*members, *inputs), *stacks, *more, chunk=chunk
-        )
+        return each(lambda *members: function(*members, *inputs), *stacks, *more, chunk=chunk)
 
-    def gathering(reads: tuple[Array, ...], *members: Any) -> Any:
+    def gathering(*given: Any) -> Any:
+        *members, reads = given
         return function(*members, *(critic_input(source, *reads) for source in sources))
 
     reads = tuple(map(jnp.asarray, _reads(bucket)))
-    return each_member(gathering, reads, *stacks, *more, chunk=chunk)
+    return each(gathering, *stacks, *more, reads, chunk=chunk)
 
 
 def _reads(bucket: Bucket) -> list[np.ndarray]:
@@ -264,6 +265,11 @@ def update_critics(
     """Every critic one step down its own error, by [`update_term`][mastac.learning.critic_step]."""
     loss = term_loss(spec, discount, rewards, now.alive)
     one = update_term(spec, discount, rewards, due, now.alive)
+
+    def of_stack(networks: tuple[MLP, MLP, Any], *given: Any) -> tuple[Any, tuple[Array, Array]]:
+        *stepped, loss, value = one(*networks, *given)
+        return tuple(stepped), (loss, value)
+
     stacks = zip(
         state.critics, state.target_critics, state.critic_optimizers, spec.buckets, strict=True
     )
@@ -273,9 +279,12 @@ def update_critics(
             stack = (critics, targets, optimizers)
             results.append(update_shared(spec, loss, due, bucket, [now, after], stack))
             continue
-        parts = (critics, targets, optimizers, jnp.asarray(bucket.terms))
+        parts = ((critics, targets, optimizers), jnp.asarray(bucket.terms))
         scale = input_scale(bucket, spec.settings)
-        results.append(each_critic(one, bucket, [now, after], *parts, scale, chunk=spec.chunk))
+        stack, measured = each_critic(
+            of_stack, bucket, [now, after], *parts, scale, chunk=spec.chunk, each=step_each_member
+        )
+        results.append((*stack, *measured))
     critics, target_critics, critic_optimizers, losses, values = zip(*results, strict=True)
     return UpdatedCritics(
         critics, target_critics, critic_optimizers, by_term(spec, losses), by_term(spec, values)
