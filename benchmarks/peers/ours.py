@@ -8,7 +8,10 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # for `common`
 
 HIDDEN = [64, 64, 64]
 BATCH, REPLAY = 256, 2048
@@ -35,9 +38,8 @@ def measure(algorithm: str, agents: int, cycles: int) -> None:
     import jax
     import jax.numpy as jnp
 
-    from mastac.learning.learner import buffer_of, learner_of
-    from mastac.learning.loop import training_program
-    from mastac.runs import plan_run, resolve
+    from common import training_of
+    from mastac.runs import resolve
     from mastac.runs.compilation_cache import compilation_cache
 
     env = ring(agents)
@@ -53,11 +55,9 @@ def measure(algorithm: str, agents: int, cycles: int) -> None:
         buffer_size=REPLAY,
         updates_per_epoch=1,
     )
-    plan, keys, ends = plan_run(env, config), jax.vmap(jax.random.key)(jnp.arange(1)), []
-    settings, schedule = config.settings, plan.schedule
+    plan, program, keys = training_of(env, config)
+    schedule, ends = plan.schedule, []
     with compilation_cache():
-        buffer = buffer_of(env, settings, config.epochs)
-        program = training_program(env, learner_of(plan.spec), buffer, settings, config.epochs)
         state = program.init(keys)
         for epoch in range(schedule.first + cycles - 1):
             state, metrics = program.advance(state, keys, jnp.asarray(epoch), 1)
