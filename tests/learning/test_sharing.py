@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small_world import SMALL, random_batch, small_environment
+from small_world import SMALL, random_batch, random_rollout, small_environment
 
 import mastac
 from mastac.algorithms import ALGORITHMS
@@ -75,26 +75,31 @@ def test_agents_of_one_kind_have_equal_sizes_scales_and_limits(world):
     assert len(kinds_of(small_environment()).first) == 4
 
 
-@pytest.mark.parametrize("algorithm", ["mastac", "mastac-sac"])
+@pytest.mark.parametrize("algorithm", ["mastac", "mastac-sac", "mastac-ppo"])
 def test_weights_stand_once_for_each_kind(world, algorithm):
     spec, learner = learners(world, algorithm, share_actors=True, max_grad_norm=0.1)
     kinds, update = kinds_of(world), jax.jit(learner.update)
-    state = learner.init(jax.random.key(0))
+    state = jax.jit(learner.init)(jax.random.key(0))
     for leaf in jax.tree.leaves((state.actors, state.target_actors, state.actor_optimizer)):
         assert leaf.shape[0] == len(kinds.first) < 9
     firsts = np.asarray(jax.tree.leaves(state.actors)[0])
     assert all((a != b).any() for k, a in enumerate(firsts) for b in firsts[:k])
-    after, metrics = update(state, random_batch(world, 6), jax.random.key(1), 0)
+    is_on_policy = spec.settings.on_policy
+    batch = random_rollout(world, 3, "score") if is_on_policy else random_batch(world, 6)
+    after, metrics = update(state, batch, jax.random.key(1), 0)
     assert not (jax.tree.leaves(after.actors)[0] == firsts).all()
     norms = np.asarray(metrics.gradient_norm)
     assert (norms == norms[kinds.first[kinds.of]]).all() and (norms > 0).all()
 
 
-@pytest.mark.parametrize("chunk", [0, 3])
-def test_a_kind_of_actors_moves_by_the_mean_of_its_members_gradients(world, chunk):
+def test_a_kind_of_actors_moves_by_the_mean_of_its_members_gradients(world):
     """An update of learners that share nothing, whose gradients are averaged by hand."""
-    spec, learner = learners(world, chunk=chunk, share_actors=True)
-    kinds, state, batch = kinds_of(world), learner.init(jax.random.key(0)), random_batch(world, 6)
+    spec, learner = learners(world, chunk=3, share_actors=True)
+    kinds, state, batch = (
+        kinds_of(world),
+        jax.jit(learner.init)(jax.random.key(0)),
+        random_batch(world, 6),
+    )
     alone, _ = learners(world)
     weights, targets = spread(kinds, state.actors), spread(kinds, state.target_actors)
     now, _, _ = batch_inputs(alone, batch, targets)
@@ -113,50 +118,49 @@ def test_a_kind_of_actors_moves_by_the_mean_of_its_members_gradients(world, chun
 
 
 @pytest.mark.parametrize(
-    "knobs", [{}, {"twin_critics": True, "relative_errors": True, "share_actors": True}]
+    ("chunk", "knobs"),
+    [(0, {}), (3, {"twin_critics": True, "relative_errors": True, "share_actors": True})],
+    ids=["all at once", "twins in blocks"],
 )
-@pytest.mark.parametrize("chunk", [0, 3])
 def test_a_kind_of_critics_moves_by_the_mean_of_its_members_gradients(ring, chunk, knobs):
     spec, learner = learners(ring, chunk=chunk, share_critics=True, **knobs)
     assert len(spec.buckets) == 1
     bucket, batch = spec.buckets[0], random_batch(ring, 6)
     assert bucket.shared is not None and len(bucket.shared.kinds.first) == 1
-    state, other = (learner.init(jax.random.key(seed)) for seed in (0, 1))
+    state, other = map(jax.jit(learner.init), map(jax.random.key, (0, 1)))
     state = state._replace(target_critics=other.critics)
     now, after, discount = batch_inputs(spec, batch, state.target_actors)
     loss = term_loss(spec, discount, rewards_of_values(spec, batch))
 
-    def read(inputs, agent):
-        """States and actions from the own agent on, round the ring; then the time."""
-        near = [(agent + away) % 12 for away in (0, 1, 2, 10, 11)]
-        assert set(near) == set(spec.layout.states[[agent]].indices.tolist())
-        rows = inputs.states[np.array(near)]
-        return jnp.concatenate([rows, inputs.actions[np.array(sorted_acts(near))], inputs.time])
+    # From the own agent on, round the ring: states, actions, then the time.
+    seen, done = (
+        [away for away in range(12) if matrix[0, away]]
+        for matrix in (spec.layout.states, spec.layout.actions)
+    )
+    assert seen == [0, 1, 2, 10, 11] and 1 < len(done) < 5
 
-    def sorted_acts(near):
-        acts = set(spec.layout.actions[[near[0]]].indices.tolist())
-        return [agent for agent in near if agent in acts]
+    def read(inputs, agent):
+        rows = [(agent + jnp.array(away)) % 12 for away in (seen, done)]
+        return jnp.concatenate([inputs.states[rows[0]], inputs.actions[rows[1]], inputs.time])
 
     critic, target, optimizer = jax.tree.map(
         lambda leaf: leaf[0],
         (state.critics[0], state.target_critics[0], state.critic_optimizers[0]),
     )
-    slopes = [
-        jax.grad(lambda own, i=i: loss(own, target, i, read(now, i), read(after, i))[0])(critic)
-        for i in range(12)
-    ]
-    mean = jax.tree.map(lambda *leaves: sum(leaves) / 12, *slopes)
+    agents = jnp.arange(12)
+    slope = jax.grad(lambda own, i: loss(own, target, i, read(now, i), read(after, i)), 0, True)
+    slopes, (losses, _) = jax.jit(jax.vmap(slope, (None, 0)))(critic, agents)
+    mean = mean_of(np.arange(12), slopes)
     expected, _ = optimizer_step(spec.critic_optimizer, critic, mean, optimizer)
     found, metrics = jax.jit(learner.update)(state, batch, jax.random.key(1))
     close(jax.tree.map(lambda leaf: leaf[0], found.critics[0]), expected)
-    losses = [loss(critic, target, i, read(now, i), read(after, i))[1][0] for i in range(12)]
     np.testing.assert_allclose(metrics.critic_loss, losses, rtol=1e-5)
 
 
 def test_actors_follow_shared_critics_as_they_follow_equal_ones(ring):
     """Critics that share nothing but are equal, in the order of the shared ones, say the same."""
     spec, learner = learners(ring, chunk=3, share_critics=True)
-    state, batch = learner.init(jax.random.key(0)), random_batch(ring, 6)
+    state, batch = jax.jit(learner.init)(jax.random.key(0)), random_batch(ring, 6)
     now, _, _ = batch_inputs(spec, batch, state.target_actors)
     alone = spec._replace(buckets=(spec.buckets[0]._replace(shared=None),))
     equal = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (12, *leaf.shape[1:])), state.critics)
@@ -171,6 +175,18 @@ def test_actors_follow_shared_critics_as_they_follow_equal_ones(ring):
             for each, critics in ((spec, state.critics), (alone, equal))
         )
         close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_agents_of_a_kind_may_be_off_by_amounts_of_their_own(world):
+    """For an episode, where noise lasts for one."""
+    spec, learner = learners(world, share_actors=True, episode_noise=2.0)
+    state, obs = jax.jit(learner.init)(jax.random.key(0)), random_batch(world, 1).state[0]
+    obs = jnp.zeros((9, spec.actors.obs_center.shape[1], 1)) + obs[:, :1, None]
+    played, _ = learner.begin(state, jax.random.key(1), jnp.float32(1.0))
+    offset = played.actors.biases[-1] - spec.actors.of_agents(state.actors.biases[-1])
+    assert len(np.unique(offset[:, 0])) == 9
+    before, after = (spec.actors.logits(at.actors, obs) for at in (state, played))
+    np.testing.assert_allclose(after, before + offset[:, :, None], rtol=1e-5, atol=1e-6)
 
 
 def test_kinds_of_critics_have_neighbourhoods_of_one_shape():

@@ -22,8 +22,8 @@ def critic_kinds(
     """Critics that one network can stand for: what they read corresponds place by place.
 
     Seen from the own agent on ([`from_own`][mastac.structure.kinds.from_own]), the agents at the
-    same place have equal labels, are read alike (states, actions, distance) and credited alike, and
-    the coupling graphs among them are the same.
+    same place have equal labels, are read alike (states, actions, distance), credited alike and
+    counted alike in what is predicted, and the coupling graphs among them are the same.
 
     **Arguments:**
 
@@ -38,6 +38,8 @@ def critic_kinds(
     flags = [entries_at(matrix, row, agent) for matrix in (layout.states, layout.actions)]
     flags.append(entries_at(csr_array(layout.useful_credit().T), row, agent))
     flags += [entries_at(matrix, row, agent) for matrix in layout.distances or ()]
+    if len(layout.rewards.indptr) > 2:  # not one row for all
+        flags.append(entries_at(layout.rewards, row, agent))
     if names is not None:
         flags.append(names[row])
     parts = [(row, _numbered([slot, labels[agent], *flags]))]
