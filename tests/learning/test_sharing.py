@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small_world import SMALL, random_batch, small_environment
+from small_world import SMALL, random_batch, random_rollout, small_environment
 
 import mastac
 from mastac.algorithms import ALGORITHMS
@@ -75,7 +75,7 @@ def test_agents_of_one_kind_have_equal_sizes_scales_and_limits(world):
     assert len(kinds_of(small_environment()).first) == 4
 
 
-@pytest.mark.parametrize("algorithm", ["mastac", "mastac-sac"])
+@pytest.mark.parametrize("algorithm", ["mastac", "mastac-sac", "mastac-ppo"])
 def test_weights_stand_once_for_each_kind(world, algorithm):
     spec, learner = learners(world, algorithm, share_actors=True, max_grad_norm=0.1)
     kinds, update = kinds_of(world), jax.jit(learner.update)
@@ -84,7 +84,9 @@ def test_weights_stand_once_for_each_kind(world, algorithm):
         assert leaf.shape[0] == len(kinds.first) < 9
     firsts = np.asarray(jax.tree.leaves(state.actors)[0])
     assert all((a != b).any() for k, a in enumerate(firsts) for b in firsts[:k])
-    after, metrics = update(state, random_batch(world, 6), jax.random.key(1), 0)
+    is_on_policy = spec.settings.on_policy
+    batch = random_rollout(world, 3, "score") if is_on_policy else random_batch(world, 6)
+    after, metrics = update(state, batch, jax.random.key(1), 0)
     assert not (jax.tree.leaves(after.actors)[0] == firsts).all()
     norms = np.asarray(metrics.gradient_norm)
     assert (norms == norms[kinds.first[kinds.of]]).all() and (norms > 0).all()

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mastac.agents.actors import Actor
@@ -23,7 +22,7 @@ from mastac.learning.presence import (
     sample_weights,
     values_alive,
 )
-from mastac.learning.sharing import mean_of_actors, stepped
+from mastac.learning.sharing import gradient_norms, stepped
 from mastac.learning.spec import LearnerSpec, LearnerState, polyak_update
 from mastac.structure.layout import Bucket
 
@@ -269,8 +268,7 @@ def actor_step(
         targets: Any = ()
         if spec.kind.has_target_actors:
             targets = polyak_update(state.target_actors, actors, spec.settings.tau)
-        norms = jax.vmap(optax.tree.norm)(mean_of_actors(spec, gradient))
-        return UpdatedActors(actors, targets, optimizers, spec.actors.of_agents(norms))
+        return UpdatedActors(actors, targets, optimizers, gradient_norms(spec, gradient))
 
     if due is True:
         return step()

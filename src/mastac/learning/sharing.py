@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jaxtyping import Array, Float, Int
 
 from mastac.envs.base import Environment
@@ -130,6 +131,12 @@ def mean_of_actors(spec: LearnerSpec, gradient: Any) -> Any:
     """The gradient of each actor; where agents share one, the mean over them."""
     blocks = spec.actors.blocks
     return gradient if blocks is None else mean_of_kinds(blocks.kinds, gradient)
+
+
+def gradient_norms(spec: LearnerSpec, gradient: Any) -> Float[Array, " agents"]:
+    """The norm of the gradient that each agent's actor follows."""
+    norms = jax.vmap(optax.tree.norm)(mean_of_actors(spec, gradient))
+    return spec.actors.of_agents(norms)
 
 
 def pooled(kinds: Kinds, rows: Float[Array, "agents *rest"]) -> Float[Array, "kinds *rest"]:

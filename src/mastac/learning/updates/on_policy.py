@@ -12,7 +12,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from mastac.agents.networks import MLP
@@ -36,7 +35,7 @@ from mastac.learning.presence import (
     values_alive,
 )
 from mastac.learning.schedule import after_rollouts
-from mastac.learning.sharing import stepped
+from mastac.learning.sharing import gradient_norms, stepped
 from mastac.learning.spec import (
     LearnerSpec,
     LearnerState,
@@ -244,7 +243,7 @@ def on_policy_update(
         if counts is None
         else sample_mean(returns.reshape(counts.shape), counts)
     )
-    return learner, Metrics(errors, value, jax.vmap(optax.tree.norm)(gradient))
+    return learner, Metrics(errors, value, gradient_norms(spec, gradient))
 
 
 def _update_critics(
