@@ -38,7 +38,7 @@ PEERS = ROOT / "build" / "peers"
 PYTHON = PEERS / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 CONSTRAINTS = HERE / "constraints.txt"
 TABLE = RESULTS / "peers.csv"
-CYCLES = {9: 40, 40: 30, 160: 12, 640: 4}
+CYCLES = {9: 40, 40: 30, 160: 12, 640: 3}
 """Measured cycles by the number of agents; the largest one that is not above it counts."""
 WARM_UP = 2
 ROWS = (("peers", "benchmarl-maddpg"), ("ours", "maddpg"), ("ours", "mastac"))
@@ -90,8 +90,8 @@ def numbers(tree: Any) -> list[float]:
 
 
 def measured(algorithm: str, agents: int, threads: int, cycles: int, cache: str) -> Row:
-    """What a process of its own tells of one measurement."""
-    total = 1 + WARM_UP + cycles
+    """What a process of its own tells of one measurement; without cycles, of its start alone."""
+    total = 1 + WARM_UP + cycles if cycles else 1
     with tempfile.TemporaryDirectory() as folder:
         if algorithm.startswith("benchmarl"):
             command = [PYTHON, HERE / "theirs.py", "measure", agents, threads, total, folder]
@@ -119,18 +119,11 @@ def measured(algorithm: str, agents: int, threads: int, cycles: int, cache: str)
 
 def figures(ends: Sequence[Sequence[float]]) -> Row:
     """Seconds until the first update, and the medians of the cycles after the warm-up."""
-    steady = ends[WARM_UP:]
-    wall, cpu = (
-        statistics.median(after[k] - before[k] for before, after in itertools.pairwise(steady))
-        for k in (0, 1)
-    )
-    first, first_cpu = ends[0]
-    return {
-        "cycle_s": wall,
-        "cycle_cpu_s": cpu,
-        "first_update_s": first,
-        "first_update_cpu_s": first_cpu,
-    }
+    found = dict(zip(("first_update_s", "first_update_cpu_s"), ends[0], strict=True))
+    cycles = list(itertools.pairwise(ends[WARM_UP:]))
+    for k, name in enumerate(("cycle_s", "cycle_cpu_s") if cycles else ()):
+        found[name] = statistics.median(after[k] - before[k] for before, after in cycles)
+    return found
 
 
 def cores(threads: int) -> str:
@@ -179,7 +172,7 @@ def row_for(algorithm: str, agents: int, threads: int, cycles: int) -> Row:
             versions = CONSTRAINTS.read_text(encoding="utf-8").split()
         else:
             versions = [f"{name}=={metadata.version(name)}" for name in ("mastac", "jax")]
-            again = measured(algorithm, agents, threads, 1, cache)
+            again = measured(algorithm, agents, threads, 0, cache)
             row["kept_first_update_s"] = again.get("first_update_s", "")
     row |= {"algorithm": algorithm, "agents": agents, "threads": threads}
     return row | {"versions": " ".join(versions), "message": row.get("message", "")}
