@@ -65,19 +65,18 @@ def measure(algorithm: str, agents: int, cycles: int) -> None:
             if schedule.updates_after(epoch + 1):
                 ends.append([time.time() - float(os.environ["BEGAN"]), time.process_time()])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    learner = state.learner
-    print(
-        json.dumps(
-            {
-                "ends": ends,
-                "peak_mib": peak,
-                "weights": {
-                    "loss_actor": sum(leaf.size for leaf in jax.tree.leaves(learner.actors)),
-                    "loss_value": sum(leaf.size for leaf in jax.tree.leaves(learner.critics)),
-                },
-            }
-        )
-    )
+    weights = {
+        "loss_actor": size_of((state.learner.actors.weights, state.learner.actors.biases)),
+        "loss_value": size_of(state.learner.critics),
+    }
+    print(json.dumps({"ends": ends, "peak_mib": peak, "weights": weights}))
+
+
+def size_of(tree: Any) -> int:
+    """How many numbers the arrays of a tree hold."""
+    import jax
+
+    return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
 
 def episode(agents: int) -> None:

@@ -95,5 +95,5 @@ def test_our_side_tells_every_cycle_from_the_first_update_on():
     (wall, cpu), (later, later_cpu) = told["ends"]
     assert 0 < wall < later and 0 < cpu <= later_cpu
     assert told["peak_mib"] > 100
-    # Four observations and three actions; all read all of the ring, and the time.
+    # Four observations and three actions.
     assert told["weights"]["loss_actor"] == 3 * (4 * 64 + 64 + 2 * (64 * 64 + 64) + 64 * 3 + 3)
