@@ -44,7 +44,14 @@ WARM_UP = 2
 ROWS = (("peers", "benchmarl-maddpg"), ("ours", "maddpg"), ("ours", "mastac"))
 KEY = ("algorithm", "agents", "threads")
 FIGURES = ("cycle_s", "cycle_cpu_s", "peak_mib", "first_update_s", "first_update_cpu_s")
-HEADER = (*KEY, "cycles", *FIGURES, "kept_first_update_s", "actor_weights", "critic_weights")
+HEADER: tuple[str, ...] = (
+    *KEY,
+    "cycles",
+    *FIGURES,
+    "kept_first_update_s",
+    "actor_weights",
+    "critic_weights",
+)
 HEADER += ("versions", "message", "machine")
 Row = dict[str, Any]
 
@@ -119,7 +126,7 @@ def measured(algorithm: str, agents: int, threads: int, cycles: int, cache: str)
 
 def figures(ends: Sequence[Sequence[float]]) -> Row:
     """Seconds until the first update, and the medians of the cycles after the warm-up."""
-    found = dict(zip(("first_update_s", "first_update_cpu_s"), ends[0], strict=True))
+    found: Row = {"first_update_s": ends[0][0], "first_update_cpu_s": ends[0][1]}
     cycles = list(itertools.pairwise(ends[WARM_UP:]))
     for k, name in enumerate(("cycle_s", "cycle_cpu_s") if cycles else ()):
         found[name] = statistics.median(after[k] - before[k] for before, after in cycles)

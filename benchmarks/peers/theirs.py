@@ -109,4 +109,5 @@ if __name__ == "__main__":
     if sys.argv[1] == "episode":
         episode(int(sys.argv[2]))
     else:
-        measure(*map(int, sys.argv[2:5]), sys.argv[5])
+        agents, threads, cycles = map(int, sys.argv[2:5])
+        measure(agents, threads, cycles, sys.argv[5])

@@ -34,7 +34,9 @@ def test_members_step_as_they_would_alone(state, chunk):
 def test_members_step_in_place(state):
     def temporary(each):
         step = jax.jit(lambda state, x: each(stepped, state, x, chunk=2), donate_argnums=0)
-        return step.lower(state, jnp.arange(64.0)).compile().memory_analysis().temp_size_in_bytes
+        memory = step.lower(state, jnp.arange(64.0)).compile().memory_analysis()
+        assert memory is not None
+        return memory.temp_size_in_bytes
 
     one_stack = state[0].nbytes
     assert temporary(step_each_member) < one_stack / 2 < temporary(each_member)
