@@ -1,0 +1,1 @@
+"""One run over many devices: each has some of the agents, with their critics, actors and replay."""

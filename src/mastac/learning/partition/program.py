@@ -1,0 +1,171 @@
+"""Training over a mesh of devices with two axes: seeds, and the parts of the agents."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Int, Key, PRNGKeyArray
+
+from mastac.envs.episodes import Outcome
+from mastac.errors import UserError
+from mastac.learning.devices import SEEDS
+from mastac.learning.loop import EpochMetrics, Program, RunState, epochs_from
+from mastac.learning.partition.local import AGENTS, local_part
+from mastac.learning.partition.seed import OneDevice, one_device
+from mastac.learning.partition.tables import Split, Tables
+from mastac.learning.partition.wholes import part_of, whole_of
+
+PARTS, SEED_ROWS, EVERYWHERE = (PartitionSpec(*axes) for axes in ((SEEDS, AGENTS), (SEEDS,), ()))
+STATE: Any = RunState(PARTS, PARTS, SEED_ROWS, SEED_ROWS, SEED_ROWS)  # type: ignore[arg-type]
+"""How a state is spread: arrays of the learner and of the store are `[seeds, devices, …]`."""
+
+
+def agent_mesh(parts: int, seeds: int) -> Mesh:
+    """A device for each part, times as many as there are devices for and as divide the seeds.
+
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] if JAX sees too few devices.
+    """
+    devices = jax.devices()
+    if len(devices) < parts:
+        raise UserError(
+            f"partition={parts} needs {parts} devices, and JAX sees {len(devices)}; lower it, or "
+            f"on a CPU set XLA_FLAGS=--xla_force_host_platform_device_count={parts}"
+        )
+    most = min(len(devices) // parts, seeds)
+    times = max(number for number in range(1, most + 1) if seeds % number == 0)
+    chosen = np.array(devices[: times * parts]).reshape(times, parts)
+    return Mesh(chosen, (SEEDS, AGENTS))
+
+
+class OnMesh:
+    """What one device does, as functions of arrays that are spread over a mesh.
+
+    The tables of all devices are arguments of the compiled programs, not constants in them.
+    """
+
+    def __init__(self, split: Split, mesh: Mesh, epochs: int) -> None:
+        self.split, self.mesh, self.epochs = split, mesh, epochs
+        self.tables = self.put(split.tables, PartitionSpec(AGENTS))
+        self.place = self.put(split.place, EVERYWHERE)
+
+        self.begin = self.shared(_begun, (SEED_ROWS,), STATE)
+
+    def put(self, tree: Any, spec: PartitionSpec) -> Any:
+        """Arrays that every process has, spread over the mesh."""
+        return jax.device_put(tree, NamedSharding(self.mesh, spec))
+
+    def shared(
+        self, function: Callable[..., Any], inputs: tuple[Any, ...], outputs: Any
+    ) -> Callable[..., Any]:
+        """`function(device, *arguments)` on each device, as one of `(tables, place, *arguments)`.
+
+        **Arguments:**
+
+        - `function`: its first argument is the `OneDevice`.
+        - `inputs`, `outputs`: how arguments and results are spread.
+        """
+
+        def here(tables: Tables, place: Array, *arguments: Any) -> Any:
+            own: Tables = jax.tree.map(lambda leaf: leaf[0], tables)
+            return function(one_device(local_part(self.split, own), place, self.epochs), *arguments)
+
+        return jax.shard_map(
+            here,
+            mesh=self.mesh,
+            in_specs=(PartitionSpec(AGENTS), EVERYWHERE, *inputs),
+            out_specs=outputs,
+            check_vma=False,
+        )
+
+
+def partitioned_program(split: Split, mesh: Mesh, epochs: int) -> Program:
+    """The loop over epochs, for all seeds and all parts side by side.
+
+    **Arguments:**
+
+    - `split`: the learner, spread over as many devices as the mesh has along its agents.
+    - `mesh`: of [`agent_mesh`][mastac.learning.partition.program.agent_mesh].
+    - `epochs`: of the whole run.
+
+    **Returns:** a program whose states are spread; `whole` and `parted` are the ways from one to
+    the state that one device would have, and back.
+    """
+    on_mesh, env = OnMesh(split, mesh, epochs), split.spec.env
+
+    def advanced(device: OneDevice, state: RunState, keys: Array, times: Array) -> Any:
+        after, rows = epochs_from(device, own_state(state), jax.random.wrap_key_data(keys), times)
+        return _for_all(after), rows
+
+    def played(device: OneDevice, state: RunState, keys: Array) -> Outcome:
+        learners = own_state(state).learner
+        episodes = jax.random.wrap_key_data(keys)
+        return jax.vmap(device.play, in_axes=(0, None))(learners, episodes)
+
+    begin = jax.jit(on_mesh.begin)
+    on_each = on_mesh.shared(advanced, (STATE, SEED_ROWS, EVERYWHERE), (STATE, SEED_ROWS))
+    advancing = jax.jit(on_each, donate_argnums=2)
+    evaluating = jax.jit(on_mesh.shared(played, (STATE, EVERYWHERE), SEED_ROWS))
+    given = (on_mesh.tables, on_mesh.place)
+
+    def init(keys: Key[Array, " seeds"]) -> RunState:
+        return begin(*given, _data(keys))
+
+    def advance(
+        state: RunState, keys: Key[Array, " seeds"], epoch: Int[Array, ""] | int, length: int
+    ) -> tuple[RunState, EpochMetrics]:
+        return advancing(*given, state, _data(keys), int(epoch) + np.arange(length))
+
+    def evaluate(state: RunState, key: PRNGKeyArray, episodes: int) -> Outcome:
+        return evaluating(*given, state, _data(jax.random.split(key, episodes)))
+
+    def lowered(
+        state: RunState | None, keys: Key[Array, " seeds"], length: int | None, episodes: int
+    ) -> Iterator[Any]:
+        if state is None:
+            yield begin.lower(*given, _data(keys))
+            return
+        if length is not None:
+            yield advancing.lower(*given, state, _data(keys), np.arange(length))
+        yield evaluating.lower(*given, state, _data(jax.random.split(keys[0], episodes)))
+
+    everywhere = NamedSharding(mesh, EVERYWHERE)
+    spread = jax.tree.map(
+        lambda spec: NamedSharding(mesh, spec),
+        STATE._replace(env_steps=None),
+        is_leaf=lambda leaf: isinstance(leaf, PartitionSpec),
+    )
+    whole = jax.jit(lambda state: whole_of(split, state), out_shardings=everywhere)
+    part = jax.jit(lambda tables, state: part_of(env, state, tables), out_shardings=spread)
+    return Program(
+        init,
+        advance,
+        evaluate,
+        lowered=lowered,
+        whole=whole,
+        parted=lambda state: part(on_mesh.tables, on_mesh.put(state, EVERYWHERE)),
+    )
+
+
+def _begun(device: OneDevice, keys: Array) -> RunState:
+    return _for_all(jax.vmap(device.init)(jax.random.wrap_key_data(keys)))
+
+
+def _data(keys: Key[Array, "*any"]) -> np.ndarray:
+    """What keys are made of: numbers that every process has."""
+    return np.asarray(jax.random.key_data(keys))
+
+
+def own_state(state: RunState) -> RunState:
+    """A state within a device: without the axis of devices."""
+    learner, store = jax.tree.map(lambda leaf: leaf[:, 0], (state.learner, state.store))
+    return state._replace(learner=learner, store=store)
+
+
+def _for_all(state: RunState) -> RunState:
+    """The inverse of `own_state`."""
+    learner, store = jax.tree.map(lambda leaf: leaf[:, None], (state.learner, state.store))
+    return state._replace(learner=learner, store=store)
