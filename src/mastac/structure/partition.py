@@ -102,8 +102,7 @@ def _by_metis(graph: csr_array, devices: int) -> np.ndarray:
     options = pymetis.Options(seed=0, ufactor=10)
     _, owner = pymetis.part_graph(
         devices,
-        xadj=graph.indptr,
-        adjncy=graph.indices,
+        pymetis.CSRAdjacency(graph.indptr, graph.indices),
         eweights=graph.data,
         options=options,
         warn_on_copies=False,

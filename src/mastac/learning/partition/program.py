@@ -105,10 +105,18 @@ def partitioned_program(split: Split, mesh: Mesh, epochs: int) -> Program:
         episodes = jax.random.wrap_key_data(keys)
         return jax.vmap(device.play, in_axes=(0, None))(learners, episodes)
 
-    begin = jax.jit(on_mesh.begin)
+    # What is measured every process has whole: it is small.
+    everywhere = NamedSharding(mesh, EVERYWHERE)
+    spread = jax.tree.map(
+        lambda spec: NamedSharding(mesh, spec),
+        STATE._replace(env_steps=None),
+        is_leaf=lambda leaf: isinstance(leaf, PartitionSpec),
+    )
+    begin = jax.jit(on_mesh.begin, out_shardings=spread)
     on_each = on_mesh.shared(advanced, (STATE, SEED_ROWS, EVERYWHERE), (STATE, SEED_ROWS))
-    advancing = jax.jit(on_each, donate_argnums=2)
-    evaluating = jax.jit(on_mesh.shared(played, (STATE, EVERYWHERE), SEED_ROWS))
+    advancing = jax.jit(on_each, donate_argnums=2, out_shardings=(spread, everywhere))
+    on_each = on_mesh.shared(played, (STATE, EVERYWHERE), SEED_ROWS)
+    evaluating = jax.jit(on_each, out_shardings=everywhere)
     given = (on_mesh.tables, on_mesh.place)
 
     def init(keys: Key[Array, " seeds"]) -> RunState:
@@ -132,12 +140,6 @@ def partitioned_program(split: Split, mesh: Mesh, epochs: int) -> Program:
             yield advancing.lower(*given, state, _data(keys), np.arange(length))
         yield evaluating.lower(*given, state, _data(jax.random.split(keys[0], episodes)))
 
-    everywhere = NamedSharding(mesh, EVERYWHERE)
-    spread = jax.tree.map(
-        lambda spec: NamedSharding(mesh, spec),
-        STATE._replace(env_steps=None),
-        is_leaf=lambda leaf: isinstance(leaf, PartitionSpec),
-    )
     whole = jax.jit(lambda state: whole_of(split, state), out_shardings=everywhere)
     part = jax.jit(lambda tables, state: part_of(env, state, tables), out_shardings=spread)
     return Program(
