@@ -14,8 +14,10 @@ from mastac.learning.devices import SEEDS
 from mastac.learning.loop import EpochMetrics, Program, RunState, epochs_from
 from mastac.learning.partition.local import AGENTS, local_part
 from mastac.learning.partition.seed import OneDevice, one_device
-from mastac.learning.partition.tables import Split, Tables
+from mastac.learning.partition.tables import Split, Tables, split_over
 from mastac.learning.partition.wholes import part_of, whole_of
+from mastac.learning.spec import LearnerSpec
+from mastac.structure.partition import partitioned
 
 PARTS, SEED_ROWS, EVERYWHERE = (PartitionSpec(*axes) for axes in ((SEEDS, AGENTS), (SEEDS,), ()))
 STATE: Any = RunState(PARTS, PARTS, SEED_ROWS, SEED_ROWS, SEED_ROWS)  # type: ignore[arg-type]
@@ -80,6 +82,17 @@ class OnMesh:
             out_specs=outputs,
             check_vma=False,
         )
+
+
+def program_in_parts(spec: LearnerSpec, parts: int, seeds: int) -> Program:
+    """The program of a learner whose agents are cut into so many parts.
+
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] if the update cannot be spread, or JAX sees too few devices.
+    """
+    split = split_over(spec, partitioned(spec.layout, parts))
+    return partitioned_program(split, agent_mesh(parts, seeds), spec.episodes)
 
 
 def partitioned_program(split: Split, mesh: Mesh, epochs: int) -> Program:
@@ -156,9 +169,10 @@ def _begun(device: OneDevice, keys: Array) -> RunState:
     return _for_all(jax.vmap(device.init)(jax.random.wrap_key_data(keys)))
 
 
-def _data(keys: Key[Array, "*any"]) -> np.ndarray:
+def _data(keys: Key[Array, "*any"]) -> Any:
     """What keys are made of: numbers that every process has."""
-    return np.asarray(jax.random.key_data(keys))
+    data = jax.random.key_data(keys)
+    return data if isinstance(data, jax.core.Tracer) else np.asarray(data)
 
 
 def own_state(state: RunState) -> RunState:
