@@ -71,7 +71,8 @@ def apart(spec: LearnerSpec, parts: int, seeds: int) -> dict[str, float]:
         again = many.whole(many.parted(many.whole(state)))
         same = jax.tree.map(lambda one, other: (one == other).all(), again, ours[0])
         found["lost_on_the_way"] = float(not all(jax.tree.leaves(jax.device_get(same))))
-        text = lowered_update(split, agent_mesh(parts, seeds), seeds).compile().as_text()
+        lowered, _ = lowered_update(split, agent_mesh(parts, seeds), seeds)
+        text = lowered.compile().as_text()
         env = spec.env
         sets = numbers_sent(split.halos, env.state_sizes, env.action_sizes)
         found["bytes"] = bytes_between_devices(text)

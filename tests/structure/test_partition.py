@@ -134,7 +134,9 @@ def test_as_many_devices_as_there_is_work_for(devices):
 
 def test_bad_partitions_are_refused(monkeypatch):
     layout = local(Couplings(4))
-    with pytest.raises(UserError, match="devices of a partition must be a whole number, from 1 to 4; got 5"):
+    with pytest.raises(
+        UserError, match="devices of a partition must be a whole number, from 1 to 4; got 5"
+    ):
         partitioned(layout, 5)
     with pytest.raises(UserError, match="unknown cut 'metris'; did you mean 'metis'"):
         partitioned(layout, 2, "metris")

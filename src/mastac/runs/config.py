@@ -112,7 +112,7 @@ class ExperimentConfig:
             settings=checked_settings(stored_knobs(data["knobs"])),
             origin=_origin(data.get("origin")),
             workers=workers,
-            partition=_parts(data.get("partition")),
+            partition=_counted("partition in config.json", data.get("partition")),
             **values,
         )
 
@@ -171,8 +171,7 @@ def resolve(
     **Arguments:**
 
     - `env_id`, `env_options`: the environment's id, and all its options.
-    - `custom`: whether the user built it.
-    - `origin`: where it was imported from.
+    - `custom`, `origin`: whether the user built it, and where it was imported from.
     - `unscaled_steps`: steps of an episode, where it leaves scales open.
     - `discrete`: whether its actions are choices; of a built-in one this is known.
     - `workers`, `partition`: `None` where JAX plays, and where agents are on one device.
@@ -186,11 +185,11 @@ def resolve(
     discrete = discrete if custom else entry_of(env_id)[0].discrete
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    if epochs is not None:
-        epochs = whole_number("epochs", epochs, least=1)
+    epochs = _counted("epochs", epochs)
     unscaled = None if unscaled_steps is None else Unscaled(unscaled_steps, epochs)
-    given = (algorithm, env_id, preset, knobs, unscaled, discrete)
-    settings, preset_kappa, preset_epochs = settings_for(*given)
+    given = settings_for(algorithm, env_id, preset, knobs, unscaled, discrete)
+    settings, preset_kappa, preset_epochs = given
+    epochs = preset_epochs if epochs is None else epochs
     if not ALGORITHMS[algorithm].uses_kappa:
         if kappa not in ("preset", None, "exact"):
             raise UserError(
@@ -198,7 +197,6 @@ def resolve(
                 "drop kappa"
             )
         kappa = None
-    epochs = preset_epochs if epochs is None else epochs
     workers = None if workers is None else whole_number("workers", workers, most=MOST_WORKERS)
     if evaluation_episodes is None:
         evaluation_episodes = 20 if workers is None else HOST_EPISODES
@@ -222,12 +220,12 @@ def resolve(
         settings=settings,
         origin=origin,
         workers=workers,
-        partition=_parts(partition),
+        partition=_counted("partition", partition),
     )
 
 
-def _parts(partition: SupportsIndex | None) -> int | None:
-    return None if partition is None else whole_number("partition", partition, least=1)
+def _counted(name: str, value: SupportsIndex | None) -> int | None:
+    return None if value is None else whole_number(name, value, least=1)
 
 
 def git_revision() -> str | None:

@@ -75,8 +75,12 @@ def _groups(line: str, name: str) -> list[list[int]]:
     return [list(map(int, group.split(","))) for group in re.findall(r"\{([\d,]+)\}", match[1])]
 
 
-def lowered_update(split: Split, mesh: Mesh, seeds: int) -> Any:
-    """One update of all agents and seeds, with its batch drawn: a `jax.stages.Lowered`."""
+def lowered_update(split: Split, mesh: Mesh, seeds: int) -> tuple[Any, tuple[Any, ...]]:
+    """One update of all agents and seeds, with its batch drawn.
+
+    **Returns:** a `jax.stages.Lowered`, and the arguments of the program, of which the third, the
+    state of the run, is shapes alone.
+    """
     on_mesh = OnMesh(split, mesh, split.spec.episodes)
 
     def updated(device: OneDevice, state: RunState, keys: Any, count: Any) -> Any:
@@ -90,8 +94,9 @@ def lowered_update(split: Split, mesh: Mesh, seeds: int) -> Any:
         after = jax.vmap(one)(own.learner, own.store, keys)
         return jax.tree.map(lambda leaf: leaf[:, None], after)
 
-    keys = jax.random.key_data(jax.random.split(jax.random.key(0), seeds))
-    given = (on_mesh.tables, on_mesh.place)
-    state = jax.eval_shape(on_mesh.begin, *given, keys)
-    update = on_mesh.shared(updated, (STATE, SEED_ROWS, EVERYWHERE), PARTS)
-    return jax.jit(update).lower(*given, state, keys, np.int32(0))
+    keys = np.asarray(jax.random.key_data(jax.random.split(jax.random.key(0), seeds)))
+    tables, place = on_mesh.tables, on_mesh.place
+    state = jax.eval_shape(on_mesh.begin, tables, place, keys)
+    update = jax.jit(on_mesh.shared(updated, (STATE, SEED_ROWS, EVERYWHERE), PARTS))
+    given = (tables, place, state, keys, np.int32(0))
+    return update.lower(*given), given
