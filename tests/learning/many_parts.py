@@ -9,6 +9,7 @@ import sys
 import jax
 import jax.numpy as jnp
 import numpy as np
+from small_world import small_environment
 
 import mastac
 from mastac.learning.learner import buffer_of, learner_of
@@ -41,6 +42,8 @@ CASES = {
     # A graph without symmetry, devices with unequal numbers of agents, and two axes of the mesh.
     "random": ("lq-16", 3, 4, {"kappa": 1, "n_steps": 2, "distance_decay": 0.5, **FAR}),
     "exact": ("lq-16", 4, 2, {"kappa": None, "saturation_cost": 0.1, "critics_first": 3}),
+    # Scales that are measured, agents of unequal sizes, and the best policies kept.
+    "unequal": ("small", 3, 1, {"kappa": 1, "keep": "best", "batch_size": 8}),
     "independent": ("lq-16", 2, 1, {"algorithm": "independent", "episode_noise": 0.5}),
 }
 
@@ -48,6 +51,10 @@ CASES = {
 def spec_of(case: str) -> tuple[LearnerSpec, int, int]:
     """What is learnt, on how many devices, with how many seeds."""
     name, parts, seeds, knobs = CASES[case]
+    if name == "small":
+        env = small_environment()
+        config = configuration_of(env, seeds=range(seeds), epochs=EPOCHS, **SMALL | knobs)
+        return plan_run(env, config).spec, parts, seeds
     random = np.random.default_rng(3)
     edges = [[int(i), int(j)] for i, j in random.integers(0, 16, (20, 2)) if i != j]
     topology = {"graph": edges, "state_size": [1, 2] * 8} if case == "random" else {}
@@ -88,11 +95,15 @@ def apart(spec: LearnerSpec, parts: int, seeds: int) -> dict[str, float]:
         ),
         "returns": (ours[1].episode_return, other_rows.episode_return, None),
         "norms": (ours[1].agent_gradient_norm, other_rows.agent_gradient_norm, None),
-        "losses": (ours[1].critic_loss[:, 2:], other_rows.critic_loss[:, 2:], None),
+        "losses": (ours[1].critic_loss, other_rows.critic_loss, None),
         "greedy": (jax.device_get(played), returns, None),
+        "scales": (ours[0].learner.scales, theirs.learner.scales, None),
+        "kept": (ours[0].kept, theirs.kept, None),
         "states": (ours[0].store.states, theirs.store.states, None),
     }
-    return found | {name: distance(*three) for name, three in pairs.items()}
+    # Not all of them are there in all cases.
+    there = {name: three for name, three in pairs.items() if jax.tree.leaves(three[0])}
+    return found | {name: distance(*three) for name, three in there.items()}
 
 
 def on_one_device(spec: LearnerSpec, keys):
@@ -117,8 +128,11 @@ def distance(ours, theirs, first) -> float:
     def flat(tree) -> np.ndarray:
         return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(jax.device_get(tree))])
 
+    ours, theirs = flat(ours), flat(theirs)
+    assert (np.isfinite(ours) == np.isfinite(theirs)).all()
+    ours, theirs = ours[np.isfinite(ours)], theirs[np.isfinite(theirs)]
     start = 0.0 if first is None else flat(first)
-    return float(np.linalg.norm(flat(ours) - flat(theirs)) / np.linalg.norm(flat(theirs) - start))
+    return float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs - start))
 
 
 def main(cases: list[str]) -> None:

@@ -52,6 +52,7 @@ def in_processes(devices: int, *commands: list[str]) -> list[dict]:
 def assert_equal_to_rounding(found: dict[str, float]) -> None:
     for name in ("actors", "critics", "targets", "returns", "norms", "losses", "greedy", "states"):
         assert found[name] < ROUNDING, (name, found)
+    assert max(found.get(name, 0.0) for name in ("scales", "kept")) < ROUNDING
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,7 @@ def eight() -> dict[str, dict]:
 @pytest.mark.parametrize("case", many_parts.CASES)
 def test_eight_devices_learn_what_one_learns(eight: dict[str, dict], case: str) -> None:
     assert_equal_to_rounding(eight[case])
+    assert {"scales", "kept"} <= eight["unequal"].keys()
 
 
 @pytest.mark.slow
@@ -106,7 +108,6 @@ def spec_of(env, **choices):
         ({"algorithm": "mastac-sac"}, "deterministic actors"),
         ({"algorithm": "independent", "rewards": "team"}, "set rewards=own"),
         ({"share_actors": True}, "set share_actors=false"),
-        ({"keep": "best"}, "set keep=last"),
     ],
 )
 def test_what_cannot_be_spread_is_refused_in_a_sentence(choices, why) -> None:

@@ -6,6 +6,7 @@ half, from the newer half of them. Networks keep their functions: their first la
 change, and critics' last layers that of the rewards' scale.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -173,11 +174,29 @@ def which_episodes(store: Episode, count: Int[Array, ""]) -> Which:
     return Which(age < (jnp.minimum(count, capacity) + 1) // 2, age < count)
 
 
+class Among(NamedTuple):
+    """Of which agents something is measured, where these are some of a team.
+
+    - `mask`: which entries of their actions are real.
+    - `mean`: the mean over all agents of the team of a number of each of these.
+    """
+
+    mask: Array
+    mean: Callable[[Array], Array]
+
+
 def next_scales(
-    env: Environment, store: Episode, which: Which, old: Scales, is_first: Bool[Array, ""]
+    env: Environment,
+    store: Episode,
+    which: Which,
+    old: Scales,
+    is_first: Bool[Array, ""],
+    among: Among | None = None,
 ) -> Scales:
     """What critics read from now on: measured where the environment leaves it open."""
-    choices = env.head.choices(mask_of(env.action_head, env.action_sizes))
+    mask = mask_of(env.action_head, env.action_sizes) if among is None else among.mask
+    choices = env.head.choices(mask)
+    mean = jnp.mean if among is None else among.mean
 
     def kept(old: Array, new: Array) -> Array:
         # Choices are rows of zeros and a one. In units of their spread a rare one would be a giant.
@@ -188,7 +207,7 @@ def next_scales(
     # Returns of exploring policies may be thousands of times those of good ones. The calmer
     # episodes say what rewards are like where it matters, and this scale may fall faster.
     payments = measured(store.rewards, *which, share=0.25, counts=store.alive)
-    paid = Measured(*(jnp.sqrt((part**2).mean()) for part in payments))
+    paid = Measured(*(jnp.sqrt(mean(part**2)) for part in payments))
     found = (
         ("state_center", states.center),
         ("state_scale", next_scale(states, old.state_scale, is_first)),
@@ -210,6 +229,7 @@ def remeasured(
     store: Episode,
     count: Int[Array, ""],
     is_first: Bool[Array, ""],
+    among: Among | None = None,
 ) -> LearnerState:
     """The learner with its scales measured anew.
 
@@ -217,10 +237,11 @@ def remeasured(
 
     - `store`: of the replay, with the last of `count` episodes.
     - `is_first`: before the first update; networks are then taken as they are.
+    - `among`: where the learner is that of some agents; `None`: of all.
     """
     env, old, stacks = spec.env, state.scales, len(spec.buckets)
     which = which_episodes(store, count)
-    new = next_scales(env, store, which, old, is_first)
+    new = next_scales(env, store, which, old, is_first, among)
     if spec.kind.has_mixer:  # not linear in what it reads: measured once
         new = jax.tree.map(lambda one, other: jnp.where(is_first, other, one), old, new)
 

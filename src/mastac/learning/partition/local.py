@@ -21,10 +21,11 @@ from mastac.learning.actor_step import (
     slot_gradients,
     update_actors,
 )
-from mastac.learning.buffer import Batch
+from mastac.learning.buffer import Batch, Episode
 from mastac.learning.critic_inputs import CriticInputs, append_zeros, inputs_with, reward_factor
 from mastac.learning.critic_step import UpdatedCritics, each_critic, update_term
 from mastac.learning.partition.tables import Split, Tables
+from mastac.learning.scales import Among, Scales, remeasured
 from mastac.learning.spec import LearnerSpec, LearnerState, Metrics, actors_due, is_due
 from mastac.structure.halos import Exchange
 
@@ -112,15 +113,16 @@ def split_update(
     spec, tables = local.spec, local.tables
     due = is_due(spec.settings, count)
     next_actions = _target_actions(local, state, batch, key)
-    now, after, discount = inputs_with(spec, batch, next_actions, tables.read_units)
+    units = state.scales or tables.units
+    now, after, discount = inputs_with(spec, batch, next_actions, units)
 
     def gradient_at(policy_inputs: Float[Array, "features batch"]) -> Array:
         return action_slopes(local, state.critics, now, policy_inputs)
 
-    in_units = state._replace(scales=tables.units)
+    in_units = state._replace(scales=_of_own(units, len(tables.agents)))
     moving = actors_due(spec.settings, count)
     actors: UpdatedActors = update_actors(spec, in_units, batch, gradient_at, moving, key)
-    rewards = reward_factor(spec) * batch.rewards.T
+    rewards = reward_factor(spec, units) * batch.rewards.T
     critics = _updated_critics(local, state, now, after, discount, rewards, due)
     learner = state._replace(
         actors=actors.actors,
@@ -131,6 +133,28 @@ def split_update(
         critic_optimizers=critics.optimizers,
     )
     return learner, Metrics(critics.losses, critics.values, actors.norms, moving)
+
+
+def remeasured_here(
+    local: Local, state: LearnerState, store: Episode, count: Array, is_first: Array
+) -> LearnerState:
+    """`remeasured` of the agents of this device, and of what it holds of its halo.
+
+    Every device measures the states and actions that it reads from its own replay, and so finds
+    what their owners find. Only the reward's scale is a mean over all devices.
+    """
+    tables, agents = local.tables, local.spec.env.num_agents
+
+    def mean(own: Float[Array, " own"]) -> Float[Array, ""]:
+        return jax.lax.psum(jnp.where(tables.is_real, own, 0.0).sum(), AGENTS) / agents
+
+    among = Among(tables.read_mask, mean)
+    return remeasured(local.spec, state, store, count, is_first, among)
+
+
+def _of_own(units: Scales, own: int) -> Scales:
+    """Units of a device's own agents, which stand first."""
+    return Scales(*(unit[:own] for unit in units[:4]), units.reward)
 
 
 def _target_actions(

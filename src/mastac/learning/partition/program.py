@@ -11,17 +11,24 @@ from jaxtyping import Array, Int, Key, PRNGKeyArray
 from mastac.envs.episodes import Outcome
 from mastac.errors import UserError
 from mastac.learning.devices import SEEDS
+from mastac.learning.keeping import Kept
 from mastac.learning.loop import EpochMetrics, Program, RunState, epochs_from
 from mastac.learning.partition.local import AGENTS, local_part
 from mastac.learning.partition.seed import OneDevice, one_device
 from mastac.learning.partition.tables import Split, Tables, split_over
 from mastac.learning.partition.wholes import part_of, whole_of
+from mastac.learning.settings import Settings
 from mastac.learning.spec import LearnerSpec
 from mastac.structure.partition import partitioned
 
 PARTS, SEED_ROWS, EVERYWHERE = (PartitionSpec(*axes) for axes in ((SEEDS, AGENTS), (SEEDS,), ()))
-STATE: Any = RunState(PARTS, PARTS, SEED_ROWS, SEED_ROWS, SEED_ROWS)  # type: ignore[arg-type]
-"""How a state is spread: arrays of the learner and of the store are `[seeds, devices, …]`."""
+
+
+def spread_of(settings: Settings) -> Any:
+    """How a state is spread: arrays of the learner and of the store are `[seeds, devices, …]`."""
+    kept: Any = Kept(PARTS, SEED_ROWS, SEED_ROWS) if settings.keep == "best" else None  # type: ignore[arg-type]
+    steps: Any = None
+    return RunState(PARTS, PARTS, SEED_ROWS, SEED_ROWS, steps, kept)  # type: ignore[arg-type]
 
 
 def agent_mesh(parts: int, seeds: int) -> Mesh:
@@ -54,7 +61,8 @@ class OnMesh:
         self.tables = self.put(split.tables, PartitionSpec(AGENTS))
         self.place = self.put(split.place, EVERYWHERE)
 
-        self.begin = self.shared(_begun, (SEED_ROWS,), STATE)
+        self.spread = spread_of(split.spec.settings)
+        self.begin = self.shared(_begun, (SEED_ROWS,), self.spread)
 
     def put(self, tree: Any, spec: PartitionSpec) -> Any:
         """Arrays that every process has, spread over the mesh."""
@@ -122,13 +130,15 @@ def partitioned_program(split: Split, mesh: Mesh, epochs: int) -> Program:
     everywhere = NamedSharding(mesh, EVERYWHERE)
     spread = jax.tree.map(
         lambda spec: NamedSharding(mesh, spec),
-        STATE._replace(env_steps=None),
+        on_mesh.spread,
         is_leaf=lambda leaf: isinstance(leaf, PartitionSpec),
     )
     begin = jax.jit(on_mesh.begin, out_shardings=spread)
-    on_each = on_mesh.shared(advanced, (STATE, SEED_ROWS, EVERYWHERE), (STATE, SEED_ROWS))
+    on_each = on_mesh.shared(
+        advanced, (on_mesh.spread, SEED_ROWS, EVERYWHERE), (on_mesh.spread, SEED_ROWS)
+    )
     advancing = jax.jit(on_each, donate_argnums=2, out_shardings=(spread, everywhere))
-    on_each = on_mesh.shared(played, (STATE, EVERYWHERE), SEED_ROWS)
+    on_each = on_mesh.shared(played, (on_mesh.spread, EVERYWHERE), SEED_ROWS)
     evaluating = jax.jit(on_each, out_shardings=everywhere)
     given = (on_mesh.tables, on_mesh.place)
 
@@ -177,11 +187,18 @@ def _data(keys: Key[Array, "*any"]) -> Any:
 
 def own_state(state: RunState) -> RunState:
     """A state within a device: without the axis of devices."""
-    learner, store = jax.tree.map(lambda leaf: leaf[:, 0], (state.learner, state.store))
-    return state._replace(learner=learner, store=store)
+    return _on_spread(state, lambda leaf: leaf[:, 0])
 
 
 def _for_all(state: RunState) -> RunState:
     """The inverse of `own_state`."""
-    learner, store = jax.tree.map(lambda leaf: leaf[:, None], (state.learner, state.store))
-    return state._replace(learner=learner, store=store)
+    return _on_spread(state, lambda leaf: leaf[:, None])
+
+
+def _on_spread(state: RunState, function: Callable[[Array], Array]) -> RunState:
+    """A state with `function` of all arrays that are spread over devices."""
+    kept = state.kept
+    learner, store = jax.tree.map(function, (state.learner, state.store))
+    if kept is not None:
+        kept = kept._replace(actors=jax.tree.map(function, kept.actors))
+    return state._replace(learner=learner, store=store, kept=kept)

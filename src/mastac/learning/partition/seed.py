@@ -17,7 +17,7 @@ from mastac.learning.buffer import Buffer, Episode, replay_of
 from mastac.learning.failures import failure_of_learner
 from mastac.learning.learner import initial_state, learner_of, update_schedule
 from mastac.learning.loop import OneSeed
-from mastac.learning.partition.local import AGENTS, Local, split_update
+from mastac.learning.partition.local import AGENTS, Local, remeasured_here, split_update
 from mastac.learning.partition.tables import Tables
 from mastac.learning.partition.wholes import own_episode, own_part
 from mastac.learning.spec import Learner, LearnerState, Metrics
@@ -36,6 +36,7 @@ class OneDevice(OneSeed):
         self, learner_state: Any, store: Episode, key: PRNGKeyArray, epoch: Int[Array, ""]
     ) -> tuple[Any, Metrics, Int[Array, ""]]:
         """As on one device; what was measured is gathered, and a failure anywhere is one of all."""
+        learner_state = self._measured(learner_state, store, epoch)
         updated, own = self._updates(learner_state, store, key, epoch)
         metrics = Metrics(*map(self.everyone, own[:3]), own.actors_moved)
         failure = failure_of_learner(self.env, metrics, updated)
@@ -80,6 +81,9 @@ def _learner(local: Local, everyone: Callable[[Array], Array]) -> Learner:
         act=lambda state, obs: everyone(own.act(state, obs[agents])),
         explore=explore,
         update=lambda state, batch, key, count=0: split_update(local, state, batch, key, count),
+        measure=None
+        if own.measure is None
+        else lambda state, *others: remeasured_here(local, state, *others),
     )
 
 

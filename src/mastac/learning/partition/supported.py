@@ -36,18 +36,9 @@ def check_supported(spec: LearnerSpec) -> None:
         ),
         (settings.share_actors, "actors on several devices share nothing; set share_actors=false"),
         (
-            settings.keep == "best",
-            "the best policies are not kept on several devices; set keep=last",
-        ),
-        (
             env.is_host,
             f"'{env.id}' is a simulator outside JAX, which cannot be spread over devices; leave "
             "partition out",
-        ),
-        (
-            not env.is_host and bool(env.undeclared),
-            f"environment '{env.id}' leaves {', '.join(sorted(env.undeclared))} open, and these "
-            "are not measured on several devices; declare them (mastac.ORDER_ONE)",
         ),
         (
             not env.is_host and env.terminates,

@@ -8,6 +8,7 @@ nobody reads.
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from mastac.learning.partition.supported import check_supported
@@ -38,8 +39,9 @@ class Tables(NamedTuple):
         of places where there is none.
     - `critics`: for each bucket, where a critic stands in the stack of all devices.
     - `first_weights`: for each bucket, [`input_scale`][mastac.learning.spec.input_scale] or `None`.
-    - `limit`, `mask`: of its own agents' actions.
-    - `units`: of its own agents; `read_units`: of its states and actions.
+    - `is_real`: which of the places hold an agent of its own.
+    - `limit`, `mask`: of its own agents' actions; `read_mask`: of all its actions.
+    - `units`: of its states and actions, as the environment declares them.
     - `sends`, `places`: of the exchanges of actions and of slopes.
     """
 
@@ -49,10 +51,11 @@ class Tables(NamedTuple):
     buckets: tuple[LocalBucket, ...]
     critics: tuple[np.ndarray, ...]
     first_weights: tuple[Any, ...]
+    is_real: np.ndarray
     limit: np.ndarray
     mask: np.ndarray
+    read_mask: np.ndarray
     units: Scales
-    read_units: Scales
     sends: tuple[np.ndarray, np.ndarray]
     places: tuple[np.ndarray, np.ndarray]
 
@@ -107,10 +110,11 @@ def split_over(spec: LearnerSpec, partition: Partition) -> Split:
         buckets=tuple(part[0] for part in parts),
         critics=tuple(part[1] for part in parts),
         first_weights=tuple(part[2] for part in parts),
+        is_real=np.arange(own.shape[1]) < partition.sizes[:, None],
         limit=np.asarray(constants.limit)[own],
         mask=np.asarray(constants.mask)[own],
-        units=_units_of(units, own, own),
-        read_units=_units_of(units, *chosen),
+        read_mask=np.asarray(constants.mask)[chosen[1]],
+        units=units_of(units, *chosen),
         sends=(exchanges[0].sends, exchanges[1].sends),
         places=(exchanges[0].places, exchanges[1].places),
     )
@@ -118,11 +122,12 @@ def split_over(spec: LearnerSpec, partition: Partition) -> Split:
     return Split(spec, partition, halos, *exchanges, tables, place, critic_places)
 
 
-def _units_of(units: Scales, states: np.ndarray, actions: np.ndarray) -> Scales:
+def units_of(units: Scales, states: Any, actions: Any) -> Scales:
+    """The units of these states and actions, one row of a device after the other."""
     return Scales(
         *(unit[states] for unit in units[:2]),
         *(unit[actions] for unit in units[2:4]),
-        np.broadcast_to(units.reward, len(states)),
+        jnp.broadcast_to(units.reward, states.shape[:-1]),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from mastac.learning.loop import RunState
-from mastac.learning.partition.program import EVERYWHERE, PARTS, SEED_ROWS, STATE, OnMesh, own_state
+from mastac.learning.partition.program import EVERYWHERE, PARTS, SEED_ROWS, OnMesh, own_state
 from mastac.learning.partition.seed import OneDevice
 from mastac.learning.partition.tables import Split
 
@@ -97,6 +97,6 @@ def lowered_update(split: Split, mesh: Mesh, seeds: int) -> tuple[Any, tuple[Any
     keys = np.asarray(jax.random.key_data(jax.random.split(jax.random.key(0), seeds)))
     tables, place = on_mesh.tables, on_mesh.place
     state = jax.eval_shape(on_mesh.begin, tables, place, keys)
-    update = jax.jit(on_mesh.shared(updated, (STATE, SEED_ROWS, EVERYWHERE), PARTS))
+    update = jax.jit(on_mesh.shared(updated, (on_mesh.spread, SEED_ROWS, EVERYWHERE), PARTS))
     given = (tables, place, state, keys, np.int32(0))
     return update.lower(*given), given

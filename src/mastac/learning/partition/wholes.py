@@ -14,7 +14,8 @@ from jaxtyping import Array
 from mastac.envs.base import Environment
 from mastac.learning.buffer import Episode
 from mastac.learning.loop import RunState
-from mastac.learning.partition.tables import Split, Tables
+from mastac.learning.partition.tables import Split, Tables, units_of
+from mastac.learning.scales import Scales
 from mastac.learning.spec import LearnerState
 
 
@@ -23,7 +24,10 @@ def own_part(state: LearnerState, tables: Tables) -> LearnerState:
 
     Where the tables have an axis of devices the result has it, too, as its first.
     """
-    return _each(state, lambda leaf, rows: leaf[rows], tables.agents, tables.critics)
+    own = _each(state, lambda leaf, rows: leaf[rows], tables.agents, tables.critics)
+    if not state.scales:
+        return own
+    return own._replace(scales=units_of(state.scales, tables.states, tables.actions))
 
 
 def own_episode(env: Environment, episode: Episode, tables: Tables) -> Episode:
@@ -50,7 +54,11 @@ def part_of(env: Environment, state: RunState, tables: Tables) -> RunState:
         return jax.vmap(on_device)(tables)
 
     learner = jax.vmap(lambda learner: own_part(learner, tables))(state.learner)
-    return state._replace(learner=learner, store=jax.vmap(kept)(state.store))
+    best = state.kept
+    if best is not None:
+        actors = jax.tree.map(lambda leaf: leaf[:, tables.agents], best.actors)
+        best = best._replace(actors=actors)
+    return state._replace(learner=learner, store=jax.vmap(kept)(state.store), kept=best)
 
 
 def whole_of(split: Split, state: RunState) -> RunState:
@@ -63,10 +71,17 @@ def whole_of(split: Split, state: RunState) -> RunState:
         rows = mine.reshape(*mine.shape[:3], -1, *mine.shape[5:])
         return jnp.take(rows, split.place, axis=3)
 
-    store = state.store
+    def agents(tree: Any) -> Any:
+        return jax.tree.map(lambda leaf: _joined(leaf[:, :, :own], split.place), tree)
+
+    store, units, best = state.store, state.learner.scales, state.kept
+    learner = _each(state.learner, _joined, split.place, split.critic_places)
+    if units:
+        units = Scales(*map(agents, units[:4]), units.reward[:, 0])
     return state._replace(
-        learner=_each(state.learner, _joined, split.place, split.critic_places),
+        learner=learner._replace(scales=units),
         store=Episode(*map(stored, (store.states, store.actions, store.rewards))),
+        kept=best and best._replace(actors=agents(best.actors)),
     )
 
 
