@@ -5,6 +5,8 @@ Prints, as JSON, how far the two are apart, as a share of how far training went.
 
 import json
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +24,7 @@ from mastac.learning.partition import (
     split_over,
 )
 from mastac.learning.spec import LearnerSpec
+from mastac.runs import saving
 from mastac.runs.config import configuration_of
 from mastac.runs.plan import plan_run
 from mastac.structure.halos import numbers_sent
@@ -70,7 +73,7 @@ def apart(spec: LearnerSpec, parts: int, seeds: int) -> dict[str, float]:
     many = partitioned_program(split, agent_mesh(parts, seeds), EPOCHS)
     begun = many.init(keys)
     first = jax.device_get(many.whole(begun))
-    state, rows = many.advance(begun, keys, 0, EPOCHS)
+    state, rows = many.advance(begun, keys, jnp.asarray(0), EPOCHS)
     ours = jax.device_get((many.whole(state), rows))
     played = many.evaluate(state, jax.random.key(5), 3).returns
     found = {}
@@ -135,6 +138,27 @@ def distance(ours, theirs, first) -> float:
     return float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs - start))
 
 
+class PowerCut(Exception):
+    """What ends a run half-way."""
+
+
+def runs(out: Path) -> None:
+    """A run in parts, one that is cut off and resumed, and one on one device, as folders."""
+    saving.SECONDS_BETWEEN, saving.LARGEST_SHARE = 0.0, 1.0  # after every chunk
+
+    def cut(report) -> None:
+        if report.epoch == 4:
+            raise PowerCut
+
+    env = mastac.make("lq-16", horizon=6)
+    knobs = SMALL | {"kappa": 1, "keep": "best", "epochs": 6, "evaluation_interval": 2}
+    for name, parts, progress in (("whole", 4, False), ("cut", 4, cut), ("one", None, False)):
+        with suppress(PowerCut):
+            where = {"out": out / name, "partition": parts, "progress": progress}
+            mastac.train(env, seeds=[0, 1], **where, **knobs)
+    mastac.resume(out / "cut", progress=False)
+
+
 def main(cases: list[str]) -> None:
     """Print the distances of all cases."""
     print(json.dumps({case: apart(*spec_of(case)) for case in cases}))
@@ -146,5 +170,8 @@ if __name__ == "__main__":
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         jax.distributed.initialize(f"localhost:{port}", num_processes=4, process_id=place)
         main(sys.argv[4:])
+    elif sys.argv[1] == "--runs":
+        runs(Path(sys.argv[2]))
+        print("{}")
     else:
         main(sys.argv[1:])

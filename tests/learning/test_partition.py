@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import many_parts
+import numpy as np
 import pytest
 
 import mastac
@@ -15,6 +16,8 @@ from mastac.learning.partition import bytes_between_devices
 from mastac.learning.partition.supported import check_supported
 from mastac.runs.config import configuration_of
 from mastac.runs.plan import plan_run
+from mastac.runs.repeat import repeat_command
+from mastac.runs.results import read_results
 
 # Numbers are summed in another order: networks may differ in their last bits, as a share of how
 # far training moved them.
@@ -90,6 +93,22 @@ def test_four_processes_learn_what_one_learns() -> None:
         port = str(free.getsockname()[1])
     for found in in_processes(1, *(["--process", str(place), port, "exact"] for place in range(4))):
         assert_equal_to_rounding(found["exact"])
+
+
+@pytest.mark.slow
+def test_runs_in_parts_are_runs_like_others(tmp_path) -> None:
+    in_processes(8, ["--runs", str(tmp_path)])
+    runs = {name: tmp_path / name for name in ("whole", "cut", "one")}
+    for greedy in (False, True):
+        (_, whole), (_, cut), (_, one) = (read_results(run).curve(greedy) for run in runs.values())
+        np.testing.assert_allclose(whole, one, rtol=1e-4)
+        np.testing.assert_array_equal(whole, cut)
+    weights = {name: mastac.load(run).policy(1).weights for name, run in runs.items()}
+    for whole, cut, one in zip(*weights.values(), strict=True):
+        np.testing.assert_allclose(whole, one, rtol=1e-3, atol=1e-5)
+        np.testing.assert_array_equal(whole, cut)
+    assert mastac.load(runs["whole"]).config.partition == 4
+    assert "partition=4" in repeat_command(read_results(runs["whole"]))
 
 
 def spec_of(env, **choices):

@@ -102,8 +102,8 @@ def _by_metis(graph: csr_array, devices: int) -> np.ndarray:
     options = pymetis.Options(seed=0, ufactor=10)
     _, owner = pymetis.part_graph(
         devices,
-        pymetis.CSRAdjacency(graph.indptr, graph.indices),
-        eweights=graph.data,
+        pymetis.CSRAdjacency(graph.indptr.tolist(), graph.indices.tolist()),
+        eweights=graph.data.tolist(),
         options=options,
         warn_on_copies=False,
     )
@@ -119,7 +119,7 @@ def _without_empty(owner: np.ndarray, devices: int) -> np.ndarray:
 
 
 def _by_spectra(graph: csr_array, devices: int) -> np.ndarray:
-    owner = np.zeros(graph.shape[0], np.int64)
+    owner = np.zeros(len(graph.indptr) - 1, np.int64)
     parts: list[tuple[np.ndarray, int, int]] = [(np.arange(len(owner)), 0, devices)]
     while parts:
         agents, first, count = parts.pop()
@@ -136,7 +136,7 @@ def _by_spectra(graph: csr_array, devices: int) -> np.ndarray:
 
 def _along_fiedler(graph: csr_array) -> np.ndarray:
     """Vertices in the order of their entries in the second eigenvector of the Laplacian."""
-    size = graph.shape[0]
+    size = len(graph.indptr) - 1
     weights = graph.astype(np.float64)
     laplacian = csr_array(diags_array(weights.sum(axis=1)) - weights)
     if size <= DENSE:

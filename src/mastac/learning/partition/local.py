@@ -154,7 +154,13 @@ def remeasured_here(
 
 def _of_own(units: Scales, own: int) -> Scales:
     """Units of a device's own agents, which stand first."""
-    return Scales(*(unit[:own] for unit in units[:4]), units.reward)
+    return Scales(
+        units.state_center[:own],
+        units.state_scale[:own],
+        units.action_center[:own],
+        units.action_scale[:own],
+        units.reward,
+    )
 
 
 def _target_actions(

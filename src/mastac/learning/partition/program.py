@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int, Key, PRNGKeyArray
 
@@ -182,7 +183,7 @@ def _begun(device: OneDevice, keys: Array) -> RunState:
 def _data(keys: Key[Array, "*any"]) -> Any:
     """What keys are made of: numbers that every process has."""
     data = jax.random.key_data(keys)
-    return data if isinstance(data, jax.core.Tracer) else np.asarray(data)
+    return data if isinstance(data, Tracer) else np.asarray(data)
 
 
 def own_state(state: RunState) -> RunState:

@@ -38,7 +38,8 @@ class OneDevice(OneSeed):
         """As on one device; what was measured is gathered, and a failure anywhere is one of all."""
         learner_state = self._measured(learner_state, store, epoch)
         updated, own = self._updates(learner_state, store, key, epoch)
-        metrics = Metrics(*map(self.everyone, own[:3]), own.actors_moved)
+        loss, value, norm = jax.tree.map(self.everyone, own[:3])
+        metrics = Metrics(loss, value, norm, own.actors_moved)
         failure = failure_of_learner(self.env, metrics, updated)
         return updated, metrics, jax.lax.pmax(failure, AGENTS)
 

@@ -6,7 +6,7 @@ nobody reads.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +17,9 @@ from mastac.learning.spec import LearnerSpec, input_scale
 from mastac.structure.buckets import Bucket
 from mastac.structure.halos import Exchange, Halos, exchange_of, filled, halos_of
 from mastac.structure.partition import Partition
+
+Table: TypeAlias = Any
+"""An array: of numpy while tables are built, of JAX on devices."""
 
 
 class LocalBucket(Bucket):
@@ -45,19 +48,19 @@ class Tables(NamedTuple):
     - `sends`, `places`: of the exchanges of actions and of slopes.
     """
 
-    agents: np.ndarray
-    states: np.ndarray
-    actions: np.ndarray
+    agents: Table
+    states: Table
+    actions: Table
     buckets: tuple[LocalBucket, ...]
-    critics: tuple[np.ndarray, ...]
+    critics: tuple[Table, ...]
     first_weights: tuple[Any, ...]
-    is_real: np.ndarray
-    limit: np.ndarray
-    mask: np.ndarray
-    read_mask: np.ndarray
+    is_real: Table
+    limit: Table
+    mask: Table
+    read_mask: Table
     units: Scales
-    sends: tuple[np.ndarray, np.ndarray]
-    places: tuple[np.ndarray, np.ndarray]
+    sends: tuple[Table, Table]
+    places: tuple[Table, Table]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +104,7 @@ def split_over(spec: LearnerSpec, partition: Partition) -> Split:
         )
         for bucket in spec.buckets
     ]
-    units = Scales(*map(np.asarray, declared_scales(spec.env)))
+    units = declared_scales(spec.env)
     constants = spec.actors.constants
     tables = Tables(
         agents=own,
@@ -125,9 +128,11 @@ def split_over(spec: LearnerSpec, partition: Partition) -> Split:
 def units_of(units: Scales, states: Any, actions: Any) -> Scales:
     """The units of these states and actions, one row of a device after the other."""
     return Scales(
-        *(unit[states] for unit in units[:2]),
-        *(unit[actions] for unit in units[2:4]),
-        jnp.broadcast_to(units.reward, states.shape[:-1]),
+        state_center=units.state_center[states],
+        state_scale=units.state_scale[states],
+        action_center=units.action_center[actions],
+        action_scale=units.action_scale[actions],
+        reward=jnp.broadcast_to(units.reward, states.shape[:-1]),
     )
 
 
@@ -210,16 +215,17 @@ def _local_bucket(
     place = np.zeros(len(bucket.terms), np.int64)
     for device in devices:
         place[mine[device]] = device * rows.shape[1] + np.arange(len(mine[device]))
+    not_read: Any = None  # by updates
     local = LocalBucket(
         terms=np.where(is_real, slot[bucket.terms][rows], own),
         state_rows=looked_up(bucket.state_rows, looks[0]),
         action_rows=looked_up(bucket.action_rows, looks[1]),
         credit=kept(bucket.credit),
-        slot_agents=None,  # not read by updates
+        slot_agents=not_read,
         slot_columns=kept(bucket.slot_columns, bucket.action_rows.shape[1]),
         slot_rows=looked_up(bucket.slot_rows, looks[1]),
         slot_credit=kept(bucket.slot_credit),
-        fan_in=None,
+        fan_in=not_read,
     )
     return local, rows, None if scale is None else np.asarray(scale)[rows], place
 

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
@@ -88,7 +89,7 @@ def lowered_update(split: Split, mesh: Mesh, seeds: int) -> tuple[Any, tuple[Any
 
         def one(learner: Any, store: Any, data: Any) -> Any:
             key = jax.random.wrap_key_data(data)
-            batch = device.buffer.draw(store, 1, key)
+            batch = device.buffer.draw(store, jnp.asarray(1), key)
             return device.learner.update(learner, batch, key, count)[0]
 
         after = jax.vmap(one)(own.learner, own.store, keys)

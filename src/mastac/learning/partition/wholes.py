@@ -77,7 +77,7 @@ def whole_of(split: Split, state: RunState) -> RunState:
     store, units, best = state.store, state.learner.scales, state.kept
     learner = _each(state.learner, _joined, split.place, split.critic_places)
     if units:
-        units = Scales(*map(agents, units[:4]), units.reward[:, 0])
+        units = Scales(*agents(units[:4]), reward=units.reward[:, 0])
     return state._replace(
         learner=learner._replace(scales=units),
         store=Episode(*map(stored, (store.states, store.actions, store.rewards))),
