@@ -1,6 +1,6 @@
 """From a state that is spread over devices to that of one device, and back.
 
-Checkpoints and policies hold whole states: a run may go on on another number of devices.
+Checkpoints and policies hold whole states: nothing in them tells how many devices there were.
 """
 
 from collections.abc import Callable
