@@ -61,7 +61,6 @@ class OnMesh:
         self.split, self.mesh, self.epochs = split, mesh, epochs
         self.tables = self.put(split.tables, PartitionSpec(AGENTS))
         self.place = self.put(split.place, EVERYWHERE)
-
         self.spread = spread_of(split.spec.settings)
         self.begin = self.shared(_begun, (SEED_ROWS,), self.spread)
 
