@@ -88,8 +88,9 @@ def spec_of(agents: int):
     import mastac
     from mastac.runs import plan_run, resolve
 
-    edges = couplings_of("grid", agents).edges("state")
-    env = mastac.make(f"lq-{agents}", graph=[[int(i), int(j)] for i, j in edges])
+    state = couplings_of("grid", agents).state.tocoo()
+    edges = [[int(j), int(i)] for i, j in zip(state.row, state.col, strict=True) if i != j]
+    env = mastac.make(f"lq-{agents}", graph=edges)
     settings = NETWORKS | {"buffer_size": STEPS_KEPT}
     config = resolve(env.id, env.options, kappa=KAPPA, epochs=1000, **settings)
     return plan_run(env, config).spec
