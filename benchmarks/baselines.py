@@ -28,7 +28,7 @@ from scipy.stats import qmc
 import mastac
 from common import write
 from mastac.files import as_csv, locked, write_text
-from mastac.reproduction.search import returns_by_tenth, side_by_side
+from mastac.jobs.side_by_side import returns_by_tenth, side_by_side
 from mastac.runs import resolve
 
 ENV = "warehouse-40"

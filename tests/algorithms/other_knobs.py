@@ -35,6 +35,7 @@ PROGRAMS = {
     "clip_ratio": lambda chosen: 0.2 - chosen,
     "normalize_advantages": lambda chosen: not chosen,
     "share_actors": lambda chosen: not chosen,
+    "share_critics": lambda chosen: not chosen,
     "temperature": 0.2,
     "tune_temperature": lambda chosen: not chosen,
     "entropy_target": -0.5,

@@ -127,6 +127,7 @@ def spec_of(env, **choices):
         ({"algorithm": "mastac-sac"}, "deterministic actors"),
         ({"algorithm": "independent", "rewards": "team"}, "set rewards=own"),
         ({"share_actors": True}, "set share_actors=false"),
+        ({"share_critics": True}, "share_critics=false"),
     ],
 )
 def test_what_cannot_be_spread_is_refused_in_a_sentence(choices, why) -> None:

@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from mastac.agents.networks import MLP, each_member, glorot, read_anew
+from mastac.agents.networks import MLP, each_member, each_of_kinds, glorot, read_anew
 from mastac.envs.base import Environment
 from mastac.envs.heads import SATURATED, Head
 from mastac.envs.mixed_heads import mask_of
+from mastac.structure.kinds import Blocks
 
 ObsBatch = Float[Array, "agents obs batch"]
 ActionBatch = Float[Array, "agents act batch"]
@@ -56,6 +57,7 @@ class Actors:
     - `obs_center`, `obs_inverse_scale`: those of the first weights, `[agents, obs]`.
     - `hidden`, `output_scale`: of [`glorot`][mastac.agents.networks.glorot].
     - `chunk`: of [`each_member`][mastac.agents.networks.each_member].
+    - `blocks`: which agents share an actor; weights are then those of the kinds. `None`: none do.
     - `among`: where these are some actors of a team, how many the team has, and which of them these
         are; `None`: all of it.
     """
@@ -68,6 +70,7 @@ class Actors:
     hidden: tuple[int, ...]
     output_scale: float
     chunk: int
+    blocks: Blocks | None = None
     among: tuple[int, Int[Array, " agents"]] | None = None
 
     def drawn(
@@ -83,16 +86,22 @@ class Actors:
         return draw(key, (team, *shape[1:]))[rows]
 
     def init(self, key: PRNGKeyArray) -> Actor:
-        """First weights of all agents."""
+        """First weights of all agents, or of all kinds of them."""
         widths = self.obs_center.shape[1], self.constants.mask.shape[1]
-        network = glorot(key, self.obs_sizes, widths[0], self.hidden, widths[1], self.output_scale)
+        own = slice(None) if self.blocks is None else self.blocks.kinds.first
+        sizes = self.obs_sizes[own]
+        network = glorot(key, sizes, widths[0], self.hidden, widths[1], self.output_scale)
         return Actor(
             network.weights,
             network.biases,
             network.activation,
-            center=jnp.asarray(self.obs_center),
-            inverse_scale=jnp.asarray(self.obs_inverse_scale),
+            center=jnp.asarray(self.obs_center[own]),
+            inverse_scale=jnp.asarray(self.obs_inverse_scale[own]),
         )
+
+    def of_agents(self, leaf: Float[Array, "networks *rest"]) -> Float[Array, "agents *rest"]:
+        """What networks have, of those that agents have."""
+        return leaf if self.blocks is None else leaf[self.blocks.kinds.of]
 
     def rescaled(
         self,
@@ -126,6 +135,8 @@ class Actors:
 
     def apply(self, weights: Actor, obs: ObsBatch) -> ActionBatch:
         """The actions of all agents."""
+        if self.blocks is not None:
+            return self.actions_of(self.logits(weights, obs))
         return each_member(self.one, weights, obs, *self.constants, chunk=self.chunk)
 
     def one(
@@ -136,7 +147,19 @@ class Actors:
 
     def logits(self, weights: Actor, obs: ObsBatch) -> ActionBatch:
         """The outputs of all agents' networks, before the head."""
+        if self.blocks is not None:
+            return self._logits_of_kinds(weights, obs, self.blocks)
         return jax.vmap(lambda actor, seen: actor(seen))(weights, obs)
+
+    def _logits_of_kinds(self, weights: Actor, obs: ObsBatch, blocks: Blocks) -> ActionBatch:
+        bias = weights.biases[-1]
+        apply = lambda actor, seen: actor(seen)  # noqa: E731
+        if len(bias) == len(blocks.kinds.first):
+            return each_of_kinds(apply, weights, obs, blocks=blocks)
+        # For an episode agents have last biases of their own.
+        none = jnp.zeros((len(blocks.kinds.first), *bias.shape[1:]), bias.dtype)
+        unbiased = eqx.tree_at(lambda actor: actor.biases[-1], weights, none)
+        return each_of_kinds(apply, unbiased, obs, blocks=blocks) + bias[:, :, None]
 
     def actions_of(self, logits: ActionBatch) -> ActionBatch:
         """What the logits of all agents mean."""
@@ -231,7 +254,11 @@ def straight_through(
 
 
 def actors(
-    env: Environment, hidden: Sequence[int], output_scale: float = 1.0, chunk: int = 0
+    env: Environment,
+    hidden: Sequence[int],
+    output_scale: float = 1.0,
+    chunk: int = 0,
+    blocks: Blocks | None = None,
 ) -> Actors:
     """Perceptrons with `hidden` layers and the environment's output head."""
     obs_shape = (env.num_agents, int(env.obs_sizes.max()))
@@ -249,4 +276,5 @@ def actors(
         hidden=tuple(hidden),
         output_scale=output_scale,
         chunk=chunk,
+        blocks=blocks,
     )

@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from mastac.structure.kinds import Blocks
+
 Result = TypeVar("Result")
 
 
@@ -103,6 +105,28 @@ def read_anew(
             network.biases[0] + jnp.einsum("...io,...i->...o", old, shift),
         ),
     )
+
+
+def each_of_kinds(
+    function: Callable[..., Result], weights: object, *stacks: object, blocks: Blocks
+) -> Result:
+    """Apply `function` to every member of the stacks, with the weights of its kind before them.
+
+    **Arguments:**
+
+    - `weights`: of each kind, along a leading axis.
+    - `stacks`: trees of arrays with a leading axis of members.
+    - `blocks`: which members are of which kind; a block is computed at once.
+    """
+
+    def one_block(block: tuple[Array, Array]) -> Result:
+        kind, members = block
+        own = jax.tree.map(lambda leaf: leaf[kind], weights)
+        rows = jax.tree.map(lambda leaf: leaf[members], stacks)
+        return jax.vmap(lambda *row: function(own, *row))(*rows)
+
+    found = jax.lax.map(one_block, (jnp.asarray(blocks.kind), jnp.asarray(blocks.members)))
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[blocks.place], found)
 
 
 def each_member(function: Callable[..., Result], *stacks: object, chunk: int) -> Result:

@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,18 +148,9 @@ def run_and_report(work: Callable[[], "Run"]) -> int:
 
     - `work`: trains or resumes, and returns the run.
 
-    **Returns:**
-
-    The exit code: 0, or that of a signal, when it has been printed how to go on.
+    **Returns:** the exit code, 0.
     """
-    from mastac.runs.interruption import Stopped
-
-    try:
-        folder = work().path
-    except Stopped as stopped:
-        with suppress(OSError):  # the terminal may be gone
-            print(f"mastac: {stopped}", file=sys.stderr)
-        return stopped.exit_code
+    folder = work().path
     from mastac.runs.figures import learning_curves, save
     from mastac.runs.results import read_results
     from mastac.runs.summary import run_table

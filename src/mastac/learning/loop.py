@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, Key, PRNGKeyArray
@@ -19,6 +20,7 @@ from mastac.learning.failures import FAILURES, failure_of, failure_of_learner
 from mastac.learning.keeping import Kept, first_kept
 from mastac.learning.learner import update_schedule
 from mastac.learning.measured import EpochMetrics, NormSums, epoch_means, not_measured
+from mastac.learning.programs import SmallProgram
 from mastac.learning.schedule import UpdateSchedule, exploration_in
 from mastac.learning.settings import Settings
 from mastac.learning.spec import Learner, Metrics
@@ -143,13 +145,14 @@ class OneSeed:
         """
         store = self.buffer.add(state.store, episode, epoch)
         given = (state.learner, store, update_key, epoch)
-        updates = jax.jit(self._updated)  # traced once for its shapes and for the branch
-        nothing = jax.tree.map(not_measured, jax.eval_shape(updates, *given)[1])
+        # Traced once for its shapes and for the branch.
+        updates = eqx.filter_closure_convert(self._updated, *given)
+        nothing = jax.tree.map(not_measured, updates.out_struct[1])
         # What fails is worked out in the branch: outside, the compiler would write it again into
         # the loop of every array of the learner.
         updated, metrics, failure = jax.lax.cond(
             self.schedule.is_due(epoch),
-            updates,
+            lambda *given: updates(*given),
             lambda kept, *_: (kept, nothing, jnp.full((), -1, jnp.int32)),
             *given,
         )
@@ -201,11 +204,12 @@ class OneSeed:
         measure = self.learner.measure
         if measure is None:
             return learner_state
-        times = [self.schedule.first - 1]
+        times, period = [self.schedule.first - 1], self.schedule.period
         while times[-1] < self.epochs:
             times.append(times[-1] + (times[-1] + 2) // 2)
         return jax.lax.cond(
-            jnp.isin(epoch, jnp.asarray(times)),
+            # Of rollouts, the first update after such a time.
+            ((jnp.asarray(times) <= epoch) & (jnp.asarray(times) > epoch - period)).any(),
             lambda state: measure(state, store, epoch + 1, epoch == times[0]),
             lambda state: state,
             learner_state,
@@ -270,9 +274,9 @@ def training_program(
         play = shard_over_seeds(jax.vmap(seed.play, in_axes=(0, None)), False)
         return play(state.learner, jax.random.split(key, episodes))
 
-    init = compiled_for_once(shard_over_seeds(jax.vmap(seed.init)))
-    advancing = jax.jit(advance, static_argnums=3, donate_argnums=0)
-    evaluating = jax.jit(evaluate, static_argnums=2)
+    init = SmallProgram(shard_over_seeds(jax.vmap(seed.init)), compiled=compiled_for_once)
+    advancing = SmallProgram(advance, static=[3], donated=0)
+    evaluating = SmallProgram(evaluate, static=[2])
 
     def lowered(state: RunState | None, keys: Array, length: int | None, episodes: int):
         if state is None:

@@ -5,6 +5,7 @@ is allocated. What an update and an evaluation hold for a moment is estimated fr
 networks and the transitions of a batch.
 """
 
+import itertools
 import math
 import shutil
 import sys
@@ -23,6 +24,7 @@ from mastac.learning.devices import SEEDS, seed_mesh
 from mastac.learning.learner import buffer_of, learner_of
 from mastac.learning.loop import one_seed
 from mastac.learning.partition.program import agent_mesh
+from mastac.learning.spec import LearnerSpec
 from mastac.learning.updates.dyna import Drawn
 from mastac.memory import free_memory, size_in_words
 from mastac.runs.plan import RunPlan
@@ -183,14 +185,19 @@ def _parts(plan: RunPlan) -> list[Part]:
         drawn = 2 * _bytes(batch)
         transitions = math.prod(batch.rewards.shape[:-1])
         climbing = 1
-    values = (
-        4
-        * PASSES
-        * (climbing * _values(learnt.actors, spec.chunk) + _values(learnt.critics, spec.chunk))
+    values = 4 * (
+        climbing * _at_once(learnt.actors, agents)  # all wait for the slopes that critics give
+        + PASSES * _in_critics(spec, learnt.critics)
+        + 2 * sum(bucket.action_rows.size for bucket in spec.buckets)  # those slopes
     )
+    # The learner after a step stands beside that before it, which is kept where a number is not
+    # finite, and passes through the loop over updates.
+    stepping = 2 * _bytes(learnt)
     # An episode is played with the actors alone; a step is forgotten when the next one is played.
     width = sum(int(sizes.max()) for sizes in (env.state_sizes, env.obs_sizes, env.action_sizes))
-    playing = 4 * (2 * agents * width + _values(learnt.actors))
+    blocks = spec.actors.blocks
+    together = agents if blocks is None else blocks.members.shape[1]
+    playing = 4 * (agents * (2 * width + env.horizon) + _at_once(learnt.actors, together))
     widths = "hidden layers (actor_hidden, critic_hidden)"
     kept = "rollout_steps" if settings.on_policy else "buffer_size"
     several = "rollout_steps" if settings.on_policy else "batch_size"
@@ -205,7 +212,7 @@ def _parts(plan: RunPlan) -> list[Part]:
         Part("target networks", targets, True, widths),
         Part("optimizers", optimizers, True, widths),
         Part("episodes kept", _bytes(state.store), True, kept),
-        Part("an update", drawn + values * transitions, False, several),
+        Part("an update", stepping + drawn + values * transitions, False, several),
         Part("an evaluation", playing * config.final_episodes, False, "evaluation_episodes"),
         Part("results", rows, False, "epochs"),
     ]
@@ -220,16 +227,25 @@ def _item(dtype: Any) -> int:
     return 8 if jnp.issubdtype(dtype, jax.dtypes.extended) else dtype.itemsize
 
 
-def _values(tree: Any, chunk: int = 0) -> int:
-    """How many numbers the layers of networks read and give for one transition.
+def _at_once(tree: Any, members: int) -> int:
+    """How many numbers the layers of a stack of networks read and give for one transition.
 
-    `chunk`: how many members of a stack are computed together; 0: all.
+    `members`: how many are computed at once, whose networks they may share.
     """
     layers = [leaf.shape for leaf in jax.tree.leaves(tree) if len(leaf.shape) > 2]
-    return sum(
-        min(shape[0], chunk or shape[0]) * math.prod(shape[1:-2]) * (shape[-2] + shape[-1])
-        for shape in layers
-    )
+    return sum(members * math.prod(shape[1:-2]) * (shape[-2] + shape[-1]) for shape in layers)
+
+
+def _in_critics(spec: LearnerSpec, critics: tuple[Any, ...]) -> int:
+    """The same of all stacks of critics, as many at once as are computed together."""
+    total, blocks = 0, [bucket.shared for bucket in spec.buckets]
+    # Behind those of the layout there may be a mixer, or there are models in their place.
+    blocks = blocks if len(blocks) <= len(critics) else []
+    for stack, shared in itertools.zip_longest(critics, blocks):
+        networks = max((leaf.shape[0] for leaf in jax.tree.leaves(stack)), default=0)
+        together = min(networks, spec.chunk or networks)
+        total += _at_once(stack, together if shared is None else shared.members.shape[1])
+    return total
 
 
 def _free() -> tuple[int | None, str]:

@@ -25,7 +25,8 @@ from mastac.learning.buffer import Batch, Episode
 from mastac.learning.critic_inputs import CriticInputs, append_zeros, inputs_with, reward_factor
 from mastac.learning.critic_step import UpdatedCritics, each_critic, update_term
 from mastac.learning.partition.tables import Split, Tables
-from mastac.learning.scales import Among, Scales, remeasured
+from mastac.learning.presence import Among
+from mastac.learning.scales import Scales, remeasured
 from mastac.learning.spec import LearnerSpec, LearnerState, Metrics, actors_due, is_due
 from mastac.structure.halos import Exchange
 

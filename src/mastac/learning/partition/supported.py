@@ -34,7 +34,11 @@ def check_supported(spec: LearnerSpec) -> None:
             f"couplings of environment '{env.id}' change with the time, which cannot be spread "
             "over devices; give their union",
         ),
-        (settings.share_actors, "actors on several devices share nothing; set share_actors=false"),
+        (
+            settings.share_actors or settings.share_critics,
+            "networks on several devices share nothing; set share_actors=false and "
+            "share_critics=false",
+        ),
         (
             env.is_host,
             f"'{env.id}' is a simulator outside JAX, which cannot be spread over devices; leave "
