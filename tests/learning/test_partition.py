@@ -138,6 +138,8 @@ def test_what_cannot_be_spread_is_refused_in_a_sentence(choices, why) -> None:
 def test_environments_that_cannot_be_spread_are_refused() -> None:
     with pytest.raises(UserError, match=r"change with the time.*give their union"):
         spec_of(mastac.make("doors-9"))
+    with pytest.raises(UserError, match="partition must be a whole number, from 1 to 3; got 4"):
+        plan_run(mastac.make("lq-3"), configuration_of(mastac.make("lq-3"), partition=4))
     with pytest.raises(UserError, match=r"needs 2 devices, and JAX sees 1.*XLA_FLAGS"):
         plan_run(mastac.make("lq-3"), configuration_of(mastac.make("lq-3"), partition=2))
 

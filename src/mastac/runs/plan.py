@@ -6,6 +6,7 @@ from typing import Any
 import jax
 
 from mastac.algorithms import ALGORITHMS
+from mastac.checks import whole_number
 from mastac.envs.base import Environment, Reference
 from mastac.envs.host.environment import HostEnvironment
 from mastac.envs.validation import check_environment, checked_reference
@@ -81,6 +82,7 @@ def plan_run(
     )
     if config.partition is not None:
         check_supported(spec)
+        whole_number("partition", config.partition, least=1, most=env.num_agents)
         agent_mesh(config.partition, len(config.seeds))
     return RunPlan(
         config=config,
