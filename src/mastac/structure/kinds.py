@@ -96,4 +96,6 @@ def from_own(matrix: csr_array) -> csr_array:
     """
     row = row_of_entry(matrix)
     order = np.lexsort(((matrix.indices - row) % matrix.shape[1], row))
-    return csr_array((matrix.data[order], matrix.indices[order], matrix.indptr), shape=matrix.shape)
+    return csr_array(
+        (np.asarray(matrix.data)[order], matrix.indices[order], matrix.indptr), shape=matrix.shape
+    )
