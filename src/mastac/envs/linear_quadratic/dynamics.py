@@ -164,7 +164,7 @@ class _Paid:
 
     def __init__(self, weights: Matrix, rows: _Rows) -> None:
         entries = sp.coo_array(weights)
-        self.num_agents = weights.shape[0]
+        self.num_agents = rows.shape[0]
         self.payer, entry = entries.coords
         self.slot, self.weight = rows.slot[entry], np.asarray(entries.data)
 
