@@ -1,6 +1,6 @@
 r"""Deterministic actors: one policy $\pi_i(o_i; \theta_i)$ for each agent, stacked."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -58,6 +58,8 @@ class Actors:
     - `hidden`, `output_scale`: of [`glorot`][mastac.agents.networks.glorot].
     - `chunk`: of [`each_member`][mastac.agents.networks.each_member].
     - `blocks`: which agents share an actor; weights are then those of the kinds. `None`: none do.
+    - `among`: where these are some actors of a team, how many the team has, and which of them these
+        are; `None`: all of it.
     """
 
     head: Head
@@ -69,6 +71,19 @@ class Actors:
     output_scale: float
     chunk: int
     blocks: Blocks | None = None
+    among: tuple[int, Int[Array, " agents"]] | None = None
+
+    def drawn(
+        self, draw: Callable[..., Array], key: PRNGKeyArray, shape: tuple[int, ...]
+    ) -> Float[Array, "agents ..."]:
+        """`draw(key, shape)`; for some actors of a team, their rows of what all of it draws.
+
+        So an agent's luck does not depend on which others are computed beside it.
+        """
+        if self.among is None:
+            return draw(key, shape)
+        team, rows = self.among
+        return draw(key, (team, *shape[1:]))[rows]
 
     def init(self, key: PRNGKeyArray) -> Actor:
         """First weights of all agents, or of all kinds of them."""
@@ -154,7 +169,8 @@ class Actors:
         """What the logits mean, as something that has slopes in them; choices are drawn."""
         if not self.head.has_choices:
             return self.actions_of(logits)
-        return straight_through(self.head, logits, *self._limit_and_mask(), key, axis=1)
+        gumbel = self.drawn(jax.random.gumbel, key, logits.shape)
+        return straight_through(self.head, logits, *self._limit_and_mask(), gumbel, axis=1)
 
     def one_with_slopes(
         self,
@@ -167,7 +183,9 @@ class Actors:
         """The same for a single agent, from its weights and its row of each of the constants."""
         if not self.head.has_choices:
             return self.one(weights, obs, limit, mask)
-        return straight_through(self.head, weights(obs), limit[:, None], mask[:, None], key, axis=0)
+        logits = weights(obs)
+        gumbel = jax.random.gumbel(key, logits.shape)
+        return straight_through(self.head, logits, limit[:, None], mask[:, None], gumbel, axis=0)
 
     def explore(
         self,
@@ -189,16 +207,16 @@ class Actors:
         """
         noise_key, uniform_key, choice_key = jax.random.split(key, 3)
         logits = self.logits(weights, obs)
-        added = noise * jax.random.normal(noise_key, logits.shape)
+        added = noise * self.drawn(jax.random.normal, noise_key, logits.shape)
         if draws and self.head.has_choices:
-            gumbel = jax.random.gumbel(noise_key, logits.shape)
+            gumbel = self.drawn(jax.random.gumbel, noise_key, logits.shape)
             added = jnp.where(self.head.choices(self.constants.mask)[:, :, None], gumbel, added)
         noisy = self.head.perturb(logits, added, *self._limit_and_mask())
         uniform = self.head.from_uniform(
-            jax.random.uniform(uniform_key, logits.shape), *self._limit_and_mask()
+            self.drawn(jax.random.uniform, uniform_key, logits.shape), *self._limit_and_mask()
         )
         each_agent = (logits.shape[0], 1, logits.shape[2])
-        is_random = jax.random.uniform(choice_key, each_agent) < random_fraction
+        is_random = self.drawn(jax.random.uniform, choice_key, each_agent) < random_fraction
         return jnp.where(is_random, uniform, noisy)
 
     def smoothed(
@@ -206,7 +224,8 @@ class Actors:
     ) -> ActionBatch:
         """Actions with Gaussian noise that is clipped at ± `clip` (Fujimoto et al. 2018)."""
         logits = self.logits(weights, obs)
-        gauss = jnp.clip(noise * jax.random.normal(key, logits.shape), -clip, clip)
+        gauss = noise * self.drawn(jax.random.normal, key, logits.shape)
+        gauss = jnp.clip(gauss, -clip, clip)
         return self.head.perturb(logits, gauss, *self._limit_and_mask())
 
     def saturated(self, logits: ActionBatch, held: Any = SATURATED) -> ActionBatch:
@@ -218,7 +237,7 @@ class Actors:
 
 
 def straight_through(
-    head: Head, logits: Array, limit: Array, mask: Array, key: PRNGKeyArray, axis: int
+    head: Head, logits: Array, limit: Array, mask: Array, gumbel: Array, axis: int
 ) -> Array:
     """Choices drawn with the probabilities that the logits give, as something that has slopes.
 
@@ -228,7 +247,7 @@ def straight_through(
     two thirds of those of the expectation of a function that is linear in the choice.
     """
     choices = head.choices(mask)
-    noisy = logits + jnp.where(choices, jax.random.gumbel(key, logits.shape), 0.0)
+    noisy = logits + jnp.where(choices, gumbel, 0.0)
     soft = jax.nn.softmax(jnp.where(choices, noisy, -1e9), axis=axis)
     hard = head.apply(noisy, limit, mask, axis)
     return jnp.where(choices, soft + jax.lax.stop_gradient(hard - soft), hard)

@@ -272,7 +272,7 @@ def actor_step(
 
     if due is True:
         return step()
-    nothing = jnp.zeros(spec.env.num_agents)
+    nothing = jnp.zeros(len(jax.tree.leaves(state.actors)[0]))
     resting = UpdatedActors(state.actors, state.target_actors, state.actor_optimizer, nothing)
     return jax.lax.cond(due, step, lambda: resting)
 

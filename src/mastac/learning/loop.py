@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -74,6 +75,7 @@ class Program(NamedTuple):
     - `lowered`: `(state, keys, length, episodes) -> programs` that the three will run, traced and
         not yet compiled: without a state that of `init`, without a length that of `evaluate` alone.
         `None` where it is not known before they are called.
+    - `whole`, `parted`: from a state to that of one device, which is stored, and back.
     """
 
     init: Callable[[PRNGKeyArray], RunState]
@@ -81,6 +83,8 @@ class Program(NamedTuple):
     evaluate: Callable[[RunState, PRNGKeyArray, int], Outcome]
     close: Callable[[], None] = lambda: None
     lowered: Callable[..., Iterator[Any]] | None = None
+    whole: Callable[[RunState], RunState] = lambda state: state
+    parted: Callable[[RunState], RunState] = lambda state: state
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +146,7 @@ class OneSeed:
         store = self.buffer.add(state.store, episode, epoch)
         given = (state.learner, store, update_key, epoch)
         # Traced once for its shapes and for the branch.
-        updates = eqx.filter_closure_convert(self._updated, *given)
+        updates: Any = eqx.filter_closure_convert(self._updated, *given)
         nothing = jax.tree.map(not_measured, updates.out_struct[1])
         # What fails is worked out in the branch: outside, the compiler would write it again into
         # the loop of every array of the learner.
@@ -238,30 +242,33 @@ def one_seed(
     return OneSeed(env, learner, buffer, settings, update_schedule(env, settings), epochs)
 
 
+def epochs_from(
+    seed: OneSeed, state: RunState, keys: Key[Array, " seeds"], times: Int[Array, " length"]
+) -> tuple[RunState, EpochMetrics]:
+    """The states of all seeds after these epochs, and their rows, `[seeds, length]`."""
+    # The epoch is not vectorised over seeds: storing stays a copy, and the branch a branch.
+    one_epoch = jax.vmap(seed.one_epoch, in_axes=(0, 0, None))
+
+    def next_epoch(at: Any, epoch: Array) -> Any:
+        (state, row), norms = one_epoch(at[0], keys, epoch), at[1]
+        norms, row = norms.with_row(row)
+        return (state, norms), row
+
+    start = (state, NormSums.none(len(keys), seed.env.num_agents))
+    (state, norms), rows = jax.lax.scan(next_epoch, start, times)
+    rows = jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), rows)
+    return state, rows._replace(agent_gradient_norm=norms.means())
+
+
 def training_program(
     env: Environment, learner: Learner, buffer: Buffer, settings: Settings, epochs: int
 ) -> Program:
     """The loop over epochs, for all seeds side by side."""
     seed = one_seed(env, learner, buffer, settings, epochs)
 
-    def epochs_from(
-        state: RunState, keys: Key[Array, " seeds"], times: Int[Array, " length"]
-    ) -> tuple[RunState, EpochMetrics]:
-        # The epoch is not vectorised over seeds: storing stays a copy, and the branch a branch.
-        one_epoch = jax.vmap(seed.one_epoch, in_axes=(0, 0, None))
-
-        def next_epoch(at: Any, epoch: Array) -> Any:
-            (state, row), norms = one_epoch(at[0], keys, epoch), at[1]
-            norms, row = norms.with_row(row)
-            return (state, norms), row
-
-        start = (state, NormSums.none(len(keys), env.num_agents))
-        (state, norms), rows = jax.lax.scan(next_epoch, start, times)
-        rows = jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), rows)
-        return state, rows._replace(agent_gradient_norm=norms.means())
-
     def advance(state: RunState, keys: Key[Array, " seeds"], epoch: Int[Array, ""], length: int):
-        return shard_over_seeds(epochs_from, True, False)(state, keys, epoch + jnp.arange(length))
+        advanced = shard_over_seeds(partial(epochs_from, seed), True, False)
+        return advanced(state, keys, epoch + jnp.arange(length))
 
     def evaluate(state: RunState, key: PRNGKeyArray, episodes: int) -> Outcome:
         play = shard_over_seeds(jax.vmap(seed.play, in_axes=(0, None)), False)

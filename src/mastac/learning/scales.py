@@ -20,7 +20,7 @@ from mastac.envs.base import Environment
 from mastac.envs.mixed_heads import mask_of
 from mastac.learning.buffer import Episode
 from mastac.learning.observing import observations_along
-from mastac.learning.presence import present
+from mastac.learning.presence import Among, present
 from mastac.learning.sharing import pooled, read_alike
 from mastac.learning.spec import LearnerSpec, LearnerState
 from mastac.structure.kinds import Kinds
@@ -185,14 +185,21 @@ def which_episodes(store: Episode, count: Int[Array, ""]) -> Which:
 
 
 def next_scales(
-    spec: LearnerSpec, store: Episode, which: Which, old: Scales, is_first: Bool[Array, ""]
+    spec: LearnerSpec,
+    store: Episode,
+    which: Which,
+    old: Scales,
+    is_first: Bool[Array, ""],
+    among: Among | None = None,
 ) -> Scales:
     """What critics read from now on: measured where the environment leaves it open.
 
     Where critics are shared, agents that are read alike are read in the same units.
     """
     env = spec.env
-    choices = env.head.choices(mask_of(env.action_head, env.action_sizes))
+    mask = mask_of(env.action_head, env.action_sizes) if among is None else among.mask
+    choices = env.head.choices(mask)
+    mean = jnp.mean if among is None else among.mean
 
     def kept(old: Array, new: Array) -> Array:
         # Choices are rows of zeros and a one. In units of their spread a rare one would be a giant.
@@ -209,7 +216,7 @@ def next_scales(
     # Returns of exploring policies may be thousands of times those of good ones. The calmer
     # episodes say what rewards are like where it matters, and this scale may fall faster.
     payments = measured(store.rewards, *which, share=0.25, counts=store.alive)
-    paid = Measured(*(jnp.sqrt((part**2).mean()) for part in payments))
+    paid = Measured(*(jnp.sqrt(mean(part**2)) for part in payments))
     found = (
         ("state_center", states.center),
         ("state_scale", next_scale(states, old.state_scale, is_first)),
@@ -231,6 +238,7 @@ def remeasured(
     store: Episode,
     count: Int[Array, ""],
     is_first: Bool[Array, ""],
+    among: Among | None = None,
 ) -> LearnerState:
     """The learner with its scales measured anew.
 
@@ -238,10 +246,11 @@ def remeasured(
 
     - `store`: of the replay or of a rollout, with the last of `count` episodes.
     - `is_first`: before the first update; networks are then taken as they are.
+    - `among`: where the learner is that of some agents; `None`: of all.
     """
     env, old, stacks = spec.env, state.scales, len(spec.buckets)
     which = which_episodes(store, count)
-    new = next_scales(spec, store, which, old, is_first)
+    new = next_scales(spec, store, which, old, is_first, among)
     if spec.kind.has_mixer:  # not linear in what it reads: measured once
         new = jax.tree.map(lambda one, other: jnp.where(is_first, other, one), old, new)
 

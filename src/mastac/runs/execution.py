@@ -16,6 +16,7 @@ from mastac.learning.host_loop import host_program
 from mastac.learning.keeping import better_of
 from mastac.learning.learner import buffer_of, learner_of
 from mastac.learning.loop import EpochMetrics, Program, one_seed, training_program
+from mastac.learning.partition import program_in_parts
 from mastac.runs.agent_measures import GradientNorms, agent_measures
 from mastac.runs.checkpoints import load_checkpoint, manifest_of, save_checkpoint
 from mastac.runs.compiling import Compiling
@@ -58,6 +59,7 @@ class Execution:
         self.keys = jax.vmap(jax.random.key)(jnp.asarray(self.config.seeds))
         self.epoch = 0
         self.state: Any = None
+        self._whole = self.program.whole
         self.told: set[int] = set()
         self.tables, self.identity = SealedTables(folder), identity_of(folder)
         self.log: Callable[..., None] = lambda *rows: None
@@ -66,6 +68,8 @@ class Execution:
         self.compiling = Compiling(name, self.program.lowered, working)
 
     def _program(self, env: Environment, *others: Any) -> Program:
+        if self.config.partition is not None:
+            return program_in_parts(self.plan.spec, self.config.partition, len(self.config.seeds))
         if not isinstance(env, HostEnvironment):
             return training_program(env, *others)
         workers = self.config.workers or 0
@@ -87,8 +91,10 @@ class Execution:
             self.epoch = last_sound_epoch(self.folder, self.say)
         seals = None
         if self.epoch:
-            like = {"state": jax.eval_shape(self.program.init, self.keys), "keys": self._key_data()}
-            self.state = load_checkpoint(self.folder.checkpoints, self.epoch, like)["state"]
+            begun = jax.eval_shape(lambda keys: self._whole(self.program.init(keys)), self.keys)
+            like = {"state": begun, "keys": self._key_data()}
+            stored = load_checkpoint(self.folder.checkpoints, self.epoch, like)
+            self.state = self.program.parted(stored["state"])
             manifest = manifest_of(self.folder.checkpoints, self.epoch)
             shape = (len(self.config.seeds), self.env.num_agents)
             seals, self.norms = manifest["tables"], GradientNorms.stored(manifest, shape)
@@ -148,14 +154,14 @@ class Execution:
 
     def save(self) -> None:
         """A checkpoint of everything that evolves, and the policies as they are."""
-        whole = {"state": self.state, "keys": self._key_data()}
+        whole = {"state": self._whole(self.state), "keys": self._key_data()}
         about = {"identity": self.identity, "tables": self.tables.seals()} | self.norms.to_store()
         with self.folder.storing():
             save_checkpoint(self.folder.checkpoints, self.epoch, whole, about)
             self._save_policies()
 
     def _save_policies(self) -> None:
-        policies = policies_of(self.plan.spec, self.state.final)
+        policies = policies_of(self.plan.spec, self._whole(self.state).final)
         for seed, policy in zip(self.config.seeds, policies, strict=True):
             policy.save(self.folder.policy(seed))
 
@@ -205,7 +211,8 @@ class Execution:
         returns = run.curve()[1]
         first = returns[:, : max(1, returns.shape[1] // 20)]
         untrained = float(np.nanmean(first)) if np.isfinite(first).any() else -math.inf
-        saturated = saturated_agents(self.plan.spec, self.state, self.epoch, alive)
+        whole = self._whole(self.state)
+        saturated = saturated_agents(self.plan.spec, whole, self.epoch, alive)
         return warnings_of(self.env, greedy, self.plan.reference, untrained, saturated)
 
     def _key_data(self) -> np.ndarray:

@@ -43,6 +43,7 @@ class Config(TypedDict, total=False):
     evaluation_episodes: Positive
     knobs: dict[str, Any]
     workers: Count | None
+    partition: Positive | None
     versions: dict[str, str]
     git_revision: str | None
 

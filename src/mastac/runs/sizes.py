@@ -21,9 +21,10 @@ from mastac.algorithms import ALGORITHMS
 from mastac.envs.host.environment import HostEnvironment
 from mastac.errors import UserError
 from mastac.learning.acting import Acting
-from mastac.learning.devices import seed_mesh
+from mastac.learning.devices import SEEDS, seed_mesh
 from mastac.learning.learner import buffer_of, learner_of
 from mastac.learning.loop import one_seed
+from mastac.learning.partition.program import agent_mesh
 from mastac.learning.spec import LearnerSpec
 from mastac.learning.updates.dyna import Drawn
 from mastac.memory import free_memory, size_in_words
@@ -139,13 +140,16 @@ def foreseen(plan: RunPlan, out: Path = Path()) -> Sizes:
         ) from error
     config = plan.config
     free, where = _free()
-    mesh = seed_mesh(len(config.seeds))
+    if config.partition is None:
+        mesh = seed_mesh(len(config.seeds))
+    else:
+        mesh = agent_mesh(config.partition, len(config.seeds))
     rows = config.epochs * len(config.seeds)
     kept = sum(part.bytes for part in parts if part.is_exact)
     disk = ROW_ON_DISK * rows + 2 * len(config.seeds) * kept  # two checkpoints
     return Sizes(
         parts=parts,
-        seeds=len(config.seeds) // (1 if mesh is None else mesh.size),
+        seeds=len(config.seeds) // (1 if mesh is None else mesh.shape[SEEDS]),
         disk=disk,
         free=free,
         free_disk=_free_disk(out),
