@@ -45,7 +45,6 @@ def places(runs: Path, tiny: bool) -> list[Place]:
 
 def train(place: Place, until: float) -> None:
     """Train a cell, unless what it has done says that it will not end in time."""
-    from mastac.reproduction.reproduce import train_cell
 
     def report(now: Any) -> None:
         left = until - time.time()
@@ -54,7 +53,7 @@ def train(place: Place, until: float) -> None:
                 f"stopped: {now.remaining:.0f} s of training were to come, {left:.0f} left"
             )
 
-    train_cell(place, report)
+    place.job.work(report)
 
 
 def figures(place: Place, raw: Path) -> dict[str, Any]:

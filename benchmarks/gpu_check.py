@@ -92,6 +92,9 @@ class Compared:
         known = {"env": self.env, "algorithm": self.algorithm, "updates_before": UPDATES}
         known["device"] = self.device.device_kind
         before: Any = None
+        after: Any = None
+        given: Any = ()
+        cpu_ms = 0.0
         for precision, compiling in self.on_device.items():
             tolerance = TOLERANCES[precision]
             with rows.row(**known, precision=precision, tolerance=tolerance) as row:

@@ -123,7 +123,7 @@ class Case:
     def update(self, state: Any, store: Any, key: Any) -> tuple[Any, Any]:
         """A batch drawn from the replay, and an update with it."""
         draw_key, update_key = jax.random.split(key)
-        batch = self.buffer.draw(store, self.config.epochs, draw_key)
+        batch = self.buffer.draw(store, jnp.asarray(self.config.epochs), draw_key)
         return self.learner.update(state, batch, update_key, jnp.asarray(1))
 
     def shapes(self) -> tuple[Any, Any, Any]:

@@ -88,8 +88,9 @@ def programs(case: Case, seeds: int, epochs: int) -> Iterator[tuple[str, int, An
     play = jax.jit(jax.vmap(case.seed.played, in_axes=(0, 0, None)))
     # The state is given away and comes back.
     yield "episode", 1, lambda: play.lower(state.learner, keys, late), (state.learner, keys, late)
-    assert program.lowered is not None
-    advance = lambda: next(program.lowered(state, keys, epochs, 1))  # noqa: E731
+    lowered = program.lowered
+    assert lowered is not None
+    advance = lambda: next(lowered(state, keys, epochs, 1))  # noqa: E731
     yield "epochs", epochs, advance, (state, keys, late)
 
 

@@ -182,7 +182,7 @@ def card_rates(part: Part) -> None:
     """The rates of one large product, and of a stack of small ones as an update has them."""
     rows = Rows(part.out / "gpu-card.csv", ("product", "type", "precision", "ms", "tflops"))
     large, members, batch = (256, 12, 8) if part.tiny else (8192, 9600, 128)
-    shapes = {f"{large}³": ((large, large), (large, large))}
+    shapes: dict[str, Any] = {f"{large}³": ((large, large), (large, large))}
     shapes[f"{members} of 64 x 64 by {batch}"] = ((members, 64, 64), (members, 64, batch))
     for name, (left, right) in shapes.items():
         for kind, precision in (("float32", "highest"), ("float32", "default"), ("bfloat16", None)):

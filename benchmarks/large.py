@@ -70,7 +70,7 @@ def measure(agents: int, weights: str) -> None:
     mastac.value_dependency(env.couplings, 2)
     row["sets_cpu_s"], _ = clock()
     hidden = {"actor_hidden": (64, 64, 64), "critic_hidden": (64, 64, 64)}
-    shares = {"share_actors": True, "share_critics": True} if weights == "shared" else {}
+    shares: dict[str, Any] = dict.fromkeys(("share_actors", "share_critics"), weights == "shared")
     knobs: dict[str, Any] = {"batch_size": 16, "buffer_size": 100, "updates_per_epoch": 1}
     given: dict[str, Any] = {"kappa": 2, "epochs": EPOCHS, "evaluation_episodes": 2}
     config = resolve(env.id, {}, **given, **knobs, **hidden, **shares)

@@ -57,7 +57,7 @@ class SlowTrainer(Trainer):
 
 def pruned(address: str, out: Path) -> dict[str, Any]:
     """A search whose trials fall behind."""
-    search.Trainer = SlowTrainer  # pyright: ignore[reportPrivateImportUsage]
+    search.Trainer = SlowTrainer
     asked: dict[str, Any] = {"knobs": ["actor_lr"], "epochs": 10, "fresh_seeds": 0}
     found = search.tune("lq-3", out=out, trials=6, ray=address, progress=False, **asked)
     more = search.tune("lq-3", out=out, trials=7, ray=address, progress=False, **asked)

@@ -231,8 +231,8 @@ def update_shared(
         return jax.tree.map(lambda sum, new: sum.at[kind].add(new), total, gradient), measured
 
     nothing = jax.tree.map(jnp.zeros_like, critics)
-    each_block = tuple(map(jnp.asarray, (blocks.kind, blocks.members, blocks.is_real)))
-    total, measured = jax.lax.scan(add, nothing, each_block)
+    kind, members, is_real = map(jnp.asarray, (blocks.kind, blocks.members, blocks.is_real))
+    total, measured = jax.lax.scan(add, nothing, (kind, members, is_real))
     step = jax.vmap(lambda *kind: optimizer_step(spec.critic_optimizer, *kind))
     scale = input_scale(bucket, spec.settings)
     gradient = mean_of_kinds(blocks.kinds, total)

@@ -146,7 +146,7 @@ class OneSeed:
         store = self.buffer.add(state.store, episode, epoch)
         given = (state.learner, store, update_key, epoch)
         # Traced once for its shapes and for the branch.
-        updates = eqx.filter_closure_convert(self._updated, *given)
+        updates: Any = eqx.filter_closure_convert(self._updated, *given)
         nothing = jax.tree.map(not_measured, updates.out_struct[1])
         # What fails is worked out in the branch: outside, the compiler would write it again into
         # the loop of every array of the learner.

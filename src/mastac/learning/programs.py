@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import jax
+from jax.core import Tracer, eval_jaxpr
 from jaxtyping import Array
 
 LARGE = 2**15
@@ -39,7 +40,7 @@ class SmallProgram:
 
     def __call__(self, *arguments: Any) -> Any:
         """What the function gives."""
-        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(arguments)):
+        if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(arguments)):
             return self.function(*arguments)  # within another program
         compiled, large = self._program(arguments)
         return compiled(large, *self._arrays(arguments))
@@ -83,7 +84,7 @@ class SmallProgram:
         def run(large: list[Array], *arrays: Any) -> Any:
             few, many = iter(small), iter(large)
             constants = [next(many if is_one else few) for is_one in is_large]
-            results = jax.core.eval_jaxpr(closed.jaxpr, constants, *jax.tree.leaves(arrays))
+            results = eval_jaxpr(closed.jaxpr, constants, *jax.tree.leaves(arrays))
             return jax.tree.unflatten(jax.tree.structure(shapes), results)
 
         run.__name__ = getattr(self.function, "__name__", "run")

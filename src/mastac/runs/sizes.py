@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from mastac.algorithms import ALGORITHMS
 from mastac.envs.host.environment import HostEnvironment
 from mastac.errors import UserError
 from mastac.learning.acting import Acting
@@ -203,6 +204,8 @@ def _parts(plan: RunPlan) -> list[Part]:
     several = "rollout_steps" if settings.on_policy else "batch_size"
     several = "imagined_episodes, model_members" if settings.estimator == "model" else several
     several += " or hidden layers"
+    may_share = ALGORITHMS[config.algorithm].uses("share_critics") and not settings.share_critics
+    share = ", or set share_critics" if may_share else ""
     targets = _bytes(learnt.target_actors) + _bytes(learnt.target_critics)
     optimizers = _bytes(learnt.actor_optimizer) + _bytes(learnt.critic_optimizers)
     rows = config.evaluation_interval * 8 * 16 + ROW * config.epochs
@@ -212,7 +215,8 @@ def _parts(plan: RunPlan) -> list[Part]:
         Part("target networks", targets, True, widths),
         Part("optimizers", optimizers, True, widths),
         Part("episodes kept", _bytes(state.store), True, kept),
-        Part("an update", stepping + drawn + values * transitions, False, several),
+        Part("copies in a step", stepping, False, widths + share),
+        Part("an update", drawn + values * transitions, False, several),
         Part("an evaluation", playing * config.final_episodes, False, "evaluation_episodes"),
         Part("results", rows, False, "epochs"),
     ]

@@ -94,6 +94,7 @@ def from_own(matrix: csr_array) -> csr_array:
     Indices are in this order and not sorted. Where a graph looks the same from every agent, as a
     ring or the inside of a grid does, the member at a place is as far from each of them.
     """
-    row = row_of_entry(matrix)
-    order = np.lexsort(((matrix.indices - row) % matrix.shape[1], row))
-    return csr_array((matrix.data[order], matrix.indices[order], matrix.indptr), shape=matrix.shape)
+    row, size = row_of_entry(matrix), len(matrix.indptr) - 1
+    order = np.lexsort(((matrix.indices - row) % size, row))
+    data = np.asarray(matrix.data)[order]
+    return csr_array((data, matrix.indices[order], matrix.indptr), shape=(size, size))

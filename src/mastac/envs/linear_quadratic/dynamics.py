@@ -164,8 +164,9 @@ class _Paid:
 
     def __init__(self, weights: Matrix, rows: _Rows) -> None:
         entries = sp.coo_array(weights)
-        self.num_agents = weights.shape[0]
-        self.payer, self.slot, self.weight = entries.row, rows.slot[entries.col], entries.data
+        self.num_agents = rows.shape[0]
+        self.payer, entry = entries.coords
+        self.slot, self.weight = rows.slot[entry], np.asarray(entries.data)
 
     def __call__(self, squares):
         paid = self.weight * squares.ravel()[self.slot]

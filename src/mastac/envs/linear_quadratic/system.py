@@ -72,7 +72,7 @@ def lq_system(couplings: Couplings, values: Options) -> LinearSystem:
     )
     acting = np.flatnonzero(with_actuator(n, values["actuators"]))
     of_agents = csr_array(selection(owner, n).T).astype(float)
-    costs = diags_array(values["control_cost"] * action_price, format="csc")
+    costs = csr_array(diags_array(values["control_cost"] * action_price))
     rewarded, seen = (
         getattr(couplings, graph).astype(float) for graph in ("reward", "observation")
     )
