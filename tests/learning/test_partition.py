@@ -108,7 +108,7 @@ def test_runs_in_parts_are_runs_like_others(tmp_path) -> None:
         np.testing.assert_allclose(whole, one, rtol=1e-3, atol=1e-5)
         np.testing.assert_array_equal(whole, cut)
     assert mastac.load(runs["whole"]).config.partition == 4
-    assert "partition=4" in repeat_command(read_results(runs["whole"]))
+    assert "--partition 4" in repeat_command(read_results(runs["whole"]))
 
 
 def spec_of(env, **choices):
