@@ -45,6 +45,21 @@ def machine() -> str:
     return f"{name}, {os.cpu_count()} cores, device {device}, {versions}"
 
 
+def training_of(env: Any, config: Any) -> tuple[Any, Any, Any]:
+    """The plan of a run, its program and its keys, without a run folder."""
+    import jax
+    import jax.numpy as jnp
+
+    from mastac.learning.learner import buffer_of, learner_of
+    from mastac.learning.loop import training_program
+    from mastac.runs import plan_run
+
+    plan, settings, epochs = plan_run(env, config), config.settings, config.epochs
+    parts = learner_of(plan.spec), buffer_of(env, settings, epochs)
+    keys = jax.vmap(jax.random.key)(jnp.asarray(config.seeds))
+    return plan, training_program(env, *parts, settings, epochs), keys
+
+
 def shared_knobs(env_id: str) -> dict[str, Any]:
     """What the default preset says to all algorithms, where it says something else to `mastac`.
 

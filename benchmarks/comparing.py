@@ -27,8 +27,9 @@ import mastac
 from common import RESULTS, shared_knobs, write
 from comparing_figure import score_figure
 from mastac.cli.arguments import parse_assignments
-from mastac.files import as_csv, locked, write_text
-from mastac.reproduction.search import returns_by_tenth, side_by_side
+from mastac.files import as_csv, write_text
+from mastac.jobs import Here, Job
+from mastac.jobs.side_by_side import returns_by_tenth, side_by_side
 from mastac.runs import ExperimentConfig, chunk_for, resolve
 from mastac.runs.drawing import save
 from mastac.runs.statistics import (
@@ -155,15 +156,21 @@ def trained(cell: Cell) -> list[list[Any]]:
     return rows
 
 
-def train_missing(cell: Cell, out: Path) -> bool:
-    """Train a cell unless it is there or another process is at it; whether it was trained."""
-    path = cell.path(out)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with locked(path.with_suffix(".lock")) as held:
-        if not held or path.exists():
-            return False
-        write_text(path, as_csv([RUN_COLUMNS, *trained(cell)]))
-    return True
+@dataclass(frozen=True)
+class Comparison(Job):
+    """The training of a cell, which leaves a file of its runs."""
+
+    cell: Cell
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the file is there."""
+        return self.path.exists()
+
+    def work(self, progress: Any) -> None:
+        """Train all runs, and write the file."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(self.path, as_csv([RUN_COLUMNS, *trained(self.cell)]))
 
 
 def stored(cell: Cell, out: Path) -> list[dict[str, str]]:
@@ -234,12 +241,12 @@ def run(study: Study, doc: str) -> None:
     args = parser.parse_args()
     cells = study.cells(args.epochs_scale, not args.untuned)
     chosen = [cell for cell in cells if cell.matches(args.only)]
-    for number, cell in enumerate(chosen, 1):
-        began = time.perf_counter()
-        if train_missing(cell, args.out):
-            seconds = time.perf_counter() - began
-            path = cell.path(args.out)
-            print(f"{number} of {len(chosen)}: {path} in {seconds:.0f} s", flush=True)
+    jobs: list[Job] = [Comparison(cell.name, cell.path(args.out), cell) for cell in chosen]
+    began = time.perf_counter()
+    for job, outcome in Here().run([job for job in jobs if not job.is_done]):
+        seconds, began = time.perf_counter() - began, time.perf_counter()
+        told = outcome.explained() or f"in {seconds:.0f} s"
+        print(f"{jobs.index(job) + 1} of {len(jobs)}: {job.path} {told}", flush=True)
     missing = [cell for cell in cells if not cell.path(args.out).exists()]
     if missing:
         print(f"{len(missing)} of {len(cells)} cells are not trained yet, {missing[0].name} first")

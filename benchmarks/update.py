@@ -10,7 +10,6 @@ or in chunks, whichever is faster. Ratio 1 would mean that nothing but the produ
 
 import argparse
 import itertools
-import tempfile
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -18,10 +17,11 @@ import jax
 import jax.numpy as jnp
 
 import mastac
-from common import median_seconds, write
+from common import median_seconds, training_of, write
 from mastac.agents import each_member
 from mastac.learning import LearnerSpec
-from mastac.runs import Execution, RunFolder, chunk_for, plan_run, resolve
+from mastac.learning.loop import Program
+from mastac.runs import chunk_for, resolve
 
 # A layer's output, and the gradients of its weights and of its inputs, as products of
 # i inputs, o outputs and a batch b.
@@ -95,15 +95,15 @@ def product_seconds(product: Product, batch: int) -> float:
     return best
 
 
-def epoch_seconds(run: Execution, epochs: int) -> float:
+def epoch_seconds(program: Program, keys: Any, epochs: int) -> float:
     """Time of an epoch, after a first chunk that compiles and fills the replay."""
     length = epochs // 4
-    state = run.program.init(run.keys)
-    state, _ = run.program.advance(state, run.keys, jnp.asarray(length), length)
+    state = program.init(keys)
+    state, _ = program.advance(state, keys, jnp.asarray(length), length)
 
     def chunk():
         nonlocal state
-        state, metrics = run.program.advance(state, run.keys, jnp.asarray(2 * length), length)
+        state, metrics = program.advance(state, keys, jnp.asarray(2 * length), length)
         return metrics
 
     return median_seconds(chunk, 7) / length
@@ -124,10 +124,9 @@ def main(env_id: str, algorithm: str, seeds: int, batch: int | None, epochs: int
     settings = config.settings
     if settings.mixer != "none" or settings.twin_critics:
         raise SystemExit("the products are counted for single critics with errors of their own")
-    with tempfile.TemporaryDirectory() as folder:
-        run = Execution(RunFolder(folder), plan_run(env, config), lambda text: None)
-        seconds = epoch_seconds(run, epochs)
-        counted = [product for product in products(run.plan.spec, seeds) if product.times]
+    plan, program, keys = training_of(env, config)
+    seconds = epoch_seconds(program, keys, epochs)
+    counted = [product for product in products(plan.spec, seeds) if product.times]
     bare = sum(product.times * product_seconds(product, settings.batch_size) for product in counted)
     flop = sum(product.flop(settings.batch_size) for product in counted)
     update = seconds / settings.updates_per_epoch

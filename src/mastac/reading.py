@@ -155,13 +155,16 @@ def _check_printable(value: Any) -> None:
 
 
 def unprintable(text: str) -> str | None:
-    r"""The first control character or half of a letter; lines and tabs may be.
+    r"""The first character that cannot be printed, as Python says; ends of lines and tabs may be.
 
-    >>> unprintable("pump\tA"), unprintable("\x1b[2J")
-    (None, '\x1b')
+    Such as those that move a cursor, halves of letters, and letters without width, by which two
+    names that look alike differ.
+
+    >>> unprintable("pump\tA"), unprintable("\x1b[2J"), unprintable("pump\u00adA")
+    (None, '\x1b', '\xad')
     """
-    found = re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\ud800-\udfff]", text)
-    return None if found is None else found[0]
+    found = {letter for letter in set(text) if not letter.isprintable()} - set("\n\r\t")
+    return min(found, key=text.index) if found else None
 
 
 def checked(value: Any, schema: type[Checked]) -> Checked:

@@ -35,6 +35,7 @@ PROGRAMS = {
     "clip_ratio": lambda chosen: 0.2 - chosen,
     "normalize_advantages": lambda chosen: not chosen,
     "share_actors": lambda chosen: not chosen,
+    "share_critics": lambda chosen: not chosen,
     "temperature": 0.2,
     "tune_temperature": lambda chosen: not chosen,
     "entropy_target": -0.5,
@@ -57,6 +58,7 @@ LOOP = {
     "updates_per_epoch": 3,
     "warmup_epochs": 9,
     "n_steps": 2,
+    "keep": "best",
 }
 LOOP |= {"noise_cycle": True, "episode_noise": 2.0}
 LOOP |= {"rollout_steps": 100, "perturbation": 0.2}

@@ -103,6 +103,22 @@ DAMAGED = {
         r'{"agents": ["a", "\u001b[2J"], "state": [], "observation": [], "reward": []}',
         "the text '\\x1b[2J' holds the character U+001B",
     ),
+    ("graph.json", "a letter without width"): (
+        '{"agents": ["a", "a\u00ad"], "state": [], "observation": [], "reward": []}',
+        "holds the character U+00AD, which cannot be printed",
+    ),
+    ("net.inp", "a letter without width"): (
+        "[JUNCTIONS]\n p 0\n[TANKS]\n a 1\n \u00ad 1\n[PIPES]\n P a p 100 12\n[END]\n",
+        "a name must be one line of printable text",
+    ),
+    ("controllers.json", "no name of a file"): (
+        edited(INDEX, "controllers", 0, "file", new=""),
+        "is '', which is no name of a file",
+    ),
+    ("controllers.json", "the folder above"): (
+        edited(INDEX, "controllers", 0, "file", new=".."),
+        "is '..', which is no name of a file",
+    ),
     ("graph.json", "a huge agent"): (f'{{"agents": ["a", {DIGITS}]}}', "is too large"),
     ("graph.json", "brackets"): ("[" * 60_000, "brackets are nested too deeply"),
     ("graph.json", "20,000 keys"): (
@@ -208,7 +224,7 @@ def test_the_last_line_that_a_crash_cut_off_does_not_count(tmp_path: Path) -> No
 
 
 def test_names_that_a_terminal_would_obey_are_no_names() -> None:
-    for name in ("\x1b[31mred", "two\nlines", "a\u202eb", "\ud800"):
+    for name in ("\x1b[31mred", "two\nlines", "a\u202eb", "\ud800", "a\u00ad", "a\r"):
         with pytest.raises(UserError, match="one line of printable text") as error:
             Couplings(["a", name])
         assert str(error.value).isprintable()

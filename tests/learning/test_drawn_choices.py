@@ -49,7 +49,7 @@ def mean_slopes(logits, draws=40_000):
                 jnp.broadcast_to(row[:, None], (len(row), draws)),
                 jnp.ones((len(row), 1)),
                 jnp.ones((len(row), 1), bool),
-                key,
+                jax.random.gumbel(key, (len(row), draws)),
                 axis=0,
             )
             for row, key in zip(logits, keys, strict=True)

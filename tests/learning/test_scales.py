@@ -16,7 +16,7 @@ from mastac import value_dependency
 from mastac.envs.base import OPEN_CENTER, OPEN_SCALE, SCALES
 from mastac.learning.buffer import Episode
 from mastac.learning.critic_inputs import inputs_with
-from mastac.learning.critic_step import each_critic
+from mastac.learning.critic_step import each_critic, values_at
 from mastac.learning.learner import learner_of, learner_spec
 from mastac.learning.scales import (
     declared_scales,
@@ -25,6 +25,7 @@ from mastac.learning.scales import (
     which_episodes,
 )
 from mastac.learning.spec import Learner
+from mastac.learning.updates.on_policy import visited
 from mastac.runs.evaluation import policies_of
 from mastac.structure.layouts import structured
 
@@ -132,6 +133,29 @@ def test_networks_stay_the_same_functions_when_scales_change():
         old, new = (values(at) for at in (before, after))
         for was, now in zip(old, new, strict=True):
             np.testing.assert_allclose(was, now, rtol=1e-3, atol=1e-3 * np.abs(was).max())
+
+
+def test_learners_from_rollouts_keep_their_functions_too():
+    """Else the densities of what was drawn would not be those of the policies that drew it."""
+    env, spec, learner = unscaled(dataclasses.replace(SMALL, estimator="score"))
+    store = store_of(env, 12)
+    obs = 3.0 + jax.random.normal(jax.random.key(2), (4, int(env.obs_sizes.max()), 9))
+
+    @jax.jit
+    def functions(state):
+        values = values_at(spec, state.critics, visited(spec, store, True, state.scales))
+        greedy = spec.actors.logits(state.actors.mean_network, obs)
+        return values * state.scales.reward, greedy
+
+    blind = learner.init(jax.random.key(0))
+    assert np.allclose(functions(blind)[1], functions(blind)[1][:, :, :1], atol=1e-6)
+    state = measure(learner)(blind, store, jnp.asarray(6), jnp.asarray(True))
+    assert not np.allclose(functions(state)[1], functions(state)[1][:, :, :1], atol=1e-2)
+    after = measure(learner)(state, store, jnp.asarray(12), jnp.asarray(False))
+    assert not np.allclose(state.scales.state_scale, after.scales.state_scale)
+    for one, other in zip(functions(state), functions(after), strict=True):
+        size = float(np.abs(one).max())
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3 * size)
 
 
 def test_twins_are_rescaled_alike():

@@ -297,7 +297,7 @@ MISTAKES = {
     "warehouse-9 --env-set suply=primes": "did you mean 'supply'",
     "warehouse-9 --points 1": "points is 1",
     "warehouse-9 --seed x": "seed",
-    "warehouse-9 --tolerance 2": "--tolerance must be at least 0 and below 1, got 2.0",
+    "warehouse-9 --tolerance 2": "--tolerance '2' is no number from 0 up to 1",
     "warehouse-9 --couplings none.json": "no such file",
     "no_such_module:f": "no module 'no_such_module'",
     "tanks.py:f": "name the module, as in tanks:f",

@@ -15,6 +15,7 @@ from tiny_reproduction import NAMES, wait_for
 from mastac import UserError
 from mastac.cli.main import main
 from mastac.files import write_json
+from mastac.jobs import training
 from mastac.reproduction import reproduce as reproducing
 from mastac.reproduction.grid import Grid, config_of
 from mastac.reproduction.reproduce import reproduce, train_cells
@@ -125,7 +126,7 @@ def trained(monkeypatch) -> list[str]:
         write_json(place.folder.config, config_of(place.cell).to_dict())
         write_json(place.folder.summary, {"failed": {}})
 
-    monkeypatch.setattr(reproducing, "train", fake)
+    monkeypatch.setattr(training, "train", fake)
     monkeypatch.setattr(reproducing, "WAIT", 0.01)
     return order
 
@@ -150,14 +151,14 @@ def test_several_processes_share_the_work_and_do_no_cell_twice(
 
 
 def test_a_bad_cell_costs_no_other(tmp_path: Path, trained: list[str], monkeypatch) -> None:
-    fake = reproducing.train
+    fake = training.train
 
     def train(env, *, out, **options):
         if out.name == "mastac":
             raise MemoryError("no room")
         fake(env, out=out, **options)
 
-    monkeypatch.setattr(reproducing, "train", train)
+    monkeypatch.setattr(training, "train", train)
     monkeypatch.setattr(reproducing, "write_results", lambda grid, what: [])
     grid = Grid(tmp_path, "figure2", "smoke")
     with pytest.raises(
@@ -171,14 +172,14 @@ def test_a_bad_cell_costs_no_other(tmp_path: Path, trained: list[str], monkeypat
 def test_ctrl_c_stops_after_the_cell_at_work_and_says_how_to_go_on(
     tmp_path, trained, monkeypatch, capsys
 ) -> None:
-    fake, handler = reproducing.train, signal.getsignal(signal.SIGINT)
+    fake, handler = training.train, signal.getsignal(signal.SIGINT)
 
     def train(env, **options):
         fake(env, **options)
         if len(trained) == 2:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(reproducing, "train", train)
+    monkeypatch.setattr(training, "train", train)
     command = [
         "reproduce",
         "figure1",
@@ -196,7 +197,7 @@ def test_ctrl_c_stops_after_the_cell_at_work_and_says_how_to_go_on(
     assert f"go on with: {command}" in said
     assert signal.getsignal(signal.SIGINT) is handler
     monkeypatch.setattr(
-        reproducing, "train", lambda env, **options: signal.raise_signal(signal.SIGINT)
+        training, "train", lambda env, **options: signal.raise_signal(signal.SIGINT)
     )
     with pytest.raises(Stopped):
         train_cells(Grid(tmp_path / "b", "figure2", "smoke"), lambda text: None)

@@ -11,10 +11,10 @@ import pytest
 from mastac import UserError
 from mastac.algorithms import ALGORITHMS
 from mastac.cli.main import main
-from mastac.files import locked, read_json, write_json
-from mastac.reproduction import cluster
+from mastac.files import read_json, write_json
+from mastac.jobs import tasks
 from mastac.reproduction.costs import STORED, measured
-from mastac.reproduction.grid import Estimate, Grid, Place, config_of, is_locked, plan_table
+from mastac.reproduction.grid import Estimate, Grid, Place, config_of, is_at_work, plan_table
 from mastac.reproduction.paper import (
     CELLS,
     ENVS,
@@ -24,7 +24,7 @@ from mastac.reproduction.paper import (
     REQUIRED,
     cells_of,
 )
-from mastac.reproduction.reproduce import results_from, train_cell
+from mastac.reproduction.reproduce import results_from
 from mastac.runs.folder import RunFolder
 
 RAW = Path(__file__).parents[2] / "reproduction" / "laptop"
@@ -215,27 +215,27 @@ def test_a_cell_whose_seeds_all_failed_is_a_result(grid: Grid) -> None:
 
 def test_a_lock_has_one_holder_and_goes_with_it(grid: Grid) -> None:
     place = grid.places[0]
-    assert not is_locked(place.lock)
-    with locked(place.lock) as mine:
-        assert mine and is_locked(place.lock)
-        with locked(place.lock) as other:
+    assert not is_at_work(place.job)
+    with place.job.claimed() as mine:
+        assert mine and is_at_work(place.job)
+        with place.job.claimed() as other:
             assert not other
         assert "at work" in plan_table(grid.places)
-    assert not is_locked(place.lock)
+    assert not is_at_work(place.job)
 
 
 def test_a_half_begun_folder_is_begun_anew_but_nobody_elses_is(grid: Grid, monkeypatch) -> None:
     begun = []
     monkeypatch.setattr(
-        "mastac.reproduction.reproduce.train", lambda env, **options: begun.append(options["out"])
+        "mastac.jobs.training.train", lambda env, **options: begun.append(options["out"])
     )
     place = grid.places[0]
     (place.folder.path / "checkpoints").mkdir(parents=True)
-    train_cell(place, False)
+    place.job.work(False)
     assert begun == [place.folder.path] and not place.folder.path.exists()
     (place.folder.path / "letters").mkdir(parents=True)
     with pytest.raises(UserError, match="letters"):
-        train_cell(place, False)
+        place.job.work(False)
     assert (place.folder.path / "letters").exists()
 
 
@@ -248,7 +248,7 @@ def test_runs_travel_whole_and_without_checkpoints(grid: Grid, tmp_path: Path) -
     (source.path / "checkpoints" / "5" / "large").write_bytes(b"x")
     target.checkpoints.mkdir(parents=True)
     (target.checkpoints / "3.json").touch()
-    cluster.unpack(cluster.packed(source), target)
+    tasks.unpack(tasks.packed(source.path), target.path)
     assert {path.name for path in target.path.rglob("*") if path.is_file()} == {
         "config.json",
         "summary.json",
@@ -262,21 +262,21 @@ def test_runs_travel_whole_and_without_checkpoints(grid: Grid, tmp_path: Path) -
 def test_cells_beside_each_other_keep_to_their_own_cores(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     before = os.sched_getaffinity(0)
-    with cluster.own_cores(1) as first:
+    with tasks.own_cores(1) as first:
         assert len(first) == 1 and os.sched_getaffinity(0) == first
         os.sched_setaffinity(0, before)
-        with cluster.own_cores(len(before)) as too_many:
+        with tasks.own_cores(len(before)) as too_many:
             assert too_many == set() and os.sched_getaffinity(0) == before
         if len(before) > 1:
-            with cluster.own_cores(1) as second:
+            with tasks.own_cores(1) as second:
                 assert not first & second
     assert os.sched_getaffinity(0) == before
 
 
 def test_a_folder_is_shared_if_the_token_is_seen(tmp_path: Path) -> None:
-    assert not cluster.is_shared(tmp_path, "a")
-    (tmp_path / cluster.TOKEN).write_text("a")
-    assert cluster.is_shared(tmp_path, "a") and not cluster.is_shared(tmp_path, "b")
+    assert not tasks.is_shared(tmp_path, "a")
+    (tmp_path / tasks.TOKEN).write_text("a")
+    assert tasks.is_shared(tmp_path, "a") and not tasks.is_shared(tmp_path, "b")
 
 
 def test_ray_is_optional(monkeypatch, capsys) -> None:

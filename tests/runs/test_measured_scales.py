@@ -82,4 +82,18 @@ def test_the_preset_of_strangers_is_theirs_alone() -> None:
     paper, _, _ = settings_for("mastac", "platoon", "paper", {}, Unscaled(40))
     assert not paper.noise_cycle
     rollouts, _, _ = settings_for("mastac-ppo", "platoon", "default", {}, Unscaled(40))
-    assert rollouts.updates_per_epoch == 10
+    assert rollouts.updates_per_epoch == 10 and rollouts.keep == strange.keep == "best"
+    assert declared.keep == paper.keep == "last"
+
+
+def test_scales_of_rollouts_are_measured_with_the_first_update_after_they_are_due(tmp_path):
+    """A rollout is three episodes: updates come after episodes 3, 6, 9 …"""
+    given = {"actor_hidden": [4], "critic_hidden": [4], "rollout_steps": 120, "progress": False}
+    found = {}
+    for epochs in (3, 6):
+        run = mastac.train(
+            example("platoon"), "mastac-ppo", epochs=epochs, out=tmp_path / str(epochs), **given
+        )
+        found[epochs] = run.policy(0).obs_scale
+    assert (found[3] < 1e6).all()
+    assert not np.array_equal(found[3], found[6])

@@ -1,5 +1,7 @@
 """Couplings from files, and what is said of files that are wrong."""
 
+import json
+
 import networkx as nx
 import pytest
 from hypothesis import given, settings
@@ -276,3 +278,48 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "e.csv").write_bytes(b"source,target\n\xff,b\n")
     with pytest.raises(UserError, match=r"this is not text in UTF-8 \(byte 14\)"):
         read_couplings(tmp_path / "e.csv")
+
+
+NAMED = '<key id="n" for="node" attr.name="name"/>'
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        (
+            "n.csv",
+            "source,target\na,b\n",
+            "an agent is a name in column 'source' or 'target'; an edge says that its source "
+            "affects its target; it is of the state graph",
+        ),
+        (
+            "n.csv",
+            "source,target,graph\na,b,reward\n",
+            "an agent is a name in column 'source' or 'target'; an edge says that its source "
+            "affects its target; it is of the graph in its column 'graph', else of the state graph",
+        ),
+        (
+            "n.graphml",
+            '<graphml><graph edgedefault="undirected"><node id="a"/><node id="b"/>'
+            '<edge source="a" target="b"/></graph></graphml>',
+            "an agent is a node, by its id; an edge says that its source affects its target; it is "
+            "of the state graph; one without a direction counts both ways",
+        ),
+        (
+            "n.graphml",
+            f'<graphml>{NAMED}<graph edgedefault="directed"><node id="a"><data key="n">one</data>'
+            "</node></graph></graphml>",
+            "an agent is a node, by its attribute 'name'; an edge says that its source affects its "
+            "target; it is of the state graph",
+        ),
+    ],
+)
+def test_a_list_of_edges_is_told_in_one_line_and_couplings_in_json_in_none(
+    tmp_path, capsys, name, text, said
+):
+    (tmp_path / name).write_text(text)
+    couplings = read_couplings(tmp_path / name)
+    assert capsys.readouterr() == ("", f"{tmp_path / name}: {said}\n")
+    (tmp_path / "same.json").write_text(json.dumps(couplings.to_dict()))
+    assert read_couplings(tmp_path / "same.json").edges("state") == couplings.edges("state")
+    assert capsys.readouterr() == ("", "")

@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ import pytest
 
 import mastac.tuning.search as search
 from mastac.errors import UserError
+from mastac.jobs import Job
 from mastac.runs.config import configuration_of
 from mastac.runs.interruption import Stopped
 from mastac.runs.progress import Report
@@ -25,22 +27,41 @@ CHOSEN: dict[str, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class PretendedJob(Job):
+    """A training whose returns are a function of the knobs; it leaves a file of them."""
+
+    knobs: Mapping[str, Any]
+    seeds: Sequence[int]
+
+    @property
+    def is_done(self) -> bool:
+        return self.path.exists()
+
+    def work(self, progress: Any) -> None:
+        Pretended.begun.append(self.path.name)
+        value = -abs(math.log10(self.knobs.get("actor_lr", 1e-3)) + 4)
+        for epoch in range(1, 11):
+            if progress is not False:
+                progress(Report(epoch, 10, epoch, value, value, None, 1.0, None))
+            if len(Pretended.begun) == Pretended.stop_at and epoch == 1:
+                Pretended.stop_at = math.inf
+                raise Stopped("stopped after epoch 1 of 10; go on with: mastac resume")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        np.savetxt(self.path, value + 0.001 * np.array(self.seeds))
+
+
 class Pretended(Trainer):
-    """A trainer whose returns are a function of the knobs; `stop_at` ends one as Ctrl-C does."""
+    """A trainer that pretends; `stop_at` ends one of its jobs as Ctrl-C does."""
 
     stop_at = math.inf
     begun: ClassVar[list[str]] = []
 
-    def returns(self, path: Path, knobs, name, watch=lambda _: None, **changed: Any) -> np.ndarray:
-        type(self).begun.append(path.name)
-        seeds = np.array(changed.get("seeds", self.choices["seeds"]))
-        value = -abs(math.log10(knobs.get("actor_lr", 1e-3)) + 4)
-        for epoch in range(1, 11):
-            watch(Report(epoch, 10, epoch, value, value, None, 1.0, None))
-            if len(type(self).begun) == type(self).stop_at and epoch == 1:
-                type(self).stop_at = math.inf
-                raise Stopped("stopped after epoch 1 of 10; go on with: mastac resume")
-        return value + 0.001 * seeds
+    def job(self, name: str, path: Path, knobs, **changed: Any) -> Job:
+        return PretendedJob(name, path, knobs, changed.get("seeds", self.choices["seeds"]))
+
+    def returns(self, path: Path) -> np.ndarray:
+        return np.loadtxt(path)
 
     def command(self, path: Path) -> str:
         return f"mastac train, as in {path.name}"

@@ -40,6 +40,8 @@ def test_mistakes_are_one_sentence(tmp_path: Path, capsys) -> None:
         (["--knobs", "tau,noise", "--set", "tau=0.1"], "'tau' is set and searched"),
         (["--trials", "0"], "trials is 0; it must be at least 1"),
         (["--timeout", "soon"], "timeout 'soon' is no number"),
+        (["--cpus", "2"], "--cpus goes with --ray"),
+        (["--ray", "local", "--cpus", "0"], "cpus is 0; it must be at least 1"),
     ):
         assert main(["tune", "lq-3", "--out", out, *words]) == 2
         assert told in capsys.readouterr().err

@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from mastac.agents.networks import MLP, each_member, glorot, read_anew
+from mastac.agents.networks import MLP, each_member, each_of_kinds, glorot, read_anew
 from mastac.envs.base import Environment
 from mastac.envs.heads import SATURATED, Head
 from mastac.envs.mixed_heads import mask_of
+from mastac.structure.kinds import Blocks
 
 ObsBatch = Float[Array, "agents obs batch"]
 ActionBatch = Float[Array, "agents act batch"]
@@ -56,6 +57,9 @@ class Actors:
     - `obs_center`, `obs_inverse_scale`: those of the first weights, `[agents, obs]`.
     - `hidden`, `output_scale`: of [`glorot`][mastac.agents.networks.glorot].
     - `chunk`: of [`each_member`][mastac.agents.networks.each_member].
+    - `blocks`: which agents share an actor; weights are then those of the kinds. `None`: none do.
+    - `among`: where these are some actors of a team, how many the team has, and which of them these
+        are; `None`: all of it.
     """
 
     head: Head
@@ -66,18 +70,38 @@ class Actors:
     hidden: tuple[int, ...]
     output_scale: float
     chunk: int
+    blocks: Blocks | None = None
+    among: tuple[int, Int[Array, " agents"]] | None = None
+
+    def drawn(
+        self, draw: Callable[..., Array], key: PRNGKeyArray, shape: tuple[int, ...]
+    ) -> Float[Array, "agents ..."]:
+        """`draw(key, shape)`; for some actors of a team, their rows of what all of it draws.
+
+        So an agent's luck does not depend on which others are computed beside it.
+        """
+        if self.among is None:
+            return draw(key, shape)
+        team, rows = self.among
+        return draw(key, (team, *shape[1:]))[rows]
 
     def init(self, key: PRNGKeyArray) -> Actor:
-        """First weights of all agents."""
+        """First weights of all agents, or of all kinds of them."""
         widths = self.obs_center.shape[1], self.constants.mask.shape[1]
-        network = glorot(key, self.obs_sizes, widths[0], self.hidden, widths[1], self.output_scale)
+        own = slice(None) if self.blocks is None else self.blocks.kinds.first
+        sizes = self.obs_sizes[own]
+        network = glorot(key, sizes, widths[0], self.hidden, widths[1], self.output_scale)
         return Actor(
             network.weights,
             network.biases,
             network.activation,
-            center=jnp.asarray(self.obs_center),
-            inverse_scale=jnp.asarray(self.obs_inverse_scale),
+            center=jnp.asarray(self.obs_center[own]),
+            inverse_scale=jnp.asarray(self.obs_inverse_scale[own]),
         )
+
+    def of_agents(self, leaf: Float[Array, "networks *rest"]) -> Float[Array, "agents *rest"]:
+        """What networks have, of those that agents have."""
+        return leaf if self.blocks is None else leaf[self.blocks.kinds.of]
 
     def rescaled(
         self,
@@ -109,14 +133,10 @@ class Actors:
             ),
         )
 
-    def draw(
-        self, sampler: Callable[..., Array], key: PRNGKeyArray, shape: tuple[int, ...]
-    ) -> Array:
-        """Independent numbers, the first axis of which counts the agents."""
-        return sampler(key, shape)
-
     def apply(self, weights: Actor, obs: ObsBatch) -> ActionBatch:
         """The actions of all agents."""
+        if self.blocks is not None:
+            return self.actions_of(self.logits(weights, obs))
         return each_member(self.one, weights, obs, *self.constants, chunk=self.chunk)
 
     def one(
@@ -127,7 +147,19 @@ class Actors:
 
     def logits(self, weights: Actor, obs: ObsBatch) -> ActionBatch:
         """The outputs of all agents' networks, before the head."""
+        if self.blocks is not None:
+            return self._logits_of_kinds(weights, obs, self.blocks)
         return jax.vmap(lambda actor, seen: actor(seen))(weights, obs)
+
+    def _logits_of_kinds(self, weights: Actor, obs: ObsBatch, blocks: Blocks) -> ActionBatch:
+        bias = weights.biases[-1]
+        apply = lambda actor, seen: actor(seen)  # noqa: E731
+        if len(bias) == len(blocks.kinds.first):
+            return each_of_kinds(apply, weights, obs, blocks=blocks)
+        # For an episode agents have last biases of their own.
+        none = jnp.zeros((len(blocks.kinds.first), *bias.shape[1:]), bias.dtype)
+        unbiased = eqx.tree_at(lambda actor: actor.biases[-1], weights, none)
+        return each_of_kinds(apply, unbiased, obs, blocks=blocks) + bias[:, :, None]
 
     def actions_of(self, logits: ActionBatch) -> ActionBatch:
         """What the logits of all agents mean."""
@@ -137,7 +169,8 @@ class Actors:
         """What the logits mean, as something that has slopes in them; choices are drawn."""
         if not self.head.has_choices:
             return self.actions_of(logits)
-        return straight_through(self.head, logits, *self._limit_and_mask(), key, axis=1)
+        gumbel = self.drawn(jax.random.gumbel, key, logits.shape)
+        return straight_through(self.head, logits, *self._limit_and_mask(), gumbel, axis=1)
 
     def one_with_slopes(
         self,
@@ -150,7 +183,9 @@ class Actors:
         """The same for a single agent, from its weights and its row of each of the constants."""
         if not self.head.has_choices:
             return self.one(weights, obs, limit, mask)
-        return straight_through(self.head, weights(obs), limit[:, None], mask[:, None], key, axis=0)
+        logits = weights(obs)
+        gumbel = jax.random.gumbel(key, logits.shape)
+        return straight_through(self.head, logits, limit[:, None], mask[:, None], gumbel, axis=0)
 
     def explore(
         self,
@@ -172,16 +207,16 @@ class Actors:
         """
         noise_key, uniform_key, choice_key = jax.random.split(key, 3)
         logits = self.logits(weights, obs)
-        added = noise * self.draw(jax.random.normal, noise_key, logits.shape)
+        added = noise * self.drawn(jax.random.normal, noise_key, logits.shape)
         if draws and self.head.has_choices:
-            gumbel = self.draw(jax.random.gumbel, noise_key, logits.shape)
+            gumbel = self.drawn(jax.random.gumbel, noise_key, logits.shape)
             added = jnp.where(self.head.choices(self.constants.mask)[:, :, None], gumbel, added)
         noisy = self.head.perturb(logits, added, *self._limit_and_mask())
         uniform = self.head.from_uniform(
-            self.draw(jax.random.uniform, uniform_key, logits.shape), *self._limit_and_mask()
+            self.drawn(jax.random.uniform, uniform_key, logits.shape), *self._limit_and_mask()
         )
         each_agent = (logits.shape[0], 1, logits.shape[2])
-        is_random = self.draw(jax.random.uniform, choice_key, each_agent) < random_fraction
+        is_random = self.drawn(jax.random.uniform, choice_key, each_agent) < random_fraction
         return jnp.where(is_random, uniform, noisy)
 
     def smoothed(
@@ -189,8 +224,8 @@ class Actors:
     ) -> ActionBatch:
         """Actions with Gaussian noise that is clipped at ± `clip` (Fujimoto et al. 2018)."""
         logits = self.logits(weights, obs)
-        drawn = self.draw(jax.random.normal, key, logits.shape)
-        gauss = jnp.clip(noise * drawn, -clip, clip)
+        gauss = noise * self.drawn(jax.random.normal, key, logits.shape)
+        gauss = jnp.clip(gauss, -clip, clip)
         return self.head.perturb(logits, gauss, *self._limit_and_mask())
 
     def saturated(self, logits: ActionBatch, held: Any = SATURATED) -> ActionBatch:
@@ -202,7 +237,7 @@ class Actors:
 
 
 def straight_through(
-    head: Head, logits: Array, limit: Array, mask: Array, key: PRNGKeyArray, axis: int
+    head: Head, logits: Array, limit: Array, mask: Array, gumbel: Array, axis: int
 ) -> Array:
     """Choices drawn with the probabilities that the logits give, as something that has slopes.
 
@@ -212,14 +247,18 @@ def straight_through(
     two thirds of those of the expectation of a function that is linear in the choice.
     """
     choices = head.choices(mask)
-    noisy = logits + jnp.where(choices, jax.random.gumbel(key, logits.shape), 0.0)
+    noisy = logits + jnp.where(choices, gumbel, 0.0)
     soft = jax.nn.softmax(jnp.where(choices, noisy, -1e9), axis=axis)
     hard = head.apply(noisy, limit, mask, axis)
     return jnp.where(choices, soft + jax.lax.stop_gradient(hard - soft), hard)
 
 
 def actors(
-    env: Environment, hidden: Sequence[int], output_scale: float = 1.0, chunk: int = 0
+    env: Environment,
+    hidden: Sequence[int],
+    output_scale: float = 1.0,
+    chunk: int = 0,
+    blocks: Blocks | None = None,
 ) -> Actors:
     """Perceptrons with `hidden` layers and the environment's output head."""
     obs_shape = (env.num_agents, int(env.obs_sizes.max()))
@@ -237,4 +276,5 @@ def actors(
         hidden=tuple(hidden),
         output_scale=output_scale,
         chunk=chunk,
+        blocks=blocks,
     )

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -11,7 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from mastac.structure.kinds import Blocks
+
 Result = TypeVar("Result")
+State = TypeVar("State")
 
 
 MOST_GROWTH = 2.0
@@ -105,6 +108,28 @@ def read_anew(
     )
 
 
+def each_of_kinds(
+    function: Callable[..., Result], weights: object, *stacks: object, blocks: Blocks
+) -> Result:
+    """Apply `function` to every member of the stacks, with the weights of its kind before them.
+
+    **Arguments:**
+
+    - `weights`: of each kind, along a leading axis.
+    - `stacks`: trees of arrays with a leading axis of members.
+    - `blocks`: which members are of which kind; a block is computed at once.
+    """
+
+    def one_block(block: tuple[Array, Array]) -> Result:
+        kind, members = block
+        own = jax.tree.map(lambda leaf: leaf[kind], weights)
+        rows = jax.tree.map(lambda leaf: leaf[members], stacks)
+        return jax.vmap(lambda *row: function(own, *row))(*rows)
+
+    found = jax.lax.map(one_block, (jnp.asarray(blocks.kind), jnp.asarray(blocks.members)))
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[blocks.place], found)
+
+
 def each_member(function: Callable[..., Result], *stacks: object, chunk: int) -> Result:
     """Apply `function` to every member of the stacks, `chunk` members at a time.
 
@@ -113,8 +138,54 @@ def each_member(function: Callable[..., Result], *stacks: object, chunk: int) ->
     at once.
     """
     members = jax.tree.leaves(stacks)[0].shape[0]
-    if chunk <= 0 or chunk >= members:
+    size = chunk_of(members, chunk)
+    if size == members:
         return jax.vmap(function)(*stacks)
-    while members % chunk:
-        chunk -= 1
-    return jax.lax.map(lambda member: function(*member), stacks, batch_size=chunk)
+    return jax.lax.map(lambda member: function(*member), stacks, batch_size=size)
+
+
+def step_each_member(
+    function: Callable[..., tuple[State, Result]], state: State, *stacks: object, chunk: int
+) -> tuple[State, Result]:
+    """Replace every member of a state by what `function` makes of it, a chunk after the other.
+
+    Only the chunk at work is copied. As results of [`each_member`][], which are collected beside
+    what they replace, the networks and optimizers of all agents would be written several times.
+
+    **Arguments:**
+
+    - `function`: of a member of the state and those of `stacks`; gives the member's new state, and
+        a result.
+    - `state`, `stacks`: trees of arrays with a leading axis of members.
+    - `chunk`: of [`each_member`][].
+
+    **Returns:** the new state, and the results of all members.
+    """
+    members = jax.tree.leaves(state)[0].shape[0]
+    size = chunk_of(members, chunk)
+    if size == members:
+        return jax.vmap(function)(state, *stacks)
+
+    def at(state: State, start: Array) -> State:
+        cut = jax.lax.dynamic_slice_in_dim
+        return jax.tree.map(lambda leaf: cut(leaf, start, size, axis=0), state)
+
+    def step(carry: tuple[State, State], part: tuple[Array, tuple[object, ...]]) -> Any:
+        (state, own), (start, others) = carry, part
+        new, result = jax.vmap(function)(own, *others)
+        put = jax.lax.dynamic_update_slice_in_dim
+        state = jax.tree.map(lambda held, rows: put(held, rows, start, axis=0), state, new)
+        # The next chunk is cut out now: nothing then reads what is written at this place.
+        return (state, at(state, start + size)), result
+
+    starts = jnp.arange(0, members, size)
+    parts = jax.tree.map(lambda leaf: leaf.reshape(-1, size, *leaf.shape[1:]), stacks)
+    (state, _), results = jax.lax.scan(step, (state, at(state, starts[0])), (starts, parts))
+    return state, jax.tree.map(lambda leaf: leaf.reshape(members, *leaf.shape[2:]), results)
+
+
+def chunk_of(members: int, most: int) -> int:
+    """How many members are computed together: at most so many, and 0 stands for all."""
+    if most <= 0 or most >= members:
+        return members
+    return next(size for size in range(most, 0, -1) if members % size == 0)

@@ -58,8 +58,9 @@ class StochasticActors:
     def init(self, key: PRNGKeyArray) -> StochasticActor:
         """First weights of all agents."""
         start = math.log(min(max(self.std, 1e-3), 10.0))
-        shape = self.actors.constants.mask.shape
-        return StochasticActor(self.actors.init(key), jnp.full(shape, start, jnp.float32))
+        network = self.actors.init(key)
+        shape = network.biases[-1].shape
+        return StochasticActor(network, jnp.full(shape, start, jnp.float32))
 
     def rescaled(
         self,
@@ -79,7 +80,7 @@ class StochasticActors:
             drawn = actions = self._chosen(weights, obs, key)
         else:
             mean = self.actors.logits(weights.mean_network, obs)
-            drawn = mean + jnp.exp(log_stds(weights)) * jax.random.normal(key, mean.shape)
+            drawn = mean + jnp.exp(self._log_stds(weights)) * jax.random.normal(key, mean.shape)
             if head.has_choices:
                 chosen = self._chosen(weights, obs, jax.random.fold_in(key, 1))
                 drawn = jnp.where(self._choices, chosen, drawn)
@@ -130,7 +131,12 @@ class StochasticActors:
         """What the head adds to the log-density ([`Head.log_stretch`][mastac.envs.heads.Head])."""
         mean = self.actors.logits(weights.mean_network, obs)
         mask = self.actors.constants.mask[:, :, None]
-        return self.actors.head.log_stretch(drawn, mean, log_stds(weights), mask)
+        return self.actors.head.log_stretch(drawn, mean, self._log_stds(weights), mask)
+
+    def _log_stds(self, weights: StochasticActor) -> Float[Array, "agents act 1"]:
+        """The logarithms of the standard deviations, kept where densities do not overflow."""
+        kept = jnp.clip(weights.log_std, LOWEST, HIGHEST)
+        return self.actors.of_agents(kept)[:, :, None]
 
     @property
     def _choices(self) -> Bool[Array, "agents act 1"]:
@@ -165,17 +171,12 @@ class StochasticActors:
         mask = self.actors.constants.mask[:, :, None]
         if self.actors.head.has_choices:
             mask = (mask != 0) & ~self._choices
-        logs = log_stds(weights)
+        logs = self._log_stds(weights)
         away = (drawn - self.actors.logits(weights.mean_network, obs)) / jnp.exp(logs)
         density = -0.5 * away**2 - logs - 0.5 * math.log(2 * math.pi)
         entropy = jnp.broadcast_to(logs + 0.5 * math.log(2 * math.pi * math.e), density.shape)
         density, entropy = (jnp.where(mask, entries, 0.0).sum(1) for entries in (density, entropy))
         return density, entropy
-
-
-def log_stds(weights: StochasticActor) -> Float[Array, "agents act 1"]:
-    """The logarithms of the standard deviations, kept where densities do not overflow."""
-    return jnp.clip(weights.log_std, LOWEST, HIGHEST)[:, :, None]
 
 
 def greedy_network(weights: Actor | StochasticActor) -> Actor:

@@ -52,7 +52,7 @@ class Algorithm:
         parts = ["--kappa K or exact"] if self.uses_kappa else []
         parts += [f"rewards={'|'.join(self.rewards)}"] if len(self.rewards) > 1 else []
         free = ("others_actions", "minimal", "twin_critics", "target_noise", "policy_delay")
-        free += ("n_steps", "share_actors", "distance_decay")
+        free += ("n_steps", "share_actors", "share_critics", "distance_decay")
         constant = self.constant_knobs
         parts += [name for name in free if name not in constant]
         parts += ["couplings that change with the time"] if self.follows_time else []

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mastac.checks import real_number
 from mastac.errors import UserError
 from mastac.text import shortened
 
@@ -208,17 +207,6 @@ def parse_number(name: str, text: str, least: float, below: float) -> float:
     if not least <= value < below:
         raise UserError(f"{name} '{shortened(text)}' is no number from {least:g} up to {below:g}")
     return value
-
-
-def parse_share(option: str, text: str) -> float:
-    """A number from 0 up to 1, as a user types it."""
-    try:
-        value = float(text)
-    except ValueError:
-        raise UserError(
-            f"--{option} '{shortened(text)}' is not a number; write a share below 1, such as 0.05"
-        ) from None
-    return real_number(f"--{option}", value, 0, 1, most_excluded=True)
 
 
 def check_source(source: str, env_options: Mapping[str, Any]) -> None:

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     seed = arguments.parse_count("seed", args.seed, least=0)
     tolerance = None
     if args.tolerance is not None:
-        tolerance = arguments.parse_share("tolerance", args.tolerance)
+        tolerance = arguments.parse_number("--tolerance", args.tolerance, 0, 1)
     options = arguments.parse_assignments("--env-set", args.env_set)
     couplings = None if args.couplings is None else read_couplings(args.couplings)
     arguments.check_source(args.source, options)

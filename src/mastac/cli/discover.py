@@ -101,8 +101,8 @@ def _how(args: argparse.Namespace) -> dict[str, Any]:
     if args.policy is not None:
         raise UserError("--policy goes with --record")
     how: dict[str, Any] = {
-        "fdr": arguments.parse_share("fdr", args.fdr),
-        "least_effect": arguments.parse_share("least-effect", args.least_effect),
+        "fdr": arguments.parse_number("--fdr", args.fdr, 0, 1),
+        "least_effect": arguments.parse_number("--least-effect", args.least_effect, 0, 1),
         "by_time": args.by_time,
     }
     if args.episodes is not None:

@@ -41,6 +41,7 @@ from mastac.cli import (
 )
 from mastac.cli.process import answered, flush_streams, leave, open_streams
 from mastac.errors import StorageError, UserError, unknown
+from mastac.runs.interruption import Stopped
 from mastac.text import one_line
 from mastac.version import __version__
 
@@ -146,6 +147,11 @@ def outcome(argv: list[str]) -> tuple[int, bool]:
     except UserError as mistake:
         _complain(str(mistake))
         return mistake.exit_code, not isinstance(mistake, StorageError)
+    except Stopped as stopped:
+        with suppress(OSError):  # the terminal may be gone
+            # Whole, however long: it is the command that goes on.
+            print(f"mastac: {stopped}", file=sys.stderr, flush=True)
+        return stopped.exit_code, True
     except KeyboardInterrupt as stop:
         _complain(str(stop) or "stopped")
         return 128 + signal.SIGINT, False

@@ -1,14 +1,12 @@
 """`mastac reproduce`. Checks everything that can be checked before JAX is imported."""
 
 import argparse
-import functools
 import shlex
+import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from mastac.cli import arguments
+from mastac.cli import arguments, cluster
 from mastac.errors import UserError, unknown
 
 HELP = "repeat the paper's table and figures; what is trained already is kept"
@@ -58,20 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SEEDS",
         help="random seeds: a range 0-14, a list 0,1,2 or one number (default: the preset's)",
     )
-    parser.add_argument(
-        "--ray",
-        metavar="ADDRESS",
-        help="train in parallel on the Ray cluster at this address; local starts one on this "
-        "machine (default: one run after the other, without Ray)",
-    )
-    parser.add_argument(
-        "--cpus", metavar="N", help="with --ray: processor cores for each run (default: 1)"
-    )
-    parser.add_argument(
-        "--gpus",
-        metavar="G",
-        help="with --ray: GPUs for each run, from 0 (default: 1 if the cluster has any)",
-    )
+    cluster.add_arguments(parser, "run")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -90,18 +75,18 @@ def run(args: argparse.Namespace) -> int:
 
     preset = args.preset or "laptop"
     seeds = None if args.seeds is None else arguments.parse_seeds(args.seeds)
-    train_all = _trainer(args)
     out = folder_for(preset) if args.out is None else Path(args.out)
+    where = cluster.cluster_of(args, out)
     grid = Grid(out, args.what, preset, args.only, seeds)
     if args.plan:
         grid.check()
         print(plan_table(grid.places))
         return 0
     try:
-        written = reproduce(grid, args.what, _say, train_all)
+        written = reproduce(grid, args.what, _say, where)
     except (Stopped, KeyboardInterrupt) as stopped:
-        print(f"mastac: stopped; go on with: {_again(args)}", file=sys.stderr)
-        return stopped.exit_code if isinstance(stopped, Stopped) else 130
+        number = stopped.number if isinstance(stopped, Stopped) else signal.SIGINT
+        raise Stopped(f"stopped; go on with: {_again(args)}", number) from None
     _show(written)
     return 0
 
@@ -120,24 +105,6 @@ def _search(args: argparse.Namespace) -> int:
         return 0
     print(search_all(Path(args.out or "runs/search"), preset, args.only, _say))
     return 0
-
-
-def _trainer(args: argparse.Namespace) -> Callable[..., Any] | None:
-    """What trains the cells on a cluster; `None` for this process."""
-    if args.ray is None:
-        for name in ("cpus", "gpus"):
-            if getattr(args, name) is not None:
-                raise UserError(
-                    f"--{name} goes with --ray; "
-                    "without it the cells are trained one after the other"
-                )
-        return None
-    cpus = 1 if args.cpus is None else arguments.parse_count("cpus", args.cpus)
-    gpus = None if args.gpus is None else arguments.parse_count("gpus", args.gpus, least=0)
-    from mastac.reproduction.cluster import checked_ray, train_on_cluster
-
-    checked_ray()
-    return functools.partial(train_on_cluster, address=args.ray, cpus=cpus, gpus=gpus)
 
 
 def _from_raw(args: argparse.Namespace) -> int:

@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 HELP = "train decentralised policies in an environment and keep the run in a folder"
 
 OWN_OPTIONS = ("algorithm", "kappa", "epochs", "seeds", "out", "preset", "evaluation_interval")
-OWN_OPTIONS += ("evaluation_episodes", "workers", "log", "couplings")
+OWN_OPTIONS += ("evaluation_episodes", "workers", "log", "couplings", "partition")
 # Arguments of `mastac.train` that are no knobs: --set must not reach them.
 NO_KNOBS = ("env", "env_id", "env_options", "custom", "origin", "progress")
 NO_KNOBS += ("unscaled_steps", "discrete")
@@ -64,6 +63,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "with a simulator outside JAX 5 and 20)",
     )
     arguments.add_workers(parser)
+    parser.add_argument(
+        "--partition",
+        metavar="D",
+        help="spread the agents of each seed over D devices (default: each seed is on one)",
+    )
     parser.add_argument(
         "--set",
         action="append",
@@ -127,7 +131,7 @@ def choices_of(args: argparse.Namespace) -> dict[str, Any]:
     chosen = {"algorithm": args.algorithm, "preset": args.preset, "out": args.out}
     if args.kappa is not None:
         chosen["kappa"] = arguments.parse_kappa(args.kappa)
-    for name in ("epochs", "evaluation_interval", "evaluation_episodes"):
+    for name in ("epochs", "evaluation_interval", "evaluation_episodes", "partition"):
         if (text := getattr(args, name)) is not None:
             chosen[name] = arguments.parse_count(name, text)
     if args.workers is not None:
@@ -144,18 +148,9 @@ def run_and_report(work: Callable[[], "Run"]) -> int:
 
     - `work`: trains or resumes, and returns the run.
 
-    **Returns:**
-
-    The exit code: 0, or that of a signal, when it has been printed how to go on.
+    **Returns:** the exit code, 0.
     """
-    from mastac.runs.interruption import Stopped
-
-    try:
-        folder = work().path
-    except Stopped as stopped:
-        with suppress(OSError):  # the terminal may be gone
-            print(f"mastac: {stopped}", file=sys.stderr)
-        return stopped.exit_code
+    folder = work().path
     from mastac.runs.figures import learning_curves, save
     from mastac.runs.results import read_results
     from mastac.runs.summary import run_table

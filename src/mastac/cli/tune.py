@@ -1,10 +1,9 @@
 """`mastac tune`."""
 
 import argparse
-import sys
 from typing import Any
 
-from mastac.cli import arguments, train
+from mastac.cli import arguments, cluster, train
 from mastac.cli.output import print_json
 
 HELP = "search values of knobs with Optuna, and say how sure it is that they are better"
@@ -63,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     arguments.add_env_set(parser)
     arguments.add_couplings(parser)
+    cluster.add_arguments(parser, "trial")
     for add in (arguments.add_json, arguments.add_no_progress, arguments.add_no_cache):
         add(parser)
 
@@ -79,7 +79,6 @@ def _add_options_of_train(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Search, then print the trials, what mattered, and the command that repeats the best."""
     from mastac.envs.naming import environment_from
-    from mastac.runs.interruption import Stopped
     from mastac.tuning import tune
 
     own: dict[str, Any] = {
@@ -89,17 +88,14 @@ def run(args: argparse.Namespace) -> int:
         "pruner": args.pruner,
         "progress": not args.no_progress,
         "fixed": train.knobs_of(args),
+        **cluster.choices_of(args),
     }
     if args.timeout is not None:
         own["timeout"] = arguments.parse_number("timeout", args.timeout, 0, 1e9)
     env_options = arguments.parse_assignments("--env-set", args.env_set)
     chosen = train.choices_of(args)
     env = environment_from(args.env, env_options, args.couplings)
-    try:
-        findings = tune(env, **own, **chosen)
-    except Stopped as stopped:
-        print(f"mastac: {stopped}", file=sys.stderr)
-        return stopped.exit_code
+    findings = tune(env, **own, **chosen)
     if args.json:
         print_json(findings.to_dict())
     else:

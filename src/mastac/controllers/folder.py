@@ -12,6 +12,7 @@ from typing import Any, Required, TypedDict
 
 from mastac.errors import UserError, unknown
 from mastac.files import read_json, write_bytes, write_json
+from mastac.text import shortened
 
 INDEX, README, READER = "controllers.json", "README.md", "controller.py"
 SUFFIXES = {"numpy": ".npz", "onnx": ".onnx"}
@@ -129,8 +130,13 @@ def read_index(folder: Path) -> dict[str, Any]:
 def _files_of(index: Mapping[str, Any]) -> set[str]:
     """The names of all files that an index says belong to its export."""
     listed = {entry["file"] for entry in index.get("controllers", [])}
-    # A name with a separator is no file of ours, and must not be removed.
-    return {name for name in listed if Path(name).name == name} | {INDEX, README, READER}
+    # What leads out of the folder is no file of ours, and must not be removed.
+    return {name for name in listed if _is_name(name)} | {INDEX, README, READER}
+
+
+def _is_name(text: str) -> bool:
+    """Whether a text names a file within a folder, and leads neither out of it nor to itself."""
+    return Path(text).name == text and text not in ("", "..")
 
 
 def controller_file(folder: Path, agent: str) -> Path:
@@ -141,11 +147,16 @@ def controller_file(folder: Path, agent: str) -> Path:
     index = read_index(folder)
     if not index.get("complete"):
         raise UserError(f"the export in '{folder}' was cut off; export again")
-    # A name with a separator leads out of the folder.
     listed = index.get("controllers", [])
-    files = {entry["agent"]: Path(entry["file"]).name for entry in listed if "agent" in entry}
+    files = {entry["agent"]: entry["file"] for entry in listed if "agent" in entry}
     if agent in index.get("skipped", ()):
         raise UserError(f"agent '{agent}' has no action, and so no controller in '{folder}'")
     if agent not in files:
         raise UserError(f"'{folder}': {unknown('agent', agent, files)}")
-    return folder / files[agent]
+    name = files[agent]
+    if not _is_name(name):
+        raise UserError(
+            f"'{folder / INDEX}': the file of agent '{agent}' is '{shortened(name)}', which is no "
+            "name of a file; export again"
+        )
+    return folder / name

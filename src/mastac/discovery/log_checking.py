@@ -60,7 +60,9 @@ class LogCheck:
         edges = {graph: list(self.declared.edges(graph)) for graph in GRAPHS}
         for edge in self.missing:
             edges[edge.graph].append((edge.source, edge.target))
-        return Couplings(self.declared.agents, **edges, positions=self.declared.positions or None)
+        declared = self.declared
+        about = {"positions": declared.positions or None, "kinds": declared.kinds or None}
+        return Couplings(declared.agents, **edges, **about)
 
     def consequences(self) -> list[dict[str, Any]]:
         """What adding the missing edges changes, as `Check.consequences`."""

@@ -39,7 +39,7 @@ def played_actors(
     if spec.settings.episode_noise == 0:
         return actors
     bias = actors.biases[-1]
-    drawn = some_actors(spec.actors, own).draw(jax.random.normal, key, bias.shape)
+    drawn = some_actors(spec.actors, own).drawn(jax.random.normal, key, bias.shape)
     offset = spec.settings.episode_noise * noise * drawn
     return eqx.tree_at(lambda tree: tree.biases[-1], actors, bias + offset)
 

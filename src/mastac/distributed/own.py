@@ -4,13 +4,13 @@ What an agent hears comes in slots (`links.Senders`). A critic's inputs are rows
 hears, in the order in which the one-process learner reads them, so that the numbers are the same.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Bool, Float, Int, PRNGKeyArray
 
 from mastac.agents.actors import Actors, Constants
 from mastac.distributed.links import Links, Senders
@@ -73,37 +73,10 @@ class Own(NamedTuple):
     critics: tuple[OwnCritics, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class SomeActors(Actors):
-    """The actors of some agents, whose random numbers are those that they have among all agents.
-
-    - `rows`: which agents; `of_all`: how many there are.
-    """
-
-    rows: Int[Array, " own"] | Int[np.ndarray, " own"]
-    of_all: int
-
-    def draw(
-        self, sampler: Callable[..., Array], key: PRNGKeyArray, shape: tuple[int, ...]
-    ) -> Array:
-        """The agents' rows of the numbers that are drawn for all: their keys are shared."""
-        return sampler(key, (self.of_all, *shape[1:]))[self.rows]
-
-
-def some_actors(actors: Actors, own: Own) -> SomeActors:
-    """The actors of the agents that `own` is of."""
-    return SomeActors(
-        head=actors.head,
-        constants=own.constants,
-        obs_center=actors.obs_center,
-        obs_inverse_scale=actors.obs_inverse_scale,
-        obs_sizes=actors.obs_sizes,
-        hidden=actors.hidden,
-        output_scale=actors.output_scale,
-        chunk=actors.chunk,
-        rows=own.agents,
-        of_all=len(actors.obs_sizes),
-    )
+def some_actors(actors: Actors, own: Own) -> Actors:
+    """The actors of the agents that `own` is of, of all."""
+    rows = jnp.asarray(own.agents)
+    return replace(actors, constants=own.constants, among=(len(actors.obs_sizes), rows))
 
 
 def own_of(

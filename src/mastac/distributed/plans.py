@@ -118,8 +118,9 @@ def check_learner(spec: LearnerSpec, lossy: Lossy) -> None:
             "run-distributed trains algorithms with one critic for each agent that all update at "
             "once from a replay; choose mastac, selfish, khop, independent, maddpg or matd3"
         )
-    if settings.share_actors:
-        raise UserError("share_actors gives agents a common actor; leave it at false")
+    for name in ("share_actors", "share_critics"):
+        if getattr(settings, name):
+            raise UserError(f"{name} gives agents a common network; leave it at false")
     if env.undeclared:
         name = sorted(env.undeclared)[0]
         raise UserError(

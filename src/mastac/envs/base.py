@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import jax
@@ -292,7 +293,6 @@ class Environment:
 
 def observed_agents(couplings: Couplings) -> list[list[int]]:
     """For each agent the agents that it observes: itself first, the others in order."""
-    graph = couplings.observation
-    return [
-        [i, *sorted(set(graph[[i]].indices.tolist()) - {i})] for i in range(couplings.num_agents)
-    ]
+    starts, seen = couplings.observation.indptr.tolist(), couplings.observation.indices.tolist()
+    rows = (seen[start:end] for start, end in pairwise(starts))
+    return [[i, *(j for j in row if j != i)] for i, row in enumerate(rows)]

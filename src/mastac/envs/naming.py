@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,10 @@ class ImportedEnvironment:
 
     env: Environment
     origin: Origin
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by where it is from: who unpickles it imports it anew."""
+        return _imported_again, (self.origin,)
 
     @property
     def structure(self) -> Structure:
@@ -100,6 +105,17 @@ def environment_from(
         raise _has_couplings(text, couplings)
     file = None if couplings is None else str(couplings)
     return ImportedEnvironment(env, Origin(text, os.getcwd(), stored, file))
+
+
+def _imported_again(origin: Origin) -> ImportedEnvironment:
+    """The same environment in another process, which may run in another directory."""
+    directory = Path(origin.directory)
+    if directory.is_dir() and str(directory) not in sys.path:
+        sys.path.append(str(directory))
+    graphs = None if origin.couplings is None else directory / origin.couplings
+    again = environment_from(origin.place, origin.options, graphs)
+    assert isinstance(again, ImportedEnvironment)
+    return replace(again, origin=origin)
 
 
 def _has_couplings(text: str, file: str | Path | None) -> UserError:

@@ -84,6 +84,10 @@ class NamedEnvironment:
     options: dict[str, Any]
     structure: Structure
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by its name: who unpickles it resolves it anew."""
+        return named, (self.id, self.options)
+
     @property
     def discrete(self) -> bool:
         """Whether actions are choices."""

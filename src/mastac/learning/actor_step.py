@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mastac.agents.actors import Actor
@@ -23,7 +22,7 @@ from mastac.learning.presence import (
     sample_weights,
     values_alive,
 )
-from mastac.learning.sharing import stepped
+from mastac.learning.sharing import gradient_norms, stepped
 from mastac.learning.spec import LearnerSpec, LearnerState, polyak_update
 from mastac.structure.layout import Bucket
 
@@ -33,7 +32,7 @@ GradientAt = Callable[[Float[Array, "features batch"]], Float[Array, "features b
 class UpdatedActors(NamedTuple):
     """All actors after an update, their targets (`()` without) and optimizers.
 
-    `norms`: of each agent's gradient; 0 where the actors were not due and did not move.
+    `norms`: of the gradient of each agent's actor; 0 where actors were not due and did not move.
     """
 
     actors: Any
@@ -269,7 +268,7 @@ def actor_step(
         targets: Any = ()
         if spec.kind.has_target_actors:
             targets = polyak_update(state.target_actors, actors, spec.settings.tau)
-        return UpdatedActors(actors, targets, optimizers, jax.vmap(optax.tree.norm)(gradient))
+        return UpdatedActors(actors, targets, optimizers, gradient_norms(spec, gradient))
 
     if due is True:
         return step()

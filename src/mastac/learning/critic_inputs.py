@@ -155,10 +155,12 @@ def reward_factor(spec: LearnerSpec, scales: Any = ()) -> Any:
     return spec.settings.reward_scale / (scales.reward if scales else spec.env.reward_scale)
 
 
-def rewards_along(spec: LearnerSpec, rollout: Episode) -> Float[Array, "values episodes time"]:
+def rewards_along(
+    spec: LearnerSpec, rollout: Episode, scales: Any = ()
+) -> Float[Array, "values episodes time"]:
     """What each value predicts of every step of a rollout."""
     episodes, steps, agents = rollout.rewards.shape
-    rewards = predicted_rewards(spec, rollout.rewards.reshape(episodes * steps, agents).T)
+    rewards = predicted_rewards(spec, rollout.rewards.reshape(episodes * steps, agents).T, scales)
     return rewards.reshape(-1, episodes, steps)
 
 

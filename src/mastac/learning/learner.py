@@ -16,7 +16,7 @@ from mastac.learning.critic_step import initial_critics
 from mastac.learning.scales import declared_scales, remeasured, unseeing
 from mastac.learning.schedule import UpdateSchedule
 from mastac.learning.settings import Settings
-from mastac.learning.sharing import alike
+from mastac.learning.sharing import actor_blocks, kinds_of_critics, most_together
 from mastac.learning.spec import (
     Learner,
     LearnerSpec,
@@ -94,7 +94,13 @@ def learner_spec(
     # Values of states have a place for actions in their layout, since these say which actors they
     # are credited to, and read none.
     read = layout if kind.critics_read_actions else layout.without_actions()
-    deterministic = actors(env, settings.actor_hidden, settings.actor_output_scale, chunk)
+    deterministic = actors(
+        env,
+        settings.actor_hidden,
+        settings.actor_output_scale,
+        chunk,
+        actor_blocks(env, settings, chunk),
+    )
     actor_updates = total_updates // settings.policy_delay
     state_width = layout.num_agents * int(env.state_sizes.max()) + times_of(settings)
     return LearnerSpec(
@@ -103,7 +109,11 @@ def learner_spec(
         settings=settings,
         kind=kind,
         buckets=read.buckets(
-            env.state_sizes, env.action_sizes, max_waste=1.0 if kind.one_stack else 0.25
+            env.state_sizes,
+            env.action_sizes,
+            max_waste=1.0 if kind.one_stack else 0.25,
+            kinds=kinds_of_critics(env, read) if settings.share_critics else None,
+            largest=most_together(settings, chunk),
         ),
         actors=deterministic,
         stochastic=StochasticActors(deterministic, settings.noise),
@@ -120,6 +130,8 @@ def learner_of(spec: LearnerSpec) -> Learner:
 
     def act(state: LearnerState, obs: Float[Array, "agents obs"]) -> Float[Array, "agents act"]:
         weights = greedy_network(state.actors)
+        if spec.actors.blocks is not None:
+            return spec.actors.apply(weights, obs[:, :, None])[:, :, 0]
         return jax.vmap(spec.actors.one)(weights, obs[:, :, None], *spec.actors.constants)[:, :, 0]
 
     kind = spec.kind
@@ -136,16 +148,17 @@ def learner_of(spec: LearnerSpec) -> Learner:
 
 
 def is_measured(spec: LearnerSpec) -> bool:
-    """Whether the loop measures scales: some are left open, and critics learn from a replay."""
-    return spec.settings.estimator == "pathwise" and bool(spec.env.undeclared)
+    """Whether the loop measures scales: some are left open, and there are critics and no model."""
+    return spec.settings.estimator in ("pathwise", "score") and bool(spec.env.undeclared)
 
 
 def initial_state(spec: LearnerSpec, key: PRNGKeyArray) -> LearnerState:
     """First weights and optimizers; targets are copies where there are any."""
     kind = spec.kind
     actor_key, critic_key = jax.random.split(key)
-    weights = alike(spec, kind.first_actors(spec, actor_key))
-    if not spec.settings.on_policy:
+    weights = kind.first_actors(spec, actor_key)
+    measures = is_measured(spec)
+    if measures or not spec.settings.on_policy:
         weights = unseeing(spec, weights)
     critics: tuple[Any, ...] = tuple(
         initial_critics(bucket, spec.settings, jax.random.fold_in(critic_key, b))
@@ -162,7 +175,6 @@ def initial_state(spec: LearnerSpec, key: PRNGKeyArray) -> LearnerState:
         optimizers = tuple(
             jax.vmap(lambda critic: spec.critic_optimizer.init(critic))(stack) for stack in critics
         )
-    measures = is_measured(spec)
     # Copies: a donated state must not hold the same array twice.
     return LearnerState(
         actors=weights,

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, Key, PRNGKeyArray
@@ -15,8 +17,10 @@ from mastac.learning.buffer import Buffer, Episode
 from mastac.learning.devices import placed, shard_over_seeds
 from mastac.learning.exploring import exploring_episode
 from mastac.learning.failures import FAILURES, failure_of, failure_of_learner
+from mastac.learning.keeping import Kept, first_kept
 from mastac.learning.learner import update_schedule
 from mastac.learning.measured import EpochMetrics, NormSums, epoch_means, not_measured
+from mastac.learning.programs import SmallProgram
 from mastac.learning.schedule import UpdateSchedule, exploration_in
 from mastac.learning.settings import Settings
 from mastac.learning.spec import Learner, Metrics
@@ -43,7 +47,7 @@ class RunState(NamedTuple):
     `failed_epoch` is -1 while all numbers are finite. From the epoch of the first one that is not,
     the learner stays as it was before that epoch, and `failure` says where it was (see `FAILURES`).
     `env_steps` counts those that were played; `None` where every episode has as many as the
-    horizon.
+    horizon. `kept`: with `keep=best` the best policies so far; evaluations renew them.
     """
 
     learner: Any
@@ -51,6 +55,12 @@ class RunState(NamedTuple):
     failed_epoch: Int[Array, ""]
     failure: Int[Array, ""]
     env_steps: Int[Array, ""] | None = None
+    kept: Kept | None = None
+
+    @property
+    def final(self) -> Any:
+        """The learner whose policies a run would end with now."""
+        return self.learner if self.kept is None else self.learner._replace(actors=self.kept.actors)
 
 
 class Program(NamedTuple):
@@ -65,6 +75,7 @@ class Program(NamedTuple):
     - `lowered`: `(state, keys, length, episodes) -> programs` that the three will run, traced and
         not yet compiled: without a state that of `init`, without a length that of `evaluate` alone.
         `None` where it is not known before they are called.
+    - `whole`, `parted`: from a state to that of one device, which is stored, and back.
     """
 
     init: Callable[[PRNGKeyArray], RunState]
@@ -72,6 +83,8 @@ class Program(NamedTuple):
     evaluate: Callable[[RunState, PRNGKeyArray, int], Outcome]
     close: Callable[[], None] = lambda: None
     lowered: Callable[..., Iterator[Any]] | None = None
+    whole: Callable[[RunState], RunState] = lambda state: state
+    parted: Callable[[RunState], RunState] = lambda state: state
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +114,8 @@ class OneSeed:
             shape = jax.eval_shape(self.played, learner_state, episode_key, epoch)
         good = (jnp.full((), -1, jnp.int32), jnp.full((), -1, jnp.int32))
         steps = None if shape.length is None else jnp.zeros((), jnp.int32)
-        return RunState(learner_state, self.buffer.init(shape), *good, steps)
+        kept = first_kept(learner_state.actors) if self.settings.keep == "best" else None
+        return RunState(learner_state, self.buffer.init(shape), *good, steps, kept)
 
     def one_epoch(
         self, state: RunState, key: PRNGKeyArray, epoch: Int[Array, ""]
@@ -131,13 +145,14 @@ class OneSeed:
         """
         store = self.buffer.add(state.store, episode, epoch)
         given = (state.learner, store, update_key, epoch)
-        updates = jax.jit(self._updated)  # traced once for its shapes and for the branch
-        nothing = jax.tree.map(not_measured, jax.eval_shape(updates, *given)[1])
+        # Traced once for its shapes and for the branch.
+        updates: Any = eqx.filter_closure_convert(self._updated, *given)
+        nothing = jax.tree.map(not_measured, updates.out_struct[1])
         # What fails is worked out in the branch: outside, the compiler would write it again into
         # the loop of every array of the learner.
         updated, metrics, failure = jax.lax.cond(
             self.schedule.is_due(epoch),
-            updates,
+            lambda *given: updates(*given),
             lambda kept, *_: (kept, nothing, jnp.full((), -1, jnp.int32)),
             *given,
         )
@@ -163,6 +178,7 @@ class OneSeed:
             failed_epoch=jnp.where(first_failure, epoch, state.failed_epoch),
             failure=jnp.where(first_failure, failure, state.failure),
             env_steps=steps,
+            kept=state.kept,
         )
         return new_state, row
 
@@ -188,11 +204,12 @@ class OneSeed:
         measure = self.learner.measure
         if measure is None:
             return learner_state
-        times = [self.schedule.first - 1]
+        times, period = [self.schedule.first - 1], self.schedule.period
         while times[-1] < self.epochs:
             times.append(times[-1] + (times[-1] + 2) // 2)
         return jax.lax.cond(
-            jnp.isin(epoch, jnp.asarray(times)),
+            # Of rollouts, the first update after such a time.
+            ((jnp.asarray(times) <= epoch) & (jnp.asarray(times) > epoch - period)).any(),
             lambda state: measure(state, store, epoch + 1, epoch == times[0]),
             lambda state: state,
             learner_state,
@@ -225,38 +242,41 @@ def one_seed(
     return OneSeed(env, learner, buffer, settings, update_schedule(env, settings), epochs)
 
 
+def epochs_from(
+    seed: OneSeed, state: RunState, keys: Key[Array, " seeds"], times: Int[Array, " length"]
+) -> tuple[RunState, EpochMetrics]:
+    """The states of all seeds after these epochs, and their rows, `[seeds, length]`."""
+    # The epoch is not vectorised over seeds: storing stays a copy, and the branch a branch.
+    one_epoch = jax.vmap(seed.one_epoch, in_axes=(0, 0, None))
+
+    def next_epoch(at: Any, epoch: Array) -> Any:
+        (state, row), norms = one_epoch(at[0], keys, epoch), at[1]
+        norms, row = norms.with_row(row)
+        return (state, norms), row
+
+    start = (state, NormSums.none(len(keys), seed.env.num_agents))
+    (state, norms), rows = jax.lax.scan(next_epoch, start, times)
+    rows = jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), rows)
+    return state, rows._replace(agent_gradient_norm=norms.means())
+
+
 def training_program(
     env: Environment, learner: Learner, buffer: Buffer, settings: Settings, epochs: int
 ) -> Program:
     """The loop over epochs, for all seeds side by side."""
     seed = one_seed(env, learner, buffer, settings, epochs)
 
-    def epochs_from(
-        state: RunState, keys: Key[Array, " seeds"], times: Int[Array, " length"]
-    ) -> tuple[RunState, EpochMetrics]:
-        # The epoch is not vectorised over seeds: storing stays a copy, and the branch a branch.
-        one_epoch = jax.vmap(seed.one_epoch, in_axes=(0, 0, None))
-
-        def next_epoch(at: Any, epoch: Array) -> Any:
-            (state, row), norms = one_epoch(at[0], keys, epoch), at[1]
-            norms, row = norms.with_row(row)
-            return (state, norms), row
-
-        start = (state, NormSums.none(len(keys), env.num_agents))
-        (state, norms), rows = jax.lax.scan(next_epoch, start, times)
-        rows = jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), rows)
-        return state, rows._replace(agent_gradient_norm=norms.means())
-
     def advance(state: RunState, keys: Key[Array, " seeds"], epoch: Int[Array, ""], length: int):
-        return shard_over_seeds(epochs_from, True, False)(state, keys, epoch + jnp.arange(length))
+        advanced = shard_over_seeds(partial(epochs_from, seed), True, False)
+        return advanced(state, keys, epoch + jnp.arange(length))
 
     def evaluate(state: RunState, key: PRNGKeyArray, episodes: int) -> Outcome:
         play = shard_over_seeds(jax.vmap(seed.play, in_axes=(0, None)), False)
         return play(state.learner, jax.random.split(key, episodes))
 
-    init = compiled_for_once(shard_over_seeds(jax.vmap(seed.init)))
-    advancing = jax.jit(advance, static_argnums=3, donate_argnums=0)
-    evaluating = jax.jit(evaluate, static_argnums=2)
+    init = SmallProgram(shard_over_seeds(jax.vmap(seed.init)), compiled=compiled_for_once)
+    advancing = SmallProgram(advance, static=[3], donated=0)
+    evaluating = SmallProgram(evaluate, static=[2])
 
     def lowered(state: RunState | None, keys: Array, length: int | None, episodes: int):
         if state is None:

@@ -3,7 +3,8 @@
 In all functions `None` stands for: nobody ever leaves.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,17 @@ from jaxtyping import Array, Bool, Float
 
 from mastac.learning.buffer import Batch, Episode
 from mastac.learning.spec import LearnerSpec
+
+
+class Among(NamedTuple):
+    """Of which agents something is measured, where these are some of a team.
+
+    - `mask`: which entries of their actions are real.
+    - `mean`: the mean over all agents of the team of a number of each of these.
+    """
+
+    mask: Array
+    mean: Callable[[Array], Array]
 
 
 def by_agent(leaf: Any) -> Array:

@@ -20,9 +20,10 @@ from mastac.envs.base import Environment
 from mastac.envs.mixed_heads import mask_of
 from mastac.learning.buffer import Episode
 from mastac.learning.observing import observations_along
-from mastac.learning.presence import present
-from mastac.learning.sharing import kinds_of
+from mastac.learning.presence import Among, present
+from mastac.learning.sharing import pooled, read_alike
 from mastac.learning.spec import LearnerSpec, LearnerState
+from mastac.structure.kinds import Kinds
 from mastac.structure.layout import Bucket
 
 # Before anything is measured an observation enters as almost nothing: the first actions are those
@@ -113,6 +114,14 @@ def measured(
     return Measured(center, jnp.sqrt(quantile(square, share)), jnp.sqrt(overall))
 
 
+def over_kinds(found: Measured, kinds: Kinds) -> Measured:
+    """The same over all agents of a kind: `[agents, …]` becomes `[kinds, …]`."""
+    center = pooled(kinds, found.center)
+    apart = (found.center - center[kinds.of]) ** 2
+    spread, overall = (jnp.sqrt(pooled(kinds, part**2 + apart)) for part in found[1:])
+    return Measured(center, spread, overall)
+
+
 def next_scale(found: Measured, old: Array, is_first: Array) -> Array:
     """The scale that follows `old`; an entry that never moved keeps a scale of its size."""
     still = jnp.maximum(jnp.abs(found.center), 1.0)
@@ -130,6 +139,7 @@ def rescaled_critics(bucket: Bucket, critics: MLP, old: Scales, new: Scales) -> 
 
     def read(centers: tuple[Array, Array], scales: tuple[Array, Array], rows: np.ndarray):
         (before, after), (one, two) = centers, scales
+        rows = rows[bucket.networks]
         growth = jnp.append((two / one).ravel(), 1.0)[rows]
         shift = jnp.append(((after - before) / one).ravel(), 0.0)[rows]
         return growth, shift
@@ -143,7 +153,8 @@ def rescaled_critics(bucket: Bucket, critics: MLP, old: Scales, new: Scales) -> 
         bucket.action_rows,
     )
     times = critics.weights[0].shape[-2] - states[0].shape[1] - actions[0].shape[1]
-    padding = jnp.ones((len(bucket.terms), times)), jnp.zeros((len(bucket.terms), times))
+    number = len(bucket.networks)
+    padding = jnp.ones((number, times)), jnp.zeros((number, times))
     growth, shift = (
         jnp.concatenate(parts, axis=1) for parts in zip(states, actions, padding, strict=True)
     )
@@ -174,10 +185,21 @@ def which_episodes(store: Episode, count: Int[Array, ""]) -> Which:
 
 
 def next_scales(
-    env: Environment, store: Episode, which: Which, old: Scales, is_first: Bool[Array, ""]
+    spec: LearnerSpec,
+    store: Episode,
+    which: Which,
+    old: Scales,
+    is_first: Bool[Array, ""],
+    among: Among | None = None,
 ) -> Scales:
-    """What critics read from now on: measured where the environment leaves it open."""
-    choices = env.head.choices(mask_of(env.action_head, env.action_sizes))
+    """What critics read from now on: measured where the environment leaves it open.
+
+    Where critics are shared, agents that are read alike are read in the same units.
+    """
+    env = spec.env
+    mask = mask_of(env.action_head, env.action_sizes) if among is None else among.mask
+    choices = env.head.choices(mask)
+    mean = jnp.mean if among is None else among.mean
 
     def kept(old: Array, new: Array) -> Array:
         # Choices are rows of zeros and a one. In units of their spread a rare one would be a giant.
@@ -185,10 +207,16 @@ def next_scales(
 
     states = measured(store.states, *which, counts=present(store))
     actions = measured(store.actions, *which, counts=store.alive)
+    if spec.settings.share_critics:
+        kinds = read_alike(env)
+        states, actions = (
+            Measured(*(part[kinds.of] for part in over_kinds(found, kinds)))
+            for found in (states, actions)
+        )
     # Returns of exploring policies may be thousands of times those of good ones. The calmer
     # episodes say what rewards are like where it matters, and this scale may fall faster.
     payments = measured(store.rewards, *which, share=0.25, counts=store.alive)
-    paid = Measured(*(jnp.sqrt((part**2).mean()) for part in payments))
+    paid = Measured(*(jnp.sqrt(mean(part**2)) for part in payments))
     found = (
         ("state_center", states.center),
         ("state_scale", next_scale(states, old.state_scale, is_first)),
@@ -210,17 +238,19 @@ def remeasured(
     store: Episode,
     count: Int[Array, ""],
     is_first: Bool[Array, ""],
+    among: Among | None = None,
 ) -> LearnerState:
     """The learner with its scales measured anew.
 
     **Arguments:**
 
-    - `store`: of the replay, with the last of `count` episodes.
+    - `store`: of the replay or of a rollout, with the last of `count` episodes.
     - `is_first`: before the first update; networks are then taken as they are.
+    - `among`: where the learner is that of some agents; `None`: of all.
     """
     env, old, stacks = spec.env, state.scales, len(spec.buckets)
     which = which_episodes(store, count)
-    new = next_scales(env, store, which, old, is_first)
+    new = next_scales(spec, store, which, old, is_first, among)
     if spec.kind.has_mixer:  # not linear in what it reads: measured once
         new = jax.tree.map(lambda one, other: jnp.where(is_first, other, one), old, new)
 
@@ -232,10 +262,12 @@ def remeasured(
         choose = lambda one, other: jnp.where(is_first, one, other)  # noqa: E731
         return (*jax.tree.map(choose, before[:stacks], after), *before[stacks:])
 
+    targets = state.target_critics
+
     state = state._replace(
         scales=new,
         critics=critics(state.critics),
-        target_critics=critics(state.target_critics),
+        target_critics=critics(targets) if targets else (),
     )
     if not {"obs_scale", "obs_center"} & env.undeclared:
         return state
@@ -248,18 +280,8 @@ def with_actors(
 ) -> LearnerState:
     """The learner whose actors, and targets, read observations in the units that were measured."""
     env = spec.env
-    if spec.settings.share_actors:
-        kinds = kinds_of(env)
-        sizes = np.bincount(kinds.of)[:, None]
-
-        def pooled(rows: Array) -> Array:
-            return (jax.ops.segment_sum(rows, kinds.of, len(sizes)) / sizes)[kinds.of]
-
-        center = pooled(seen.center)
-        spread, overall = (
-            jnp.sqrt(pooled(part**2 + (seen.center - center) ** 2)) for part in seen[1:]
-        )
-        seen = Measured(center, spread, overall)
+    if spec.actors.blocks is not None:
+        seen = over_kinds(seen, spec.actors.blocks.kinds)
 
     def after(actors: Any) -> Any:
         network = actors.mean_network if isinstance(actors, StochasticActor) else actors

@@ -130,6 +130,9 @@ class Settings(OnPolicySettings, ModelSettings):
         kinds.reading_others,
         choices=("policy", "replay"),
     )
+    keep: str = knob(
+        "last", "which evaluated policies a run ends with", kinds.by_steps, choices=("last", "best")
+    )
     coordinated: bool = knob(
         False, "agents update in sequence, each seeing the updates before it", kinds.every_learner
     )
@@ -222,6 +225,9 @@ class Settings(OnPolicySettings, ModelSettings):
     share_actors: bool = knob(
         False, "agents of equal sizes, scales and limits share one actor", kinds.updating_at_once
     )
+    share_critics: bool = knob(
+        False, "critics that read corresponding sets share one network", kinds.unmixed_at_once
+    )
     max_entropy: bool = knob(
         False, "policies are stochastic and rewarded for their entropy", kinds.every_learner
     )
@@ -233,9 +239,7 @@ class Settings(OnPolicySettings, ModelSettings):
         search=Search(1e-4, 1.0, log=True),
     )
     tune_temperature: bool = knob(
-        True,
-        "each agent's temperature is tuned until its entropy is at its target",
-        kinds.with_entropy,
+        True, "each agent's temperature brings its entropy to its target", kinds.with_entropy
     )
     entropy_target: float = knob(
         -1.0,

@@ -157,7 +157,7 @@ def optimizer(rate: float, settings: Settings, total_updates: int) -> optax.Grad
 
 
 def input_scale(bucket: Bucket, settings: Settings) -> Float[Array, "terms inputs"] | None:
-    r"""$\rho^d$ for every input of every critic, $\rho$ the knob `distance_decay`.
+    r"""$\rho^d$ for every input of every network, $\rho$ the knob `distance_decay`.
 
     $d$ is the input's distance in the layout; the time has distance 0. First weights that start,
     and move, $\rho^d$ times as far are those of a critic that reads its inputs scaled by that much.
@@ -175,10 +175,10 @@ def input_scale(bucket: Bucket, settings: Settings) -> Float[Array, "terms input
             "distance_decay needs a layout that knows its distances; "
             "take with_distances(layout, ...)"
         )
-    times = np.zeros((len(bucket.terms), times_of(settings)))
+    distance = bucket.distance[bucket.networks]
+    times = np.zeros((len(distance), times_of(settings)))
     return jnp.asarray(
-        settings.distance_decay
-        ** np.concatenate([bucket.distance, times], axis=1).astype(np.float32)
+        settings.distance_decay ** np.concatenate([distance, times], axis=1).astype(np.float32)
     )
 
 

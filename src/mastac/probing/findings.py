@@ -109,7 +109,8 @@ def in_order(declared: Declared, agents: tuple[str, ...], name: str) -> Declared
 
 def _ordered(couplings: Couplings, agents: tuple[str, ...]) -> Couplings:
     edges = {graph: couplings.edges(graph) for graph in GRAPHS}
-    return Couplings(agents, **edges, positions=couplings.positions or None)
+    about = {"positions": couplings.positions or None, "kinds": couplings.kinds or None}
+    return Couplings(agents, **edges, **about)
 
 
 def _compared_times(

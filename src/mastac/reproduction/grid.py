@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mastac.errors import UserError
-from mastac.files import locked, read_json
+from mastac.files import read_json
+from mastac.jobs import TrainingJob
 from mastac.reproduction.costs import STORED, cost
 from mastac.reproduction.paper import CELLS, Cell, cells_of
 from mastac.runs.config import ExperimentConfig, resolve
@@ -37,17 +38,18 @@ class Place:
     folder: RunFolder
 
     @property
-    def lock(self) -> Path:
-        """The process that trains the cell holds a lock on this file."""
-        return self.folder.path.with_name(self.folder.path.name + ".lock")
+    def job(self) -> TrainingJob:
+        """What trains the cell."""
+        choices = {"env_options": self.cell.env_options, **self.cell.arguments}
+        return TrainingJob(self.cell.path, self.folder.path, self.cell.env, choices)
 
     @property
     def is_begun(self) -> bool:
-        return self.folder.config.is_file()
+        return self.job.is_begun
 
     @property
     def is_finished(self) -> bool:
-        return self.is_begun and self.folder.summary.is_file()
+        return self.job.is_done
 
     def progress(self) -> "Timing":
         """Epochs and seconds so far, from `timing.csv`."""
@@ -226,15 +228,15 @@ def state(place: Place, timing: Timing) -> str:
         seeds = len(place.cell.seeds)
         return "done" if not failed else f"done, {failed} of {seeds} seeds stopped"
     share = f"{timing.epochs / place.cell.epochs:.0%}" if timing.epochs else ""
-    return " ".join(word for word in (share, "at work" if is_locked(place.lock) else "") if word)
+    return " ".join(word for word in (share, "at work" if is_at_work(place.job) else "") if word)
 
 
-def is_locked(path: Path) -> bool:
-    """Whether some process holds the lock."""
-    if not path.exists():
+def is_at_work(job: TrainingJob) -> bool:
+    """Whether some process is at work on it."""
+    if job.lock is None or not job.lock.exists():
         return False
-    with locked(path) as held:
-        return not held
+    with job.claimed() as is_mine:
+        return not is_mine
 
 
 def _differences(

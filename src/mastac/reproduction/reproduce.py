@@ -1,35 +1,24 @@
-"""Reproduce the paper: train the missing cells one after the other, write tables and figures.
+"""Reproduce the paper: train the missing cells, write tables and figures.
 
 Several processes may work on one folder: each cell is trained by whoever gets its lock. A process
 that is killed leaves a cell that the next one resumes. Imports JAX only when a cell is trained.
 """
 
-import shutil
-import sys
 import time
-import traceback
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 from mastac.errors import UserError
 from mastac.files import locked
+from mastac.jobs import Here, Job, Outcome
+from mastac.jobs.cluster import Cluster
 from mastac.reproduction.grid import Estimate, Grid, Place
 from mastac.reproduction.paper import PRODUCTS
-from mastac.runs.interruption import Stopped, interruptions
-from mastac.runs.progress import Progress
-from mastac.runs.run import ProgressLike, resume, train
+from mastac.runs.interruption import interruptions
 
-OURS = {
-    "checkpoints",
-    "policies",
-    "couplings.json",
-    "couplings.json.partial",
-    "config.json.partial",
-    "environment.json",
-    "environment.json.partial",
-    ".lock",
-}
 WAIT = 2.0  # seconds between looks at cells that other processes are training
+TELL = 60.0  # seconds between lines about what remains, where cells are trained elsewhere
 
 Say = Callable[[str], None]
 
@@ -38,7 +27,7 @@ def reproduce(
     grid: Grid,
     what: str,
     say: Say | None = None,
-    train_all: Callable[[Grid, Say], dict[str, str]] | None = None,
+    cluster: Cluster | None = None,
 ) -> list[Path]:
     """Train what is missing in `grid` and write the results of `what`.
 
@@ -47,7 +36,7 @@ def reproduce(
     - `grid`: the cells and their folder.
     - `what`: which table or figure, or "all".
     - `say`: receives lines about progress.
-    - `train_all`: trains the cells and returns the failures; [`train_cells`][] if `None`.
+    - `cluster`: where the cells are trained; `None`: here, one after the other.
 
     **Returns:**
 
@@ -61,34 +50,58 @@ def reproduce(
     say = say or (lambda text: None)
     grid.check()
     say(Estimate(grid.places).line())
-    failures = (train_all or train_cells)(grid, say)
+    failures = train_cells(grid, say, cluster)
     written = write_results(grid, what)
     raise_failures(failures, len(grid.places))
     return written
 
 
-def train_cells(grid: Grid, say: Say) -> dict[str, str]:
-    """Train every unfinished cell in order, and return the failures: cell -> reason.
+def train_cells(grid: Grid, say: Say, cluster: Cluster | None = None) -> dict[str, str]:
+    """Train every unfinished cell, and return the failures: cell -> reason.
 
-    A cell that another process is training is tried again later.
+    They are trained in order, or on a cluster as many at a time as it has room for. A cell that
+    another process is training is tried again later.
     """
     failures: dict[str, str] = {}
-    waiting = False
-    with interruptions() as is_interrupted:
+    places = {place.cell.path: place for place in grid.places}
+    is_waiting = False
+
+    def begins(job: Job) -> str:
+        place = places[job.name]
+        begun = "goes on" if place.is_begun else "begins"
+        say(f"\ncell {_number(grid, place)}, {job.name} ({place.cell.label}), {begun}")
+        return f"{_number(grid, place)} {job.name}"
+
+    if cluster is not None:
+        cluster.idle = Seldom(lambda: say(Estimate(grid.places).line()))
+    with interruptions() as interrupted_by, cluster or nullcontext(Here(begins)) as where:
         while left := unfinished(grid, failures):
-            tried = [
-                place
-                for place in left
-                if _train_if_free(grid, place, failures, say, is_interrupted)
-            ]
-            if not tried and not waiting:
+            tried = 0
+            for job, outcome in where.run([place.job for place in left]):
+                tried += 1
+                if failure := outcome.explained():
+                    failures[job.name] = failure
+                _tell(grid, places[job.name], outcome, say)
+            if not tried and not is_waiting:
                 cells = f"{len(left)} cell{'s' if len(left) > 1 else ''}"
                 say(f"waiting for {cells} at work in other processes")
-            waiting = not tried
-            if waiting:
+            is_waiting = not tried
+            if is_waiting:
                 time.sleep(WAIT)
-                _stop_if(is_interrupted)
+                interrupted_by.stop_if_asked("stopped between two cells")
     return failures
+
+
+class Seldom:
+    """Called often, it does something once a minute."""
+
+    def __init__(self, do: Callable[[], None]) -> None:
+        self.do, self.last = do, time.monotonic()
+
+    def __call__(self) -> None:
+        if time.monotonic() - self.last > TELL:
+            self.last = time.monotonic()
+            self.do()
 
 
 def unfinished(grid: Grid, failures: Mapping[str, str]) -> list[Place]:
@@ -98,57 +111,14 @@ def unfinished(grid: Grid, failures: Mapping[str, str]) -> list[Place]:
     ]
 
 
-def _train_if_free(
-    grid: Grid, place: Place, failures: dict[str, str], say: Say, is_interrupted: Callable[[], int]
-) -> bool:
-    """Train the cell unless another process does or did; returns whether it was tried."""
-    with locked(place.lock) as held:
-        if not held or place.is_finished:
-            return False
-        say(f"\n{_header(grid, place)}")
-        failure = attempt(place, Progress(f"{_number(grid, place)} {place.cell.path}"))
-    if failure:
-        failures[place.cell.path] = failure
-        say(f"{place.cell.path} could not be trained: {failure}")
+def _tell(grid: Grid, place: Place, outcome: Outcome, say: Say) -> None:
+    """Say what came of a cell, and what is left."""
+    where = f" on {outcome.machine}" if outcome.machine else ""
+    if outcome.failure:
+        say(f"{place.cell.path} could not be trained{where}: {outcome.failure}")
+    elif outcome.machine:
+        say(f"cell {_number(grid, place)}, {place.cell.path}, done{where}")
     say(Estimate(grid.places).line())
-    _stop_if(is_interrupted)
-    return True
-
-
-def _stop_if(is_interrupted: Callable[[], int]) -> None:
-    if number := is_interrupted():
-        raise Stopped("stopped between two cells", number)
-
-
-def train_cell(place: Place, progress: ProgressLike) -> None:
-    """Train one cell, or go on where it was stopped."""
-    # The cell's lock says who is to train it, this one who writes: a task on a cluster may outlive
-    # the process that sent it.
-    with locked(place.folder.path.with_name(f"{place.folder.path.name}.writing"), wait=True):
-        if not place.is_finished:
-            _begin_or_resume(place, progress)
-
-
-def _begin_or_resume(place: Place, progress: ProgressLike) -> None:
-    if place.is_begun:
-        resume(place.folder.path, progress=progress)
-        return
-    # A folder without a configuration: the process that began it was killed before it wrote one.
-    if place.folder.path.is_dir():
-        strange = sorted({path.name for path in place.folder.path.iterdir()} - OURS)
-        if strange:
-            raise UserError(
-                f"'{place.folder.path}' is no run of ours (it holds '{strange[0]}'); move it away"
-            )
-        shutil.rmtree(place.folder.path)
-    cell = place.cell
-    train(
-        cell.env,
-        env_options=cell.env_options,
-        out=place.folder.path,
-        progress=progress,
-        **cell.arguments,
-    )
 
 
 def write_results(grid: Grid, what: str) -> list[Path]:
@@ -196,34 +166,8 @@ def raise_failures(failures: dict[str, str], cells: int) -> None:
         raise UserError(f"{len(failures)} of {cells} cells could not be trained ({told})")
 
 
-def attempt(place: Place, progress: ProgressLike) -> str:
-    """Train a cell, and return why that failed; empty if it did not.
-
-    One bad cell must not cost a night's other cells.
-    """
-    import jax
-
-    try:
-        train_cell(place, progress)
-    except UserError as mistake:
-        return str(mistake)
-    except Stopped:
-        raise
-    except Exception as error:  # such as memory of the device running out
-        traceback.print_exc(file=sys.stderr)
-        return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    finally:
-        jax.clear_caches()  # no later cell runs this one's programs
-    return ""
-
-
 def _number(grid: Grid, place: Place) -> str:
     return f"{grid.places.index(place) + 1} of {len(grid.places)}"
-
-
-def _header(grid: Grid, place: Place) -> str:
-    begun = "goes on" if place.is_begun else "begins"
-    return f"cell {_number(grid, place)}, {place.cell.path} ({place.cell.label}), {begun}"
 
 
 def folder_for(preset: str) -> Path:

@@ -7,25 +7,24 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from scipy.stats import qmc
 
 from mastac.errors import UserError
-from mastac.files import as_csv, locked, write_json, write_text
+from mastac.files import as_csv, write_json, write_text
+from mastac.jobs import Here, Job
+from mastac.jobs.side_by_side import returns_by_tenth, side_by_side
 from mastac.learning.settings import Settings, checked_settings
 from mastac.reading import file_text
 from mastac.reproduction.grid import config_of
 from mastac.reproduction.paper import REPRODUCTIONS, Cell, cells_of
+from mastac.reproduction.reproduce import raise_failures
 from mastac.runs.config import ExperimentConfig
 from mastac.runs.presets import preset_for
-
-if TYPE_CHECKING:
-    from jax import Array
-
-    from mastac.envs.base import Environment
+from mastac.runs.run import ProgressLike
 
 SEED = 1000  # none of those that results are reported for
 # Factors on the environment's preset: (knob, lowest, highest), between which Latin hypercubes are
@@ -169,51 +168,6 @@ def _row(name: str, trial: Trial) -> list[Any]:
     ]
 
 
-def returns_by_tenth(
-    env: "Environment", config: ExperimentConfig, episodes: int, chunk: int
-) -> "Callable[[Mapping[str, Any], Any], Array]":
-    """`(rates, seeds) -> returns` of greedy policies `[runs, tenths]`, after each tenth of a run.
-
-    `rates`: for each knob its value in every run. Compiled once; NaN from the tenth on in which a
-    number overflowed. `chunk`: as in [`learner_spec`][mastac.learning.learner.learner_spec].
-    """
-    import jax
-    import jax.numpy as jnp
-
-    from mastac.learning.learner import buffer_of, learner_of, learner_spec, update_schedule
-    from mastac.learning.loop import one_seed
-    from mastac.runs.evaluation import evaluation_key
-    from mastac.runs.plan import layout_of
-
-    settings, layout = config.settings, layout_of(env, config)
-    buffer = buffer_of(env, settings, config.epochs)
-    updates = update_schedule(env, settings).total(config.epochs)
-    tenths = jnp.arange(config.epochs).reshape(10, -1)
-
-    def one(rates: Mapping[str, Any], number: Any) -> Any:
-        here = replace(settings, **rates)
-        learner = learner_of(learner_spec(env, layout, here, updates, chunk))
-        seed, key = one_seed(env, learner, buffer, here, config.epochs), jax.random.key(number)
-
-        def tenth(state: Any, epochs: Any) -> tuple[Any, Any]:
-            state, _ = jax.lax.scan(
-                lambda state, epoch: seed.one_epoch(state, key, epoch), state, epochs
-            )
-            played = env.reported(
-                seed.play(state.learner, jax.random.split(evaluation_key(), episodes)).returns
-            ).mean()
-            return state, jnp.where(state.failed_epoch < 0, played, jnp.nan)
-
-        return jax.lax.scan(tenth, seed.init(key), tenths)[1]
-
-    return jax.jit(jax.vmap(one))
-
-
-def side_by_side(rates: Sequence[Mapping[str, float]]) -> dict[str, Float[np.ndarray, " runs"]]:
-    """The values of each knob in every run."""
-    return {name: np.array([each[name] for each in rates], np.float32) for name in rates[0]}
-
-
 def play_trials(config: ExperimentConfig, tried: Sequence[Mapping[str, float]]) -> np.ndarray:
     """Train all candidates from the same seed; returns of greedy policies at `MEASURED_AT`."""
     from mastac.envs.registry import make
@@ -243,22 +197,50 @@ def read_trials(path: Path) -> list[Trial]:
         ) from error
 
 
+@dataclass(frozen=True)
+class Search(Job):
+    """The search of one cell, and the epochs that shares are of; the file holds its trials."""
+
+    cell: Cell
+    epochs: int
+
+    @property
+    def is_done(self) -> bool:
+        """Never known before the file is read."""
+        return False
+
+    def work(self, progress: ProgressLike) -> None:
+        """Play the trials that are missing."""
+        search(self.cell, self.path.parents[1], self.epochs)
+
+
 def search_all(
     out: Path, preset: str, only: Sequence[str] = (), say: Callable[[str], None] = print
 ) -> Path:
     """Search every cell, reuse stored trials, then write `out`/tuned.json and return its path.
 
     Several processes may share the work: each cell is searched by whoever gets its lock.
+
+    **Raises:**
+
+    - `UserError` naming the cells that could not be searched, after all others have been.
     """
-    cells = searched_cells(preset, only)
-    for number, cell in enumerate(cells, 1):
-        with locked(out / cell.env / f"{cell.name}.lock") as held:
-            if held:
-                say(f"{number} of {len(cells)}: {cell.path} …")
-                best = best_of(search(cell, out, REPRODUCTIONS[preset].epochs[cell.env]))
-                rates = json.dumps(best.rates)
-                say(f"  best {rates}: {best.score:.3f} after {best.epochs:,} epochs")
+    epochs = REPRODUCTIONS[preset].epochs
+    jobs = [
+        Search(cell.path, out / cell.env / f"{cell.name}.csv", cell, epochs[cell.env])
+        for cell in searched_cells(preset, only)
+    ]
+    failures: dict[str, str] = {}
+    begins = lambda job: say(f"{jobs.index(job) + 1} of {len(jobs)}: {job.name} …")  # noqa: E731
+    for job, outcome in Here(begins).run(jobs):
+        if failure := outcome.explained():
+            failures[job.name] = failure
+            continue
+        best = best_of(read_trials(job.path))
+        rates = json.dumps(best.rates)
+        say(f"  best {rates}: {best.score:.3f} after {best.epochs:,} epochs")
     write_json(out / "tuned.json", winners(out))
+    raise_failures(failures, len(jobs))
     return out / "tuned.json"
 
 

@@ -86,7 +86,7 @@ def certify(
     failed = run.summary.get("failed", {})  # refused unless the run has ended
     given = [seeds] if isinstance(seeds, SupportsIndex) else seeds
     chosen = run.config.seeds if given is None else [whole_number("seed", s) for s in given]
-    policies = {s: run.policy(s) for s in chosen if str(s) not in failed}
+    policies = {s: run.policy(s).alone() for s in chosen if str(s) not in failed}
     if not policies:
         raise UserError(f"all seeds of run '{run.path}' that were asked for stopped; train again")
     with run.folder.writing():

@@ -47,6 +47,7 @@ class ExperimentConfig:
     - `evaluation_episodes`: episodes of such an evaluation; see `final_episodes`.
     - `settings`: the knobs.
     - `workers`: processes that simulators run in, 0 for this one; `None` where JAX plays.
+    - `partition`: devices that the agents of a seed are spread over; `None`: one.
     """
 
     env: str
@@ -62,6 +63,7 @@ class ExperimentConfig:
     settings: Settings
     origin: Origin | None = None
     workers: int | None = None
+    partition: int | None = None
 
     @property
     def final_episodes(self) -> int:
@@ -92,7 +94,7 @@ class ExperimentConfig:
     def from_dict(data: Mapping[str, Any]) -> "ExperimentConfig":
         """Inverse of `to_dict`; `UserError` names what is missing."""
         # The first is called knobs; earlier versions lack the others.
-        absent = ("settings", "origin", "workers")
+        absent = ("settings", "origin", "workers", "partition")
         names = [field.name for field in fields(ExperimentConfig) if field.name not in absent]
         missing = [name for name in [*names, "knobs"] if name not in data]
         if missing:
@@ -110,6 +112,7 @@ class ExperimentConfig:
             settings=checked_settings(stored_knobs(data["knobs"])),
             origin=_origin(data.get("origin")),
             workers=workers,
+            partition=_counted("partition in config.json", data.get("partition")),
             **values,
         )
 
@@ -158,6 +161,7 @@ def resolve(
     unscaled_steps: int | None = None,
     discrete: bool = False,
     workers: SupportsIndex | None = None,
+    partition: SupportsIndex | None = None,
     **knobs: Any,
 ) -> ExperimentConfig:
     """The configuration of a run, with the preset filled in and everything checked.
@@ -167,11 +171,10 @@ def resolve(
     **Arguments:**
 
     - `env_id`, `env_options`: the environment's id, and all its options.
-    - `custom`: whether the user built it.
-    - `origin`: where it was imported from.
+    - `custom`, `origin`: whether the user built it, and where it was imported from.
     - `unscaled_steps`: steps of an episode, where it leaves scales open.
     - `discrete`: whether its actions are choices; of a built-in one this is known.
-    - `workers`: processes for simulators outside JAX; `None` where JAX plays.
+    - `workers`, `partition`: `None` where JAX plays, and where agents are on one device.
 
     **Raises:**
 
@@ -179,15 +182,14 @@ def resolve(
     """
     if algorithm not in ALGORITHMS:
         raise unknown("algorithm", algorithm, ALGORITHMS)
-    if not custom:
-        discrete = entry_of(env_id)[0].discrete
+    discrete = discrete if custom else entry_of(env_id)[0].discrete
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    if epochs is not None:
-        epochs = whole_number("epochs", epochs, least=1)
+    epochs = _counted("epochs", epochs)
     unscaled = None if unscaled_steps is None else Unscaled(unscaled_steps, epochs)
-    given = (algorithm, env_id, preset, knobs, unscaled, discrete)
-    settings, preset_kappa, preset_epochs = settings_for(*given)
+    given = settings_for(algorithm, env_id, preset, knobs, unscaled, discrete)
+    settings, preset_kappa, preset_epochs = given
+    epochs = preset_epochs if epochs is None else epochs
     if not ALGORITHMS[algorithm].uses_kappa:
         if kappa not in ("preset", None, "exact"):
             raise UserError(
@@ -195,7 +197,6 @@ def resolve(
                 "drop kappa"
             )
         kappa = None
-    epochs = preset_epochs if epochs is None else epochs
     workers = None if workers is None else whole_number("workers", workers, most=MOST_WORKERS)
     if evaluation_episodes is None:
         evaluation_episodes = 20 if workers is None else HOST_EPISODES
@@ -219,7 +220,12 @@ def resolve(
         settings=settings,
         origin=origin,
         workers=workers,
+        partition=_counted("partition", partition),
     )
+
+
+def _counted(name: str, value: SupportsIndex | None) -> int | None:
+    return None if value is None else whole_number(name, value, least=1)
 
 
 def git_revision() -> str | None:

@@ -18,6 +18,10 @@ from mastac.errors import UserError
 from mastac.learning.acting import reset_seeds
 from mastac.learning.spec import LearnerSpec, LearnerState
 from mastac.runs.policy import EVALUATION_SEED, Policy
+from mastac.structure.kinds import blocks_of, kinds_numbered
+
+TOGETHER = 256
+"""Agents of one kind whose actions are computed together."""
 
 
 def evaluation_key(seed: int = EVALUATION_SEED) -> PRNGKeyArray:
@@ -28,10 +32,16 @@ def evaluation_key(seed: int = EVALUATION_SEED) -> PRNGKeyArray:
     return jax.random.key(seed)
 
 
+def choosing_key() -> PRNGKeyArray:
+    """The key of evaluations that choose a policy; the last one plays other episodes."""
+    return jax.random.fold_in(evaluation_key(), 1)
+
+
 def policies_of(spec: LearnerSpec, state: LearnerState) -> list[Policy]:
     """The policies of every seed, from a learner state with a leading axis of seeds."""
     env = spec.env
-    limit = np.asarray(spec.actors.constants.limit)
+    limit, blocks = np.asarray(spec.actors.constants.limit), spec.actors.blocks
+    of = slice(None) if blocks is None else blocks.kinds.of
     weights = jax.device_get(greedy_network(state.actors))
     return [
         Policy(
@@ -39,12 +49,13 @@ def policies_of(spec: LearnerSpec, state: LearnerState) -> list[Policy]:
             obs_sizes=env.obs_sizes,
             action_sizes=env.action_sizes,
             action_head=env.action_head,
-            obs_center=np.asarray(weights.center[k]),
-            obs_scale=(1.0 / np.asarray(weights.inverse_scale[k])).astype(np.float32),
+            obs_center=np.asarray(weights.center[k])[of],
+            obs_scale=(1.0 / np.asarray(weights.inverse_scale[k])[of]).astype(np.float32),
             action_limit=limit,
             weights=tuple(np.asarray(w[k]) for w in weights.weights),
             biases=tuple(np.asarray(b[k]) for b in weights.biases),
             action_offset=getattr(env, "action_offset", None),
+            kinds=None if blocks is None else blocks.kinds.of,
         )
         for k in range(weights.weights[0].shape[0])
     ]
@@ -53,17 +64,19 @@ def policies_of(spec: LearnerSpec, state: LearnerState) -> list[Policy]:
 def greedy_actions(env: Environment, policy: Policy) -> Callable[..., Array]:
     """A stored policy as `(obs, state, time) -> actions`, in JAX."""
     hidden = [weight.shape[2] for weight in policy.weights[:-1]]
-    apply, weights = actors(env, hidden).apply, actor_of(policy)
+    blocks = None if policy.kinds is None else blocks_of(kinds_numbered(policy.kinds), TOGETHER)
+    apply, weights = actors(env, hidden, blocks=blocks).apply, actor_of(policy)
     return lambda obs, state, time: apply(weights, obs[:, :, None])[:, :, 0]
 
 
 def actor_of(policy: Policy) -> Actor:
     """The weights of a stored policy, in JAX."""
+    first = slice(None) if policy.kinds is None else kinds_numbered(policy.kinds).first
     return Actor(
         tuple(map(jnp.asarray, policy.weights)),
         tuple(map(jnp.asarray, policy.biases)),
-        center=jnp.asarray(policy.obs_center, jnp.float32),
-        inverse_scale=jnp.asarray(1.0 / policy.obs_scale, jnp.float32),
+        center=jnp.asarray(policy.obs_center[first], jnp.float32),
+        inverse_scale=jnp.asarray(1.0 / policy.obs_scale[first], jnp.float32),
     )
 
 

@@ -13,13 +13,15 @@ import numpy as np
 from mastac.envs.base import Environment
 from mastac.envs.host.environment import HostEnvironment
 from mastac.learning.host_loop import host_program
+from mastac.learning.keeping import better_of
 from mastac.learning.learner import buffer_of, learner_of
-from mastac.learning.loop import FAILURES, EpochMetrics, Program, one_seed, training_program
+from mastac.learning.loop import EpochMetrics, Program, one_seed, training_program
+from mastac.learning.partition import program_in_parts
 from mastac.runs.agent_measures import GradientNorms, agent_measures
 from mastac.runs.checkpoints import load_checkpoint, manifest_of, save_checkpoint
 from mastac.runs.compiling import Compiling
 from mastac.runs.ending import write_summary
-from mastac.runs.evaluation import evaluation_key, greedy_summary, policies_of
+from mastac.runs.evaluation import choosing_key, evaluation_key, greedy_summary, policies_of
 from mastac.runs.folder import RunFolder
 from mastac.runs.identity import identity_of
 from mastac.runs.interruption import Stopped, interruptions
@@ -30,6 +32,7 @@ from mastac.runs.results import Results, read_results
 from mastac.runs.rows import evaluation_rows, metric_rows, timing_row
 from mastac.runs.saving import SavingTimes
 from mastac.runs.seal import RESULTS, SealedTables, last_sound_epoch
+from mastac.runs.states import by_seed, env_steps, failed_epochs, failures, kept_epochs
 from mastac.runs.warnings import broken_promises, saturated_agents, warnings_of
 
 
@@ -56,6 +59,7 @@ class Execution:
         self.keys = jax.vmap(jax.random.key)(jnp.asarray(self.config.seeds))
         self.epoch = 0
         self.state: Any = None
+        self._whole = self.program.whole
         self.told: set[int] = set()
         self.tables, self.identity = SealedTables(folder), identity_of(folder)
         self.log: Callable[..., None] = lambda *rows: None
@@ -64,6 +68,8 @@ class Execution:
         self.compiling = Compiling(name, self.program.lowered, working)
 
     def _program(self, env: Environment, *others: Any) -> Program:
+        if self.config.partition is not None:
+            return program_in_parts(self.plan.spec, self.config.partition, len(self.config.seeds))
         if not isinstance(env, HostEnvironment):
             return training_program(env, *others)
         workers = self.config.workers or 0
@@ -85,8 +91,10 @@ class Execution:
             self.epoch = last_sound_epoch(self.folder, self.say)
         seals = None
         if self.epoch:
-            like = {"state": jax.eval_shape(self.program.init, self.keys), "keys": self._key_data()}
-            self.state = load_checkpoint(self.folder.checkpoints, self.epoch, like)["state"]
+            begun = jax.eval_shape(lambda keys: self._whole(self.program.init(keys)), self.keys)
+            like = {"state": begun, "keys": self._key_data()}
+            stored = load_checkpoint(self.folder.checkpoints, self.epoch, like)
+            self.state = self.program.parted(stored["state"])
             manifest = manifest_of(self.folder.checkpoints, self.epoch)
             shape = (len(self.config.seeds), self.env.num_agents)
             seals, self.norms = manifest["tables"], GradientNorms.stored(manifest, shape)
@@ -96,7 +104,7 @@ class Execution:
         with self.folder.storing():
             self.folder.tidy()
             self.tables.begin(seals)
-        self.told = set(np.flatnonzero(self._failed_epochs() >= 0).tolist())
+        self.told = set(np.flatnonzero(failed_epochs(self.state) >= 0).tolist())
         for note in getattr(self.env, "notes", ()):
             self.say(note)
         where = f"epoch {self.epoch}" if self.epoch else "the beginning"
@@ -111,8 +119,7 @@ class Execution:
         began, steps = time.perf_counter(), self._env_steps()
         epoch = jnp.asarray(self.epoch)
         self.state, metrics = self.program.advance(self.state, self.keys, epoch, length)
-        played = self.program.evaluate(self.state, evaluation_key(), episodes)
-        greedy = np.asarray(self.env.reported(played.returns).mean(-1))
+        greedy = self._evaluated(episodes, self.epoch + length)
         rows = jax.device_get(metrics)
         self.norms.add(rows.agent_gradient_norm)
         seconds = time.perf_counter() - began
@@ -125,6 +132,17 @@ class Execution:
             self.pace.add(length, seconds)
         return self._report(rows, greedy, seconds, steps)
 
+    def _evaluated(self, episodes: int, epoch: int) -> np.ndarray:
+        """The return of the greedy policies of every seed; the best so far are kept if they are."""
+        kept = self.state.kept
+        key = evaluation_key() if kept is None else choosing_key()
+        played = self.program.evaluate(self.state, key, episodes)
+        greedy = self.env.reported(played.returns).mean(-1)
+        if kept is not None:
+            kept = better_of(kept, self.state.learner.actors, greedy, epoch)
+            self.state = self.state._replace(kept=kept)
+        return np.asarray(greedy)
+
     def _length(self) -> int:
         """Epochs of the next chunk."""
         return min(self.config.evaluation_interval, self.config.epochs - self.epoch)
@@ -136,14 +154,14 @@ class Execution:
 
     def save(self) -> None:
         """A checkpoint of everything that evolves, and the policies as they are."""
-        whole = {"state": self.state, "keys": self._key_data()}
+        whole = {"state": self._whole(self.state), "keys": self._key_data()}
         about = {"identity": self.identity, "tables": self.tables.seals()} | self.norms.to_store()
         with self.folder.storing():
             save_checkpoint(self.folder.checkpoints, self.epoch, whole, about)
             self._save_policies()
 
     def _save_policies(self) -> None:
-        policies = policies_of(self.plan.spec, self.state.learner)
+        policies = policies_of(self.plan.spec, self._whole(self.state).final)
         for seed, policy in zip(self.config.seeds, policies, strict=True):
             policy.save(self.folder.policy(seed))
 
@@ -153,12 +171,13 @@ class Execution:
             seals = self.tables.checked_seals(RESULTS)
         episodes, seeds = self.config.final_episodes, self.config.seeds
         self._compile(None, episodes)
-        outcome = self.program.evaluate(self.state, evaluation_key(), episodes)
-        returns, failed = np.asarray(outcome.returns), self._failed_epochs()
-        by_seed = {seed: returns[k] for k, seed in enumerate(seeds) if failed[k] < 0}
+        final = self.state._replace(learner=self.state.final)
+        outcome = self.program.evaluate(final, evaluation_key(), episodes)
+        returns, failed = np.asarray(outcome.returns), failed_epochs(self.state)
+        known_returns = {seed: returns[k] for k, seed in enumerate(seeds) if failed[k] < 0}
         results = read_results(self.folder.path)
         known = results.final20_by_seed()[failed < 0]
-        greedy = greedy_summary(self.env, by_seed, self.plan.reference, seeds)
+        greedy = greedy_summary(self.env, known_returns, self.plan.reference, seeds)
         model = self._findings()
         summary = {
             "env": self.config.env,
@@ -171,8 +190,9 @@ class Execution:
             "final20_std": float(known.std()) if known.size else None,
             **greedy,
             **agent_measures(self.env, outcome.violations, self.norms.values, failed < 0),
-            "failed": {str(seeds[k]): self._failure(int(k)) for k in np.flatnonzero(failed >= 0)},
+            "failed": failures(self.state, self.env, seeds),
             **({"model": model} if model else {}),
+            **kept_epochs(self.state, seeds),
             "warnings": [
                 *self._warnings(greedy["greedy_by_seed"], failed < 0, results),
                 *broken_promises(model, greedy["greedy_by_seed"]),
@@ -185,45 +205,26 @@ class Execution:
 
     def _findings(self) -> dict[str, dict[str, float]]:
         """What the kind of update tells of each seed."""
-        found = self.plan.spec.kind.findings(self.state.learner)
-        return {
-            str(seed): {name: float(values[k]) for name, values in found.items()}
-            for k, seed in enumerate(self.config.seeds if found else ())
-        }
+        return by_seed(self.plan.spec.kind.findings(self.state.learner), self.config.seeds)
 
     def _warnings(self, greedy: Mapping[Any, Any], alive: np.ndarray, run: Results) -> list[str]:
         returns = run.curve()[1]
         first = returns[:, : max(1, returns.shape[1] // 20)]
         untrained = float(np.nanmean(first)) if np.isfinite(first).any() else -math.inf
-        saturated = saturated_agents(self.plan.spec, self.state, self.epoch, alive)
+        whole = self._whole(self.state)
+        saturated = saturated_agents(self.plan.spec, whole, self.epoch, alive)
         return warnings_of(self.env, greedy, self.plan.reference, untrained, saturated)
 
     def _key_data(self) -> np.ndarray:
         return np.asarray(jax.random.key_data(self.keys))
 
-    def _failed_epochs(self) -> np.ndarray:
-        return np.asarray(self.state.failed_epoch)
-
-    def _failure(self, k: int) -> dict[str, Any]:
-        kind, agent = divmod(int(self.state.failure[k]), self.env.num_agents)
-        name = self.env.agents[agent]
-        return {
-            "epoch": int(self.state.failed_epoch[k]),
-            "where": f"{FAILURES[kind]} '{name}'",
-            "agent": name,
-        }
-
     def _env_steps(self) -> int:
-        """Steps of the environment that a seed has played; where they differ, the mean."""
-        counted = self.state.env_steps
-        if counted is None:
-            return self.epoch * self.env.horizon
-        return round(float(np.asarray(counted).mean()))
+        return env_steps(self.state, self.epoch, self.env.horizon)
 
     def _append_rows(
         self, rows: EpochMetrics, first: int, greedy: np.ndarray, seconds: float, steps: int
     ) -> None:
-        failed = self._failed_epochs()
+        failed = failed_epochs(self.state)
         alive_at = np.where(failed < 0, self.config.epochs, failed)
         table = metric_rows(self.plan, rows, range(first, self.epoch), alive_at)
         evaluated = evaluation_rows(self.plan, greedy, self.epoch, alive_at)
@@ -235,15 +236,16 @@ class Execution:
         self.log(table, evaluated, timing)
         for k in sorted(set(np.flatnonzero(failed >= 0).tolist()) - self.told):
             self.told.add(k)
-            failure = self._failure(k)
+            seed = self.config.seeds[k]
+            failure = failures(self.state, self.env, self.config.seeds)[str(seed)]
             self.say(
-                f"seed {self.config.seeds[k]} stopped in epoch {failure['epoch']}: "
+                f"seed {seed} stopped in epoch {failure['epoch']}: "
                 f"{failure['where']} is no longer finite; its last good state is kept, "
                 "the other seeds go on"
             )
 
     def _report(self, rows: EpochMetrics, greedy: np.ndarray, seconds: float, steps: int) -> Report:
-        left, alive = self.config.epochs - self.epoch, self._failed_epochs() < 0
+        left, alive = self.config.epochs - self.epoch, failed_epochs(self.state) < 0
         interval, episodes = self.config.evaluation_interval, self.config.evaluation_episodes
         train_return = float(rows.episode_return[alive].mean()) if alive.any() else math.nan
         greedy_return = float(greedy[alive].mean()) if alive.any() else math.nan

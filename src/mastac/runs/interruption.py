@@ -13,12 +13,13 @@ from typing import Any
 class Stopped(Exception):
     """The run was interrupted; its state is saved, and the run can be resumed from there.
 
-    - `exit_code`: that of the command, by convention 128 and the number of the signal.
+    - `number`: of the signal.
+    - `exit_code`: that of the command, by convention 128 and the number.
     """
 
     def __init__(self, text: str, number: int = signal.SIGINT) -> None:
         super().__init__(text)
-        self.exit_code = 128 + number
+        self.number, self.exit_code = number, 128 + number
 
 
 class Interruption:
@@ -41,6 +42,11 @@ class Interruption:
 
     def __call__(self) -> int:
         return self.number
+
+    def stop_if_asked(self, text: str) -> None:
+        """Raise `Stopped` with these words if a signal came."""
+        if self.number:
+            raise Stopped(text, self.number)
 
     def handle(self, number: int, frame: object) -> None:
         """The signal handler."""
@@ -95,7 +101,7 @@ def interruptions(farewell: str = "stopped at once") -> Iterator[Interruption]:
     if threading.current_thread() is not threading.main_thread():
         yield Interruption()
         return
-    asked = interruption_of(signal.getsignal(signal.SIGINT)) or Interruption()
+    asked = current()
     numbers = [signal.SIGINT, signal.SIGTERM]
     hangup = getattr(signal, "SIGHUP", None)  # Windows has none
     if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:
@@ -110,6 +116,11 @@ def interruptions(farewell: str = "stopped at once") -> Iterator[Interruption]:
         asked.farewell = outer_farewell
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def current() -> Interruption:
+    """That of the innermost [`interruptions`][] block; outside of all, one that hears nothing."""
+    return interruption_of(signal.getsignal(signal.SIGINT)) or Interruption()
 
 
 def interruption_of(handler: Any) -> Interruption | None:

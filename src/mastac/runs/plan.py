@@ -6,11 +6,14 @@ from typing import Any
 import jax
 
 from mastac.algorithms import ALGORITHMS
+from mastac.checks import whole_number
 from mastac.envs.base import Environment, Reference
 from mastac.envs.host.environment import HostEnvironment
 from mastac.envs.validation import check_environment, checked_reference
 from mastac.errors import UserError
 from mastac.learning.learner import learner_spec, update_schedule
+from mastac.learning.partition.program import agent_mesh
+from mastac.learning.partition.supported import check_supported
 from mastac.learning.schedule import UpdateSchedule
 from mastac.learning.spec import LearnerSpec
 from mastac.runs.config import ExperimentConfig
@@ -69,16 +72,21 @@ def plan_run(
         check_can_be_imagined(env, config)
     schedule = update_schedule(env, config.settings)
     check_learns(schedule, config)
+    spec = learner_spec(
+        env,
+        layout_of(env, config),
+        config.settings,
+        schedule.total(config.epochs),
+        chunk_for(len(config.seeds)),
+        config.epochs,
+    )
+    if config.partition is not None:
+        check_supported(spec)
+        whole_number("partition", config.partition, least=1, most=env.num_agents)
+        agent_mesh(config.partition, len(config.seeds))
     return RunPlan(
         config=config,
-        spec=learner_spec(
-            env,
-            layout_of(env, config),
-            config.settings,
-            schedule.total(config.epochs),
-            chunk_for(len(config.seeds)),
-            config.epochs,
-        ),
+        spec=spec,
         schedule=schedule,
         reference=checked_reference(env) if folder is None else reference_of_run(folder, env),
     )

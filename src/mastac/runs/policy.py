@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
@@ -34,7 +34,8 @@ class Policy:
 
     Observations and actions are in the environment's own units and order; scaling, limits, shares
     and choices are applied here. `weights[k]` is `[agents, inputs, outputs]`. `action_offset` is
-    the middle of actions whose limits are not the same on both sides; `None`: zero.
+    the middle of actions whose limits are not the same on both sides; `None`: zero. `kinds` is the
+    network of each agent where agents share them: weights are then `[networks, inputs, outputs]`.
     """
 
     agents: tuple[str, ...]
@@ -47,6 +48,7 @@ class Policy:
     weights: tuple[np.ndarray, ...]
     biases: tuple[np.ndarray, ...]
     action_offset: np.ndarray | None = None
+    kinds: np.ndarray | None = None
 
     def __repr__(self) -> str:
         widths = [len(bias[0]) for bias in self.biases]
@@ -98,11 +100,33 @@ class Policy:
     def logits(self, rows: Float[np.ndarray, "agents obs"]) -> Float[np.ndarray, "agents act"]:
         """The outputs of all agents' networks for their (padded) observations."""
         x = (rows - self.obs_center) / self.obs_scale
+        if self.kinds is not None:
+            return self._logits_of_kinds(x, self.kinds)
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = np.einsum("ai,aio->ao", x, weight) + bias
             if layer < len(self.weights) - 1:
                 x = np.maximum(x, 0.0)
         return x
+
+    def _logits_of_kinds(self, x: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+        logits = np.zeros((len(x), self.biases[-1].shape[1]), x.dtype)
+        for kind in range(len(self.biases[-1])):
+            members = np.flatnonzero(kinds == kind)
+            y = x[members]
+            for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+                y = y @ weight[kind] + bias[kind]
+                y = np.maximum(y, 0.0) if layer < len(self.weights) - 1 else y
+            logits[members] = y
+        return logits
+
+    def alone(self) -> "Policy":
+        """The same with weights that stand once for each agent."""
+        if self.kinds is None:
+            return self
+        weights, biases = (
+            tuple(array[self.kinds] for array in arrays) for arrays in (self.weights, self.biases)
+        )
+        return replace(self, weights=weights, biases=biases, kinds=None)
 
     def save(self, path: Path) -> None:
         """Write the policy, whole or not at all, as a numpy archive."""
@@ -111,6 +135,8 @@ class Policy:
         head = json.dumps({"agents": list(self.agents), "action_head": self.action_head})
         if self.action_offset is not None:
             layers["action_offset"] = self.action_offset
+        if self.kinds is not None:
+            layers["kinds"] = self.kinds
         buffer = io.BytesIO()
         np.savez_compressed(
             buffer,
@@ -151,13 +177,16 @@ def _checked_policy(data: dict[str, np.ndarray]) -> Policy:
         weights=tuple(data[f"weight_{k}"] for k in range(_layers(data))),
         biases=tuple(data[f"bias_{k}"] for k in range(_layers(data))),
         action_offset=data.get("action_offset"),
+        kinds=data.get("kinds"),
         **{name: data[name] for name in ARRAYS},
     )
     check_head(policy.action_head, "policy", len(policy.agents))
     if policy.action_head == "mixed":
         raise UserError("its action_head is not a name for each agent")
     for name, array in data.items():
-        kinds = "iu" if name.endswith("_sizes") else "U" if name == "head" else "f"
+        kinds = (
+            "iu" if name.endswith("_sizes") or name == "kinds" else "U" if name == "head" else "f"
+        )
         if array.dtype.kind not in kinds:
             raise UserError(f"the array '{name}' has the type {array.dtype}")
         if kinds == "f" and not np.isfinite(array).all():
@@ -180,17 +209,24 @@ def _shapes_fit(policy: Policy) -> bool:
     layers = list(pairwise(widths))
     inputs, outputs = (agents, *widths[0]), (agents, *widths[-1])
     offset = policy.action_offset
+    networks = agents if policy.kinds is None else policy.biases[-1].shape[0] if layers else 0
     return (
         policy.obs_sizes.shape == policy.action_sizes.shape == (agents,)
         and policy.obs_center.shape == policy.obs_scale.shape == inputs
         and policy.action_limit.shape == outputs
         and (offset is None or offset.shape == outputs)
         and len(layers) > 0
-        and [w.shape for w in policy.weights] == [(agents, *one, *two) for one, two in layers]
-        and [b.shape for b in policy.biases] == [(agents, *two) for _, two in layers]
+        and [w.shape for w in policy.weights] == [(networks, *one, *two) for one, two in layers]
+        and [b.shape for b in policy.biases] == [(networks, *two) for _, two in layers]
+        and (policy.kinds is None or _are_kinds(policy.kinds, agents, networks))
         and _is_padded(policy.obs_sizes, inputs)
         and _is_padded(policy.action_sizes, outputs)
     )
+
+
+def _are_kinds(kinds: np.ndarray, agents: int, networks: int) -> bool:
+    """Whether every agent has one of the networks, and each network is some agent's."""
+    return kinds.shape == (agents,) and np.array_equal(np.unique(kinds), np.arange(networks))
 
 
 def _is_padded(sizes: np.ndarray, shape: tuple[int, ...]) -> bool:

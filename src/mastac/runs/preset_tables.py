@@ -170,6 +170,8 @@ STRANGERS: Mapping[str, Any] = {
     "random_fraction": 0.0,
     "saturation_cost": 0.5,
     "relative_errors": True,
+    # Where nobody knows what goes wrong, nothing that was attained is lost.
+    "keep": "best",
 }
 
 

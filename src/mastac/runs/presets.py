@@ -101,6 +101,8 @@ def preset_for(
     if unscaled is not None and preset == "default" and estimator == "pathwise":
         few = kind.imagined_data and unscaled.epochs is None
         merged |= for_strangers(unscaled._replace(epochs=merged["epochs"]) if few else unscaled)
+    elif unscaled is not None and preset == "default" and estimator == "score":
+        merged["keep"] = STRANGERS["keep"]
     return merged
 
 

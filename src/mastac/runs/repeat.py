@@ -43,6 +43,8 @@ def repeat_command(run: Results) -> str:
         words += [f"--{name.replace('_', '-')}", str(value)]
     if config.workers:
         words += ["--workers", str(config.workers)]
+    if config.partition:
+        words += ["--partition", str(config.partition)]
     words += [word for name, value in knobs.items() for word in _set(name, value, "--set")]
     return _in_lines(words)
 
@@ -97,6 +99,7 @@ def _fixed(config: ExperimentConfig, environment: Mapping[str, Any]) -> dict[str
         "unscaled_steps": environment["horizon"] if is_open else None,
         "discrete": head == "discrete" or (isinstance(head, list) and "discrete" in head),
         "workers": config.workers,
+        "partition": config.partition,
     }
 
 
@@ -126,6 +129,8 @@ def _in_python(config: ExperimentConfig, knobs: Mapping[str, Any], schedule: Any
         chosen["preset"] = config.preset
     if config.workers:
         chosen["workers"] = config.workers
+    if config.partition:
+        chosen["partition"] = config.partition
     given = (f"    {name}={value!r}," for name, value in {**chosen, **schedule, **knobs}.items())
     return "\n".join(["mastac.train(", f"    env,  # your environment '{config.env}'", *given, ")"])
 

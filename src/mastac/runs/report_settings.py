@@ -9,7 +9,7 @@ from mastac.runs.results import Results
 from mastac.text import seeds_text
 
 CHOICES = ("algorithm", "kappa", "epochs", "seeds", "preset")
-LATER = ("evaluation_interval", "evaluation_episodes", "workers")
+LATER = ("evaluation_interval", "evaluation_episodes", "workers", "partition")
 UNUSED, UNKNOWN = "not used", "not stored"
 
 
@@ -52,7 +52,7 @@ def _choice(run: Results, name: str) -> str:
         return seeds_text(run.seeds) or UNKNOWN
     if name == "algorithm":
         return run.algorithm
-    if name == "workers" and run.config.get(name) is None:
+    if name in ("workers", "partition") and run.config.get(name) is None:
         return UNUSED
     return _text(run.config, name)
 

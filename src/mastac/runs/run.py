@@ -173,6 +173,7 @@ def train(
     evaluation_interval: SupportsIndex | None = None,
     evaluation_episodes: SupportsIndex | None = None,
     workers: SupportsIndex = 0,
+    partition: SupportsIndex | None = None,
     log: LogLike = (),
     **knobs: Any,
 ) -> Run:
@@ -200,6 +201,7 @@ def train(
         that is more.
     - `workers`: processes that simulators outside JAX run in; 0: this one plays and learns by
         turns. With workers, learning goes on while they play.
+    - `partition`: devices that agents are spread over; by default each seed is on one.
     - `log`: where metrics go beside the CSV files: "tensorboard", "wandb", or a
         [`Logger`][mastac.runs.logs.Logger] of your own; one or several.
 
@@ -224,6 +226,7 @@ def train(
         evaluation_interval=evaluation_interval,
         evaluation_episodes=evaluation_episodes,
         workers=workers,
+        partition=partition,
         **knobs,
     )
     from mastac.runs.compilation_cache import compilation_cache

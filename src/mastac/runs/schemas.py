@@ -43,6 +43,7 @@ class Config(TypedDict, total=False):
     evaluation_episodes: Positive
     knobs: dict[str, Any]
     workers: Count | None
+    partition: Positive | None
     versions: dict[str, str]
     git_revision: str | None
 
@@ -87,6 +88,7 @@ class Summary(TypedDict, total=False):
     score: Figure
     failed: dict[str, Failure] | None
     model: dict[str, dict[str, Figure]]
+    kept_epoch: dict[str, Count]
     warnings: list[str] | None
 
 

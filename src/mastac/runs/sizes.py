@@ -5,6 +5,7 @@ is allocated. What an update and an evaluation hold for a moment is estimated fr
 networks and the transitions of a batch.
 """
 
+import itertools
 import math
 import shutil
 import sys
@@ -16,12 +17,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from mastac.algorithms import ALGORITHMS
 from mastac.envs.host.environment import HostEnvironment
 from mastac.errors import UserError
 from mastac.learning.acting import Acting
-from mastac.learning.devices import seed_mesh
+from mastac.learning.devices import SEEDS, seed_mesh
 from mastac.learning.learner import buffer_of, learner_of
 from mastac.learning.loop import one_seed
+from mastac.learning.partition.program import agent_mesh
+from mastac.learning.spec import LearnerSpec
 from mastac.learning.updates.dyna import Drawn
 from mastac.memory import free_memory, size_in_words
 from mastac.runs.plan import RunPlan
@@ -136,13 +140,16 @@ def foreseen(plan: RunPlan, out: Path = Path()) -> Sizes:
         ) from error
     config = plan.config
     free, where = _free()
-    mesh = seed_mesh(len(config.seeds))
+    if config.partition is None:
+        mesh = seed_mesh(len(config.seeds))
+    else:
+        mesh = agent_mesh(config.partition, len(config.seeds))
     rows = config.epochs * len(config.seeds)
     kept = sum(part.bytes for part in parts if part.is_exact)
     disk = ROW_ON_DISK * rows + 2 * len(config.seeds) * kept  # two checkpoints
     return Sizes(
         parts=parts,
-        seeds=len(config.seeds) // (1 if mesh is None else mesh.size),
+        seeds=len(config.seeds) // (1 if mesh is None else mesh.shape[SEEDS]),
         disk=disk,
         free=free,
         free_disk=_free_disk(out),
@@ -179,28 +186,36 @@ def _parts(plan: RunPlan) -> list[Part]:
         drawn = 2 * _bytes(batch)
         transitions = math.prod(batch.rewards.shape[:-1])
         climbing = 1
-    values = (
-        4
-        * PASSES
-        * (climbing * _values(learnt.actors, spec.chunk) + _values(learnt.critics, spec.chunk))
+    values = 4 * (
+        climbing * _at_once(learnt.actors, agents)  # all wait for the slopes that critics give
+        + PASSES * _in_critics(spec, learnt.critics)
+        + 2 * sum(bucket.action_rows.size for bucket in spec.buckets)  # those slopes
     )
+    # The learner after a step stands beside that before it, which is kept where a number is not
+    # finite, and passes through the loop over updates.
+    stepping = 2 * _bytes(learnt)
     # An episode is played with the actors alone; a step is forgotten when the next one is played.
     width = sum(int(sizes.max()) for sizes in (env.state_sizes, env.obs_sizes, env.action_sizes))
-    playing = 4 * (2 * agents * width + _values(learnt.actors))
+    blocks = spec.actors.blocks
+    together = agents if blocks is None else blocks.members.shape[1]
+    playing = 4 * (agents * (2 * width + env.horizon) + _at_once(learnt.actors, together))
     widths = "hidden layers (actor_hidden, critic_hidden)"
     kept = "rollout_steps" if settings.on_policy else "buffer_size"
     several = "rollout_steps" if settings.on_policy else "batch_size"
     several = "imagined_episodes, model_members" if settings.estimator == "model" else several
     several += " or hidden layers"
+    may_share = ALGORITHMS[config.algorithm].uses("share_critics") and not settings.share_critics
+    share = ", or set share_critics" if may_share else ""
     targets = _bytes(learnt.target_actors) + _bytes(learnt.target_critics)
     optimizers = _bytes(learnt.actor_optimizer) + _bytes(learnt.critic_optimizers)
     rows = config.evaluation_interval * 8 * 16 + ROW * config.epochs
     return [
-        Part("actors", _bytes(learnt.actors), True, "actor_hidden"),
+        Part("actors", _bytes((learnt.actors, state.kept)), True, "actor_hidden"),
         Part("critics", _bytes((learnt.critics, learnt.model)), True, "critic_hidden or kappa"),
         Part("target networks", targets, True, widths),
         Part("optimizers", optimizers, True, widths),
         Part("episodes kept", _bytes(state.store), True, kept),
+        Part("copies in a step", stepping, False, widths + share),
         Part("an update", drawn + values * transitions, False, several),
         Part("an evaluation", playing * config.final_episodes, False, "evaluation_episodes"),
         Part("results", rows, False, "epochs"),
@@ -216,16 +231,25 @@ def _item(dtype: Any) -> int:
     return 8 if jnp.issubdtype(dtype, jax.dtypes.extended) else dtype.itemsize
 
 
-def _values(tree: Any, chunk: int = 0) -> int:
-    """How many numbers the layers of networks read and give for one transition.
+def _at_once(tree: Any, members: int) -> int:
+    """How many numbers the layers of a stack of networks read and give for one transition.
 
-    `chunk`: how many members of a stack are computed together; 0: all.
+    `members`: how many are computed at once, whose networks they may share.
     """
     layers = [leaf.shape for leaf in jax.tree.leaves(tree) if len(leaf.shape) > 2]
-    return sum(
-        min(shape[0], chunk or shape[0]) * math.prod(shape[1:-2]) * (shape[-2] + shape[-1])
-        for shape in layers
-    )
+    return sum(members * math.prod(shape[1:-2]) * (shape[-2] + shape[-1]) for shape in layers)
+
+
+def _in_critics(spec: LearnerSpec, critics: tuple[Any, ...]) -> int:
+    """The same of all stacks of critics, as many at once as are computed together."""
+    total, blocks = 0, [bucket.shared for bucket in spec.buckets]
+    # Behind those of the layout there may be a mixer, or there are models in their place.
+    blocks = blocks if len(blocks) <= len(critics) else []
+    for stack, shared in itertools.zip_longest(critics, blocks):
+        networks = max((leaf.shape[0] for leaf in jax.tree.leaves(stack)), default=0)
+        together = min(networks, spec.chunk or networks)
+        total += _at_once(stack, together if shared is None else shared.members.shape[1])
+    return total
 
 
 def _free() -> tuple[int | None, str]:

@@ -46,7 +46,7 @@ class StandAlone:
         hold_steps: int | None = None,
         defaults: Defaults = None,
     ) -> None:
-        self.policy, self.seed = run.policy(seed), run.config.chosen_seed(seed)
+        self.policy, self.seed = run.policy(seed).alone(), run.config.chosen_seed(seed)
         self.hold_steps = None if hold_steps is None else whole_number("hold_steps", hold_steps)
         self.defaults = checked_defaults(defaults, self.policy)
         self.environment = run.config.env

@@ -101,3 +101,9 @@ def row_pointers(lengths: np.ndarray) -> np.ndarray:
     """
     pointers = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     return pointers.astype(np.int32) if pointers[-1] < 2**31 else pointers
+
+
+def within(counts: np.ndarray) -> np.ndarray:
+    """0, 1, … `counts[0] - 1`, then 0, 1, … `counts[1] - 1`, and so on."""
+    ends = np.cumsum(counts, dtype=np.int64)
+    return np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - counts, counts)

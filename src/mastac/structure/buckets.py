@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from mastac.structure.boolean import row_of_entry
+from mastac.structure.boolean import row_of_entry, within
+from mastac.structure.kinds import Blocks
 
 
 class Bucket(NamedTuple):
@@ -30,6 +31,7 @@ class Bucket(NamedTuple):
         inputs]`; `None` where all are read always.
     - `distance`: the smallest kappa at which an input is in the set, at least 1 for other agents,
         `[terms, inputs]`; `None` where the layout has no distances.
+    - `shared`: which of the critics are one network; `None`: each is its own.
     """
 
     terms: np.ndarray
@@ -43,6 +45,12 @@ class Bucket(NamedTuple):
     fan_in: np.ndarray
     open: np.ndarray | None = None
     distance: np.ndarray | None = None
+    shared: Blocks | None = None
+
+    @property
+    def networks(self) -> np.ndarray:
+        """For each network of the stack the place of a critic that it is."""
+        return np.arange(len(self.terms)) if self.shared is None else self.shared.kinds.first
 
     @property
     def is_shared(self) -> bool:
@@ -81,7 +89,7 @@ class Features:
         self.widths = np.bincount(self.term, counts, self.num_terms).astype(np.int64)
         # Where the features of each agent begin among those of the critic.
         self.starts = _places(self.term, counts, self.num_terms)
-        rows = np.repeat(self.agent.astype(np.int64) * self.size, counts) + _within(counts)
+        rows = np.repeat(self.agent.astype(np.int64) * self.size, counts) + within(counts)
         self.rows = self.padded(rows, self.num_agents * self.size, np.int32)
 
     def padded(self, values: np.ndarray, fill: float, dtype: type) -> np.ndarray:
@@ -102,7 +110,7 @@ def padded(
     """Values, sorted by row, as one array `[rows, longest row]`, filled up on the right."""
     lengths = np.bincount(rows, minlength=num_rows)
     array = np.full((num_rows, int(lengths.max(initial=0))), fill, dtype=dtype)
-    array[rows, _within(lengths)] = values
+    array[rows, within(lengths)] = values
     return array
 
 
@@ -128,6 +136,7 @@ def bucket_of(
     credit: csr_array,
     schedule: Sequence[tuple[csr_array, csr_array]] | None,
     distances: tuple[csr_array, csr_array] | None,
+    shared: Blocks | None = None,
 ) -> Bucket:
     """The arrays of one bucket.
 
@@ -138,6 +147,7 @@ def bucket_of(
     - `credit`: `[terms, agents]`, the weight of each critic for the agents whose actions it reads.
     - `schedule`: for each time which states and actions they read; `None`: all always.
     - `distances`: the kappa at which states and actions enter their sets; `None`: not asked for.
+    - `shared`: which of the critics are one network.
     """
     weights = entries_at(credit, actions.term, actions.agent)
     columns, slot_agents, slot_credit = _slots(actions, weights)
@@ -163,6 +173,7 @@ def bucket_of(
         if schedule is None
         else np.stack([of_inputs(*pair) for pair in schedule], axis=1).astype(bool),
         distance=None if distances is None else of_inputs(*distances),
+        shared=shared,
     )
 
 
@@ -176,16 +187,10 @@ def _slots(actions: Features, weights: np.ndarray) -> tuple[np.ndarray, np.ndarr
     credit = padded(weights[credited], term, actions.num_terms, 0.0, np.float32)
     width, entry = actions.rows.shape[1], np.arange(actions.size)
     columns = np.full((*agents.shape, actions.size), width, dtype=np.int32)
-    slot = _within(np.bincount(term, minlength=actions.num_terms))
+    slot = within(np.bincount(term, minlength=actions.num_terms))
     is_real = entry < actions.sizes[agent][:, None]
     columns[term, slot] = np.where(is_real, start[:, None] + entry, width)
     return columns, agents, credit
-
-
-def _within(counts: np.ndarray) -> np.ndarray:
-    """0, 1, … `counts[0] - 1`, then 0, 1, … `counts[1] - 1`, and so on."""
-    ends = np.cumsum(counts, dtype=np.int64)
-    return np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - counts, counts)
 
 
 def _places(rows: np.ndarray, counts: np.ndarray, num_rows: int) -> np.ndarray:

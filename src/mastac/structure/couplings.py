@@ -14,7 +14,7 @@ from scipy.sparse import csr_array, issparse
 from mastac.errors import UserError, unknown
 from mastac.files import write_text
 from mastac.structure.edges import Edges, agent_names, edge_matrix, same_matrix
-from mastac.structure.positions import Positions, checked_positions
+from mastac.structure.positions import Positions, checked_kinds, checked_positions
 
 GRAPHS = ("state", "observation", "reward", "action", "reward_action")
 REQUIRED = GRAPHS[:3]
@@ -39,6 +39,8 @@ class Couplings:
     - `reward_action`: whose action enters whose reward; as `reward` unless given.
     - `positions`: where each agent is, `{name: (x, y)}`, for pictures. They do not count when
         couplings are compared.
+    - `kinds`: of which kind each agent is, `{name: kind}`; agents of a kind may share networks.
+        Left out, kinds are found.
 
     Each graph is a collection of pairs of names or indices, a networkx graph (an undirected edge
     counts both ways), or a dense or scipy matrix `[source, target]` of 0 and 1. Left out, it is
@@ -65,6 +67,7 @@ class Couplings:
     action: csr_array
     reward_action: csr_array
     positions: Positions
+    kinds: Mapping[str, str]
 
     def __init__(
         self,
@@ -75,6 +78,7 @@ class Couplings:
         action: Edges | None = None,
         reward_action: Edges | None = None,
         positions: Any = None,
+        kinds: Any = None,
     ) -> None:
         names = agent_names(agents)
         object.__setattr__(self, "agents", names.names)
@@ -93,6 +97,8 @@ class Couplings:
         object.__setattr__(self, "_names", names)
         given = {} if positions is None else checked_positions(positions, names.names, names.row)
         object.__setattr__(self, "positions", given)
+        named = {} if kinds is None else checked_kinds(kinds, names.names, names.row)
+        object.__setattr__(self, "kinds", named)
 
     @property
     def num_agents(self) -> int:
@@ -145,6 +151,7 @@ class Couplings:
         object.__setattr__(changed, "agents", self.agents)
         object.__setattr__(changed, "_names", self.__dict__["_names"])
         object.__setattr__(changed, "positions", self.positions)
+        object.__setattr__(changed, "kinds", self.kinds)
         return changed
 
     def edges(self, graph: str) -> list[tuple[str, str]]:
@@ -174,6 +181,8 @@ class Couplings:
         data: dict[str, Any] = {"agents": list(self.agents), **edges}
         if self.positions:
             data["positions"] = {name: list(pair) for name, pair in self.positions.items()}
+        if self.kinds:
+            data["kinds"] = dict(self.kinds)
         return data
 
     def to_json(self, path: str | Path | None = None) -> str:
@@ -208,7 +217,7 @@ class Couplings:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Couplings):
             return NotImplemented
-        return self.agents == other.agents and all(
+        return (self.agents, self.kinds) == (other.agents, other.kinds) and all(
             same_matrix(getattr(self, g), getattr(other, g)) for g in GRAPHS
         )
 
@@ -228,8 +237,8 @@ def _checked(data: Any) -> dict[str, Any]:
     if not isinstance(data, Mapping):
         raise UserError(f"couplings must be an object with the keys agents, {', '.join(REQUIRED)}")
     for key in data:
-        if key not in ("agents", *GRAPHS, "positions"):
-            raise unknown("key", str(key), ("agents", *GRAPHS, "positions"))
+        if key not in (allowed := ("agents", *GRAPHS, "positions", "kinds")):
+            raise unknown("key", str(key), allowed)
     for graph in GRAPHS[3:]:
         if graph in data and data[graph] is None:
             default = "state" if graph == "action" else "reward"

@@ -11,7 +11,6 @@ import scipy.sparse as sp
 from scipy.sparse import csr_array
 
 from mastac.errors import UserError, nearest
-from mastac.reading import unprintable
 from mastac.text import echoed, shortened
 
 Edges = Any
@@ -134,7 +133,7 @@ def agent_names(agents: Any) -> Names:
                 f"agent number {number} is named {echoed(label)}; a name must be text that is not "
                 "empty"
             )
-        if isinstance(label, str) and not _is_one_line(label):
+        if isinstance(label, str) and not label.isprintable():
             raise UserError(
                 f"agent number {number} is named '{shortened(label)}'; a name must be one line of "
                 "printable text"
@@ -149,11 +148,6 @@ def agent_names(agents: Any) -> Names:
 def _no_names(agents: Any) -> UserError:
     given = echoed(agents)
     return UserError(f"agents must be a number of agents or a list of names, got {given}")
-
-
-def _is_one_line(text: str) -> bool:
-    """Whether a name can be printed: neither lines nor what moves the cursor of a terminal."""
-    return "\n" not in text and "\t" not in text and unprintable(text) is None
 
 
 def edge_matrix(edges: Edges, graph: str, names: Names) -> csr_array:

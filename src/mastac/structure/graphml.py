@@ -24,8 +24,8 @@ class GraphMLEdge(NamedTuple):
 
 def read_graphml(
     text: str, path: str
-) -> tuple[list[str], list[GraphMLEdge], dict[str, tuple[float, float]]]:
-    """The names of the agents, in the order of the nodes, the edges, and the agents' positions.
+) -> tuple[list[str], str, list[GraphMLEdge], dict[str, tuple[float, float]]]:
+    """The names of the agents in the order of the nodes, what names them, the edges, and positions.
 
     An agent's name is the attribute `name` of its node where nodes have one, else the node's id.
     Positions are the attributes `x` and `y`, where all nodes have them. Other attributes say
@@ -64,7 +64,8 @@ def read_graphml(
         }
     )
     read = [_edge(edge, names, keys, default, path) for edge in edges]
-    return list(names.values()), read, positions
+    has_names = any(keys.value(node, "name") is not None for node in nodes)
+    return list(names.values()), "attribute 'name'" if has_names else "id", read, positions
 
 
 CHILDREN = {"graph": {"node", "edge"}, "node": {"port"}, "edge": set()}

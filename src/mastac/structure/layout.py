@@ -8,6 +8,7 @@ from scipy.sparse import csr_array
 from mastac.errors import UserError
 from mastac.structure.boolean import row_of_entry
 from mastac.structure.buckets import Bucket, Features, bucket_of, grouped_by_width
+from mastac.structure.kinds import Kinds, blocks_of, from_own
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +118,12 @@ class CriticLayout:
         return credit
 
     def buckets(
-        self, state_sizes: np.ndarray, action_sizes: np.ndarray, max_waste: float = 0.25
+        self,
+        state_sizes: np.ndarray,
+        action_sizes: np.ndarray,
+        max_waste: float = 0.25,
+        kinds: Kinds | None = None,
+        largest: int = 1,
     ) -> tuple[Bucket, ...]:
         """Critics sorted into stacks of similar width.
 
@@ -125,15 +131,20 @@ class CriticLayout:
 
         - `state_sizes`, `action_sizes`: entries of each agent's state and action, `[agents]`.
         - `max_waste`: the largest share of the first layer's width that may be padding.
+        - `kinds`: which critics are one network; each then reads its agents from its own on.
+        - `largest`: how many of them are computed together.
         """
         state_sizes, action_sizes = np.asarray(state_sizes), np.asarray(action_sizes)
         widths = self.states @ state_sizes + self.actions @ action_sizes
         credit = csr_array(self.useful_credit().T)
+        states, actions = self.states, self.actions
+        if kinds is not None:
+            states, actions = from_own(states), from_own(actions)
         return tuple(
             bucket_of(
                 terms,
-                Features(csr_array(self.states[terms]), state_sizes),
-                Features(csr_array(self.actions[terms]), action_sizes),
+                Features(csr_array(states[terms]), state_sizes),
+                Features(csr_array(actions[terms]), action_sizes),
                 csr_array(credit[terms]),
                 None
                 if self.schedule is None
@@ -141,6 +152,7 @@ class CriticLayout:
                 None
                 if self.distances is None
                 else (self.distances[0][terms], self.distances[1][terms]),
+                None if kinds is None else blocks_of(kinds.among(terms), largest),
             )
             for terms in grouped_by_width(widths, max_waste)
         )

@@ -1,12 +1,13 @@
-"""Positions that a user or a file gives to agents, checked."""
+"""Positions and kinds that a user or a file gives to agents, checked."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from mastac.errors import UserError, unknown
 
+Value = TypeVar("Value")
 Positions = Mapping[str, tuple[float, float]]
 """For each agent where it is, x to the right and y upwards, in any unit."""
 
@@ -29,18 +30,51 @@ def checked_positions(
     """
     if not isinstance(positions, Mapping):
         raise UserError('positions must be an object, as in {"pump": [0.0, 1.5], "tank": [2, 1]}')
-    found: dict[int, tuple[float, float]] = {}
-    for name, position in positions.items():
+    return _of_all("positions", positions, agents, row, _pair)
+
+
+def checked_kinds(
+    kinds: Mapping[Any, Any], agents: Sequence[str], row: Callable[[Any], int | None]
+) -> dict[str, str]:
+    """Kinds by the names of the agents, in their order; all agents or none have one.
+
+    **Arguments:** as those of [`checked_positions`][]; a kind is a text.
+
+    **Raises:**
+
+    - [`mastac.errors.UserError`][] for an unknown agent, one that is left out, and what is no text.
+    """
+    if not isinstance(kinds, Mapping):
+        raise UserError('kinds must be an object, as in {"pump-1": "pump", "pump-2": "pump"}')
+    return _of_all("kinds", kinds, agents, row, _kind)
+
+
+def _of_all(
+    what: str,
+    given: Mapping[Any, Any],
+    agents: Sequence[str],
+    row: Callable[[Any], int | None],
+    checked: Callable[[Any, str], Value],
+) -> dict[str, Value]:
+    """Something of every agent, by name and in their order."""
+    found: dict[int, Value] = {}
+    for name, value in given.items():
         place = row(name)
         if place is None:
-            raise unknown("agent in positions", str(name), agents)
-        found[place] = _pair(position, agents[place])
+            raise unknown(f"agent in {what}", str(name), agents)
+        found[place] = checked(value, agents[place])
     missing = [name for place, name in enumerate(agents) if place not in found]
     if missing and found:
         raise UserError(
-            f"positions leave out agent '{missing[0]}'; give every agent one, or leave out all"
+            f"{what} leave out agent '{missing[0]}'; give every agent one, or leave out all"
         )
     return {agents[place]: found[place] for place in sorted(found)}
+
+
+def _kind(kind: Any, agent: str) -> str:
+    if not isinstance(kind, str) or not kind.strip():
+        raise UserError(f"the kind of '{agent}' must be a text that is not empty")
+    return kind
 
 
 def known_positions(

@@ -25,6 +25,9 @@ SIMULATORS: dict[str, Callable[[str, str, dict[str, str]], Topology]] = {
     ".rddl": read_rddl,
 }
 
+Read = tuple[Couplings | CouplingSequence, str]
+"""Graphs, and in words what was taken for agents and edges; empty where the file lists them."""
+
 
 def read_graphs(path: str | Path, **options: str) -> Couplings | CouplingSequence:
     """Couplings from a file, or a sequence of them: the file decides which.
@@ -42,8 +45,11 @@ def read_graphs(path: str | Path, **options: str) -> Couplings | CouplingSequenc
     - `.graphml`: agents are nodes, by their attribute `name` or, where no node has one, by id;
         edges may have an attribute `graph`; an undirected edge counts both ways; nodes may have
         positions, `x` and `y`.
-    - `.net.xml` of SUMO, `.inp` of EPANET, `.rddl` and the `.json` of pandapower: what is taken for
-        an agent and for an edge is printed, on stderr; edges are those of the state graph.
+    - `.net.xml` of SUMO, `.inp` of EPANET, `.rddl` and the `.json` of pandapower: edges are those
+        of the state graph.
+
+    Where the file does not itself list agents and edges, which only couplings in `.json` do, one
+    line on stderr says what was taken for an agent and for an edge.
 
     `graph` is one of state, observation, reward, action, reward_action, or several joined by `+`
     (`state+observation`); an edge without one belongs to the state graph. Graphs without an edge
@@ -72,7 +78,7 @@ def read_graphs(path: str | Path, **options: str) -> Couplings | CouplingSequenc
 def read_topology(path: str | Path, **options: str) -> tuple[Couplings, str]:
     """Couplings from a file, and in words what was taken for agents and edges.
 
-    As [`read_couplings`][], but without printing. The words are empty where the file itself names
+    As [`read_couplings`][], but without printing. The words are empty where the file itself lists
     agents and edges.
     """
     graphs, said = _read(Path(path), options)
@@ -112,7 +118,7 @@ def read_sequence(path: str | Path) -> CouplingSequence:
     return graphs if isinstance(graphs, CouplingSequence) else CouplingSequence([graphs])
 
 
-def _read(path: Path, options: dict[str, str]) -> tuple[Couplings | CouplingSequence, str]:
+def _read(path: Path, options: dict[str, str]) -> Read:
     rest = dict(options)
     readers = {".json": _from_json, ".csv": _from_csv, ".graphml": _from_graphml, **SIMULATORS}
     ending = next((known for known in readers if path.name.lower().endswith(known)), None)
@@ -122,7 +128,7 @@ def _read(path: Path, options: dict[str, str]) -> tuple[Couplings | CouplingSequ
     if rest:
         raise UserError(f"{path}: this file takes no option '{next(iter(rest))}'")
     if not isinstance(found, Topology):
-        return found, ""
+        return found
     graphs = _built(found.agents, {"state": found.edges}, str(path), found.positions)
     return graphs, found.said
 
@@ -140,9 +146,7 @@ def _text(path: Path) -> str:
         raise UserError(f"{path}: {error}") from error
 
 
-def _from_json(
-    text: str, path: str, options: dict[str, str]
-) -> Couplings | CouplingSequence | Topology:
+def _from_json(text: str, path: str, options: dict[str, str]) -> Read | Topology:
     try:
         data = json_value(text, constants=True)  # pandapower writes NaN where nothing is known
     except UserError as error:
@@ -150,11 +154,11 @@ def _from_json(
     if is_pandapower(data):
         return read_pandapower(data, path, options)
     if isinstance(data, dict) and "sequence" in data:
-        return CouplingSequence.from_dict(data, path)
-    return Couplings.from_dict(data, path)
+        return CouplingSequence.from_dict(data, path), ""
+    return Couplings.from_dict(data, path), ""
 
 
-def _from_csv(text: str, path: str, options: dict[str, str]) -> Couplings:
+def _from_csv(text: str, path: str, options: dict[str, str]) -> Read:
     if re.search("\r(?!\n)", text):
         raise UserError(
             f"{path}: a line ends in \\r alone, as on old Macs; save it with line ends \\n"
@@ -180,7 +184,15 @@ def _from_csv(text: str, path: str, options: dict[str, str]) -> Couplings:
     except csv.Error as error:
         what = str(error).partition(" - ")[0]  # what follows is for programmers
         raise UserError(f"{path}, line {rows.line_num}: not valid CSV ({what})") from error
-    return _built(agents, edges, path, positions)
+    graph = "column 'graph'" if "graph" in header else ""
+    said = "an agent is a name in column 'source' or 'target'; " + _edge_said(graph)
+    return _built(agents, edges, path, positions), said
+
+
+def _edge_said(graph: str) -> str:
+    """What is taken for an edge. `graph`: what names its graph; empty where nothing does."""
+    of = f"of the graph in its {graph}, else of the state graph" if graph else "of the state graph"
+    return f"an edge says that its source affects its target; it is {of}"
 
 
 def _header(row: list[str], path: str) -> list[str]:
@@ -222,14 +234,18 @@ def _position(cells: dict[str, str], where: str) -> tuple[float, float]:
     return pair
 
 
-def _from_graphml(text: str, path: str, options: dict[str, str]) -> Couplings:
-    agents, graphml_edges, positions = read_graphml(text, path)
+def _from_graphml(text: str, path: str, options: dict[str, str]) -> Read:
+    agents, by, graphml_edges, positions = read_graphml(text, path)
     edges: dict[str, list[tuple[str, str]]] = {}
     for source, target, graphs, is_directed in graphml_edges:
         for graph in _graphs(graphs, f"{path}, edge {source} -> {target}"):
             pairs = [(source, target)] if is_directed else [(source, target), (target, source)]
             edges.setdefault(graph, []).extend(pairs)
-    return _built(agents, edges, path, positions)
+    graph = "attribute 'graph'" if any(edge.graph for edge in graphml_edges) else ""
+    said = f"an agent is a node, by its {by}; " + _edge_said(graph)
+    if not all(edge.is_directed for edge in graphml_edges):
+        said += "; one without a direction counts both ways"
+    return _built(agents, edges, path, positions), said
 
 
 def _graphs(text: str, where: str) -> list[str]:

@@ -13,6 +13,9 @@ from mastac.errors import UserError
 from mastac.files import write_text
 from mastac.structure.couplings import GRAPHS, Couplings
 
+OF_AGENTS = ("agents", "positions", "kinds")
+"""Keys of `couplings.json` that are the same at all times."""
+
 
 @dataclass(frozen=True, init=False, repr=False)
 class CouplingSequence(Sequence[Couplings]):
@@ -100,16 +103,12 @@ class CouplingSequence(Sequence[Couplings]):
         parts: list[Any] = [
             kind
             if kind < time
-            else {
-                key: value
-                for key, value in entry.to_dict().items()
-                if key not in ("agents", "positions")
-            }
+            else {key: value for key, value in entry.to_dict().items() if key not in OF_AGENTS}
             for time, (kind, entry) in enumerate(zip(self.kinds, self.entries, strict=True))
         ]
-        positions = self.entries[0].to_dict().get("positions")
-        shown = {} if positions is None else {"positions": positions}
-        return {"agents": list(self.agents), **shown, "sequence": parts}
+        first = self.entries[0].to_dict()
+        shared = {key: first[key] for key in OF_AGENTS if key in first}
+        return {**shared, "sequence": parts}
 
     def to_json(self, path: str | Path | None = None) -> str:
         """The text of `couplings.json`, one time a line; written to `path` if one is given."""
@@ -139,14 +138,14 @@ class CouplingSequence(Sequence[Couplings]):
         """
         if (
             not isinstance(data, Mapping)
-            or set(data) - {"positions"} != {"agents", "sequence"}
+            or set(data) - {"positions", "kinds"} != {"agents", "sequence"}
             or not isinstance(data["sequence"], list)
         ):
             raise UserError(
                 f"{source}: a sequence of couplings is an object with the keys agents and "
-                "sequence, a list (and positions, where agents have them)"
+                "sequence, a list (and positions and kinds, where agents have them)"
             )
-        shared = {key: data[key] for key in ("agents", "positions") if key in data}
+        shared = {key: data[key] for key in OF_AGENTS if key in data}
         entries: list[Couplings] = []
         for time, part in enumerate(data["sequence"]):
             where = f"{source}, time {time}"
@@ -157,7 +156,7 @@ class CouplingSequence(Sequence[Couplings]):
                         "that time"
                     )
                 entries.append(entries[part])
-            elif not isinstance(part, Mapping) or set(part) & {"agents", "positions"}:
+            elif not isinstance(part, Mapping) or set(part) & {*OF_AGENTS}:
                 raise UserError(
                     f"{where}: expected an object of graphs or the number of an earlier time"
                 )

@@ -4,8 +4,10 @@ Imports neither Optuna nor JAX before what the user asked for has been checked.
 """
 
 import importlib.util
+import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
@@ -13,6 +15,8 @@ from mastac.checks import real_number, whole_number
 from mastac.envs.naming import ImportedEnvironment, environment_from
 from mastac.envs.registry import NamedEnvironment
 from mastac.errors import UserError, unknown
+from mastac.jobs import Here
+from mastac.jobs.cluster import Cluster, checked_ray
 from mastac.runs.config import ExperimentConfig, configuration_of
 from mastac.runs.interruption import Stopped, interruptions
 from mastac.tuning.findings import Findings
@@ -40,6 +44,9 @@ def tune(
     progress: bool = True,
     env_options: Mapping[str, Any] | None = None,
     fixed: Mapping[str, Any] | None = None,
+    ray: str | None = None,
+    cpus: SupportsIndex = 1,
+    gpus: float | None = None,
     **choices: Any,
 ) -> Findings:
     """Search values of knobs, and train the best and the preset's again on fresh seeds.
@@ -60,13 +67,17 @@ def tune(
     - `pruner`: what stops trials that fall behind: "median", "hyperband" or "none".
     - `progress`: whether to print.
     - `fixed`: knobs that all trials have.
+    - `ray`: the address of a Ray cluster that trials are played on, as many at a time as it has
+        room for; "local" for one on this machine. `None`: here, one after the other.
+    - `cpus`, `gpus`: with `ray`: what a trial takes; `gpus=None`: one if the cluster has any.
     - `choices`: further arguments of `mastac.train`: `epochs`, `kappa`, `preset`, …
 
     **Returns:** what was found; it is also in `out`/best.json.
 
     **Raises:**
 
-    - `UserError` before anything is written, if an argument is wrong or Optuna is not installed.
+    - `UserError` before anything is written, if an argument is wrong, or Optuna or Ray is not
+        installed; later if no cluster answers, or a trial cannot be played.
     - `Stopped` after Ctrl-C, when the trial at work has been saved.
     """
     check_optuna()
@@ -81,6 +92,10 @@ def tune(
     fresh_seeds = whole_number("fresh_seeds", fresh_seeds)
     if timeout is not None:
         timeout = real_number("timeout", timeout, 0)
+    if ray is not None:
+        checked_ray()
+    cores = whole_number("cpus", cpus, least=1)
+    gpus = None if gpus is None else real_number("gpus", gpus, 0)
     folder = TuningFolder(out or Path("runs") / f"tune-{config.env}-{algorithm}")
     asked = {
         **_comparable(config),
@@ -88,26 +103,21 @@ def tune(
         "space": {name: place.to_dict() for name, place in space.items()},
         "pruner": pruner,
     }
-    with folder.writing(), interruptions(f"stopped at once; {AGAIN}") as interrupted_by:
+    here = Here(lambda job: job.name if progress else None)
+    say = (lambda line: print(line, file=sys.stderr, flush=True)) if progress else lambda line: None
+    with folder.writing(), interruptions(f"stopped at once; {AGAIN}"):
         folder.begin(asked)
         from mastac.tuning.study import Study
 
-        study = Study(folder, space, config, pruner)
-        trainer = Trainer(chosen, choices, fixed, space, progress)
         ends = None if timeout is None else time.monotonic() + timeout
         try:
-            while study.is_open(trials, ends):
-                study.play(trainer, trials)
-                if number := interrupted_by():
-                    raise Stopped(f"stopped after trial {study.last}", number)
-            findings = study.findings()
-            if findings.best is not None:
-                findings.command = trainer.command(folder.trial(findings.best.number))
-            findings.write()  # what is known, should the rest be stopped
-            findings.fresh = trainer.compared(folder, findings, config.seeds, fresh_seeds)
+            with nullcontext(here) if ray is None else Cluster(ray, folder.path, cores, gpus) as at:
+                trainer = Trainer(chosen, choices, fixed, at, is_shared=ray is not None)
+                findings = Study(folder, space, config, pruner, trainer).search(trials, ends, say)
+                findings.write()  # what is known, should the rest be stopped
+                findings.fresh = trainer.compared(folder, findings, config.seeds, fresh_seeds)
         except Stopped as stopped:
-            number = stopped.exit_code - 128
-            raise Stopped(f"{str(stopped).split(';')[0]}; {AGAIN}", number) from None
+            raise Stopped(f"{str(stopped).split(';')[0]}; {AGAIN}", stopped.number) from None
         findings.write()
         return findings
 

@@ -1,10 +1,9 @@
 """Optuna's side of a search: the journal, what is tried next, and what is stopped early."""
 
 import math
-import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,8 +14,8 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
 from mastac.errors import UserError
+from mastac.jobs import Job, Outcome
 from mastac.runs.config import ExperimentConfig
-from mastac.runs.folder import RunFolder
 from mastac.runs.progress import Report
 from mastac.text import number
 from mastac.tuning.findings import Findings, Tried
@@ -46,8 +45,10 @@ class Study:
         space: Mapping[str, Range],
         config: ExperimentConfig,
         pruner: str,
+        trainer: Trainer,
     ) -> None:
-        self.folder, self.space, self.config = folder, space, config
+        self.folder, self.space, self.config, self.trainer = folder, space, config, trainer
+        self.at_work: dict[str, tuple[optuna.Trial, set[int]]] = {}  # with what was reported
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         journal = str(folder.journal)
         with _quiet():
@@ -69,69 +70,93 @@ class Study:
             first = {name: getattr(config.settings, name) for name in space}
             self.study.enqueue_trial({name: space[name].stored(first[name]) for name in space})
 
-    @property
-    def last(self) -> int:
-        """The number of the last trial that has begun."""
-        return max((trial.number for trial in self._begun()), default=0)
-
     def _begun(self) -> list[FrozenTrial]:
         trials = self.study.get_trials(deepcopy=False)
         return [trial for trial in trials if trial.state != TrialState.WAITING]
 
-    def _unfinished(self) -> FrozenTrial | None:
-        """A trial that was stopped at work: nobody else works in this folder."""
-        running = (trial for trial in self._begun() if trial.state == TrialState.RUNNING)
-        return next(running, None)
+    def _stopped(self) -> FrozenTrial | None:
+        """A trial that an earlier call was stopped at: nobody else works in this folder."""
+        numbers = {trial.number for trial, _ in self.at_work.values()}
+        stopped = (
+            trial
+            for trial in self._begun()
+            if trial.state == TrialState.RUNNING and trial.number not in numbers
+        )
+        return next(stopped, None)
 
-    def is_open(self, trials: int, ends: float | None) -> bool:
-        """Whether there is a trial to play; the first is played however little time there is."""
-        if self._unfinished() is not None:
-            return True
+    def _is_open(self, trials: int, ends: float | None) -> bool:
+        """Whether a new trial may begin; the first one may however little time there is."""
         begun = len(self._begun())
         return begun < trials and (begun == 0 or ends is None or time.monotonic() < ends)
 
-    def play(self, trainer: Trainer, trials: int) -> None:
-        """Go on with the trial that was stopped, or begin the next one; tell Optuna its end."""
-        with _quiet():
-            stopped = self._unfinished()
-            # The draws depend on the trial's number alone, so that a search that was stopped goes
-            # on as it would have gone.
-            seed = len(self._begun()) if stopped is None else stopped.number
-            self.study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=RANDOM)
-            trial = (
-                self.study.ask()
-                if stopped is None
-                else optuna.trial.Trial(self.study, stopped._trial_id)
-            )
-            drawn = {name: place.suggested(trial, name) for name, place in self.space.items()}
-            knobs = drawn if trial.number else {}  # the first is the preset as it is
-            trial.set_user_attr("knobs", knobs)
-        name = f"trial {trial.number}/{max(trials - 1, trial.number)}"
-        state, value = self._played(trainer, trial, knobs, name)
+    def search(self, trials: int, ends: float | None, say: Callable[[str], None]) -> Findings:
+        """Play trials until there are enough, and tell Optuna what came of each.
+
+        **Arguments:**
+
+        - `trials`: how many there are in the end.
+        - `ends`: the time, by `time.monotonic`, from which on no new trial begins.
+        - `say`: hears what came of each, in one line.
+
+        **Returns:** what has been found.
+        """
+        jobs = self._jobs(trials, ends)
+        for job, outcome in self.trainer.where.run(jobs, self._watch):
+            say(self._told(job, outcome))
+        findings = self.findings()
+        if findings.best is not None:
+            findings.command = self.trainer.command(self.folder.trial(findings.best.number))
+        return findings
+
+    def _jobs(self, trials: int, ends: float | None) -> Iterator[Job]:
+        """The trials that are to be played: those that were stopped, then new ones."""
+        while (stopped := self._stopped()) is not None or self._is_open(trials, ends):
+            with _quiet():
+                # The draws depend on the trial's number alone, so that a search that was stopped
+                # goes on as it would have gone.
+                seed = len(self._begun()) if stopped is None else stopped.number
+                self.study.sampler = optuna.samplers.TPESampler(
+                    seed=seed, n_startup_trials=RANDOM, constant_liar=self.trainer.is_shared
+                )
+                trial = (
+                    self.study.ask()
+                    if stopped is None
+                    else optuna.trial.Trial(self.study, stopped._trial_id)
+                )
+                drawn = {name: place.suggested(trial, name) for name, place in self.space.items()}
+                knobs = drawn if trial.number else {}  # the first is the preset as it is
+                trial.set_user_attr("knobs", knobs)
+            name = f"trial {trial.number}/{max(trials - 1, trial.number)}"
+            # A resumed run repeats what came after its checkpoint.
+            reported = set(self.study.trials[trial.number].intermediate_values)
+            self.at_work[name] = (trial, reported)
+            yield self.trainer.job(name, self.folder.trial(trial.number), knobs)
+
+    def _watch(self, job: Job, report: Report) -> bool:
+        """Tell Optuna how a trial is getting on; whether it falls behind and is to end."""
+        trial, reported = self.at_work[job.name]
+        if report.epoch not in reported:
+            reported.add(report.epoch)
+            trial.report(report.greedy_return, report.epoch)
+        return report.epoch < report.epochs and trial.number > 0 and trial.should_prune()
+
+    def _told(self, job: Job, outcome: Outcome) -> str:
+        """Tell Optuna what came of a trial; the same in one line."""
+        trial, _ = self.at_work.pop(job.name)
+        state, value = self._end(trial, job, outcome)
         self.study.tell(trial, value if state == TrialState.COMPLETE else None, state)
-        if trainer.progress:
-            print(f"{name}  {self._line(state, value, knobs)}", file=sys.stderr, flush=True)
+        where = f"  on {outcome.machine}" if outcome.machine else ""
+        return f"{job.name}  {self._line(state, value, trial.user_attrs['knobs'])}{where}"
 
-    def _played(
-        self, trainer: Trainer, trial: optuna.Trial, knobs: Mapping[str, Any], name: str
-    ) -> tuple[TrialState, float]:
-        reported = set(self.study.trials[trial.number].intermediate_values)
-
-        def watch(report: Report) -> None:
-            if report.epoch not in reported:  # a resumed run repeats what came after its checkpoint
-                trial.report(report.greedy_return, report.epoch)
-            if report.epoch < report.epochs and trial.number and trial.should_prune():
-                raise optuna.TrialPruned
-
-        try:
-            returns = trainer.returns(self.folder.trial(trial.number), knobs, name, watch)
-        except optuna.TrialPruned:
+    def _end(self, trial: optuna.Trial, job: Job, outcome: Outcome) -> tuple[TrialState, float]:
+        if outcome.is_ended_early:
             return TrialState.PRUNED, math.nan
-        except UserError as error:
-            if trial.number == 0 or RunFolder(self.folder.trial(trial.number)).config.exists():
-                raise
-            trial.set_user_attr("failure", str(error))  # values that do not go together
+        if outcome.error is not None:
+            if trial.number == 0 or not outcome.is_refused:
+                raise outcome.error
+            trial.set_user_attr("failure", outcome.failure)  # values that do not go together
             return TrialState.FAIL, math.nan
+        returns = self.trainer.returns(job.path)
         if not np.isfinite(returns).all():
             trial.set_user_attr("failure", "a number was no longer finite")
             return TrialState.FAIL, math.nan

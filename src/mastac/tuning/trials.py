@@ -1,37 +1,17 @@
-"""Training one trial: an ordinary run whose evaluations are reported while it is at work."""
+"""Training trials, each an ordinary run, here or on a cluster."""
 
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mastac.envs.naming import ImportedEnvironment
-from mastac.envs.registry import NamedEnvironment
-from mastac.runs.folder import RunFolder
-from mastac.runs.progress import Progress, Report
+from mastac.jobs import Job, TrainingJob, Where
 from mastac.runs.repeat import repeat_command
 from mastac.runs.results import read_results
-from mastac.runs.run import resume, train
 from mastac.tuning.findings import Findings, Fresh
 from mastac.tuning.folder import TuningFolder
-from mastac.tuning.space import Range
-
-Watch = Callable[[Report], None]
-
-
-class Watched(Progress):
-    """The progress of a run, which is also reported elsewhere."""
-
-    def __init__(self, name: str, watch: Watch) -> None:
-        super().__init__(name)
-        self.watch = watch
-
-    def __call__(self, report: Report) -> None:
-        super().__call__(report)
-        self.watch(report)
 
 
 @dataclass
@@ -39,36 +19,23 @@ class Trainer:
     """Trains runs that differ in some knobs.
 
     - `env`: as for `mastac.train`; `choices`: its further arguments; `fixed`: knobs of all runs.
-    - `space`: the knobs that are searched.
-    - `progress`: whether to print.
+    - `where`: in this process, or on a cluster.
+    - `is_shared`: whether other machines may be at work on a run.
     """
 
     env: Any
     choices: Mapping[str, Any]
     fixed: Mapping[str, Any]
-    space: Mapping[str, Range]
-    progress: bool
+    where: Where
+    is_shared: bool = False
 
-    def returns(
-        self,
-        path: Path,
-        knobs: Mapping[str, Any],
-        name: str,
-        watch: Watch = lambda _: None,
-        **changed: Any,
-    ) -> np.ndarray:
-        """Train, or go on, in a folder; greedy return of each seed `[seeds]`, NaN if it stopped.
+    def job(self, name: str, path: Path, knobs: Mapping[str, Any], **changed: Any) -> Job:
+        """The training of one run; `changed`: arguments that are others than for all runs."""
+        choices = {**self.choices, **self.fixed, **knobs, **changed}
+        return TrainingJob(name, path, self.env, choices, self.is_shared)
 
-        What `watch` raises ends the run; it keeps its folder.
-        """
-        progress = Watched(name, watch) if self.progress else watch
-        run, named = RunFolder(path), isinstance(self.env, NamedEnvironment | ImportedEnvironment)
-        if run.config.is_file():
-            resume(path, progress, env=None if named else self.env)
-        else:
-            shutil.rmtree(path, ignore_errors=True)  # of a run that was killed as it began
-            chosen = {**self.choices, **self.fixed, **knobs, **changed}
-            train(self.env, out=path, progress=progress, **chosen)
+    def returns(self, path: Path) -> np.ndarray:
+        """Greedy return of each seed of a run that has ended `[seeds]`, NaN if it stopped."""
         return read_results(path).greedy_by_seed()
 
     def command(self, path: Path) -> str:
@@ -89,8 +56,12 @@ class Trainer:
             "default": f"default-{count}",
             "best": f"trial-{findings.best.number}-{count}",
         }
-        default, best = (
-            self.returns(folder.fresh(names[side]), knobs, f"{side}, fresh seeds", seeds=others)
+        jobs = [
+            self.job(f"{side}, fresh seeds", folder.fresh(names[side]), knobs, seeds=others)
             for side, knobs in sides
-        )
-        return Fresh(tuple(others), default.tolist(), best.tolist())
+        ]
+        for _, outcome in self.where.run(jobs):
+            if outcome.error is not None:
+                raise outcome.error
+        default, best = (self.returns(job.path).tolist() for job in jobs)
+        return Fresh(tuple(others), default, best)

@@ -10,14 +10,19 @@ import scipy.sparse as sp
 
 from mastac.envs.base import ORDER_ONE, Environment, observed_agents
 from mastac.envs.linear_quadratic.references import lq_problem
+from mastac.envs.linear_quadratic.system import LinearSystem
 from mastac.envs.linear_system import LinearQuadraticProblem
 from mastac.errors import UserError
 from mastac.structure import Couplings, steady
+from mastac.structure.boolean import row_of_entry, within
+from mastac.structure.buckets import entries_at, padded
+
+Matrix = np.ndarray | sp.csr_array
 
 
 def linear_quadratic(
     couplings: Couplings,
-    problem: LinearQuadraticProblem,
+    problem: LinearQuadraticProblem | LinearSystem,
     limit: float = 1.0,
     id: str = "lq",
     options: Mapping[str, Any] | None = None,
@@ -57,7 +62,8 @@ def linear_quadratic(
     pays_states = _Paid(problem.state_weights, states)
     pays_actions = _Paid(problem.action_weights, actions)
     seen = observed_agents(couplings)
-    picks, obs_sizes = states.picks(seen)
+    lengths = [len(row) for row in seen]
+    picks, obs_sizes = states.picks(np.repeat(np.arange(n), lengths), np.concatenate(seen), n)
 
     def reset(key):
         return jnp.asarray(start_mean) + start_sd * jax.random.normal(key, states.shape)
@@ -115,29 +121,38 @@ class _Rows:
         rows[self.slot] = vector
         return rows.reshape(self.shape)
 
-    def picks(self, groups: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
-        """Slots of the entries of each group of agents, padded, and how many are real."""
-        slots = [
-            [agent * self.shape[1] + k for agent in group for k in range(self.sizes[agent])]
-            for group in groups
-        ]
-        counts = np.array([len(row) for row in slots])
-        picks = np.full((len(groups), int(counts.max())), self.shape[0] * self.shape[1], np.int32)
-        for row, entries in zip(picks, slots, strict=True):
-            row[: len(entries)] = entries
-        return picks, counts
+    def picks(
+        self, group: np.ndarray, agents: np.ndarray, num_groups: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Slots of the entries of each group of agents, padded, and how many are real.
+
+        **Arguments:**
+
+        - `group`, `agents`: which agent is in which group, sorted by group.
+        """
+        counts = self.sizes[agents]
+        slots = np.repeat(agents * self.shape[1], counts) + within(counts)
+        rows = np.repeat(group, counts)
+        fill = self.shape[0] * self.shape[1]
+        picks = padded(slots, rows, num_groups, fill, np.int32)
+        return picks, np.bincount(rows, minlength=num_groups)
 
 
 class _Gathered:
     """A block-sparse matrix times rows: agents gather the rows they are coupled to."""
 
-    def __init__(self, matrix: np.ndarray, out: _Rows, into: _Rows, graph: sp.csr_array) -> None:
-        groups = [graph[[i]].indices.tolist() for i in range(out.shape[0])]
-        self.picks, _ = into.picks(groups)
-        slots = np.zeros((out.shape[0] * out.shape[1], into.shape[0] * into.shape[1] + 1))
-        slots[np.ix_(out.slot, into.slot)] = matrix
-        blocks = slots.reshape(*out.shape, -1)
-        self.blocks = np.take_along_axis(blocks, self.picks[:, None, :].astype(int), axis=2)
+    def __init__(self, matrix: Matrix, out: _Rows, into: _Rows, graph: sp.csr_array) -> None:
+        n, size = out.shape
+        self.picks, _ = into.picks(row_of_entry(graph), graph.indices, n)
+        entries = sp.coo_array(matrix)
+        slots = sp.csr_array(
+            (entries.data, (out.slot[entries.row], into.slot[entries.col])),
+            shape=(n * size, into.shape[0] * into.shape[1] + 1),
+        )
+        # An agent's entries all pick the same.
+        columns = np.repeat(self.picks, size, axis=0)
+        rows = np.repeat(np.arange(n * size), columns.shape[1])
+        self.blocks = entries_at(slots, rows, columns.ravel()).reshape(n, size, -1)
 
     def __call__(self, rows):
         gathered = jnp.append(rows.ravel(), 0.0)[self.picks]
@@ -147,17 +162,18 @@ class _Gathered:
 class _Paid:
     """Every agent's weighted sum of entries."""
 
-    def __init__(self, weights: np.ndarray, rows: _Rows) -> None:
+    def __init__(self, weights: Matrix, rows: _Rows) -> None:
         entries = sp.coo_array(weights)
-        self.num_agents = len(weights)
-        self.payer, self.slot, self.weight = entries.row, rows.slot[entries.col], entries.data
+        self.num_agents = rows.shape[0]
+        self.payer, entry = entries.coords
+        self.slot, self.weight = rows.slot[entry], np.asarray(entries.data)
 
     def __call__(self, squares):
         paid = self.weight * squares.ravel()[self.slot]
         return jax.ops.segment_sum(paid, self.payer, self.num_agents)
 
 
-def _check_covered(couplings: Couplings, problem: LinearQuadraticProblem) -> None:
+def _check_covered(couplings: Couplings, problem: LinearQuadraticProblem | LinearSystem) -> None:
     """Refuse matrices that couple agents which the graphs do not."""
     everyone = np.arange(couplings.num_agents)
     for name, matrix, rows, columns in (
@@ -167,14 +183,14 @@ def _check_covered(couplings: Couplings, problem: LinearQuadraticProblem) -> Non
         ("reward_action", problem.action_weights, everyone, problem.action_owner),
     ):
         graph = getattr(couplings, name)
-        for row, column in zip(*np.nonzero(matrix), strict=True):
-            i, j = int(rows[row]), int(columns[column])
-            if not graph[i, j]:
-                source, target = couplings.agents[j], couplings.agents[i]
-                raise UserError(
-                    f"the matrices let '{source}' affect '{target}'; "
-                    f"add that edge to the {name} graph"
-                )
+        entries = sp.coo_array(matrix)
+        targets, sources = rows[entries.row], columns[entries.col]
+        missing = np.flatnonzero((entries.data != 0) & ~entries_at(graph, targets, sources))
+        if len(missing):
+            source, target = (couplings.agents[end[missing[0]]] for end in (sources, targets))
+            raise UserError(
+                f"the matrices let '{source}' affect '{target}'; add that edge to the {name} graph"
+            )
 
 
 def problem_of(env: Environment) -> LinearQuadraticProblem:

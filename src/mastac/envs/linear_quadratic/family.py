@@ -42,11 +42,11 @@ def structure(num_agents: int, options: Options) -> Structure:
 def build(id: str, couplings: AnyCouplings, options: Options) -> "Environment":
     """The network with these options."""
     from mastac.envs.linear_quadratic.dynamics import linear_quadratic
-    from mastac.envs.linear_quadratic.references import lq_problem
+    from mastac.envs.linear_quadratic.system import lq_system
 
     network = steady(couplings)
-    problem = lq_problem(network, options)
-    return linear_quadratic(network, problem, options["limit"], id=id, options=options)
+    system = lq_system(network, options)
+    return linear_quadratic(network, system, options["limit"], id=id, options=options)
 
 
 def figures(couplings: AnyCouplings, options: Options, seconds: float) -> Figures:

@@ -9,9 +9,9 @@ shift by a period leaves everything as it is.
 
 import numpy as np
 
-from mastac.envs.actuators import with_actuator
 from mastac.envs.family import Figures, Options
 from mastac.envs.linear_quadratic.couplings import lq_couplings, period_of
+from mastac.envs.linear_quadratic.system import lq_system
 from mastac.envs.linear_system import (
     LinearQuadraticProblem,
     best_structured_gain,
@@ -23,67 +23,18 @@ from mastac.structure import Couplings
 
 
 def lq_problem(couplings: Couplings, values: Options) -> LinearQuadraticProblem:
-    """The matrices of `lq-N`, drawn from the option `seed`; as sparse as the couplings.
-
-    An agent keeps `decay` (times 0.85 to 1.15, turned by a random rotation) of its own state; its
-    neighbours' states enter with random signs and weights that add up to `coupling`; its action
-    drives its own state. With states of one entry the defaults decay without control. With
-    `actuators` other than "all" the same network is drawn and only those agents keep their actions;
-    with `repeat` agent `i` has what agent `i - repeat` has.
+    """The network of [`lq_system`][mastac.envs.linear_quadratic.system.lq_system], dense.
 
     **Raises:**
 
-    - `UserError` if the draws cannot `repeat`
-        ([`mastac.envs.linear_quadratic.couplings.period_of`][]), or the matrices, which are dense,
-        do not fit into the memory that is free.
+    - `UserError` if the draws cannot `repeat`, or the matrices do not fit into the memory that is
+        free.
     """
-    random = np.random.default_rng(values["seed"])
     n = couplings.num_agents
-    sizes = np.broadcast_to(np.asarray(values["state_size"], int), n)
-    owner = np.repeat(np.arange(n), sizes)
-    first = np.cumsum(sizes) - sizes
-    size = 8 * len(owner) * (len(owner) + n)
+    states = int(np.broadcast_to(np.asarray(values["state_size"], int), n).sum())
+    size = 8 * states * (states + n)
     check_free(f"the matrices of lq-{n}", size, "ask for fewer agents, or a smaller state_size")
-    a, b = np.zeros((len(owner), len(owner))), np.zeros((len(owner), n))
-    period = period_of(n, values)
-    for i in range(period):
-        own = slice(first[i], first[i] + sizes[i])
-        turn, _ = np.linalg.qr(random.standard_normal((sizes[i], sizes[i])))
-        a[own, own] = values["decay"] * random.uniform(0.85, 1.15) * (turn if sizes[i] > 1 else 1.0)
-        neighbours = [j for j in couplings.state[[i]].indices.tolist() if j != i]
-        if values["repeat"]:  # from an agent on round the ring: the same order for all of them
-            neighbours.sort(key=lambda j, i=i: (j - i) % n)
-        shares = random.uniform(0.5, 1.5, len(neighbours))
-        for j, share in zip(neighbours, shares / max(shares.sum(), 1e-9), strict=True):
-            signs = random.choice([-1.0, 1.0], (sizes[i], sizes[j]))
-            a[own, first[j] : first[j] + sizes[j]] = values["coupling"] * share * signs / sizes[j]
-        push = random.uniform(0.5, 1.5, sizes[i])
-        b[own, i] = push / np.linalg.norm(push) * random.uniform(0.75, 1.25)
-    drawn = int(sizes[:period].sum())
-    state_price, action_price = (
-        np.tile(random.uniform(0.5, 1.5, m), n // period) for m in (drawn, period)
-    )
-    for start in range(drawn, len(owner), drawn):  # the same rows, further round the ring
-        a[start : start + drawn] = np.roll(a[:drawn], start, axis=1)
-    for start in range(period, n, period):
-        b[first[start] : first[start] + drawn, start : start + period] = b[:drawn, :period]
-    acting = np.flatnonzero(with_actuator(n, values["actuators"]))
-    rewarded = couplings.reward.toarray().astype(float)
-    return LinearQuadraticProblem(
-        state_matrix=a,
-        input_matrix=b[:, acting],
-        offset=np.zeros(len(owner)),
-        state_weights=rewarded[:, owner] * state_price,
-        action_weights=(np.eye(n) * values["control_cost"] * action_price)[:, acting],
-        target=np.zeros(len(owner)),
-        noise_variance=np.full(len(owner), values["noise"] ** 2),
-        start_mean=np.zeros(len(owner)),
-        start_variance=np.full(len(owner), values["start"] ** 2),
-        state_owner=owner,
-        action_owner=acting,
-        gain_mask=couplings.observation.toarray()[acting][:, owner],
-        horizon=values["horizon"],
-    )
+    return lq_system(couplings, values).dense()
 
 
 def lq_figures(couplings: Couplings, values: Options) -> Figures:

@@ -29,6 +29,7 @@ from mastac.learning.critic_step import update_critics
 from mastac.learning.observing import next_observations_of, observations_of
 from mastac.learning.presence import alive_of, read_of, sample_mean, sample_weights
 from mastac.learning.schedule import after_episodes
+from mastac.learning.sharing import summed_over_kinds
 from mastac.learning.spec import LearnerSpec, LearnerState, Metrics, UpdateKind, is_due
 
 
@@ -49,7 +50,8 @@ def first_actors(spec: LearnerSpec, key: PRNGKeyArray) -> StochasticActor:
     weights = spec.stochastic.init(key)
     if not spec.settings.tune_temperature:
         return weights
-    start = jnp.full(spec.env.num_agents, jnp.log(spec.settings.temperature), jnp.float32)
+    networks = len(weights.log_std)
+    start = jnp.full(networks, jnp.log(spec.settings.temperature), jnp.float32)
     return StochasticActor(weights.mean_network, weights.log_std, start)
 
 
@@ -57,7 +59,7 @@ def temperatures(spec: LearnerSpec, weights: StochasticActor) -> Float[Array, " 
     r"""$\alpha_i$, what a nat of entropy is worth to each agent, in units of scaled rewards."""
     if weights.log_temperature is None:
         return jnp.full(spec.env.num_agents, spec.settings.temperature, jnp.float32)
-    return jnp.exp(weights.log_temperature)
+    return spec.actors.of_agents(jnp.exp(weights.log_temperature))
 
 
 def max_entropy_gradient(
@@ -97,7 +99,7 @@ def max_entropy_gradient(
     aim = jnp.asarray(env.head.entropy_aim(spec.settings.entropy_target, mask), jnp.float32)
     # Nothing is lacking where an agent is in no sample.
     aim = aim if counts is None else aim * counts.sum(1)
-    lacking = aim + sample_mean(log_prob, counts)
+    lacking = summed_over_kinds(spec, aim + sample_mean(log_prob, counts))
     return eqx.tree_at(lambda tree: tree.log_temperature, gradient, lacking)
 
 

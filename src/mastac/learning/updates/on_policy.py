@@ -12,7 +12,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from mastac.agents.networks import MLP
@@ -36,7 +35,7 @@ from mastac.learning.presence import (
     values_alive,
 )
 from mastac.learning.schedule import after_rollouts
-from mastac.learning.sharing import stepped
+from mastac.learning.sharing import gradient_norms, stepped
 from mastac.learning.spec import (
     LearnerSpec,
     LearnerState,
@@ -74,13 +73,13 @@ def flat_states(
     return flat, jnp.tile(jnp.arange(steps), episodes)
 
 
-def visited(spec: LearnerSpec, rollout: Episode, end: bool) -> CriticInputs:
+def visited(spec: LearnerSpec, rollout: Episode, end: bool, scales: Any = ()) -> CriticInputs:
     """The states of a rollout as critics read them, as in `flat_states`."""
     flat, step = flat_states(rollout, end)
     nothing = jnp.zeros((1, len(flat)), jnp.float32)
     there = present(rollout)
     there = None if there is None else by_agent(there[:, : len(flat) // len(there)])
-    states = read_of(state_inputs(spec.env, flat), there)
+    states = read_of(state_inputs(spec.env, flat, scales), there)
     return CriticInputs(states, nothing, time_inputs(spec, step), step, there)
 
 
@@ -118,7 +117,7 @@ def advantages(
 
 
 def local_advantages(
-    spec: LearnerSpec, critics: tuple[MLP, ...], rollout: Episode
+    spec: LearnerSpec, critics: tuple[MLP, ...], rollout: Episode, scales: Any = ()
 ) -> tuple[Float[Array, "values episodes time"], Float[Array, "values episodes time"]]:
     """Advantages of every value along a rollout, and the returns that its critic is to predict.
 
@@ -126,12 +125,12 @@ def local_advantages(
     """
     settings = spec.settings
     episodes, steps = rollout.rewards.shape[:2]
-    inputs = visited(spec, rollout, end=True)
+    inputs = visited(spec, rollout, True, scales)
     values = values_at(spec, critics, inputs).reshape(-1, episodes, steps + 1)
     # An episode's end is a time limit: only critics that know the time may stop there.
     if settings.finite_horizon:
         values = values.at[:, :, -1].set(0.0)
-    rewards = rewards_along(spec, rollout)
+    rewards = rewards_along(spec, rollout, scales)
     alive, remains = values_there(spec, rollout)
     local = advantages(values, rewards, settings.discount, settings.gae_lambda, alive, remains)
     return local, local + values[:, :, :-1]
@@ -219,7 +218,7 @@ def on_policy_update(
 
     Both from the same advantages, which the critics give as they were before the step.
     """
-    local, returns = local_advantages(spec, state.critics, rollout)
+    local, returns = local_advantages(spec, state.critics, rollout, state.scales)
     weights = None if rollout.alive is None else sample_weights(by_agent(rollout.alive))
     gains = credited(spec, local, weights)
     obs = by_agent(observations_along(spec.env, rollout)[:, :-1])
@@ -233,13 +232,18 @@ def on_policy_update(
     alive = values_there(spec, rollout)[0]
     counts = None if alive is None else sample_weights(alive.reshape(len(alive), -1))
     critics, critic_optimizers, errors = _update_critics(spec, state, rollout, returns, counts)
-    learner = LearnerState(actors, critics, (), (), actor_optimizer, critic_optimizers)
+    learner = state._replace(
+        actors=actors,
+        critics=critics,
+        actor_optimizer=actor_optimizer,
+        critic_optimizers=critic_optimizers,
+    )
     value = (
         returns.mean((1, 2))
         if counts is None
         else sample_mean(returns.reshape(counts.shape), counts)
     )
-    return learner, Metrics(errors, value, jax.vmap(optax.tree.norm)(gradient))
+    return learner, Metrics(errors, value, gradient_norms(spec, gradient))
 
 
 def _update_critics(
@@ -253,7 +257,8 @@ def _update_critics(
 
     `counts`: weights of the samples, `None` where all count.
     """
-    inputs, wanted = visited(spec, rollout, end=False), returns.reshape(len(returns), -1)
+    inputs = visited(spec, rollout, False, state.scales)
+    wanted = returns.reshape(len(returns), -1)
 
     def one(critic: MLP, optimizer_state: Any, term: Array, x: Float[Array, "width batch"]):
         weights = None if counts is None else counts[term]

@@ -23,8 +23,9 @@ def begin_with_offset(
     """
     if spec.settings.episode_noise == 0:
         return state, None
-    bias = state.actors.biases[-1]
-    offset = spec.settings.episode_noise * noise * jax.random.normal(key, bias.shape)
+    bias = spec.actors.of_agents(state.actors.biases[-1])
+    drawn = spec.actors.drawn(jax.random.normal, key, bias.shape)
+    offset = spec.settings.episode_noise * noise * drawn
     played = eqx.tree_at(lambda actors: actors.biases[-1], state.actors, bias + offset)
     return state._replace(actors=played), None
 
