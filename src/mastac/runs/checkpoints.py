@@ -102,8 +102,9 @@ def _without_measures() -> Iterator[None]:
     It asks twice for each save, to log the answer, and TensorStore never frees the lists of its
     answers: some 20 KiB of every checkpoint would stay in memory.
     """
+    name = "orbax.checkpoint._src.serialization.tensorstore_utils"
     try:
-        utils = importlib.import_module("orbax.checkpoint._src.serialization.tensorstore_utils")
+        utils: Any = importlib.import_module(name)
         before = utils.get_tensorstore_raw_bytes
     except (ImportError, AttributeError):  # another version of orbax, which may not ask
         yield
