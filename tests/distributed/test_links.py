@@ -52,9 +52,9 @@ def test_promises_are_of_the_links(couplings: mastac.Couplings, kappa: int | Non
     promise = structured_promise(couplings, kappa, True, *sizes)
     links = links_of(couplings, structured(mastac.value_dependency(couplings, kappa)))
     by_phase: dict[str, set[tuple[int, int]]] = {STEP: set(), LAST: set(), SAMPLE: set()}
-    sums = dict.fromkeys(by_phase, (0, 0))
-    for (phase, *pair), (messages, numbers) in promise.pairs.items():
-        by_phase[phase].add(tuple(pair))
+    sums: dict[str, tuple[int, int]] = dict.fromkeys(by_phase, (0, 0))
+    for (phase, sender, receiver), (messages, numbers) in promise.pairs.items():
+        by_phase[phase].add((sender, receiver))
         sums[phase] = (sums[phase][0] + messages, sums[phase][1] + numbers)
     assert by_phase[STEP] == pairs_of(links.told) | pairs_of(links.actions)
     assert by_phase[LAST] == pairs_of(links.told)

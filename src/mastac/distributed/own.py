@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int, PRNGKeyArray
 
@@ -75,8 +76,17 @@ class Own(NamedTuple):
 
 def some_actors(actors: Actors, own: Own) -> Actors:
     """The actors of the agents that `own` is of, of all."""
-    rows = jnp.asarray(own.agents)
-    return replace(actors, constants=own.constants, among=(len(actors.obs_sizes), rows))
+    team, rows = len(actors.obs_sizes), jnp.asarray(own.agents)
+    # First weights are drawn elsewhere, for all; what they are drawn with only has to fit here.
+    some = slice(0, len(rows))
+    return replace(
+        actors,
+        constants=own.constants,
+        obs_center=actors.obs_center[some],
+        obs_inverse_scale=actors.obs_inverse_scale[some],
+        obs_sizes=actors.obs_sizes[some],
+        among=(team, rows),
+    )
 
 
 def own_of(
