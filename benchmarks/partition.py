@@ -13,9 +13,10 @@ import csv
 import os
 import sys
 import time
+from typing import Any
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from common import RESULTS, median_seconds, write
 from mastac import Couplings, value_dependency
@@ -43,7 +44,7 @@ def couplings_of(graph: str, agents: int) -> Couplings:
         rows = max(k for k in range(1, int(agents**0.5) + 1) if agents % k == 0)
         return topologies.grid(rows, agents // rows)
     points = np.random.default_rng(agents).uniform(size=(agents, 2))
-    near = cKDTree(points).query(points, 5)[1]
+    near = KDTree(points).query(points, 5)[1]
     pairs = [(int(j), i) for i, row in enumerate(near) for j in row[1:]]
     return Couplings(agents, state=[*pairs, *((i, j) for j, i in pairs)])
 
@@ -91,37 +92,38 @@ def spec_of(agents: int):
     state = couplings_of("grid", agents).state.tocoo()
     edges = [[int(j), int(i)] for i, j in zip(state.row, state.col, strict=True) if i != j]
     env = mastac.make(f"lq-{agents}", graph=edges)
-    settings = NETWORKS | {"buffer_size": STEPS_KEPT}
+    settings: dict[str, Any] = {**NETWORKS, "buffer_size": STEPS_KEPT}
     config = resolve(env.id, env.options, kappa=KAPPA, epochs=1000, **settings)
     return plan_run(env, config).spec
+
+
+def timed(split: Any, devices: int, seconds: list[float]) -> tuple[Any, tuple[Any, ...]]:
+    """An update on so many devices, compiled, and its arguments; adds the seconds that it took."""
+    from mastac.learning.partition import agent_mesh, lowered_update
+
+    lowered, given = lowered_update(split, agent_mesh(devices, 1), 1)
+    began = time.perf_counter()
+    compiled = lowered.compile()
+    seconds.append(time.perf_counter() - began)
+    return compiled, given
 
 
 def counted() -> None:
     """Write `partition-counted.csv`."""
     import jax
 
-    from mastac.learning.partition import (
-        agent_mesh,
-        bytes_between_devices,
-        lowered_update,
-        split_over,
-    )
+    from mastac.learning.partition import bytes_between_devices, split_over
 
     rows = []
     for agents in SIZES:
         spec = spec_of(agents)
         timings = []
-        for devices in (DEVICES, 1):
-            split = split_over(spec, partitioned(spec.layout, devices))
-            mesh = agent_mesh(devices, 1)
-            lowered, given = lowered_update(split, mesh, 1)
-            began = time.perf_counter()
-            compiled = lowered.compile()
-            timings.append(time.perf_counter() - began)
-            if devices > 1:
-                found = bytes_between_devices(compiled.as_text())
-                sent = numbers_sent(split.halos, spec.env.state_sizes, spec.env.action_sizes)
-                own, held = split.tables.agents.shape[1], split.tables.actions.shape[1]
+        split = split_over(spec, partitioned(spec.layout, DEVICES))
+        compiled, _ = timed(split, DEVICES, timings)
+        found = bytes_between_devices(compiled.as_text())
+        sent = numbers_sent(split.halos, spec.env.state_sizes, spec.env.action_sizes)
+        own, held = split.tables.agents.shape[1], split.tables.actions.shape[1]
+        compiled, given = timed(split_over(spec, partitioned(spec.layout, 1)), 1, timings)
         state = given[2]
         kept = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
         zeros = jax.tree.map(lambda leaf: jax.numpy.zeros(leaf.shape, leaf.dtype), state)

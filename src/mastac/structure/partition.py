@@ -100,10 +100,13 @@ def _by_metis(graph: csr_array, devices: int) -> np.ndarray:
         ) from None
     # Parts differ by at most 1 % in size: the largest decides how long all wait.
     options = pymetis.Options(seed=0, ufactor=10)
+    starts, others, weights = (
+        np.asarray(part, np.int64) for part in (graph.indptr, graph.indices, graph.data)
+    )
     _, owner = pymetis.part_graph(
         devices,
-        pymetis.CSRAdjacency(graph.indptr.tolist(), graph.indices.tolist()),
-        eweights=graph.data.tolist(),
+        pymetis.CSRAdjacency(list(map(int, starts)), list(map(int, others))),
+        eweights=list(map(int, weights)),
         options=options,
         warn_on_copies=False,
     )
