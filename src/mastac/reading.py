@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
+from unicodedata import category
 
 from mastac.errors import UserError
 from mastac.text import shortened
@@ -155,7 +156,7 @@ def _check_printable(value: Any) -> None:
 
 
 def unprintable(text: str) -> str | None:
-    r"""The first character that cannot be printed, as Python says; ends of lines and tabs may be.
+    r"""The first character that cannot be printed, as Python says; spaces and ends of lines can.
 
     Such as those that move a cursor, halves of letters, and letters without width, by which two
     names that look alike differ.
@@ -163,7 +164,8 @@ def unprintable(text: str) -> str | None:
     >>> unprintable("pump\tA"), unprintable("\x1b[2J"), unprintable("pump\u00adA")
     (None, '\x1b', '\xad')
     """
-    found = {letter for letter in set(text) if not letter.isprintable()} - set("\n\r\t")
+    odd = {letter for letter in set(text) if not letter.isprintable()} - set("\n\r\t")
+    found = {letter for letter in odd if category(letter) != "Zs"}  # not the space of "10\xa0kW"
     return min(found, key=text.index) if found else None
 
 
