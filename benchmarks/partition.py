@@ -44,7 +44,7 @@ def couplings_of(graph: str, agents: int) -> Couplings:
         rows = max(k for k in range(1, int(agents**0.5) + 1) if agents % k == 0)
         return topologies.grid(rows, agents // rows)
     points = np.random.default_rng(agents).uniform(size=(agents, 2))
-    near = KDTree(points).query(points, 5)[1]
+    near = np.asarray(KDTree(points).query(points, 5)[1])
     pairs = [(int(j), i) for i, row in enumerate(near) for j in row[1:]]
     return Couplings(agents, state=[*pairs, *((i, j) for j, i in pairs)])
 

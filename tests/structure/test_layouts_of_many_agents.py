@@ -47,7 +47,7 @@ def check_size(layout: CriticLayout) -> None:
     sizes = np.ones(N, int)
     buckets = layout.buckets(sizes, sizes)
     assert sum(len(bucket.terms) for bucket in buckets) == layout.num_terms
-    arrays = [array for bucket in buckets for array in bucket if array is not None]
+    arrays = [array for bucket in buckets for array in bucket if isinstance(array, np.ndarray)]
     assert max(array.size for array in arrays) <= 3 * ENTRIES  # `open` has three times
 
 

@@ -293,6 +293,7 @@ class Environment:
 
 def observed_agents(couplings: Couplings) -> list[list[int]]:
     """For each agent the agents that it observes: itself first, the others in order."""
-    starts, seen = couplings.observation.indptr.tolist(), couplings.observation.indices.tolist()
+    graph = couplings.observation
+    starts, seen = np.asarray(graph.indptr).tolist(), np.asarray(graph.indices).tolist()
     rows = (seen[start:end] for start, end in pairwise(starts))
     return [[i, *(j for j in row if j != i)] for i, row in enumerate(rows)]
