@@ -6,7 +6,7 @@ Searched are step sizes, reward scale, discount, exploration, batch size, update
 Candidates are drawn once, from a fixed seed, so that every row is given the same ones: `SHAPES`
 shapes of networks and batches, each with `POINTS` points of the other knobs. The points of a shape
 are trained side by side in one compiled program, from one seed, for `EPOCHS` epochs. With
-`--confirm`, the best candidate of each row learns from three other seeds for `LONGER` epochs.
+`--confirm`, the best two candidates of each row learn from three other seeds for `LONGER` epochs.
 
 What is in `--out` (default: runs/baselines) is not trained again. It can be stopped at any time,
 and several processes can share the work. `table` trains nothing. Each call ends by writing all
@@ -39,11 +39,11 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "facmac": ("facmac", {}),
     "independent": ("independent", {}),
 }
-DRAWN_FROM, SHAPES, POINTS = 0, 4, 4  # the seed of the candidates, and how many there are
+DRAWN_FROM, SHAPES, POINTS = 0, 3, 2  # the seed of the candidates, and how many there are
 TUNING_SEED, SEEDS = 1000, (0, 1, 2)
-EPOCHS, LONGER = 600, 1500
+EPOCHS, LONGER = 300, 1500
 EPISODES, MEASURED = 50, 3  # candidates are judged by their last three tenths
-FINALISTS = 1
+FINALISTS = 2
 SHAPE: dict[str, Sequence[Any]] = {
     "actor_hidden": ((32,), (64, 64), (64, 64, 64)),
     "critic_hidden": ((64, 64), (64, 64, 64), (128, 128)),
@@ -52,16 +52,16 @@ SHAPE: dict[str, Sequence[Any]] = {
 }
 # Lowest and highest: step sizes, reward scale and the output scale are drawn in logarithms.
 LOGARITHMIC = {
-    "actor_lr": (1e-4, 3e-3),
-    "critic_lr": (1e-3, 1e-2),
+    "actor_lr": (1e-5, 1e-2),
+    "critic_lr": (3e-4, 1e-2),
     "reward_scale": (0.1, 10.0),
     "actor_output_scale": (0.01, 1.0),
 }
 EVEN = {
-    "discount": (0.95, 1.0),
-    "noise": (0.3, 1.5),
+    "discount": (0.9, 1.0),
+    "noise": (0.1, 2.0),
     "noise_final": (0.0, 0.5),
-    "random_fraction": (0.0, 0.3),
+    "random_fraction": (0.0, 0.5),
     "random_fraction_final": (0.0, 0.1),
 }
 KNOBS = (*LOGARITHMIC, *EVEN, *SHAPE)
