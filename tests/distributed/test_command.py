@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -117,7 +118,11 @@ def started(*words: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "mastac", "run-distributed", "lq-3", *words]
     environment = os.environ | {"MASTAC_CACHE": "off"}
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, text=True, env=environment, stdout=pipe, stderr=pipe)
+    # A shell that runs in the background has its children ignore Ctrl-C.
+    heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(
+        command, text=True, env=environment, stdout=pipe, stderr=pipe, preexec_fn=heeds
+    )
 
 
 def children(pid: int) -> list[int]:
@@ -173,13 +178,18 @@ def test_processes_of_their_own_come_to_the_same_numbers(trained: Result, tmp_pa
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads Linux' list of processes")
 def test_ctrl_c_ends_all_processes() -> None:
     pytest.importorskip("ray")
-    process = started("--epochs=100000", *SMALL)
-    while not any(is_host(pid) for pid in children(process.pid)):
-        assert process.poll() is None
-        time.sleep(0.2)
-    seen = children(process.pid)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    process, seen = started("--epochs=100000", *SMALL), []
+    try:
+        while not any(is_host(pid) for pid in children(process.pid)):
+            assert process.poll() is None
+            time.sleep(0.2)
+        seen = children(process.pid)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            for pid in (process.pid, *children(process.pid)):
+                os.kill(pid, signal.SIGKILL)
     assert process.returncode == 130
     assert said.splitlines()[-1] == "mastac: stopped"
     time.sleep(1)

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,10 @@ def rows_of(run: Path) -> int:
 def interrupted(words: list[str], out: Path) -> dict[str, Any]:
     """A search that Ctrl-C stops while two trials are at work, and then goes on."""
     command = [sys.executable, "-m", "mastac", "tune", *words, "--out", str(out)]
-    first = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # A shell that runs in the background has its children ignore Ctrl-C.
+    heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipe = subprocess.PIPE
+    first = subprocess.Popen(command, stderr=pipe, stdout=pipe, text=True, preexec_fn=heeds)
     waited = time.monotonic()
     while not all(rows_of(out / "trials" / str(k)) for k in (0, 1)):
         assert first.poll() is None and time.monotonic() - waited < 200, first.communicate()
