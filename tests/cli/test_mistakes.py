@@ -100,7 +100,7 @@ MISTAKES = {
     "check warehous-9": "did you mean 'warehouse-9'",
     "check nowhere:simulator": "no module 'nowhere'",
     "check warehouse-9 --points 1": "points",
-    "check warehouse-9 --tolerance 2": "--tolerance must be at least 0 and below 1",
+    "check warehouse-9 --tolerance 2": "--tolerance '2' is no number from 0 up to 1",
     "check warehouse-9 --couplings {stranger}": "'c'",
     "discover log.npz --env-set a=1": "'log.npz' is a log",
     "envs warehous-9": "did you mean 'warehouse-9'",

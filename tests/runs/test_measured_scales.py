@@ -88,11 +88,16 @@ def test_the_preset_of_strangers_is_theirs_alone() -> None:
 
 def test_scales_of_rollouts_are_measured_with_the_first_update_after_they_are_due(tmp_path):
     """A rollout is three episodes: updates come after episodes 3, 6, 9 …"""
-    given = {"actor_hidden": [4], "critic_hidden": [4], "rollout_steps": 120, "progress": False}
+    given = {"actor_hidden": [4], "critic_hidden": [4], "rollout_steps": 120, "keep": "last"}
     found = {}
     for epochs in (3, 6):
         run = mastac.train(
-            example("platoon"), "mastac-ppo", epochs=epochs, out=tmp_path / str(epochs), **given
+            example("platoon"),
+            "mastac-ppo",
+            epochs=epochs,
+            out=tmp_path / str(epochs),
+            progress=False,
+            **given,
         )
         found[epochs] = run.policy(0).obs_scale
     assert (found[3] < 1e6).all()

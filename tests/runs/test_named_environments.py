@@ -16,7 +16,7 @@ from mastac.envs.naming import environment_from
 from mastac.runs.config import configuration_of
 
 KNOBS: dict[str, Any] = {"actor_hidden": [4], "critic_hidden": [4], "batch_size": 4}
-KNOBS |= {"updates_per_epoch": 1, "epochs": 4}
+KNOBS |= {"updates_per_epoch": 1, "epochs": 4, "keep": "last"}
 WORDS = ["train", "ponds:make", "--env-set", "number=2", "--evaluation-episodes", "3", "--epochs"]
 WORDS += ["4", "--no-progress", "--out", "run"]
 WORDS += [

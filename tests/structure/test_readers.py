@@ -128,7 +128,8 @@ MISTAKES = {
         (
             f'{{"agents": 2, "states": [], {LOCAL}}}',
             ": unknown key 'states'; did you mean 'state'? "
-            "(known: agents, state, observation, reward, action, reward_action, positions)",
+            "(known: agents, state, observation, reward, action, reward_action, positions, "
+            "kinds)",
         ),
         (
             f'{{"agents": 2, "state": [], "state": [], {LOCAL}}}',

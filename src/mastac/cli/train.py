@@ -132,7 +132,7 @@ def choices_of(args: argparse.Namespace) -> dict[str, Any]:
     if args.kappa is not None:
         chosen["kappa"] = arguments.parse_kappa(args.kappa)
     for name in ("epochs", "evaluation_interval", "evaluation_episodes", "partition"):
-        if (text := getattr(args, name)) is not None:
+        if (text := getattr(args, name, None)) is not None:  # `tune` does not have all
             chosen[name] = arguments.parse_count(name, text)
     if args.workers is not None:
         chosen["workers"] = arguments.parse_count("workers", args.workers, least=0)

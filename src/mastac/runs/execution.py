@@ -91,7 +91,7 @@ class Execution:
             self.epoch = last_sound_epoch(self.folder, self.say)
         seals = None
         if self.epoch:
-            begun = jax.eval_shape(lambda keys: self._whole(self.program.init(keys)), self.keys)
+            begun = jax.eval_shape(self._whole, jax.eval_shape(self.program.init, self.keys))
             like = {"state": begun, "keys": self._key_data()}
             stored = load_checkpoint(self.folder.checkpoints, self.epoch, like)
             self.state = self.program.parted(stored["state"])

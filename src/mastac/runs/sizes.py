@@ -246,7 +246,8 @@ def _in_critics(spec: LearnerSpec, critics: tuple[Any, ...]) -> int:
     # Behind those of the layout there may be a mixer, or there are models in their place.
     blocks = blocks if len(blocks) <= len(critics) else []
     for stack, shared in itertools.zip_longest(critics, blocks):
-        networks = max((leaf.shape[0] for leaf in jax.tree.leaves(stack)), default=0)
+        leaves = jax.tree.leaves(stack)
+        networks = max((leaf.shape[0] for leaf in leaves if leaf.shape), default=0)
         together = min(networks, spec.chunk or networks)
         total += _at_once(stack, together if shared is None else shared.members.shape[1])
     return total
