@@ -53,6 +53,12 @@ class State(NamedTuple):
     failed_epoch: np.ndarray
     failure: np.ndarray
     env_steps: None = None
+    kept: None = None
+
+    @property
+    def final(self) -> np.ndarray:
+        """What the run would end with."""
+        return self.learner
 
 
 class FakeProgram:

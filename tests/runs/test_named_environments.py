@@ -21,7 +21,13 @@ WORDS = ["train", "ponds:make", "--env-set", "number=2", "--evaluation-episodes"
 WORDS += ["4", "--no-progress", "--out", "run"]
 WORDS += [
     word
-    for knob in ("actor_hidden=[4]", "critic_hidden=[4]", "batch_size=4", "updates_per_epoch=1")
+    for knob in (
+        "actor_hidden=[4]",
+        "critic_hidden=[4]",
+        "batch_size=4",
+        "updates_per_epoch=1",
+        "keep=last",
+    )
     for word in ("--set", knob)
 ]
 
