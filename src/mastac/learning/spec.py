@@ -39,6 +39,17 @@ class LearnerState(NamedTuple):
     scales: Any = ()
     model: Any = ()
 
+    def stepped(self, actors: Any, critics: Any) -> "LearnerState":
+        """With the `UpdatedActors` and `UpdatedCritics` of an update."""
+        return self._replace(
+            actors=actors.actors,
+            critics=critics.critics,
+            target_actors=actors.targets,
+            target_critics=critics.targets,
+            actor_optimizer=actors.optimizers,
+            critic_optimizers=critics.optimizers,
+        )
+
 
 class Metrics(NamedTuple):
     """What one update measures.

@@ -125,15 +125,8 @@ def split_update(
     actors: UpdatedActors = update_actors(spec, in_units, batch, gradient_at, moving, key)
     rewards = reward_factor(spec, units) * batch.rewards.T
     critics = _updated_critics(local, state, now, after, discount, rewards, due)
-    learner = state._replace(
-        actors=actors.actors,
-        critics=critics.critics,
-        target_actors=actors.targets,
-        target_critics=critics.targets,
-        actor_optimizer=actors.optimizers,
-        critic_optimizers=critics.optimizers,
-    )
-    return learner, Metrics(critics.losses, critics.values, actors.norms, moving)
+    metrics = Metrics(critics.losses, critics.values, actors.norms, moving)
+    return state.stepped(actors, critics), metrics
 
 
 def remeasured_here(

@@ -136,16 +136,8 @@ def max_entropy_update(
     actors = actor_step(spec, state, gradient, due)
     rewards = rewards_of_values(spec, rewarded, state.scales)
     critics = update_critics(spec, state, now, after, discount, rewards, due)
-    learner = LearnerState(
-        actors=actors.actors,
-        critics=critics.critics,
-        target_actors=(),
-        target_critics=critics.targets,
-        actor_optimizer=actors.optimizers,
-        critic_optimizers=critics.optimizers,
-        scales=state.scales,
-    )
-    return learner, Metrics(critics.losses, critics.values, actors.norms, due)
+    metrics = Metrics(critics.losses, critics.values, actors.norms, due)
+    return state.stepped(actors, critics), metrics
 
 
 UPDATE = UpdateKind(

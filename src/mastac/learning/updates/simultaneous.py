@@ -62,21 +62,12 @@ def simultaneous_update(
     def gradient_at(policy_inputs: Float[Array, "features batch"]) -> Array:
         return action_gradients(spec, state.critics, now, policy_inputs)
 
-    actors = update_actors(spec, state, batch, gradient_at, actors_due(spec.settings, count), key)
+    moving = actors_due(spec.settings, count)
+    actors = update_actors(spec, state, batch, gradient_at, moving, key)
     rewards = rewards_of_values(spec, batch, state.scales)
     critics = update_critics(spec, state, now, after, discount, rewards, due)
-    learner = LearnerState(
-        actors=actors.actors,
-        critics=critics.critics,
-        target_actors=actors.targets,
-        target_critics=critics.targets,
-        actor_optimizer=actors.optimizers,
-        critic_optimizers=critics.optimizers,
-        scales=state.scales,
-    )
-    return learner, Metrics(
-        critics.losses, critics.values, actors.norms, actors_due(spec.settings, count)
-    )
+    metrics = Metrics(critics.losses, critics.values, actors.norms, moving)
+    return state.stepped(actors, critics), metrics
 
 
 UPDATE = UpdateKind(
