@@ -57,6 +57,10 @@ DAMAGED = {
         edited(CONFIG, "seeds", new=[]),
         "seeds must be a list of length",
     ),
+    ("config.json", "an option that the environment has not"): (
+        edited(CONFIG, "env_options", new={"0": "x"}),
+        "config.json': unknown option of environment thermal-4 '0'",
+    ),
     ("summary.json", "half a letter"): (
         edited(SUMMARY, "reference", new="\ud800"),
         "holds the character U+D800, which cannot be printed",

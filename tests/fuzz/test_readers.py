@@ -38,6 +38,7 @@ from fuzz.documents import (
     write_run,
 )
 from mastac.errors import UserError
+from mastac.runs.environment import named_environment
 from mastac.runs.results import read_results
 from mastac.runs.run import Run
 from structure import simulator_files
@@ -66,12 +67,11 @@ def read_run(path: Path) -> None:
 
 def read_config(path: Path) -> None:
     """What `evaluate` and `resume` do with a configuration before they build the environment."""
-    from mastac.envs.registry import named
-
     read_run(path)
-    config = Run(path.parent).config
+    run = Run(path.parent)
+    config = run.config
     if not config.custom and config.env == CONFIG["env"]:
-        named(config.env, config.env_options)
+        named_environment(run.folder, config)
     json.dumps(config.to_dict())
 
 

@@ -22,6 +22,7 @@ from mastac.text import shortened
 
 if TYPE_CHECKING:
     from mastac.envs.base import Environment
+    from mastac.envs.registry import NamedEnvironment
     from mastac.runs.config import ExperimentConfig
 
 ARRAYS = (
@@ -128,12 +129,20 @@ def _check_agents(stored: Mapping[str, Any]) -> None:
         raise UserError("its inputs are not those of its observations")
 
 
+def named_environment(folder: RunFolder, config: "ExperimentConfig") -> "NamedEnvironment":
+    """The built-in environment of a stored run, resolved; `UserError` if there is none like it."""
+    from mastac.envs.registry import named
+
+    try:
+        return named(config.env, config.env_options)
+    except UserError as error:
+        raise UserError(f"'{folder.config}': {error}") from error
+
+
 def rebuilt_environment(folder: RunFolder, config: "ExperimentConfig") -> "Environment":
     """The environment of a stored run, built or imported; `UserError` if only the user has it."""
     if not config.custom:
-        from mastac.envs.registry import make
-
-        return make(config.env, **config.env_options)
+        return named_environment(folder, config).build()
     in_python = f"mastac.load('{folder.path}', env=...).evaluate(), or mastac.resume with env=..."
     if config.origin is None:
         raise UserError(
