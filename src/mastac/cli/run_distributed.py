@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mastac.cli import arguments
 from mastac.cli.output import print_json, print_list
+from mastac.cli.train import knobs_of
 from mastac.errors import UserError
 
 if TYPE_CHECKING:
@@ -123,15 +124,7 @@ def _result(
 
 def _choices(args: argparse.Namespace) -> dict[str, Any]:
     """Keyword arguments of a training; what was not given is left out."""
-    from mastac.learning.settings import KNOBS
-
-    texts = [name for name, knob in KNOBS.items() if knob.choices]
-    chosen = arguments.parse_assignments("--set", args.set, OWN_OPTIONS, texts)
-    for name in chosen:
-        if name not in KNOBS:
-            from mastac.errors import unknown
-
-            raise unknown("knob", name, KNOBS)
+    chosen = knobs_of(args, OWN_OPTIONS)
     for name in ("algorithm", "preset"):
         if getattr(args, name) is not None:
             chosen[name] = getattr(args, name)

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,12 +114,15 @@ def _foresee(env: Any, out: str | None, **chosen: Any) -> int:
     return 0
 
 
-def knobs_of(args: argparse.Namespace) -> dict[str, Any]:
-    """The knobs that `--set` names, with their values."""
+def knobs_of(args: argparse.Namespace, own_options: Sequence[str] = OWN_OPTIONS) -> dict[str, Any]:
+    """The knobs that `--set` names, with their values.
+
+    `own_options`: of the command, for what `--set` must not reach.
+    """
     from mastac.learning.settings import KNOBS
 
     texts = [name for name, knob in KNOBS.items() if knob.choices]  # `true` may be one of them
-    knobs = arguments.parse_assignments("--set", args.set, OWN_OPTIONS, texts)
+    knobs = arguments.parse_assignments("--set", args.set, own_options, texts)
     for name in knobs:
         if name in NO_KNOBS:
             raise unknown("knob", name, KNOBS)
