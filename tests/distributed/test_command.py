@@ -194,3 +194,18 @@ def test_ctrl_c_ends_all_processes() -> None:
     assert said.splitlines()[-1] == "mastac: stopped"
     time.sleep(1)
     assert [pid for pid in seen if is_alive(pid)] == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads Linux' list of processes")
+def test_a_process_that_is_killed_is_told_of_in_a_sentence() -> None:
+    pytest.importorskip("ray")
+    process, hosts = started("--epochs=1000000", *SMALL), []
+    while process.poll() is None and not hosts:
+        time.sleep(0.2)
+        hosts = [pid for pid in children(process.pid) if is_host(pid)]
+    os.kill(hosts[0], signal.SIGKILL)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 2, errors
+    assert "mastac: one of the 2 processes that agents live in ended" in errors
+    assert "Traceback" not in errors

@@ -141,6 +141,12 @@ class RayTeam:
             while isinstance(cause, self.ray.exceptions.RayTaskError):
                 cause = cause.cause
             raise (cause if isinstance(cause, UserError) else error) from None
+        except self.ray.exceptions.RayActorError:
+            # Ray's own words name a process and a file of its log, in many lines.
+            raise UserError(
+                f"one of the {len(self.hosts)} processes that agents live in ended; nothing is "
+                "kept. Begin again; if memory was short, with fewer processes (--group)"
+            ) from None
 
 
 def checked_ray() -> None:
