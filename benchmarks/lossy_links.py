@@ -4,10 +4,10 @@
 
 Trains agents that are apart, with links that lose a share of all messages, each for itself. Agents
 hold the last value that arrived, or skip samples that lack something. Structured critics with κ =
-1, 2 and exact sets, and central critics, which have to be sent everything. Greedy policies then
-play twice: over the same links, and over links that lose nothing, so that what was learnt is told
-from what is seen late. At last, policies that were trained without losses play over links that
-deliver late.
+1, 2 and exact sets, and central critics, which have to be sent everything. Losses come one by one,
+or with `hold-burst-8` eight in a row on average (Gilbert-Elliott). Greedy policies then play twice:
+over the same links, and over links that lose nothing, so that what was learnt is told from what is
+seen late. At last, policies that were trained without losses play over links that deliver late.
 
 The compiled simulation of `mastac run-distributed` does it, for all seeds and losses at once; tests
 hold that processes which send each other messages come to the same numbers. A part is an
@@ -43,14 +43,17 @@ ROWS = {
     "lq-8": ("kappa-1", "kappa-2", "exact", "maddpg"),  # with three steps the sets are exact
     "warehouse-9": ("kappa-1", "exact", "maddpg"),  # with two they are
 }
-LINKS = ("hold", "skip")  # what agents learn from samples that lack something
+# What agents learn from samples that lack something, and how many a link loses in a row.
+LINKS = {"lq-8": ("hold", "skip", "hold-burst-8"), "warehouse-9": ("hold", "hold-burst-8")}
 TITLES = {
     "hold": "last value held",
     "skip": "samples skipped",
+    "hold-burst-8": "held, eight in a row lost",
 }
 LOSSES, SEEDS, EPISODES = (0.0, 0.1, 0.3, 0.5, 0.7), 3, 100
 DELAYS = (0, 1, 2, 4)
 PANELS = (("lq-8", "hold"), ("warehouse-9", "hold"), ("lq-8", "skip"))
+PANELS += (("lq-8", "hold-burst-8"), ("warehouse-9", "hold-burst-8"))
 LOWEST = {"lq-8": -4.0, "warehouse-9": -10.0}  # of what is drawn; simple policies reach more
 HEAD = ["env", "row", "links", "delay", "loss", "seed", "over_links", "without_losses"]
 
@@ -65,7 +68,8 @@ def simulated(env: str, row: str, lossy: Lossy) -> Simulation:
 
 def part(env: str, row: str, links: str) -> list[list]:
     """The rows of the table of one part."""
-    lossy = Lossy(0.5, None, 0, links)
+    incomplete, _, burst = links.partition("-burst-")
+    lossy = Lossy(0.5, float(burst) if burst else None, 0, incomplete)
     simulation = simulated(env, row, lossy)
     losses, seeds = jnp.asarray(LOSSES), jnp.arange(SEEDS)
     keys = jax.random.split(evaluation_key(), EPISODES)
@@ -102,8 +106,10 @@ def figure(table: Sequence[Sequence]) -> Figure:
     Runs that diverged stand at the lower edge.
     """
     with matplotlib.rc_context(STYLE):
-        drawn = Figure(figsize=(3.4 * len(PANELS), 3.4), layout="constrained")
-        for axes, (env, links) in zip(drawn.subplots(1, len(PANELS)), PANELS, strict=True):
+        drawn = Figure(figsize=(10.2, 6.6), layout="constrained")
+        *places, empty = drawn.subplots(2, 3).flat
+        empty.remove()
+        for axes, (env, links) in zip(places, PANELS, strict=True):
             for color, row in zip(COLORS, ROWS["lq-8"], strict=False):
                 of_row = [r for r in table if [*r[:3], int(r[3])] == [env, row, links, 0]]
                 if not of_row:
@@ -128,12 +134,7 @@ def shown(env: str, value: str | float) -> float:
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/lossy-links")
     folder.mkdir(parents=True, exist_ok=True)
-    parts = [
-        f"{env}/{row}/{links}"
-        for env in EPOCHS
-        for row in ROWS[env]
-        for links in (LINKS if env == "lq-8" else ("hold",))
-    ]
+    parts = [f"{env}/{row}/{links}" for env in EPOCHS for row in ROWS[env] for links in LINKS[env]]
     for name in sys.argv[2:] or parts:
         path = folder / f"{name.replace('/', '-')}.csv"
         if not path.exists():
