@@ -25,6 +25,7 @@ CASES += ("warehouse-9/mastac-model",)
 CHANGES: dict[str, dict[str, Any]] = {
     "as it is": {},
     "five seeds": {"seeds": (0, 1, 2, 3, 4)},
+    "five seeds, two networks at a time": {"seeds": (0, 1, 2, 3, 4)},
     "one hidden layer": {"actor_hidden": [64], "critic_hidden": [64]},
     "plain gradient steps": {},
     "not optimised by LLVM": {},
@@ -50,6 +51,8 @@ def measured(case: str, change: str) -> list[Any]:
     env_id, algorithm = case.split("/")
     if change == "plain gradient steps":
         without_moments()
+    if change.endswith("at a time"):
+        in_turns()
     config = resolve(env_id, {}, algorithm=algorithm, **{"seeds": (0,)} | CHANGES[change])
     plan, program, keys = training_of(mastac.make(env_id), config)
     state = program.init(keys)
@@ -81,6 +84,13 @@ def without_moments() -> None:
     from mastac.learning import learner
 
     learner.optimizer = lambda *_: optax.sgd(1e-3)
+
+
+def in_turns() -> None:
+    """Have the networks of a stack computed one after the other, two at a time."""
+    from mastac.runs import plan
+
+    plan.chunk_for = lambda *_: 2
 
 
 def main() -> None:

@@ -23,6 +23,9 @@ from mastac.runs.inputs import input_sources
 from mastac.structure.layout import CriticLayout
 from mastac.structure.layouts import with_distances
 
+FEW = 50
+"""Networks, counted over all seeds, that are computed together wherever there are no more."""
+
 
 @dataclass(frozen=True)
 class RunPlan:
@@ -77,7 +80,7 @@ def plan_run(
         layout_of(env, config),
         config.settings,
         schedule.total(config.epochs),
-        chunk_for(len(config.seeds)),
+        chunk_for(len(config.seeds), env.num_agents),
         config.epochs,
     )
     if config.partition is not None:
@@ -124,9 +127,13 @@ def layout_of(env: Environment, config: ExperimentConfig) -> CriticLayout:
     return with_distances(layout, env.couplings, config.kappa, settings.minimal)
 
 
-def chunk_for(num_seeds: int) -> int:
+def chunk_for(num_seeds: int, num_agents: int = FEW + 1) -> int:
     """How many agents' networks are computed together; 0 means all.
 
-    On a CPU about ten, counted over all seeds, fill its cache best.
+    On a CPU about ten, counted over all seeds, fill its cache best. A few more are as fast all
+    together, and a program without turns compiles in two thirds to five sixths of the time
+    (`benchmarks/compile_time.py`).
     """
-    return max(1, round(10 / num_seeds)) if jax.default_backend() == "cpu" else 0
+    if jax.default_backend() != "cpu" or num_seeds * num_agents <= FEW:
+        return 0
+    return max(1, round(10 / num_seeds))
