@@ -53,7 +53,8 @@ def measured(case: str, change: str) -> list[Any]:
         without_moments()
     if change.endswith("at a time"):
         in_turns()
-    config = resolve(env_id, {}, algorithm=algorithm, **{"seeds": (0,)} | CHANGES[change])
+    knobs: dict[str, Any] = {"seeds": (0,)} | CHANGES[change]
+    config = resolve(env_id, {}, algorithm=algorithm, **knobs)
     plan, program, keys = training_of(mastac.make(env_id), config)
     state = program.init(keys)
     first = jnp.asarray(plan.schedule.first)
@@ -70,7 +71,7 @@ def measured(case: str, change: str) -> list[Any]:
         began = time.process_time()
         jax.block_until_ready(compiled(state, keys, first))
         epochs.append((time.process_time() - began) / LENGTH / len(keys))
-    text = compiled.as_text()
+    text = compiled.as_text() or ""
     kernels = len(re.findall(r" (?:fusion|reduce|dot|reduce-window|scatter|gather|sort)\(", text))
     spent = [after - before for before, after in itertools.pairwise(times)]
     loops = len(re.findall(r" while\(", text))

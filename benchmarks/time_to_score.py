@@ -34,7 +34,7 @@ def measured(env_id: str, algorithm: str, epochs: int | None, target: float, see
     from mastac.runs.evaluation import evaluation_key
 
     env = mastac.make(env_id)
-    knobs = {} if epochs is None else {"epochs": epochs}
+    knobs: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
     config = resolve(env_id, {}, algorithm=algorithm, seeds=tuple(seeds), **knobs)
     plan, program, keys = training_of(env, config)
     reference = plan.reference
