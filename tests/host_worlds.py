@@ -24,7 +24,8 @@ class Tanks(ParallelEnv):
 
     def __init__(self, dry_at: int = 3, horizon: int = 5) -> None:
         self.possible_agents = ["upper", "middle", "lower"]
-        self.max_cycles, self.dry_at = horizon, dry_at
+        self.max_cycles = self.longest = horizon
+        self.dry_at = dry_at
 
     def observation_space(self, agent: str) -> spaces.Space:
         return spaces.Box(-np.inf, np.inf, (self.sizes[agent],), np.float32)
@@ -58,7 +59,7 @@ class Tanks(ParallelEnv):
             agent: float(-(self.level[self.possible_agents.index(agent)] ** 2)) for agent in acted
         }
         ended = {agent: agent == "lower" and self.time == self.dry_at for agent in acted}
-        stopped = dict.fromkeys(acted, self.time >= self.max_cycles)
+        stopped = dict.fromkeys(acted, self.time >= self.longest)
         seen = self._seen()
         self.agents = [agent for agent in acted if not ended[agent] and not stopped[agent]]
         return seen, rewards, ended, stopped, {agent: {} for agent in acted}
@@ -68,6 +69,14 @@ class Uncoupled(Tanks):
     """Says nothing of who affects whom."""
 
     couplings = None
+
+
+class Endless(Tanks):
+    """Does not say how long an episode may be."""
+
+    def __init__(self, dry_at: int = 3) -> None:
+        super().__init__(dry_at, horizon=10_000)
+        self.max_cycles = None  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class Choices:

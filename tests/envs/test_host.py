@@ -1,5 +1,6 @@
 """Simulators outside JAX: spaces, mistakes, episodes, and workers that fail."""
 
+import pickle
 import re
 from functools import partial
 from pathlib import Path
@@ -99,7 +100,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
         lambda: mastac.from_pettingzoo(Twin, horizon=3),
         r"who affects whom in 'Twin'.*mastac discover.*mastac\.complete",
     ),
-    "no horizon": (lambda: mastac.from_pettingzoo(Twin, []), "give horizon="),
+    "no horizon": (lambda: mastac.from_pettingzoo(Twin, []), "horizon= in Python"),
     "a missing agent": (
         lambda: mastac.from_pettingzoo(Twin, mastac.Couplings(["a"]), 3),
         "lack its agent 'b'",
@@ -161,6 +162,24 @@ def test_names_of_classes_and_functions() -> None:
     env: Any = named.build()
     assert env.is_host and named.origin.options == {"dry_at": 2}
     assert env.recipe.make().dry_at == 2
+
+
+def test_a_simulator_that_does_not_say_how_long_is_told() -> None:
+    with pytest.raises(mastac.UserError, match="--env-set horizon=N on the command line"):
+        environment_from("host_worlds:Endless")
+    options = {"dry_at": 2, "horizon": 7}
+    named: Any = environment_from("host_worlds:Endless", options)
+    for one in (named, pickle.loads(pickle.dumps(named))):
+        env = one.build()
+        assert env.horizon == 7 and env.recipe.make().dry_at == 2
+        assert one.origin.options == options
+
+
+def test_what_has_a_length_of_its_own_is_given_none() -> None:
+    named: Any = environment_from("host_worlds:Tanks", {"horizon": 4})  # an option of its own
+    assert named.build().recipe.make().max_cycles == 4
+    with pytest.raises(mastac.UserError, match="has no option 'horizon': only a simulator"):
+        environment_from("mastac.examples.platoon:env", {"horizon": 4})
 
 
 @pytest.fixture(scope="module")

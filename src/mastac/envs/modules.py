@@ -44,14 +44,7 @@ def imported(place: str, options: Mapping[str, Any] | None = None) -> Any:
     - `UserError` if there is no such module or name, if importing or calling raises, and if the
       options are not those that the function takes.
     """
-    module, _, name = place.partition(":")
-    if module.endswith(".py") or os.sep in module:
-        raise UserError(f"'{module}' is a file; name the module, as in {as_module(module)}:{name}")
-    if not all(part.isidentifier() for part in [*module.split("."), name]):
-        raise UserError(
-            f"'{place}' is not understood; write module:name, as in my_package.my_module:make"
-        )
-    found = _named(_module(module), module, name)
+    found = _found(place)
     if not callable(found):
         if options:
             raise UserError(
@@ -69,6 +62,16 @@ def imported(place: str, options: Mapping[str, Any] | None = None) -> Any:
         raise UserError(f"'{place}' raised {told(error)}") from error
 
 
+def takes(place: str, option: str) -> bool:
+    """Whether what `module:name` names is a function, or class, that has an option of this name."""
+    found = _found(place)
+    try:
+        parameters = inspect.signature(found).parameters if callable(found) else {}
+    except (TypeError, ValueError):
+        return True
+    return option in parameters or any(p.kind == p.VAR_KEYWORD for p in parameters.values())
+
+
 def is_held(place: str, value: Any) -> bool:
     """Whether something that `module:name` gave is an object that the module keeps."""
     kept = vars(sys.modules[place.partition(":")[0]]).values()
@@ -82,6 +85,18 @@ def as_module(file: str) -> str:
     'cars.platoon'
     """
     return file.removesuffix(".py").strip(os.sep + ".").replace(os.sep, ".")
+
+
+def _found(place: str) -> Any:
+    """What `module:name` is."""
+    module, _, name = place.partition(":")
+    if module.endswith(".py") or os.sep in module:
+        raise UserError(f"'{module}' is a file; name the module, as in {as_module(module)}:{name}")
+    if not all(part.isidentifier() for part in [*module.split("."), name]):
+        raise UserError(
+            f"'{place}' is not understood; write module:name, as in my_package.my_module:make"
+        )
+    return _named(_module(module), module, name)
 
 
 def _module(name: str) -> ModuleType:

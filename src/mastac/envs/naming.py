@@ -14,7 +14,7 @@ import numpy as np
 
 from mastac.envs.family import Structure
 from mastac.envs.fields import json_ready
-from mastac.envs.modules import as_module, imported, is_environment, is_held, is_place
+from mastac.envs.modules import as_module, imported, is_environment, is_held, is_place, takes
 from mastac.envs.registry import NamedEnvironment, named
 from mastac.errors import UserError
 from mastac.structure.readers import read_graphs
@@ -78,7 +78,8 @@ def environment_from(
     - `text`: an id, such as `thermal-40`, or `module:name`, where `name` is an
         [`mastac.Environment`][] or a function that returns one, or what makes a PettingZoo
         `ParallelEnv`: its class, or a function that returns one.
-    - `options`: options of the environment, or keyword arguments of the function.
+    - `options`: options of the environment, or keyword arguments of the function. A simulator
+        outside JAX that has no option `horizon` may be given one: the longest episode.
     - `couplings`: a file of graphs for a simulator outside JAX; by default its own.
 
     **Returns:**
@@ -98,9 +99,12 @@ def environment_from(
             raise _has_couplings(text, couplings)
         return named(text, options or {})
     stored = json_ready(f"options of '{text}'", options or {})
-    env = imported(text, stored)
+    own, horizon = without_horizon(text, stored)
+    env = imported(text, own)
     if not is_environment(env):
-        env = environment_of_simulator(text, stored, env, graphs)
+        env = environment_of_simulator(text, own, env, graphs, horizon)
+    elif horizon is not None:
+        raise has_horizon(text)
     elif graphs is not None:
         raise _has_couplings(text, couplings)
     file = None if couplings is None else str(couplings)
@@ -125,15 +129,36 @@ def _has_couplings(text: str, file: str | Path | None) -> UserError:
     )
 
 
+def without_horizon(text: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+    """The options that what a text names has itself, and the horizon that is given beside them."""
+    own = dict(options)
+    if "horizon" not in own or takes(text, "horizon"):
+        return own, None
+    horizon = own.pop("horizon")
+    return own, horizon
+
+
+def has_horizon(text: str) -> UserError:
+    """What is said where a horizon is given and is not asked for."""
+    return UserError(
+        f"'{text}' has no option 'horizon': only a simulator outside JAX can be given one; "
+        "leave it out"
+    )
+
+
 def environment_of_simulator(
-    text: str, options: Mapping[str, Any], simulator: Any, couplings: Any = None
+    text: str,
+    options: Mapping[str, Any],
+    simulator: Any,
+    couplings: Any = None,
+    horizon: Any = None,
 ) -> Environment:
     """The environment of a named simulator outside JAX.
 
     **Arguments:**
 
     - `simulator`: what the text names, called; it is tried and closed.
-    - `couplings`: as for [`mastac.from_pettingzoo`][].
+    - `couplings`, `horizon`: as for [`mastac.from_pettingzoo`][].
 
     **Raises:** `UserError` if it is none, or always the same one.
     """
@@ -149,4 +174,4 @@ def environment_of_simulator(
             f"'{text}' is one simulator, and several are played at the same time; name its class, "
             "or a function that makes it"
         )
-    return adapter.adapted(simulator, partial(imported, text, options), couplings)
+    return adapter.adapted(simulator, partial(imported, text, options), couplings, horizon)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mastac.envs.modules import imported, is_environment
-from mastac.envs.naming import environment_of_simulator
+from mastac.envs.naming import environment_of_simulator, has_horizon, without_horizon
 from mastac.errors import UserError
 from mastac.probing.simulator import Simulator
 from mastac.structure import Couplings, CouplingSequence
@@ -26,7 +26,8 @@ def load(
     **Raises:** `UserError` if there is no such module or name, if either raises, and if it gives
     something else.
     """
-    given = imported(place, options)
+    own, horizon = without_horizon(place, options or {})
+    given = imported(place, own)
     pair = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
     simulator, declared = pair
     is_known = isinstance(simulator, Simulator) or is_environment(simulator)
@@ -34,8 +35,10 @@ def load(
         graphs = declared if declared is not None else getattr(simulator, "couplings", None)
         if graphs is None and not needs_couplings:
             graphs = ()  # to find them is what is asked, or others are given
-        simulator = environment_of_simulator(place, options or {}, simulator, graphs)
+        simulator = environment_of_simulator(place, own, simulator, graphs, horizon)
         is_known = True
+    elif horizon is not None:
+        raise has_horizon(place)
     if not is_known or not isinstance(declared, Couplings | CouplingSequence | None):
         got = " and ".join(type(value).__name__ for value in pair if value is not None) or "None"
         raise UserError(

@@ -97,8 +97,8 @@ def horizon_of(world: Any, given: SupportsIndex | None, name: str) -> int:
         given = next((value for value in found if isinstance(value, int | np.integer)), None)
     if given is None:
         raise UserError(
-            f"nothing says how long an episode of '{name}' may be; give horizon=, or the simulator "
-            "an attribute max_cycles"
+            f"nothing says how long an episode of '{name}' may be; give it (horizon= in Python, "
+            "--env-set horizon=N on the command line), or the simulator an attribute max_cycles"
         )
     return whole_number(f"horizon of '{name}'", given, least=1)
 
