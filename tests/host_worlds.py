@@ -76,7 +76,7 @@ class Endless(Tanks):
 
     def __init__(self, dry_at: int = 3) -> None:
         super().__init__(dry_at, horizon=10_000)
-        self.max_cycles = None  # pyright: ignore[reportAttributeAccessIssue]
+        self.max_cycles = None
 
 
 class Choices:
