@@ -21,8 +21,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 demo: $(VENV)/.installed
 	$(BIN)/mastac train warehouse-9 --epochs 600 --seeds 0-4
 
-test: lint docs
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Side by side, for each is at work on one core.
+test: $(VENV)/.installed-dev
+	$(MAKE) --jobs 2 lint docs
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check
