@@ -24,7 +24,7 @@ demo: $(VENV)/.installed
 # Side by side, for each is at work on one core.
 test: $(VENV)/.installed-dev
 	$(MAKE) --jobs 2 lint docs
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check
