@@ -223,7 +223,8 @@ class AtWork:
         if not self.is_cancelled:
             self.is_cancelled = True
             for reference in self.running:
-                self.ray.cancel(reference)
+                # Not what it asks of the board: it would end by that, and not save.
+                self.ray.cancel(reference, recursive=False)
 
     def close(self) -> None:
         """Stop what is still at work, and leave it to others."""
