@@ -59,7 +59,6 @@ def measured(case: str, change: str) -> list[Any]:
     state = program.init(keys)
     first = jnp.asarray(plan.schedule.first)
     times = [time.process_time()]
-    # Tracing comes with the first of the programs that are lowered, the chunk of epochs.
     traced = jax.jit(lambda *given: program.advance(*given, LENGTH)).trace(state, keys, first)
     times.append(time.process_time())
     lowered = traced.lower()

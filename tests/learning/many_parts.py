@@ -33,7 +33,7 @@ from mastac.structure.partition import partitioned
 EPOCHS = 5
 SMALL = {
     "actor_hidden": [8],
-    "critic_hidden": [8],
+    "critic_hidden": [8, 8],
     "batch_size": 16,
     "updates_per_epoch": 3,
     "warmup_epochs": 2,
